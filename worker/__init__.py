@@ -1,0 +1,3 @@
+"""A Camunda 8 job worker that sends and handles email."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,208 @@
+"""Every way in which a job can fail, each with a stable code.
+
+EmailError
+├── InputError                  INVALID_INPUT
+│   ├── SecretNotFound          SECRET_NOT_FOUND
+│   └── ServerNotAllowed        SERVER_NOT_ALLOWED
+├── ResultTooLarge              RESULT_TOO_LARGE
+├── InternalError               INTERNAL_ERROR
+└── MailServerError
+    ├── ConnectionFailed        CONNECTION_FAILED        retried
+    ├── ServerTimeout           TIMEOUT                  retried
+    ├── TlsFailed               TLS_FAILED
+    ├── AuthenticationFailed    AUTHENTICATION_FAILED
+    ├── ServerUnavailable       SERVER_UNAVAILABLE       retried
+    ├── MailboxBusy             MAILBOX_BUSY             retried
+    ├── QuotaExceeded           QUOTA_EXCEEDED
+    ├── ServerRefused           SERVER_REFUSED
+    ├── ProtocolViolation       PROTOCOL_ERROR           retried
+    ├── NotSupported            NOT_SUPPORTED
+    ├── FolderNotFound          FOLDER_NOT_FOUND
+    ├── MessageNotFound         MESSAGE_NOT_FOUND
+    ├── MessageIdAmbiguous      MESSAGE_ID_AMBIGUOUS
+    ├── RecipientRefused        RECIPIENT_REFUSED        retried
+    ├── MessageRefused          MESSAGE_REFUSED          retried
+    └── SendOutcomeUnknown      SEND_OUTCOME_UNKNOWN
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class EmailError(Exception):
+    """A failure that a person can read: one sentence, a stable code, and whether a retry may help.
+
+    `details` are JSON values that say the same to a program: they reach the error expression as
+    `error.variables`. Neither the sentence nor the details ever hold a secret.
+    """
+
+    code: ClassVar[str]
+    is_retryable: ClassVar[bool] = False
+    remedy: ClassVar[str]
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InputError(EmailError):
+    """A variable or header of the job is not what the operation takes. `details`: field."""
+
+    code = "INVALID_INPUT"
+    remedy = "Correct the named field in the diagram or the process variables, then retry the incident."
+
+
+class SecretNotFound(InputError):
+    """A `{{secrets.NAME}}` names a secret that the worker does not have. `details`: secret."""
+
+    code = "SECRET_NOT_FOUND"
+    remedy = "Give the secret to the worker under the name in the message, or correct the name."
+
+
+class ServerNotAllowed(InputError):
+    """The mail server is not among those that the operator allows. `details`: server."""
+
+    code = "SERVER_NOT_ALLOWED"
+    remedy = "Ask the operator to add the server to EMAIL_WORKER_ALLOWED_SERVERS."
+
+
+class ResultTooLarge(EmailError):
+    """The result is larger than the engine takes. `details`: bytes, limit."""
+
+    code = "RESULT_TOO_LARGE"
+    remedy = "Ask for fewer or smaller messages."
+
+
+class InternalError(EmailError):
+    """The worker failed in a way that it should not; its log has the trace."""
+
+    code = "INTERNAL_ERROR"
+    remedy = "Report the log line with this job's key."
+
+
+class MailServerError(EmailError):
+    """A mail server could not be reached or did not do what was asked. `details`: server."""
+
+
+class ConnectionFailed(MailServerError):
+    """No connection, or it broke before the work was done."""
+
+    code = "CONNECTION_FAILED"
+    is_retryable = True
+    remedy = "Check host, port, and that the worker can reach the server."
+
+
+class ServerTimeout(MailServerError):
+    """The server did not answer in time."""
+
+    code = "TIMEOUT"
+    is_retryable = True
+    remedy = "Check that the server is well; raise the timeout if it is only slow."
+
+
+class TlsFailed(MailServerError):
+    """The connection could not be encrypted, or the server's certificate is not trusted."""
+
+    code = "TLS_FAILED"
+    remedy = "Check cryptographicProtocol and port; for a private CA set EMAIL_WORKER_TLS_CA_FILE."
+
+
+class AuthenticationFailed(MailServerError):
+    """The server refused the sign-in. Never retried: repeated attempts lock accounts."""
+
+    code = "AUTHENTICATION_FAILED"
+    remedy = "Correct the user name or password, or enable sign-in for this protocol on the server."
+
+
+class ServerUnavailable(MailServerError):
+    """The server said that it cannot do this now (421, other 4xx, UNAVAILABLE, LIMIT)."""
+
+    code = "SERVER_UNAVAILABLE"
+    is_retryable = True
+    remedy = "Nothing, unless it lasts: then see the server's reason in the message."
+
+
+class MailboxBusy(MailServerError):
+    """The mailbox is in use by another session (IN-USE, INUSE)."""
+
+    code = "MAILBOX_BUSY"
+    is_retryable = True
+    remedy = "Nothing, unless it lasts: then find the other client that holds the mailbox."
+
+
+class QuotaExceeded(MailServerError):
+    """The mailbox is full."""
+
+    code = "QUOTA_EXCEEDED"
+    remedy = "Make room in the mailbox or raise its quota."
+
+
+class ServerRefused(MailServerError):
+    """The server refused the command for good."""
+
+    code = "SERVER_REFUSED"
+    remedy = "See the server's reason in the message."
+
+
+class ProtocolViolation(MailServerError):
+    """The server's answer is not what the protocol allows."""
+
+    code = "PROTOCOL_ERROR"
+    is_retryable = True
+    remedy = "Check that host and port belong to a server of this protocol."
+
+
+class NotSupported(MailServerError):
+    """The server lacks an extension that this request needs. `details`: extension."""
+
+    code = "NOT_SUPPORTED"
+    remedy = "Avoid what the message names, or use a server that supports it."
+
+
+class FolderNotFound(MailServerError):
+    """There is no folder of that name. `details`: folder, closest (list of names)."""
+
+    code = "FOLDER_NOT_FOUND"
+    remedy = "Use one of the names in the message."
+
+
+class MessageNotFound(MailServerError):
+    """There is no message with that id in the folder. `details`: messageId, folder."""
+
+    code = "MESSAGE_NOT_FOUND"
+    remedy = "Check messageId and folder; somebody may have moved or deleted the message."
+
+
+class MessageIdAmbiguous(MailServerError):
+    """Several messages have that id. `details`: messageId, candidates (list of ids)."""
+
+    code = "MESSAGE_ID_AMBIGUOUS"
+    remedy = "Use one of the ids in the message: each names one message."
+
+
+class RecipientRefused(MailServerError):
+    """The server took no recipient, at least one of them only for now. `details`: refusedRecipients."""
+
+    code = "RECIPIENT_REFUSED"
+    is_retryable = True
+    remedy = "Nothing, unless it lasts: then see the server's reasons in the message."
+
+
+class MessageRefused(MailServerError):
+    """The server did not take the message for now (4xx). `details`: replyCode."""
+
+    code = "MESSAGE_REFUSED"
+    is_retryable = True
+    remedy = "Nothing, unless it lasts: then see the server's reason in the message."
+
+
+class SendOutcomeUnknown(MailServerError):
+    """The connection broke after the message was handed over: it may have been sent. Never retried.
+
+    `details`: messageId.
+    """
+
+    code = "SEND_OUTCOME_UNKNOWN"
+    remedy = "Look for the Message-ID at the server or the recipient; retry only if it did not arrive."
