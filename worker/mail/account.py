@@ -1,0 +1,128 @@
+"""Which mail server, under which name: the key of a warm session."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from worker.errors import ServerNotAllowed
+from worker.models.base import (
+    Authentication,
+    AuthenticationType,
+    CryptographicProtocol,
+    OptionalAuthentication,
+    Server,
+)
+
+
+class MailProtocol(StrEnum):
+    """The three protocols that the worker speaks."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+
+
+class Encryption(StrEnum):
+    """How a connection becomes encrypted: not, by a command that must succeed, or from the first byte."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+# RFC 8314: implicit TLS has a port of its own; the clear-text ports upgrade by STARTTLS (STLS for POP3).
+_IMPLICIT_PORT = {MailProtocol.SMTP: 465, MailProtocol.IMAP: 993, MailProtocol.POP3: 995}
+_CLEAR_PORT = {MailProtocol.SMTP: 25, MailProtocol.IMAP: 143, MailProtocol.POP3: 110}
+_SUBMISSION_PORT = 587
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A server, the encryption of the way to it, and the sign-in there."""
+
+    protocol: MailProtocol
+    host: str
+    port: int
+    encryption: Encryption
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def server(self) -> str:
+        """The server as people write it: `host:port`, IPv6 literals in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def account_of(
+    protocol: MailProtocol, server: Server, authentication: Authentication | OptionalAuthentication
+) -> Account:
+    """Fill in what the request leaves to the protocol: port and kind of encryption."""
+    port = server.port or _default_port(protocol, server.cryptographic_protocol)
+    username = password = None
+    if authentication.type is AuthenticationType.SIMPLE:
+        username = authentication.username.get_secret_value() if authentication.username else None
+        password = authentication.password.get_secret_value() if authentication.password else None
+    return Account(
+        protocol=protocol,
+        host=server.host,
+        port=port,
+        encryption=_encryption(protocol, server.cryptographic_protocol, port),
+        username=username,
+        password=password,
+    )
+
+
+def _default_port(protocol: MailProtocol, cryptographic_protocol: CryptographicProtocol) -> int:
+    if cryptographic_protocol is CryptographicProtocol.NONE:
+        return _CLEAR_PORT[protocol]
+    if protocol is MailProtocol.SMTP and cryptographic_protocol is CryptographicProtocol.TLS:
+        return _SUBMISSION_PORT
+    return _IMPLICIT_PORT[protocol]
+
+
+def _encryption(
+    protocol: MailProtocol, cryptographic_protocol: CryptographicProtocol, port: int
+) -> Encryption:
+    if cryptographic_protocol is CryptographicProtocol.NONE:
+        return Encryption.NONE
+    if cryptographic_protocol is CryptographicProtocol.SSL:
+        return Encryption.IMPLICIT
+    if protocol is MailProtocol.SMTP:
+        return Encryption.IMPLICIT if port == _IMPLICIT_PORT[protocol] else Encryption.STARTTLS
+    # The vendor's TLS means "from the first byte" here; only the clear-text port needs STARTTLS.
+    return Encryption.STARTTLS if port == _CLEAR_PORT[protocol] else Encryption.IMPLICIT
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPolicy:
+    """Which mail servers may be spoken to: `host` or `host:port` with `*` and `?`; no pattern means any."""
+
+    patterns: tuple[str, ...] = ()
+
+    def admit(self, account: Account) -> None:
+        """Raise ServerNotAllowed unless a pattern matches the account's server."""
+        if not self.patterns or any(_matches(pattern, account) for pattern in self.patterns):
+            return
+        raise ServerNotAllowed(
+            f"The mail server {account.server} is not among those that EMAIL_WORKER_ALLOWED_SERVERS allows;"
+            " ask the operator of the worker to add it.",
+            server=account.server,
+        )
+
+
+def _matches(pattern: str, account: Account) -> bool:
+    host, port = split_server_pattern(pattern)
+    return fnmatch.fnmatchcase(account.host.lower(), host.lower()) and port in (None, account.port)
+
+
+def split_server_pattern(pattern: str) -> tuple[str, int | None]:
+    """Split `host`, `host:port` or `[ipv6]:port` into host pattern and port; ValueError for a bad port."""
+    if pattern.startswith("["):
+        host, _, rest = pattern[1:].partition("]")
+        return host, int(rest.removeprefix(":")) if rest else None
+    host, colon, port = pattern.rpartition(":")
+    if not colon or ":" in host:
+        return pattern, None
+    return host, None if port == "*" else int(port)

@@ -1,0 +1,217 @@
+"""Warm sessions by account: signing in costs several round trips, so a session is kept for the next job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from worker.errors import ConnectionFailed
+from worker.mail.account import Account
+
+
+class PooledSession(Protocol):
+    """What the pool asks of a session. None of it costs a round trip but `close`."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the next command may be sent: connected, in step with the server, not broken."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether nothing has been changed at the server since the session was taken from the pool."""
+
+    def begin(self) -> None:
+        """Note that the session has been taken from the pool: `may_repeat` holds again."""
+
+    async def close(self) -> None:
+        """Sign off politely within a short limit. Never raises."""
+
+    def abort(self) -> None:
+        """Cut the connection at once. Never raises."""
+
+
+S = TypeVar("S", bound=PooledSession)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """Bounds of one pool."""
+
+    max_sessions: int = 64
+    max_sessions_per_account: int = 8
+    max_idle_seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class _Shelf(Generic[S]):
+    """The sessions of one account: the idle ones, oldest first with the time they became idle."""
+
+    idle: deque[tuple[float, S]] = field(default_factory=deque)
+    busy: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.idle) + self.busy
+
+
+class Pool(Generic[S]):
+    """Keeps sessions open between jobs, within bounds per account and in all.
+
+    A session that died while idle is replaced without a word: `run` repeats the work once on a new
+    session where the old one had changed nothing yet.
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[Account], Awaitable[S]],
+        limits: PoolLimits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open_session = open_session
+        self._limits = limits
+        self._clock = clock
+        self._shelves: OrderedDict[Account, _Shelf[S]] = OrderedDict()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions there are, idle and busy."""
+        return sum(shelf.size for shelf in self._shelves.values())
+
+    async def run(self, account: Account, work: Callable[[S], Awaitable[T]]) -> T:
+        """Do `work` on a session for `account`, warm if there is one."""
+        async with self._lease(account, fresh=False) as (session, is_warm):
+            try:
+                return await work(session)
+            except ConnectionFailed:
+                if not (is_warm and session.may_repeat):
+                    raise
+        # What closed one idle session (a restart, a firewall) has most likely closed its neighbours.
+        self._discard_idle(account)
+        async with self._lease(account, fresh=True) as (session, _):
+            return await work(session)
+
+    async def close(self) -> None:
+        """Close every idle session and wait for the sign-offs; busy ones close when their work ends."""
+        self._is_closed = True
+        for account in list(self._shelves):
+            self._discard_idle(account)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*self._closing)
+
+    @asynccontextmanager
+    async def _lease(self, account: Account, *, fresh: bool) -> AsyncIterator[tuple[S, bool]]:
+        session, is_warm = await self._take(account, fresh=fresh)
+        try:
+            session.begin()
+            yield session, is_warm
+        finally:
+            self._give_back(account, session)
+
+    async def _take(self, account: Account, *, fresh: bool) -> tuple[S, bool]:
+        while True:
+            session = None if fresh else self._pop_usable(account)
+            if session is not None or self._has_room(account):
+                break
+            await self._wait_for_change()
+        self._shelves.setdefault(account, _Shelf()).busy += 1
+        if session is not None:
+            return session, True
+        try:
+            return await self._open_session(account), False
+        except BaseException:
+            self._release(account)
+            raise
+
+    async def _wait_for_change(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _give_back(self, account: Account, session: S) -> None:
+        if not session.is_usable:
+            session.abort()
+        elif self._is_closed:
+            self._close_soon(session)
+        else:
+            self._shelves[account].idle.append((self._clock(), session))
+            self._shelves.move_to_end(account)
+            self._schedule_sweep()
+        self._release(account)
+
+    def _release(self, account: Account) -> None:
+        shelf = self._shelves[account]
+        shelf.busy -= 1
+        self._drop_if_empty(account)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _pop_usable(self, account: Account) -> S | None:
+        """The warmest session first: the others may then grow old and be closed."""
+        shelf = self._shelves.get(account)
+        while shelf is not None and shelf.idle:
+            since, session = shelf.idle.pop()
+            if session.is_usable and self._clock() - since < self._limits.max_idle_seconds:
+                return session
+            session.abort()
+        self._drop_if_empty(account)
+        return None
+
+    def _has_room(self, account: Account) -> bool:
+        shelf = self._shelves.get(account)
+        if shelf is not None and shelf.size >= self._limits.max_sessions_per_account:
+            return self._evict_from(account)
+        if self.open_sessions < self._limits.max_sessions:
+            return True
+        # All taken: the account that was used longest ago gives up an idle session.
+        return any(self._evict_from(other) for other in list(self._shelves))
+
+    def _evict_from(self, account: Account) -> bool:
+        shelf = self._shelves[account]
+        if not shelf.idle:
+            return False
+        self._close_soon(shelf.idle.popleft()[1])
+        self._drop_if_empty(account)
+        return True
+
+    def _discard_idle(self, account: Account) -> None:
+        while account in self._shelves and self._evict_from(account):
+            pass
+
+    def _drop_if_empty(self, account: Account) -> None:
+        if account in self._shelves and not self._shelves[account].size:
+            del self._shelves[account]
+
+    def _close_soon(self, session: S) -> None:
+        task = asyncio.ensure_future(session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _schedule_sweep(self) -> None:
+        if self._sweeper is None:
+            loop = asyncio.get_running_loop()
+            self._sweeper = loop.call_later(self._limits.max_idle_seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, and come back when the next one will be."""
+        self._sweeper = None
+        now = self._clock()
+        for account, shelf in list(self._shelves.items()):
+            while shelf.idle and now - shelf.idle[0][0] >= self._limits.max_idle_seconds:
+                self._close_soon(shelf.idle.popleft()[1])
+            self._drop_if_empty(account)
+        if any(shelf.idle for shelf in self._shelves.values()):
+            self._schedule_sweep()

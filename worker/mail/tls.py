@@ -1,0 +1,36 @@
+"""Verified TLS: certificates and host names are always checked."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from worker.errors import MailServerError, TlsFailed
+
+
+def build_tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a client context that trusts the system's authorities and those of `ca_file` (PEM).
+
+    Reading the system's authorities takes tens of milliseconds: build one, share it.
+    Raises OSError or ssl.SSLError where the file cannot be read.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def tls_failure(server: str, error: ssl.SSLError) -> MailServerError:
+    """Say in one sentence why the handshake with `server` failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message or "certificate verify failed"
+        return TlsFailed(
+            f"The certificate of {server} is not trusted ({reason}); correct the host name, or set"
+            " EMAIL_WORKER_TLS_CA_FILE to the authority that signed it.",
+            server=server,
+        )
+    reason = (error.reason or "handshake failed").replace("_", " ").lower()
+    return TlsFailed(
+        f"No TLS connection to {server} ({reason}); check cryptographicProtocol and port.", server=server
+    )

@@ -1,0 +1,1 @@
+"""What crosses the border: the variables of each operation and its result."""
