@@ -1,0 +1,21 @@
+"""Everything that operations need to reach mail servers, built once by the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.mail.account import ServerPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class MailRoom:
+    """The doors to mail servers and the bounds on what comes through them.
+
+    `max_result_bytes`: the largest result in bytes of JSON that the engine takes.
+    """
+
+    policy: ServerPolicy
+    max_result_bytes: int
+
+    async def close(self) -> None:
+        """Sign off at every server."""

@@ -1,0 +1,1 @@
+"""The operations: a request in, an answer out."""
