@@ -1,0 +1,75 @@
+"""Cutting a mail's bodies so that the engine takes the result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from worker.errors import ResultTooLarge
+from worker.models.mail import ReadMail
+
+
+def truncate_result(result: ReadMail, limit_bytes: int) -> ReadMail:
+    """Return the result if its JSON has at most `limit_bytes`, else with bodies cut and `truncated`.
+
+    Bytes are those of `json.dumps` as it writes by default, which is how the result is sent: beyond ASCII
+    each UTF-16 unit takes six. Each body gets half of the room, and what the other one leaves.
+    Raises ResultTooLarge where the rest alone does not fit.
+    """
+    bodies = (result.plain_text_body, result.html_body)
+    rest_bytes = _json_bytes(_replace_bodies(result, None, None).to_variables())
+    room = limit_bytes - rest_bytes
+    if _is_within(bodies, room):
+        return result
+    emptied = result.model_copy(update={"truncated": True})
+    emptied = _replace_bodies(emptied, *("" if body is not None else None for body in bodies))
+    room = limit_bytes - _json_bytes(emptied.to_variables())
+    if room < 0:
+        raise ResultTooLarge(
+            f"The mail cannot be handed to the engine: even without its text it takes {limit_bytes - room} "
+            f"bytes, and the limit is {limit_bytes}.",
+            bytes=limit_bytes - room,
+            limit=limit_bytes,
+        )
+    plain, html = bodies
+    html_cut = _cut(html, max(room // 2, room - _text_bytes(plain, room)))
+    plain_cut = _cut(plain, room - _text_bytes(html_cut, room))
+    return _replace_bodies(emptied, plain_cut, html_cut)
+
+
+def _is_within(bodies: tuple[str | None, ...], room: int) -> bool:
+    """Tell whether bodies fit in place of two nulls."""
+    # A character takes a byte at least: what is longer need not be encoded to know.
+    if sum(len(body) for body in bodies if body is not None) > room + len("null") * 2:
+        return False
+    return sum(_json_bytes(body) - len("null") for body in bodies) <= room
+
+
+def _text_bytes(text: str | None, most: int) -> int:
+    """Return the bytes of a text in JSON without its quotes; of a long text at least `most`."""
+    return 0 if text is None else _json_bytes(text[:most]) - len('""')
+
+
+def _cut(text: str | None, room: int) -> str | None:
+    """Return the longest beginning of a text that takes at most `room` bytes in JSON."""
+    if text is None:
+        return None
+    kept = 0
+    step = min(len(text), max(0, room))
+    while step:
+        cost = _text_bytes(text[kept : kept + step], step)
+        if cost <= room:
+            kept += step
+            room -= cost
+            step = min(step, len(text) - kept)
+        else:
+            step //= 2
+    return text[:kept]
+
+
+def _replace_bodies(result: ReadMail, plain: str | None, html: str | None) -> ReadMail:
+    return result.model_copy(update={"plain_text_body": plain, "html_body": html})
+
+
+def _json_bytes(value: Any) -> int:
+    return len(json.dumps(value))

@@ -1,0 +1,101 @@
+"""What the operations say about mails: listed, found, read, deleted, moved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+
+from worker.models.base import Result
+
+
+class SortField(StrEnum):
+    """What a list is sorted by."""
+
+    RECEIVED_DATE = "RECEIVED_DATE"
+    SENT_DATE = "SENT_DATE"
+    SIZE = "SIZE"
+
+
+class SortOrder(StrEnum):
+    """Oldest or smallest first, or the other way round."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+def format_utc(moment: datetime) -> str:
+    """Return a moment in ISO 8601, in UTC and whole seconds: `2024-08-19T06:54:28Z`."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
+
+
+class ListedMail(Result):
+    """One row of a list. What the mail lacks is null. `size` in octets."""
+
+    message_id: str | None
+    from_address: str | None
+    subject: str | None
+    size: int
+    received_date_time: UtcDateTime | None
+    sent_date: UtcDateTime | None
+
+
+class FoundMail(Result):
+    """One hit of a search."""
+
+    message_id: str | None
+    subject: str | None
+
+
+class Header(Result):
+    """One header field, decoded and unfolded."""
+
+    header: str
+    value: str
+
+
+class ReadMail(Result):
+    """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
+
+    `truncated` is there only where a body was cut to fit the engine's message limit.
+    """
+
+    message_id: str | None
+    from_address: str | None
+    headers: tuple[Header, ...]
+    subject: str | None
+    size: int
+    plain_text_body: str | None
+    html_body: str | None
+    received_date_time: UtcDateTime | None
+    sent_date: UtcDateTime | None
+    to_addresses: tuple[str, ...]
+    cc_addresses: tuple[str, ...]
+    truncated: bool = False
+
+    @model_serializer(mode="wrap")
+    def _name_truncated_only_when_it_is(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        if not self.truncated:
+            del values["truncated"]
+        return values
+
+
+class DeletedMail(Result):
+    """The answer to a deletion."""
+
+    deleted: bool
+    message_id: str
+
+
+class MovedMail(Result):
+    """The answer to a move, with both folders."""
+
+    message_id: str
+    from_folder: str = Field(alias="from")
+    to_folder: str = Field(alias="to")
