@@ -23,6 +23,11 @@ EmailError
     ├── RecipientRefused        RECIPIENT_REFUSED        retried
     ├── MessageRefused          MESSAGE_REFUSED          retried
     └── SendOutcomeUnknown      SEND_OUTCOME_UNKNOWN
+
+EngineError, for the worker alone: what became of a command to the engine
+├── GatewayUnavailable          may be tried again
+├── JobGone                     the job is no longer ours
+└── CommandRefused              the same command will be refused again
 """
 
 from __future__ import annotations
@@ -206,3 +211,19 @@ class SendOutcomeUnknown(MailServerError):
 
     code = "SEND_OUTCOME_UNKNOWN"
     remedy = "Look for the Message-ID at the server or the recipient; retry only if it did not arrive."
+
+
+class EngineError(Exception):
+    """A command to the engine did not succeed."""
+
+
+class GatewayUnavailable(EngineError):
+    """The gateway cannot be reached or cannot take the command now; it may later."""
+
+
+class JobGone(EngineError):
+    """The job was completed, cancelled or failed meanwhile: nothing can be said about it any more."""
+
+
+class CommandRefused(EngineError):
+    """The engine does not take this command, however often it is sent."""

@@ -1,0 +1,1 @@
+"""One Camunda job, from activation to the command that ends it."""

@@ -1,0 +1,144 @@
+"""A job's variables, with the secrets put in, become the request of an operation, or one clear sentence."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from worker.errors import InputError
+from worker.secret_store import SecretStore
+
+R = TypeVar("R", bound=BaseModel)
+
+GROUPS = ("authentication", "server", "parameters")
+_SHOWN_CHARACTERS = 60
+# The sign-in is never shown, wherever it came from.
+_HIDDEN_GROUP = "authentication"
+
+
+def bind(
+    model: type[R], variables: Mapping[str, Any], *, secrets: SecretStore, secret_fields: tuple[str, ...]
+) -> R:
+    """Read the three variables of an operation into `model`; all others in `variables` do not matter.
+
+    `secret_fields`: patterns of the fields in which `{{secrets.NAME}}` is replaced. Raises InputError
+    (field: its path, such as `parameters.to`) and SecretNotFound.
+    """
+    groups = {name: variables.get(name) for name in GROUPS}
+    # A group that is missing whole is read as empty, so that the message names the field in it.
+    given = {name: {} if value is None else value for name, value in groups.items()}
+    revealed = _reveal(given, (), secrets=secrets, patterns=secret_fields)
+    _learn_sign_in(revealed["authentication"], secrets)
+    try:
+        return model.model_validate(revealed)
+    except ValidationError as error:
+        raise _input_error(model, error.errors(include_url=False)[0]) from None
+
+
+def _reveal(value: Any, path: tuple[str, ...], *, secrets: SecretStore, patterns: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        is_allowed = any(fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns)
+        return secrets.reveal(value) if is_allowed else value
+    if isinstance(value, Mapping):
+        return {
+            name: _reveal(item, (*path, str(name)), secrets=secrets, patterns=patterns)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_reveal(item, path, secrets=secrets, patterns=patterns) for item in value]
+    return value
+
+
+def _learn_sign_in(authentication: Any, secrets: SecretStore) -> None:
+    """A password that stands in the diagram in clear text is masked like any secret."""
+    if not isinstance(authentication, dict):
+        return
+    username, password = authentication.get("username"), authentication.get("password")
+    if isinstance(password, str) and password.strip():
+        secrets.mask.learn_sign_in(str(username), password)
+
+
+def _input_error(model: type[BaseModel], error: ErrorDetails) -> InputError:
+    path = _path(error["loc"])
+    if error["type"] == "extra_forbidden":
+        return InputError(_unknown_field(model, error["loc"]), field=path)
+    found = "" if error["type"] == "missing" else _found(error)
+    return InputError(f"{path} {_expectation(error)}{found}.", field=path)
+
+
+def _expectation(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "value_error":
+            return str(context["error"]).removesuffix(".")
+        case "enum" | "literal_error":
+            return f"must be {context['expected']}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "must be a whole number"
+        case "string_type":
+            return "must be text"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be a context (an object with named fields)"
+        case _:
+            message = error["msg"]
+            return message[0].lower() + message[1:]
+
+
+def _found(error: ErrorDetails) -> str:
+    if error["loc"] and error["loc"][0] == _HIDDEN_GROUP:
+        return ""
+    shown = repr(error["input"])
+    return f"; found {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '…'}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def _unknown_field(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    known = list(_fields_at(model, location[:-1]))
+    # A field may stand in the wrong group: then the right group has one of exactly that name.
+    elsewhere = [path for path in _all_paths(model) if path.rpartition(".")[2] == location[-1]]
+    prefix = _path(location[:-1])
+    close = elsewhere or [
+        f"{prefix}.{name}" for name in difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
+    ]
+    hint = f"; did you mean {close[0]}?" if close else "."
+    return f"{_path(location)} is not a field of this operation{hint}"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
+    for part in location:
+        inner = _model_of(model, str(part))
+        if inner is None:
+            return
+        model = inner
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _all_paths(model: type[BaseModel]) -> Iterator[str]:
+    for group in _fields_at(model, ()):
+        yield from (f"{group}.{name}" for name in _fields_at(model, (group,)))
+
+
+def _model_of(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
+    for name, field in model.model_fields.items():
+        if (field.alias or name) == alias:
+            options = (
+                typing.get_args(field.annotation)
+                if isinstance(field.annotation, types.UnionType)
+                else (field.annotation,)
+            )
+            return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return None

@@ -1,0 +1,241 @@
+"""The straight line of one job: bind, work, decide, settle, and then what had to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+from pydantic import BaseModel
+
+from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
+from worker.job.binding import bind
+from worker.job.gateway import Gateway
+from worker.job.job import Job
+from worker.job.lease import Lease
+from worker.job.ledger import Ledger
+from worker.job.outcome import (
+    Completed,
+    Failed,
+    HandedBack,
+    Outcome,
+    RetryRule,
+    decide,
+    decide_failure,
+    to_json,
+)
+from worker.job.settlement import settle
+from worker.job.slots import ServerFull, ServerSlots
+from worker.mail.account import Account
+from worker.mail.answer import Answer, Deferred
+from worker.secret_store import SecretStore
+
+log = structlog.get_logger(__name__)
+
+_FAREWELL_SECONDS = 5.0
+
+
+class Operation(Protocol):
+    """What the pipeline needs to know of an operation."""
+
+    @property
+    def task_type(self) -> str:
+        """The job's type."""
+
+    @property
+    def request(self) -> type[BaseModel]:
+        """The model of its variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """The two doors to the operations: which account a request means, and doing the work there."""
+
+    account: Callable[[Operation, Any], Account]
+    perform: Callable[[Operation, Any, Account, str, datetime], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """What the operator set for all jobs."""
+
+    job_timeout_seconds: float
+    retry_backoff_seconds: float
+    max_result_bytes: int
+    max_jobs: int
+    max_jobs_per_server: int
+    secret_fields: tuple[str, ...]
+    cluster_name: str
+
+
+@dataclass(slots=True)
+class _Work:
+    """What has come of the work so far."""
+
+    result: Any = None
+    deferred: Deferred | None = None
+    server: str | None = None
+    has_effect: bool = False
+    is_settled: bool = False
+
+
+class Pipeline:
+    """Runs jobs, each from activation to the command that ends it."""
+
+    def __init__(self, gateway: Gateway, errands: Errands, secrets: SecretStore, rules: JobRules) -> None:
+        self._gateway = gateway
+        self._errands = errands
+        self._secrets = secrets
+        self._rules = rules
+        self._ledger = Ledger()
+        # The runtime asks for no more jobs than there is room for, but several task types may each fill it.
+        self._room = asyncio.Semaphore(rules.max_jobs)
+        self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
+
+    async def run(self, job: Job, operation: Operation, lease: Lease) -> Outcome:
+        """Work on `job` and tell the engine; return what it was, or would have been, told.
+
+        Cancelled at the end of the grace, it gives the job back within a few seconds; a mail that is
+        sent already is reported instead.
+        """
+        structlog.contextvars.bind_contextvars(
+            job_key=job.key,
+            task_type=job.type,
+            process_instance_key=job.process_instance_key,
+            element_id=job.element_id,
+        )
+        started_at = time.monotonic()
+        work = _Work()
+        outcome: Outcome | None = None
+        async with lease.kept():
+            try:
+                outcome = await self._outcome(job, operation, work)
+                await self._finish(job, outcome, work, lease)
+            except asyncio.CancelledError:
+                if outcome is None or work.deferred is not None:
+                    outcome = HandedBack("The worker is shutting down.")
+                if not work.is_settled:
+                    await self._finish_soon(job, outcome, work, lease)
+        log.info(
+            "job_ended",
+            outcome=outcome.code,
+            server=work.server,
+            seconds=round(time.monotonic() - started_at, 3),
+            message=None if isinstance(outcome, Completed) else outcome.message,
+        )
+        return outcome
+
+    async def _outcome(self, job: Job, operation: Operation, work: _Work) -> Outcome:
+        try:
+            async with self._room:
+                await self._do(job, operation, work)
+            return decide(job, work.result, max_bytes=self._rules.max_result_bytes)
+        except ServerFull as full:
+            message = f"All of this worker's slots for {work.server} are taken."
+            return HandedBack(message, backoff_seconds=full.backoff_seconds)
+        except Exception as error:
+            if not isinstance(error, EmailError):
+                log.exception("job_failed_unexpectedly")
+            retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
+            return self._masked(decide_failure(job, error, retry))
+
+    async def _do(self, job: Job, operation: Operation, work: _Work) -> None:
+        request = bind(
+            operation.request,
+            job.variables,
+            secrets=self._secrets,
+            secret_fields=self._rules.secret_fields,
+        )
+        account = self._errands.account(operation, request)
+        work.server = account.server
+        done = self._ledger.recall(job)
+        if isinstance(done, SendOutcomeUnknown):
+            raise done
+        if done is not None:
+            log.info("job_done_before")
+            work.has_effect = True
+            (work.result,) = done
+            return
+        with self._slots.slot(account.server):
+            await self._perform(job, operation, work, request=request, account=account)
+
+    async def _perform(
+        self, job: Job, operation: Operation, work: _Work, *, request: Any, account: Account
+    ) -> None:
+        reference = _reference(job, self._rules.cluster_name)
+        try:
+            answer = await self._errands.perform(operation, request, account, reference, datetime.now(UTC))
+        except SendOutcomeUnknown as unknown:
+            self._ledger.record(job, unknown)
+            raise
+        work.deferred = answer.deferred
+        work.result = to_json(answer.result)
+        if answer.has_effect:
+            work.has_effect = True
+            self._ledger.record(job, (work.result,))
+
+    def _masked(self, failure: Failed) -> Failed:
+        hide = self._secrets.mask.hide
+        return Failed(
+            failure.code,
+            hide(failure.message),
+            failure.retries,
+            failure.backoff_seconds,
+            self._secrets.mask.hide_in(failure.variables),
+        )
+
+    async def _finish(self, job: Job, outcome: Outcome, work: _Work, lease: Lease) -> None:
+        """Settle, and only then destroy what the engine now holds."""
+        try:
+            told = await settle(job, outcome, gateway=self._gateway, lease=lease)
+        except JobGone as error:
+            log.warning("job_gone", reason=str(error))
+            self._ledger.forget(job)
+            await self._abandon(work)
+            return
+        except GatewayUnavailable as error:
+            log.error("outcome_not_delivered", reason=str(error), outcome=outcome.code)
+            await self._abandon(work)
+            return
+        except BaseException:
+            await self._abandon(work)
+            raise
+        work.is_settled = True
+        # A sent mail whose result could not be used stays in the ledger: a retry must not send it again.
+        if isinstance(told, Completed) or not work.has_effect:
+            self._ledger.forget(job)
+        if isinstance(told, Completed):
+            await self._commit(work)
+        else:
+            await self._abandon(work)
+
+    async def _finish_soon(self, job: Job, outcome: Outcome, work: _Work, lease: Lease) -> None:
+        try:
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await self._finish(job, outcome, work, lease)
+        except TimeoutError:
+            log.warning("outcome_not_delivered", outcome=outcome.code)
+
+    async def _commit(self, work: _Work) -> None:
+        if work.deferred is None:
+            return
+        try:
+            await work.deferred.commit()
+        except MailServerError as error:
+            log.error("mail_not_removed", code=error.code, reason=self._secrets.mask.hide(error.message))
+
+    async def _abandon(self, work: _Work) -> None:
+        if work.deferred is not None:
+            await work.deferred.abandon()
+
+
+def _reference(job: Job, cluster_name: str) -> str:
+    """Name the job, the same on every attempt, and apart from the jobs of other clusters."""
+    home = f"{cluster_name} {job.process_instance_key} {job.element_instance_key}"
+    return f"{job.key}.{hashlib.blake2b(home.encode(), digest_size=6).hexdigest()}"

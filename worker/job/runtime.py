@@ -1,0 +1,172 @@
+"""Takes jobs of all task types from the engine, within bounds, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from worker.errors import EngineError, GatewayUnavailable
+from worker.job.gateway import Gateway, Subscription
+from worker.job.job import Job
+from worker.job.lease import Lease
+from worker.job.outcome import Completed, Outcome
+from worker.job.pipeline import Operation, Pipeline
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 30.0
+# What a job may take to be given back after the grace.
+_FAREWELL_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An operation, and how to ask the engine for its jobs."""
+
+    operation: Operation
+    subscription: Subscription
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job under way, and our hold on it."""
+
+    task: asyncio.Task[Outcome]
+    lease: Lease
+
+
+class Connection:
+    """Whether the gateway answers: says once that it does not, and once that it does again."""
+
+    def __init__(self) -> None:
+        self.last_answer_at: float | None = None
+        self._lost_at: float | None = None
+
+    def answered(self) -> None:
+        """Note an answer of the gateway."""
+        now = time.monotonic()
+        if self._lost_at is not None:
+            log.info("gateway_back", away_seconds=round(now - self._lost_at, 1))
+        elif self.last_answer_at is None:
+            log.info("gateway_reached")
+        self._lost_at = None
+        self.last_answer_at = now
+
+    def failed(self, error: GatewayUnavailable) -> None:
+        """Note that the gateway did not answer, or refused."""
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            log.warning("gateway_unreachable", reason=str(error))
+
+
+class Runtime:
+    """Polls for each task type as long as there is room, and runs what comes in tasks of its own."""
+
+    def __init__(
+        self, gateway: Gateway, pipeline: Pipeline, served: Sequence[Served], *, max_jobs: int
+    ) -> None:
+        self._gateway = gateway
+        self._pipeline = pipeline
+        self._served = served
+        self._max_jobs = max_jobs
+        self._running: dict[int, _Running] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self.connection = Connection()
+
+    async def run(self, stop: asyncio.Event, *, grace_seconds: float) -> None:
+        """Serve until `stop`; then let running jobs go on for `grace_seconds` and give the rest back."""
+        pollers = [
+            asyncio.create_task(self._poll(served), name=f"poll {served.subscription.task_type}")
+            for served in self._served
+        ]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            # A poller never ends by itself: if one does, its error must end the worker, not be lost.
+            await asyncio.wait([stopped, *pollers], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            for poller in pollers:
+                poller.cancel()
+            ended = await asyncio.gather(*pollers, return_exceptions=True)
+            await self._drain(grace_seconds)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _poll(self, served: Served) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while True:
+            await self._has_room.wait()
+            room = self._max_jobs - len(self._running)
+            try:
+                async for job in self._gateway.activate(served.subscription, max_jobs=room):
+                    self._accept(job, served)
+            except GatewayUnavailable as error:
+                self.connection.failed(error)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+            else:
+                self.connection.answered()
+                pause_seconds = _FIRST_PAUSE_SECONDS
+
+    def _accept(self, job: Job, served: Served) -> None:
+        running = self._running.get(job.key)
+        if running is None:
+            self._start(job, served)
+            return
+        # The engine gave the job out again: its deadline passed while we could not extend it.
+        log.info("job_joined", job_key=job.key)
+        running.lease.renewed()
+        successor = asyncio.create_task(self._succeed(running, job, served))
+        self._waiting.add(successor)
+        successor.add_done_callback(self._waiting.discard)
+
+    async def _succeed(self, running: _Running, job: Job, served: Served) -> None:
+        """When the first run ends without having ended the job, and the job is ours, run it again."""
+        outcome = await asyncio.shield(running.task)
+        if isinstance(outcome, Completed) or job.key in self._running:
+            return
+        try:
+            await self._gateway.extend(job.key, served.subscription.job_timeout_seconds)
+        except EngineError:
+            return
+        self._start(job, served)
+
+    def _start(self, job: Job, served: Served) -> None:
+        lease = Lease(self._gateway, job.key, served.subscription.job_timeout_seconds)
+        task = asyncio.create_task(self._pipeline.run(job, served.operation, lease), name=f"job {job.key}")
+        self._running[job.key] = _Running(task, lease)
+        task.add_done_callback(lambda ended: self._ended(job.key, ended))
+        self._note_room()
+
+    def _ended(self, job_key: int, task: asyncio.Task[Outcome]) -> None:
+        del self._running[job_key]
+        self._note_room()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("job_lost", job_key=job_key, exc_info=task.exception())
+
+    def _note_room(self) -> None:
+        if len(self._running) < self._max_jobs:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    async def _drain(self, grace_seconds: float) -> None:
+        tasks = [running.task for running in self._running.values()]
+        log.info("worker_stopping", running_jobs=len(tasks))
+        for waiting in self._waiting:
+            waiting.cancel()
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_FAREWELL_SECONDS)

@@ -1,0 +1,75 @@
+"""The one command that ends our work on a job, sent until the engine has taken it or the job is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from worker.errors import CommandRefused, GatewayUnavailable
+from worker.job.gateway import Gateway
+from worker.job.job import Job
+from worker.job.lease import Lease
+from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+async def settle(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) -> Outcome:
+    """Tell the engine, and return what it was told.
+
+    The command alone is repeated, never the work, while the gateway cannot take it and the lease lasts.
+    A completion that the engine refuses for good becomes a failure with retries 0. Raises JobGone, and
+    GatewayUnavailable where the lease ended first.
+    """
+    try:
+        await _send_until_taken(job, outcome, gateway=gateway, lease=lease)
+    except CommandRefused as error:
+        refusal = Failed(
+            "RESULT_REFUSED",
+            f"RESULT_REFUSED: the engine did not take the result of {job.type}: {error}",
+            retries=0,
+        )
+        await _send_until_taken(job, refusal, gateway=gateway, lease=lease)
+        return refusal
+    return outcome
+
+
+async def _send_until_taken(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) -> None:
+    pause_seconds = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await _send(job, outcome, gateway)
+        except GatewayUnavailable as error:
+            if lease.is_expired:
+                raise
+            log.info("command_delayed", job_key=job.key, reason=str(error), pause_seconds=pause_seconds)
+        else:
+            return
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+
+async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
+    match outcome:
+        case Completed():
+            await gateway.complete(job.key, outcome.variables)
+        case Failed():
+            await gateway.fail(
+                job.key,
+                retries=outcome.retries,
+                message=outcome.message,
+                backoff_seconds=outcome.backoff_seconds,
+                variables=outcome.variables,
+            )
+        case HandedBack():
+            await gateway.fail(
+                job.key,
+                retries=job.retries,
+                message=outcome.message,
+                backoff_seconds=outcome.backoff_seconds,
+                variables={},
+            )
