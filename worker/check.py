@@ -1,0 +1,89 @@
+"""What `email-worker check` prints: the settings, the gateway, the task types, and what to mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from worker.app import EmailWorker, open_gateway
+from worker.errors import EngineError, InputError
+from worker.mail.tls import build_tls_context
+from worker.operations.catalogue import CATALOGUE
+from worker.settings import Settings
+
+
+async def check_setup(env_file: Path | None) -> bool:
+    """Print the report; return whether the worker would serve jobs."""
+    console = Console(highlight=False)
+    try:
+        worker = EmailWorker.from_environment(env_file)
+    except InputError as error:
+        _mend(console, error.message)
+        return False
+    settings = worker.settings
+    console.print(_settings_table(settings))
+    problems = _file_problems(settings)
+    version = None
+    if not problems:
+        version, problem = await _reach_gateway(settings)
+        problems += [problem] if problem else []
+    if version:
+        console.print(f"[green]✓[/] gateway {settings.gateway.target} answers, version {version}")
+        console.print("[green]✓[/] would serve " + ", ".join(operation.task_type for operation in CATALOGUE))
+    for problem in problems:
+        _mend(console, problem)
+    return not problems
+
+
+def _settings_table(settings: Settings) -> Table:
+    table = Table("setting", "value", title="Effective settings")
+    for group in (settings.gateway, settings.worker):
+        for name, info in type(group).model_fields.items():
+            table.add_row(str(info.alias), _shown(getattr(group, name)))
+    table.add_section()
+    table.add_row("gateway", settings.gateway.target)
+    table.add_row("encrypted", "yes" if settings.gateway.is_encrypted else "no")
+    return table
+
+
+def _shown(value: object) -> str:
+    # A SecretStr prints itself as asterisks.
+    if value is None:
+        return "[dim]not set[/]"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _file_problems(settings: Settings) -> list[str]:
+    problems = []
+    worker = settings.worker
+    if worker.secrets_dir is not None and not worker.secrets_dir.is_dir():
+        problems.append(f"EMAIL_WORKER_SECRETS_DIR: {worker.secrets_dir} is not a directory.")
+    try:
+        build_tls_context(worker.tls_ca_file)
+    except OSError as error:
+        problems.append(
+            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} holds no certificate that can be read ({error})."
+        )
+    return problems
+
+
+async def _reach_gateway(settings: Settings) -> tuple[str | None, str | None]:
+    try:
+        gateway = open_gateway(settings)
+    except InputError as error:
+        return None, error.message
+    try:
+        return await gateway.version(), None
+    except EngineError as error:
+        return None, (
+            f"The gateway {settings.gateway.target} does not let us in ({error}); check ZEEBE_ADDRESS,"
+            " the TLS settings and the credentials."
+        )
+    finally:
+        await gateway.close()
+
+
+def _mend(console: Console, problem: str) -> None:
+    console.print(f"[red]✗[/] {problem}", markup=True)

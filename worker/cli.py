@@ -1,0 +1,168 @@
+"""The command line: email-worker run, call, check, demo, sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from worker import __version__
+from worker.errors import EmailError, InputError
+
+app = typer.Typer(
+    name="email-worker",
+    help="Sends and handles email for Camunda 8 processes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_FAILED, _BAD_INPUT = 1, 2
+
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sends and handles email for Camunda 8 processes."""
+
+
+@app.command()
+def run(env_file: EnvFile = None) -> None:
+    """Serve jobs until SIGTERM or SIGINT; a second signal stops at once."""
+    from worker.app import EmailWorker
+    from worker.logs import configure_logs
+
+    async def serve() -> None:
+        worker = EmailWorker.from_environment(env_file)
+        configure_logs(worker.settings.worker, worker.secrets.mask)
+        stop = asyncio.Event()
+        _stop_on_signal(stop)
+        async with worker:
+            await worker.serve(stop)
+
+    _run(serve)
+
+
+@app.command()
+def call(
+    operation: Annotated[str, typer.Argument(help="A task type, such as email.smtp.send.")],
+    variables: Annotated[
+        str, typer.Option(help="JSON file with the variables of a job, or - for standard input.")
+    ],
+    env_file: EnvFile = None,
+) -> None:
+    """Do one operation without an engine and print its result as JSON."""
+    from worker.app import EmailWorker
+
+    async def once() -> None:
+        async with EmailWorker.from_environment(env_file) as worker:
+            result = await worker.call(operation, _read_variables(variables))
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+    _run(once, explain=_print_as_json)
+
+
+@app.command()
+def check(env_file: EnvFile = None) -> None:
+    """Print the settings, reach the gateway, and say what to mend."""
+    from worker.check import check_setup
+
+    if not asyncio.run(check_setup(env_file)):
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
+def sandbox(
+    engine_only: Annotated[bool, typer.Option(help="No mail server.")] = False,
+    port: Annotated[int | None, typer.Option(help="The gateway's port; default: a free one.")] = None,
+) -> None:
+    """Run Camunda's engine and a mail server in memory until interrupted."""
+    from worker.sandbox import run_sandbox
+
+    _run(lambda: run_sandbox(engine_port=port, engine_only=engine_only, announce=typer.echo))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Stay up afterwards, until interrupted.")] = False,
+) -> None:
+    """Let a process on Camunda's engine send an email, and show what came of it."""
+    from worker.demo import run_demo
+
+    _run(lambda: run_demo(keep=keep))
+
+
+def _run(
+    command: Callable[[], Coroutine[Any, Any, None]], *, explain: Callable[[EmailError], None] | None = None
+) -> None:
+    try:
+        asyncio.run(command())
+    except EmailError as error:
+        (explain or _print_sentence)(error)
+        raise typer.Exit(_BAD_INPUT if isinstance(error, InputError) else _FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(_FAILED) from None
+
+
+def _print_sentence(error: EmailError) -> None:
+    typer.secho(error.message, err=True, fg=typer.colors.RED)
+
+
+def _print_as_json(error: EmailError) -> None:
+    failure = {"code": error.code, "message": error.message, "retryable": error.is_retryable}
+    typer.echo(json.dumps(failure, ensure_ascii=False), err=True)
+
+
+def _read_variables(source: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
+        variables = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The variables in {source} cannot be read: {error}.", field="--variables"
+        ) from error
+    if not isinstance(variables, dict):
+        raise InputError("The variables must be a JSON object.", field="--variables")
+    return variables
+
+
+def _stop_on_signal(stop: asyncio.Event) -> None:
+    """The first signal asks for an orderly end, the second ends the process where it stands."""
+
+    def stop_or_leave(number: int) -> None:
+        if stop.is_set():
+            _leave_now(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_leave, number)
+
+
+def _leave_now(number: int) -> NoReturn:
+    os._exit(128 + number)
