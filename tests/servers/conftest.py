@@ -14,6 +14,7 @@ import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot
+from testkit.postfix import Postfix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,3 +38,10 @@ def dovecot(certificates: Certificates) -> Iterator[Dovecot]:
 def dovecot_account(dovecot: Dovecot) -> Account:
     """An account of this test's own at `dovecot`, with an empty mailbox."""
     return dovecot.add_user(f"user{next(numbers)}", "s3cret")
+
+
+@pytest.fixture(scope="session")
+def postfix(certificates: Certificates) -> Iterator[Postfix]:
+    """A Postfix that takes mail from anybody to anybody; a test has its own recipients."""
+    with Postfix(certificates.server) as server:
+        yield server
