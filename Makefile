@@ -1,0 +1,47 @@
+# Everything a newcomer needs; each target sets up what it lacks the first time.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check run format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/ready ## Let a process on Camunda's engine send an email, and show it
+	@$(BIN)/email-worker demo
+
+test: .venv/ready ## Run all tests
+	@$(BIN)/pytest -n auto --dist loadgroup
+
+check: .venv/ready ## Check format, lint, types and the import table
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/unit/test_architecture.py
+
+run: .venv/ready ## Serve jobs, with the settings of the environment and .env
+	@$(BIN)/email-worker run
+
+format: .venv/ready ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .venv/ready ## Choose the newest allowed versions anew
+	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-header --quiet --upgrade -o locks/runtime.txt
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra sandbox --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
+
+clean: ## Remove what make has set up
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+
+.venv/ready: locks/dev.txt pyproject.toml
+	@echo "Setting up .venv (about a minute, once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --progress-bar on --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
