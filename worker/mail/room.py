@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.mail.account import ServerPolicy
+from worker.mail.pool import Pool
+from worker.mail.smtp_session import SmtpSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +16,10 @@ class MailRoom:
     `max_result_bytes`: the largest result in bytes of JSON that the engine takes.
     """
 
+    smtp: Pool[SmtpSession]
     policy: ServerPolicy
     max_result_bytes: int
 
     async def close(self) -> None:
         """Sign off at every server."""
+        await self.smtp.close()

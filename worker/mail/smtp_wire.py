@@ -1,0 +1,278 @@
+"""One SMTP connection: commands out, replies in, each step within its limit. The only door to aiosmtplib."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib.esmtp import parse_esmtp_extensions
+from aiosmtplib.protocol import MAX_RESPONSE_LENGTH, SMTPProtocol
+
+from worker.errors import (
+    ConnectionFailed,
+    MailServerError,
+    ProtocolViolation,
+    ServerTimeout,
+    ServerUnavailable,
+)
+from worker.mail.account import Account, Encryption
+from worker.mail.timeouts import Timeouts
+from worker.mail.tls import tls_failure
+
+_MAX_TEXT = 1000
+_REPLY_CODES = range(200, 600)
+_CLOSING = 421  # RFC 5321 3.8: the server closes the connection, whatever was asked
+_CHUNK_BYTES = 64 * 1024
+_HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_LINE_BREAK = re.compile(rb"[\r\n\0]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: three digits and the text of its lines."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines as one, printable, and cut to a length fit for a message."""
+        return " ".join(self.lines)[:_MAX_TEXT]
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the command was done (2yz, RFC 5321 4.2.1)."""
+        return self.code // 100 == 2  # noqa: PLR2004 - the classes of reply codes
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the command was refused for now (4yz)."""
+        return self.code // 100 == 4  # noqa: PLR2004 - the classes of reply codes
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the command was refused for good (5yz)."""
+        return self.code // 100 == 5  # noqa: PLR2004 - the classes of reply codes
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".rstrip()
+
+
+class _PipeliningProtocol(SMTPProtocol):
+    """aiosmtplib's protocol holds one reply; this one all that a group of commands brings (RFC 2920)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unread = bytearray()
+        self._expected = 1  # the greeting
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._drain_wholly()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._expected:
+            return  # nobody asked: the farewell of a server that closes an idle session
+        self._unread += data
+        self._hand_over()
+
+    def write_commands(self, commands: tuple[bytes, ...]) -> None:
+        """Send commands together; each of them is owed one `read_response`."""
+        self._expected = len(commands)
+        self.write(b"".join(command + b"\r\n" for command in commands))
+
+    async def read_response(self, timeout: float | None = None) -> SMTPResponse:  # noqa: ASYNC109 - as inherited
+        self._response_pending = True
+        self._hand_over()
+        try:
+            return await super().read_response(timeout)
+        finally:
+            self._expected = max(0, self._expected - 1)
+            if not self._expected:
+                # Nothing said in advance is believed, least of all before TLS (RFC 3207 4.2).
+                self._unread.clear()
+
+    async def drain(self) -> None:
+        """Wait until the operating system has taken what was written."""
+        await self._drain_helper()
+
+    async def encrypt(self, context: ssl.SSLContext, host: str, handshake_seconds: float) -> None:
+        """Go on in TLS on the same connection."""
+        self.transport = await self._loop.start_tls(
+            cast("asyncio.Transport", self.transport),
+            self,
+            context,
+            server_hostname=host,
+            ssl_handshake_timeout=handshake_seconds,
+        )
+        self._drain_wholly()
+
+    def _hand_over(self) -> None:
+        """Pass lines on until they make the reply that is waited for."""
+        while self._response_pending and self._response_waiter and not self._response_waiter.done():
+            end = self._unread.find(b"\n") + 1
+            if not end and len(self._unread) <= MAX_RESPONSE_LENGTH:
+                return
+            line = bytes(self._unread[: end or None])
+            del self._unread[: len(line)]
+            super().data_received(line)
+
+    def _drain_wholly(self) -> None:
+        cast("asyncio.WriteTransport", self.transport).set_write_buffer_limits(high=0)
+
+
+class SmtpWire:
+    """Commands and replies of one connection. It is cut by any error or cancellation in a step."""
+
+    def __init__(self, account: Account, timeouts: Timeouts, protocol: _PipeliningProtocol) -> None:
+        self._account = account
+        self._timeouts = timeouts
+        self._protocol = protocol
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether neither side has closed the connection, as far as is known here."""
+        return self._protocol.is_connected
+
+    @property
+    def local_address(self) -> str:
+        """The address literal of this end, for a client without a name (RFC 5321 4.1.3)."""
+        transport = self._protocol.transport
+        host = transport.get_extra_info("sockname")[0] if transport else "127.0.0.1"
+        return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+    async def read_greeting(self) -> Reply:
+        """Wait for the reply that a server gives unasked."""
+        return await self._read(self._timeouts.greeting_seconds)
+
+    async def call(self, command: str) -> Reply:
+        """Send one command and wait for its reply."""
+        self.write(command)
+        return await self.read()
+
+    def write(self, *commands: str) -> None:
+        """Send commands in one go; each of them is owed one `read`."""
+        lines = tuple(command.encode() for command in commands)
+        if any(_LINE_BREAK.search(line) for line in lines):
+            raise ValueError("a command may not hold a line break or NUL")
+        with self._failures():
+            self._protocol.write_commands(lines)
+
+    async def read(self) -> Reply:
+        """Wait for the next reply to a command."""
+        return await self._read(self._timeouts.command_seconds)
+
+    async def read_verdict(self) -> Reply:
+        """Wait for the reply to a whole message, which may take long (RFC 5321 4.5.3.2.6)."""
+        return await self._read(self._timeouts.transfer_seconds)
+
+    async def send_content(self, content: bytes) -> None:
+        """Send a message without its end; return when the operating system has taken all of it."""
+        view = memoryview(content)
+        async with self.limit(self._timeouts.transfer_seconds):
+            for start in range(0, len(view), _CHUNK_BYTES):
+                self._protocol.write(cast("bytes", view[start : start + _CHUNK_BYTES]))
+                await self._protocol.drain()
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS; the certificate must be the host's."""
+        seconds = self._timeouts.tls_seconds
+        async with self.limit(seconds):
+            await self._protocol.encrypt(context, self._account.host, seconds)
+
+    @asynccontextmanager
+    async def limit(self, seconds: float) -> AsyncIterator[None]:
+        """Give one step so many seconds in all, however the server parcels out its bytes."""
+        with self._failures(seconds):
+            async with asyncio.timeout(seconds):
+                yield
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        transport = self._protocol.transport
+        if transport is not None:
+            cast("asyncio.WriteTransport", transport).abort()
+
+    async def _read(self, seconds: float) -> Reply:
+        async with self.limit(seconds):
+            reply = _reply(await self._protocol.read_response())
+        if reply.code not in _REPLY_CODES:
+            self.abort()
+            raise ProtocolViolation(
+                f"{self._account.server} does not speak SMTP: it answered “{reply}”; check host and port.",
+                server=self._account.server,
+            )
+        if reply.code == _CLOSING:
+            self.abort()
+            raise ServerUnavailable(
+                f"{self._account.server} closes the connection: {reply}", server=self._account.server
+            )
+        return reply
+
+    @contextmanager
+    def _failures(self, seconds: float | None = None) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, OSError | SMTPException):
+                raise failure_of(self._account.server, error, seconds) from error
+            raise
+
+
+async def connect(account: Account, *, timeouts: Timeouts, tls_context: ssl.SSLContext) -> SmtpWire:
+    """Connect, in TLS where the account asks for it from the first byte; the greeting is still to be read."""
+    is_encrypted = account.encryption is Encryption.IMPLICIT
+    seconds = timeouts.connect_seconds + (timeouts.tls_seconds if is_encrypted else 0)
+    try:
+        async with asyncio.timeout(seconds):
+            _, protocol = await asyncio.get_running_loop().create_connection(
+                _PipeliningProtocol,
+                account.host,
+                account.port,
+                ssl=tls_context if is_encrypted else None,
+                ssl_handshake_timeout=timeouts.tls_seconds if is_encrypted else None,
+                happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+            )
+    except (OSError, UnicodeError) as error:
+        raise failure_of(account.server, error, seconds) from error
+    return SmtpWire(account, timeouts, protocol)
+
+
+def parse_extensions(reply: Reply) -> dict[str, str]:
+    """Read the reply to EHLO: extension in lower case to its parameters (RFC 5321 4.1.1.1)."""
+    return parse_esmtp_extensions("\n".join(reply.lines))[0]
+
+
+def failure_of(server: str, error: Exception, seconds: float | None = None) -> MailServerError:
+    """Say in our words what went wrong on the connection to `server`."""
+    if isinstance(error, TimeoutError):
+        limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+        return ServerTimeout(f"{server} did not answer {limit}.", server=server)
+    if isinstance(error, ssl.SSLError):
+        return tls_failure(server, error)
+    if isinstance(error, SMTPResponseException):
+        return ProtocolViolation(
+            f"{server} does not speak SMTP: {_printable(error.message)[:_MAX_TEXT]}; check host and port.",
+            server=server,
+        )
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return ConnectionFailed(f"The host of {server} is not known; check its name.", server=server)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else "connection lost"
+    return ConnectionFailed(f"No connection to {server}: {reason}.", server=server)
+
+
+def _reply(response: SMTPResponse) -> Reply:
+    return Reply(response.code, tuple(_printable(line) for line in response.message.split("\n")))
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).strip()

@@ -1,0 +1,216 @@
+"""Send an email: what the process gives, and what it gets back."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from worker.models.addresses import AddressList, parse_addresses
+from worker.models.base import OptionalAuthentication, Request, Result, Server
+
+# RFC 5322 3.6.8: printable ASCII but the colon.
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
+_BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
+_MESSAGE_ID = re.compile(r"<?(?P<id>[^\s<>@\x00-\x20\x7f-\U0010ffff]+@[^\s<>@\x00-\x20\x7f-\U0010ffff]+)>?")
+_MAX_MESSAGE_ID = 250
+
+# What the worker writes itself, or the servers on the way: a second one would contradict the first.
+_WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
+_WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
+_RESERVED_PREFIXES = ("content-", "resent-")
+ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
+
+
+class ContentType(StrEnum):
+    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the reader's program chooses."""
+
+    PLAIN = "PLAIN"
+    HTML = "HTML"
+    MULTIPART = "MULTIPART"
+
+
+class SendParameters(Request):
+    """The email to send."""
+
+    from_: AddressList = Field(
+        alias="from",
+        description="The sender: one address, several with commas between them, or a list of addresses,"
+        " each with or without a name, such as Jane Doe <jane@example.com>.",
+    )
+    to: AddressList = Field(
+        default=(), description="The recipients: one address, several with commas between them, or a list."
+    )
+    cc: AddressList = Field(
+        default=(), description="Who gets a copy and is seen by all recipients; written as in “to”."
+    )
+    bcc: AddressList = Field(
+        default=(), description="Who gets a copy unseen by the other recipients; written as in “to”."
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict,
+        description='More header fields as a context, such as {"Reply-To": "desk@example.com"}. A Message-ID'
+        " given here takes the place of the worker's own. Fields that the worker writes itself (From, To, Cc,"
+        " Bcc, Subject, Sender, Date, MIME-Version, Content-…) and those of servers on the way (Received,"
+        " Return-Path, Resent-…) are refused.",
+    )
+    subject: str = Field(description="The subject line.")
+    content_type: ContentType = Field(
+        default=ContentType.PLAIN,
+        description="PLAIN sends “body” as text, HTML sends “htmlBody”, MULTIPART sends both and lets the"
+        " reader's program choose.",
+    )
+    body: str | None = Field(
+        default=None,
+        description="The text of the email, for PLAIN and MULTIPART. With HTML it is taken as the HTML where"
+        " “htmlBody” is not given.",
+    )
+    html_body: str | None = Field(default=None, description="The HTML of the email, for HTML and MULTIPART.")
+
+    @field_validator("subject")
+    @classmethod
+    def _is_one_line(cls, subject: str) -> str:
+        if _BREAKS_A_HEADER.search(subject):
+            raise ValueError("may not hold a line break or NUL")
+        return subject
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _are_texts(cls, headers: Any) -> Any:
+        if not isinstance(headers, dict):
+            return headers
+        return {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
+
+    @field_validator("headers")
+    @classmethod
+    def _are_sound(cls, headers: dict[str, str]) -> dict[str, str]:
+        seen: set[str] = set()
+        for name, value in headers.items():
+            _check_header(name, value)
+            if name.lower() in seen:
+                raise ValueError(f"must hold {name} once, whatever the case of its letters")
+            seen.add(name.lower())
+        return headers
+
+    @model_validator(mode="after")
+    def _has_recipient_and_content(self) -> Self:
+        if not (self.to or self.cc or self.bcc):
+            raise ValueError("must name at least one recipient in to, cc or bcc")
+        if self.content_type is ContentType.PLAIN:
+            _check_plain(self)
+        elif self.content_type is ContentType.HTML:
+            _check_html(self)
+        elif self.body is None or self.html_body is None:
+            raise ValueError("must have both body and htmlBody when contentType is MULTIPART")
+        return self
+
+    @property
+    def text(self) -> str | None:
+        """What is sent as text/plain."""
+        return None if self.content_type is ContentType.HTML else self.body
+
+    @property
+    def html(self) -> str | None:
+        """What is sent as text/html."""
+        if self.content_type is ContentType.HTML:
+            return self.html_body or self.body
+        return self.html_body
+
+
+class SendRequest(Request):
+    """The variables of email.smtp.send."""
+
+    authentication: OptionalAuthentication
+    server: Server
+    parameters: SendParameters
+
+
+class RefusedRecipient(Result):
+    """A recipient that the server did not take, with its answer."""
+
+    address: str
+    code: int
+    message: str
+
+
+class Refusal(Result):
+    """Why the server did not take the message: its reply code and text."""
+
+    code: int
+    message: str
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip(" \t"))
+
+
+class SendResult(Result):
+    """What became of the email."""
+
+    subject: str = Field(description="The subject of the email.")
+    sent: bool = Field(description="Whether the server took the email for at least one recipient.")
+    message_id: str = Field(description="The Message-ID under which the recipients find it.")
+    refused_recipients: list[RefusedRecipient] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="The recipients that the server did not take, each with the server's code and message.",
+    )
+    error: Refusal | None = Field(
+        default=None, exclude_if=_is_none, description="Why the server did not take the email."
+    )
+
+
+def _header_text(name: Any, value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must hold texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
+    if _BREAKS_A_HEADER.search(value):
+        raise ValueError(f"may not hold a line break or NUL, but {name} does")
+    lowered = name.lower()
+    if lowered in _WRITTEN_BY_FIELD:
+        raise ValueError(f"may not hold {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
+    if lowered in _WRITTEN_BY_WORKER or lowered.startswith(_RESERVED_PREFIXES):
+        raise ValueError(f"may not hold {name}: the worker or the mail servers write it")
+    if lowered == "message-id":
+        _check_message_id(value)
+    if lowered in ADDRESS_HEADERS:
+        _check_addresses(name, value)
+
+
+def _check_message_id(value: str) -> None:
+    if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
+        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {value[:80]!r}")
+
+
+def _check_addresses(name: str, value: str) -> None:
+    try:
+        parse_addresses(value)
+    except ValueError as error:
+        raise ValueError(f"are refused because {name} {error}") from error
+
+
+def _check_plain(parameters: SendParameters) -> None:
+    if parameters.body is None:
+        raise ValueError("must have a body when contentType is PLAIN")
+    if parameters.html_body is not None:
+        raise ValueError("may have an htmlBody only when contentType is HTML or MULTIPART")
+
+
+def _check_html(parameters: SendParameters) -> None:
+    if parameters.body is None and parameters.html_body is None:
+        raise ValueError("must have an htmlBody when contentType is HTML")
+    if parameters.body is not None and parameters.html_body is not None:
+        raise ValueError("may not have both body and htmlBody when contentType is HTML; MULTIPART sends both")
