@@ -1,0 +1,100 @@
+"""What a POP3 server's answers mean: response codes, capabilities, listings. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from worker.errors import (
+    AuthenticationFailed,
+    MailboxBusy,
+    MailServerError,
+    ProtocolViolation,
+    ServerRefused,
+    ServerUnavailable,
+)
+
+# Extended response codes (RFC 2449, section 8; RFC 3206). Levels may follow: SYS/TEMP/X is SYS/TEMP.
+_ERROR_BY_CODE: dict[str, type[MailServerError]] = {
+    "IN-USE": MailboxBusy,
+    "LOGIN-DELAY": ServerUnavailable,
+    "SYS/TEMP": ServerUnavailable,
+    "SYS/PERM": ServerRefused,
+    "AUTH": AuthenticationFailed,
+}
+_CODE = re.compile(r"-ERR\s+\[([A-Z0-9/_-]+)\]", re.IGNORECASE)
+# Servers without response codes say it in the words of RFC 1939 ("maildrop already locked"). The noun
+# is asked for, since "account locked" is another matter.
+_LOCKED = re.compile(r"(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", re.IGNORECASE)
+_LONGEST_REASON = 200
+_SENTENCE: dict[type[MailServerError], str] = {
+    AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
+    MailboxBusy: "The mailbox at {server} is in use by another session ({reason}).",
+    ServerRefused: "{server} refused {doing} ({reason}).",
+    ServerUnavailable: "{server} cannot do this now: {doing} ({reason}).",
+}
+
+
+def refusal(
+    server: str, reply: bytes, doing: str, otherwise: type[MailServerError] = ServerRefused
+) -> MailServerError:
+    """Return the error for a `-ERR` answer; `otherwise` is what it means without a response code."""
+    text = reply.decode("utf-8", "replace")
+    if not text.upper().startswith("-ERR"):
+        return ProtocolViolation(
+            f"{server} does not answer as a POP3 server; check host, port and cryptographicProtocol.",
+            server=server,
+        )
+    kind = _error_by_code(text) or otherwise
+    if kind is AuthenticationFailed and _LOCKED.search(text):
+        kind = MailboxBusy
+    reason = _printable(text[len("-ERR") :]) or "no reason given"
+    return kind(_SENTENCE[kind].format(server=server, doing=doing, reason=reason), server=server)
+
+
+def _error_by_code(text: str) -> type[MailServerError] | None:
+    match = _CODE.match(text)
+    code = match[1].upper() if match else ""
+    return next((kind for name, kind in _ERROR_BY_CODE.items() if f"{code}/".startswith(f"{name}/")), None)
+
+
+def _printable(text: str) -> str:
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())[:_LONGEST_REASON].rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a server says it can do (CAPA, RFC 2449), and its SASL mechanisms: names in upper case."""
+
+    names: frozenset[str]
+    sasl: frozenset[str] = frozenset()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+
+def read_capabilities(block: bytes) -> Capabilities:
+    """Read the lines of a CAPA answer; what is no capability is passed over."""
+    lines = [line.upper().split() for line in block.decode("ascii", "replace").splitlines()]
+    by_name = {words[0]: words[1:] for words in lines if words}
+    return Capabilities(frozenset(by_name), frozenset(by_name.get("SASL", [])))
+
+
+def read_sizes(block: bytes) -> dict[int, int]:
+    """Read the scan listings of a LIST answer: message numbers with octets. ValueError for other lines."""
+    sizes = {}
+    for line in block.splitlines():
+        number, size = line.split()[:2]  # RFC 1939 lets more follow
+        sizes[int(number)] = int(size)
+    return sizes
+
+
+def read_uids(block: bytes) -> dict[int, str]:
+    """Read the unique-id listings of a UIDL answer: message numbers with ids. ValueError for other lines."""
+    uids = {}
+    for line in block.splitlines():
+        number, uid = line.split(maxsplit=1)
+        # RFC 1939 allows printable ASCII; what a server sends beside that must at least stay distinct.
+        uids[int(number)] = uid.strip().decode("latin-1")
+    return uids
