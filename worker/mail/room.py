@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.mail.account import ServerPolicy
+from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool
 from worker.mail.smtp_session import SmtpSession
 
@@ -17,9 +18,11 @@ class MailRoom:
     """
 
     smtp: Pool[SmtpSession]
+    pop3: Maildrops
     policy: ServerPolicy
     max_result_bytes: int
 
     async def close(self) -> None:
         """Sign off at every server."""
         await self.smtp.close()
+        await self.pop3.close()

@@ -15,7 +15,9 @@ from testkit.certificates import Certificates
 
 from worker.mail.account import MailProtocol, ServerPolicy, account_of
 from worker.mail.answer import Answer
+from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool, PoolLimits
+from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.room import MailRoom
 from worker.mail.smtp_session import SmtpSession, SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
@@ -84,7 +86,8 @@ async def make_sender(certificates: Certificates) -> AsyncIterator[MakeSender]:
         ) -> Sender:
             settings = SmtpSettings(tls_context or certificates.client_context(), timeouts)
             pool: Pool[SmtpSession] = Pool(partial(open_smtp_session, settings=settings), PoolLimits(**limits))
-            room = MailRoom(smtp=pool, policy=ServerPolicy(), max_result_bytes=1_000_000)
+            pop3 = Maildrops(settings.tls_context, timeouts, Pop3Limits())
+            room = MailRoom(smtp=pool, pop3=pop3, policy=ServerPolicy(), max_result_bytes=1_000_000)
             stack.push_async_callback(room.close)
             return Sender(room)
 
