@@ -1,0 +1,108 @@
+"""The parent's end: a child process that answers requests and ends with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import IO, Any
+
+from worker.sandbox.errors import SandboxError
+
+_LONGEST_LINE_BYTES = 256 * 1024 * 1024
+_START_SECONDS = 60.0
+_ANSWER_SECONDS = 60.0
+
+
+class Child:
+    """One service of worker.sandbox.java in its own process. Make it with `Child.start`."""
+
+    def __init__(
+        self, name: str, process: asyncio.subprocess.Process, log: IO[bytes], on_event: Callable[[Any], None]
+    ) -> None:
+        self._name = name
+        self._process = process
+        self._log = log
+        self._on_event = on_event
+        self._ids = itertools.count()
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._reading = asyncio.create_task(self._read(), name=f"sandbox {name}")
+
+    @classmethod
+    async def start(
+        cls, name: str, arguments: dict[str, Any], on_event: Callable[[Any], None] = lambda _event: None
+    ) -> Child:
+        """Start the process and wait until its service is ready."""
+        log = tempfile.TemporaryFile()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker.sandbox.java", name),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            limit=_LONGEST_LINE_BYTES,
+            start_new_session=True,  # Ctrl-C is the parent's: it ends its children itself
+        )
+        child = cls(name, process, log, on_event)
+        try:
+            await child.ask("start", within_seconds=_START_SECONDS, **arguments)
+        except BaseException:
+            await child.kill()
+            raise
+        return child
+
+    @property
+    def pid(self) -> int:
+        """The process that `kill` kills."""
+        return self._process.pid
+
+    async def ask(self, method: str, *, within_seconds: float = _ANSWER_SECONDS, **arguments: Any) -> Any:
+        """Call a method of the service; a refusal, a silence and an end are SandboxErrors."""
+        if self._reading.done():
+            raise SandboxError(self._ended())
+        number = next(self._ids)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        request = json.dumps({"id": number, "method": method, "arguments": arguments})
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        try:
+            self._process.stdin.write(request.encode() + b"\n")
+            async with asyncio.timeout(within_seconds):
+                outcome = await answer
+        except TimeoutError as error:
+            raise SandboxError(
+                f"The {self._name} did not answer {method} in {within_seconds:g} s."
+            ) from error
+        finally:
+            del self._waiting[number]
+        if "error" in outcome:
+            raise SandboxError(f"The {self._name} refused {method}: {outcome['error']}")
+        return outcome["result"]
+
+    async def kill(self) -> None:
+        """End the process at once, without its leave."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+        self._log.close()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        async for line in self._process.stdout:
+            message = json.loads(line)
+            if "event" in message:
+                self._on_event(message["event"])
+            elif message["id"] in self._waiting:
+                self._waiting[message["id"]].set_result(message)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(SandboxError(self._ended()))
+
+    def _ended(self) -> str:
+        if self._log.closed:
+            return f"The {self._name} has been stopped."
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()
+        return f"The {self._name} has ended; the last it said: {' | '.join(lines[-3:]) or 'nothing'}"

@@ -1,0 +1,224 @@
+"""Camunda's engine in a process of its own, with the questions that a test or a demo asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from worker.sandbox.child import Child
+from worker.sandbox.errors import SandboxError
+from worker.sandbox.jars import class_path
+from worker.sandbox.ports import free_port
+from worker.sandbox.records import Record, Records
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Why an instance stands still; `job_key` is -1 where no job failed."""
+
+    key: int
+    job_key: int
+    error_type: str
+    message: str
+    element_id: str
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """A step in a job's life: `intent` CREATED, COMPLETED, FAILED, TIMED_OUT, TIMEOUT_UPDATED, ERROR_THROWN …"""
+
+    intent: str
+    job_key: int
+    job_type: str
+    retries: int
+    error_message: str
+    error_code: str
+    backoff_seconds: float
+    worker: str
+
+
+class Engine:
+    """A running engine. Its clock, its instances and its diagrams live in memory and end with it."""
+
+    def __init__(self, port: int, jars: list[Path]) -> None:
+        self._port = port
+        self._jars = jars
+        self._records = Records()
+        self._child: Child | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, port: int | None = None) -> AsyncIterator[Engine]:
+        """Run an engine on a port, else on a free one, until the context ends. Takes about 3 s."""
+        jars = await asyncio.to_thread(class_path, "engine")
+        engine = cls(free_port() if port is None else port, jars)
+        try:
+            await engine.restart()
+            yield engine
+        finally:
+            await engine.kill()
+
+    @property
+    def address(self) -> str:
+        """Where the gRPC gateway listens, without TLS: host:port."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The engine's process."""
+        return self._running.pid
+
+    @property
+    def _running(self) -> Child:
+        if self._child is None:
+            raise SandboxError("The engine is not running: restart it first.")
+        return self._child
+
+    async def kill(self) -> None:
+        """End the engine at once (SIGKILL), as a crash would. What it knew is gone."""
+        if self._child is not None:
+            await self._child.kill()
+            self._child = None
+
+    async def restart(self) -> None:
+        """Run a new, empty engine on the same port."""
+        await self.kill()
+        self._records = Records()
+        arguments = {"class_path": [str(jar) for jar in self._jars], "port": self._port}
+        self._child = await Child.start("engine", arguments, self._records.add)
+
+    async def deploy(self, source: Path | str | bytes, name: str | None = None) -> None:
+        """Deploy a BPMN file, or its bytes under a name such as "order.bpmn"."""
+        if not isinstance(source, bytes):
+            path = Path(source)
+            source, name = await asyncio.to_thread(path.read_bytes), name or path.name
+        content = base64.b64encode(source).decode()
+        await self._running.ask("deploy", content=content, name=name or "process.bpmn")
+
+    async def create_instance(self, process_id: str, variables: Mapping[str, Any] | None = None) -> int:
+        """Start the latest version of a process; gives the key of the instance."""
+        key = await self._running.ask(
+            "create_instance", process_id=process_id, variables=dict(variables or {})
+        )
+        return int(key)
+
+    async def cancel_instance(self, key: int) -> None:
+        """Cancel a running instance and wait until it has ended."""
+        await self._running.ask("cancel_instance", key=key)
+        await self.wait_until(
+            key,
+            lambda record: record if _is_end(record, key, "ELEMENT_TERMINATED") else None,
+            what="termination",
+        )
+
+    async def increase_time(self, seconds: float) -> None:
+        """Move the engine's clock ahead: deadlines, backoffs and timers fall due."""
+        await self._running.ask("increase_time", seconds=seconds)
+
+    async def wait_until(
+        self,
+        process_instance_key: int,
+        find: Callable[[Record], Found | None],
+        *,
+        within_seconds: float = 30,
+        what: str = "such event",
+    ) -> Found:
+        """Give what `find` first finds in a record of the instance, past or to come.
+
+        `what` names the awaited thing in the SandboxError that is raised when the time is up.
+        """
+        return await self._records.first(process_instance_key, find, within_seconds=within_seconds, what=what)
+
+    async def completed(self, process_instance_key: int, *, within_seconds: float = 30) -> dict[str, Any]:
+        """Wait for the end of an instance; gives the process variables as they were then."""
+
+        def ended(record: Record) -> bool | None:
+            if _is_end(record, process_instance_key, "ELEMENT_TERMINATED"):
+                raise SandboxError(f"Instance {process_instance_key} was cancelled.")
+            return _is_end(record, process_instance_key, "ELEMENT_COMPLETED") or None
+
+        await self.wait_until(process_instance_key, ended, within_seconds=within_seconds, what="end")
+        return self.variables(process_instance_key)
+
+    def variables(self, process_instance_key: int) -> dict[str, Any]:
+        """Give the process variables as they are now."""
+        return {
+            record.value["name"]: json.loads(record.value["value"])
+            for record in self._records.of(process_instance_key)
+            if record.value_type == "VARIABLE" and record.value["scopeKey"] == process_instance_key
+        }
+
+    async def incident(self, process_instance_key: int, *, within_seconds: float = 30) -> Incident:
+        """Wait for an incident of the instance that nobody has resolved."""
+
+        def unresolved(record: Record) -> Incident | None:
+            events = self._records.of(process_instance_key)
+            resolved = {event.key for event in events if event.is_a("INCIDENT", "RESOLVED")}
+            if not record.is_a("INCIDENT", "CREATED") or record.key in resolved:
+                return None
+            return _incident(record)
+
+        return await self.wait_until(
+            process_instance_key, unresolved, within_seconds=within_seconds, what="incident"
+        )
+
+    async def resolve(self, incident: Incident, *, retries: int = 1) -> None:
+        """Give the incident's job new retries and go on."""
+        if incident.job_key > 0:
+            await self._running.ask("set_retries", job_key=incident.job_key, retries=retries)
+        await self._running.ask("resolve_incident", key=incident.key)
+
+    def job_events(self, process_instance_key: int) -> list[JobEvent]:
+        """Give the steps of all jobs of an instance so far, oldest first."""
+        records = self._records.of(process_instance_key)
+        return [_job_event(record) for record in records if record.value_type == "JOB"]
+
+    async def job_event(
+        self, process_instance_key: int, intent: str, *, count: int = 1, within_seconds: float = 30
+    ) -> JobEvent:
+        """Wait for a step of a job, such as FAILED, or for its `count`-th time."""
+        seen = 0
+
+        def next_one(record: Record) -> JobEvent | None:
+            nonlocal seen
+            seen += record.is_a("JOB", intent)
+            return _job_event(record) if seen == count else None
+
+        return await self.wait_until(
+            process_instance_key, next_one, within_seconds=within_seconds, what=f"job event {intent}"
+        )
+
+
+def _is_end(record: Record, instance: int, intent: str) -> bool:
+    return record.is_a("PROCESS_INSTANCE", intent) and record.key == instance
+
+
+def _incident(record: Record) -> Incident:
+    return Incident(
+        key=record.key,
+        job_key=record.value["jobKey"],
+        error_type=record.value["errorType"],
+        message=record.value["errorMessage"],
+        element_id=record.value["elementId"],
+    )
+
+
+def _job_event(record: Record) -> JobEvent:
+    return JobEvent(
+        intent=record.intent,
+        job_key=record.key,
+        job_type=record.value["type"],
+        retries=record.value["retries"],
+        error_message=record.value["errorMessage"],
+        error_code=record.value["errorCode"],
+        backoff_seconds=record.value["retryBackoff"] / 1000,
+        worker=record.value["worker"],
+    )

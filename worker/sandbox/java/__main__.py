@@ -1,0 +1,13 @@
+"""`python -m worker.sandbox.java engine|mail|feel`: started by worker.sandbox.child, never by hand."""
+
+from __future__ import annotations
+
+import sys
+
+from worker.sandbox.java import engine, feel, mail
+from worker.sandbox.java.channel import serve
+
+_SERVICES = {"engine": engine.start, "mail": mail.start, "feel": feel.start}
+
+if __name__ == "__main__":
+    serve(_SERVICES[sys.argv[1]])

@@ -1,0 +1,85 @@
+"""Camunda's engine: what the parent may ask of it, and its record stream sent to the parent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from typing import Any
+
+import jpype
+
+from worker.sandbox.java.channel import Methods, Notify
+from worker.sandbox.java.machine import start_java
+
+_MEMORY_MB = 512
+_TOLD_TYPES = {"PROCESS_INSTANCE", "VARIABLE", "JOB", "INCIDENT"}
+
+
+def start(notify: Notify, *, class_path: list[str], port: int) -> Methods:
+    """Start the engine with its gateway on a port."""
+    start_java(class_path, _MEMORY_MB)
+    engine = jpype.JClass("io.camunda.zeebe.process.test.engine.EngineFactory").create(port)
+    engine.start()
+    threading.Thread(target=_tell_records, args=(engine, notify), daemon=True).start()
+    methods = _Methods(engine)
+    return {
+        "deploy": methods.deploy,
+        "create_instance": methods.create_instance,
+        "cancel_instance": methods.cancel_instance,
+        "increase_time": methods.increase_time,
+        "set_retries": methods.set_retries,
+        "resolve_incident": methods.resolve_incident,
+    }
+
+
+class _Methods:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._client = engine.createClient()
+
+    def deploy(self, content: str, name: str) -> None:
+        command = self._client.newDeployResourceCommand()
+        command.addResourceBytes(base64.b64decode(content), name).send().join()
+
+    def create_instance(self, process_id: str, variables: dict[str, Any]) -> int:
+        command = self._client.newCreateInstanceCommand().bpmnProcessId(process_id).latestVersion()
+        return int(command.variables(json.dumps(variables)).send().join().getProcessInstanceKey())
+
+    def cancel_instance(self, key: int) -> None:
+        self._client.newCancelInstanceCommand(key).send().join()
+
+    def increase_time(self, seconds: float) -> None:
+        milliseconds = jpype.JLong(round(seconds * 1000))
+        self._engine.increaseTime(jpype.JClass("java.time.Duration").ofMillis(milliseconds))
+
+    def set_retries(self, job_key: int, retries: int) -> None:
+        self._client.newUpdateRetriesCommand(jpype.JLong(job_key)).retries(retries).send().join()
+
+    def resolve_incident(self, key: int) -> None:
+        self._client.newResolveIncidentCommand(key).send().join()
+
+
+def _tell_records(engine: Any, notify: Notify) -> None:
+    written = threading.Event()
+    _call_when_written(engine, written)
+    told = 0
+    while True:
+        written.clear()
+        records = engine.getRecordStreamSource().getRecords()
+        while told < records.size():
+            record = records.get(told)
+            told += 1
+            if str(record.getRecordType()) == "EVENT" and str(record.getValueType()) in _TOLD_TYPES:
+                notify(str(record.toJson()))
+        written.wait()
+
+
+def _call_when_written(engine: Any, written: threading.Event) -> None:
+    # The engine's public face has no such call; its log, a private field, has one.
+    field = engine.getClass().getDeclaredField("logStream")
+    field.setAccessible(True)
+    listener = jpype.JProxy(
+        "io.camunda.zeebe.logstreams.log.LogRecordAwaiter", dict={"onRecordAvailable": written.set}
+    )
+    field.get(engine).registerRecordAvailableListener(listener)

@@ -1,0 +1,151 @@
+"""A mail server (GreenMail) in a process of its own: SMTP, POP3 and IMAP, plain and with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.sandbox.child import Child
+from worker.sandbox.errors import SandboxError
+from worker.sandbox.jars import class_path
+
+_PLAIN = ("smtp", "pop3", "imap")
+_ENCRYPTED = ("smtps", "pop3s", "imaps")
+
+
+@dataclass(frozen=True)
+class Keystore:
+    """A PKCS #12 file with the certificate and key that the TLS ports show, and its password."""
+
+    path: Path
+    password: str
+
+
+class MailServer:
+    """A running mail server. Users sign in with their whole address; SMTP takes mail without sign-in too.
+
+    There is no STARTTLS: the ports are plain or speak TLS from the first byte.
+    """
+
+    def __init__(self, arguments: dict[str, Any], ports: Mapping[str, int]) -> None:
+        self._arguments = arguments
+        self._ports = dict(ports)
+        self._child: Child | None = None
+        self._arrival = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls,
+        users: Sequence[tuple[str, str]] = (),
+        ports: Mapping[str, int] | None = None,
+        *,
+        tls: bool = True,
+        keystore: Keystore | None = None,
+    ) -> AsyncIterator[MailServer]:
+        """Run a mail server until the context ends; `users` are (address, password).
+
+        `ports` maps smtp, smtps, pop3, pop3s, imap, imaps to ports, each else a free one. Without a
+        keystore the TLS ports show a self-signed certificate that no client trusts.
+        """
+        jars = await asyncio.to_thread(class_path, "mail")
+        arguments = {
+            "class_path": [str(jar) for jar in jars],
+            "users": list(users),
+            "keystore": keystore and (str(keystore.path), keystore.password),
+        }
+        protocols = _PLAIN + (_ENCRYPTED if tls else ())
+        server = cls(arguments, dict.fromkeys(protocols, 0) | dict(ports or {}))
+        try:
+            await server.restart()
+            yield server
+        finally:
+            await server.kill()
+
+    @property
+    def host(self) -> str:
+        """Where the ports are."""
+        return "127.0.0.1"
+
+    @property
+    def smtp_port(self) -> int:
+        """SMTP without encryption."""
+        return self._ports["smtp"]
+
+    @property
+    def smtps_port(self) -> int:
+        """SMTP over TLS."""
+        return self._ports["smtps"]
+
+    @property
+    def pop3_port(self) -> int:
+        """POP3 without encryption."""
+        return self._ports["pop3"]
+
+    @property
+    def pop3s_port(self) -> int:
+        """POP3 over TLS."""
+        return self._ports["pop3s"]
+
+    @property
+    def imap_port(self) -> int:
+        """IMAP without encryption."""
+        return self._ports["imap"]
+
+    @property
+    def imaps_port(self) -> int:
+        """IMAP over TLS."""
+        return self._ports["imaps"]
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._running.pid
+
+    @property
+    def _running(self) -> Child:
+        if self._child is None:
+            raise SandboxError("The mail server is not running: restart it first.")
+        return self._child
+
+    async def kill(self) -> None:
+        """End the server at once (SIGKILL), as a crash would. Its mails are gone."""
+        if self._child is not None:
+            await self._child.kill()
+            self._child = None
+
+    async def restart(self) -> None:
+        """Run a new server with the same users and ports and empty mailboxes."""
+        await self.kill()
+        arguments = {**self._arguments, "ports": self._ports}
+        self._child = await Child.start("mail", arguments, lambda _arrived: self._arrival.set())
+        self._ports = await self._child.ask("ports")
+
+    async def messages(self, user: str) -> list[bytes]:
+        """Give the inbox of a user, oldest first, each mail as it was received."""
+        return [base64.b64decode(content) for content in await self._running.ask("messages", user=user)]
+
+    async def wait_for(self, user: str, count: int = 1, *, within_seconds: float = 30) -> list[bytes]:
+        """Wait until the inbox of one of `users` holds `count` mails; gives them all."""
+        messages: list[bytes] = []
+        try:
+            async with asyncio.timeout(within_seconds):
+                while True:
+                    self._arrival.clear()
+                    messages = await self.messages(user)
+                    if len(messages) >= count:
+                        return messages
+                    await self._arrival.wait()
+        except TimeoutError as error:
+            raise SandboxError(
+                f"{user} has {len(messages)} mails after {within_seconds:g} s, not {count}."
+            ) from error
+
+    async def deliver(self, user: str, content: bytes) -> None:
+        """Put a mail into a user's inbox, as if it had come by SMTP."""
+        await self._running.ask("deliver", user=user, content=base64.b64encode(content).decode())

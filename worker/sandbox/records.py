@@ -1,0 +1,82 @@
+"""What the engine has written to its record stream, and waiting for what it will write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from worker.sandbox.errors import SandboxError
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One event: `value_type` PROCESS_INSTANCE, VARIABLE, JOB or INCIDENT, and `value` as Camunda documents it."""
+
+    value_type: str
+    intent: str
+    key: int
+    timestamp: int
+    value: dict[str, Any]
+
+    def is_a(self, value_type: str, intent: str) -> bool:
+        """Whether it is this event of this type."""
+        return self.value_type == value_type and self.intent == intent
+
+
+class Records:
+    """Every record so far, by process instance."""
+
+    def __init__(self) -> None:
+        self._by_instance: dict[int, list[Record]] = defaultdict(list)
+        self._watches: dict[int, list[Callable[[Record], None]]] = defaultdict(list)
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take one record as the engine serialises it, and wake those who wait for it."""
+        record = Record(
+            value_type=event["valueType"],
+            intent=event["intent"],
+            key=event["key"],
+            timestamp=event["timestamp"],
+            value=event["value"],
+        )
+        instance = record.value["processInstanceKey"]
+        self._by_instance[instance].append(record)
+        for watch in list(self._watches[instance]):
+            watch(record)
+
+    def of(self, instance: int) -> list[Record]:
+        """The records of one process instance, oldest first."""
+        return list(self._by_instance[instance])
+
+    async def first(
+        self, instance: int, find: Callable[[Record], Found | None], *, within_seconds: float, what: str
+    ) -> Found:
+        """Wait for the first record of an instance, past or to come, in which `find` finds something."""
+        for record in self._by_instance[instance]:
+            if (past := find(record)) is not None:
+                return past
+        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+        def watch(record: Record) -> None:
+            if not found.done() and (now := find(record)) is not None:
+                found.set_result(now)
+
+        self._watches[instance].append(watch)
+        try:
+            async with asyncio.timeout(within_seconds):
+                return await found
+        except TimeoutError as error:
+            raise SandboxError(
+                f"Instance {instance}: no {what} within {within_seconds:g} s; {self._story(instance)}"
+            ) from error
+        finally:
+            self._watches[instance].remove(watch)
+
+    def _story(self, instance: int) -> str:
+        last = self._by_instance[instance][-5:]
+        return "last events: " + (", ".join(f"{each.value_type} {each.intent}" for each in last) or "none")
