@@ -102,9 +102,12 @@ def sandbox(
     port: Annotated[int | None, typer.Option(help="The gateway's port; default: a free one.")] = None,
 ) -> None:
     """Run Camunda's engine and a mail server in memory until interrupted."""
-    from worker.sandbox import run_sandbox
+    from worker.sandbox import SandboxError, run_sandbox
 
-    _run(lambda: run_sandbox(engine_port=port, engine_only=engine_only, announce=typer.echo))
+    _run(
+        lambda: run_sandbox(engine_port=port, engine_only=engine_only, announce=typer.echo),
+        expected=SandboxError,
+    )
 
 
 @app.command()
@@ -113,24 +116,31 @@ def demo(
 ) -> None:
     """Let a process on Camunda's engine send an email, and show what came of it."""
     from worker.demo import run_demo
+    from worker.sandbox import SandboxError
 
-    _run(lambda: run_demo(keep=keep))
+    _run(lambda: run_demo(keep=keep), expected=SandboxError)
 
 
 def _run(
-    command: Callable[[], Coroutine[Any, Any, None]], *, explain: Callable[[EmailError], None] | None = None
+    command: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    explain: Callable[[EmailError], None] | None = None,
+    expected: type[Exception] = EmailError,
 ) -> None:
     try:
         asyncio.run(command())
     except EmailError as error:
         (explain or _print_sentence)(error)
         raise typer.Exit(_BAD_INPUT if isinstance(error, InputError) else _FAILED) from None
+    except expected as error:
+        _print_sentence(error)
+        raise typer.Exit(_FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(_FAILED) from None
 
 
-def _print_sentence(error: EmailError) -> None:
-    typer.secho(error.message, err=True, fg=typer.colors.RED)
+def _print_sentence(error: Exception) -> None:
+    typer.secho(str(error), err=True, fg=typer.colors.RED)
 
 
 def _print_as_json(error: EmailError) -> None:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
-from worker.secret_store import SecretStore
+from worker.models.expectation import expectation
+from worker.secret_store import Mask, SecretStore
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -39,7 +40,9 @@ def bind(
     try:
         return model.model_validate(revealed)
     except ValidationError as error:
-        raise _input_error(model, error.errors(include_url=False)[0]) from None
+        # A misspelt field is also a missing one: the misspelling is what there is to correct.
+        errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+        raise _input_error(model, errors[0], secrets.mask) from None
 
 
 def _reveal(value: Any, path: tuple[str, ...], *, secrets: SecretStore, patterns: tuple[str, ...]) -> Any:
@@ -65,38 +68,21 @@ def _learn_sign_in(authentication: Any, secrets: SecretStore) -> None:
         secrets.mask.learn_sign_in(str(username), password)
 
 
-def _input_error(model: type[BaseModel], error: ErrorDetails) -> InputError:
+def _input_error(model: type[BaseModel], error: ErrorDetails, mask: Mask) -> InputError:
     path = _path(error["loc"])
     if error["type"] == "extra_forbidden":
         return InputError(_unknown_field(model, error["loc"]), field=path)
-    found = "" if error["type"] == "missing" else _found(error)
-    return InputError(f"{path} {_expectation(error)}{found}.", field=path)
+    expected = expectation(error)
+    found = "" if "found" in expected else _found(error, mask)
+    return InputError(f"{path} {expected}{found}.", field=path)
 
 
-def _expectation(error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return "is required"
-        case "value_error":
-            return str(context["error"]).removesuffix(".")
-        case "enum" | "literal_error":
-            return f"must be {context['expected']}"
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "must be a whole number"
-        case "string_type":
-            return "must be text"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a context (an object with named fields)"
-        case _:
-            message = error["msg"]
-            return message[0].lower() + message[1:]
-
-
-def _found(error: ErrorDetails) -> str:
-    if error["loc"] and error["loc"][0] == _HIDDEN_GROUP:
+def _found(error: ErrorDetails, mask: Mask) -> str:
+    is_hidden = not error["loc"] or error["loc"][0] == _HIDDEN_GROUP
+    if is_hidden or error["type"] == "missing" or isinstance(error["input"], dict):
         return ""
-    shown = repr(error["input"])
+    # Masked before it is cut: the mask would not know half a secret.
+    shown = repr(mask.hide_in(error["input"]))
     return f"; found {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '…'}"
 
 

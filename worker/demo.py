@@ -1,0 +1,111 @@
+"""The main job, shown: a BPMN process on Camunda's engine sends an email through this worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.syntax import Syntax
+
+from worker.app import EmailWorker
+from worker.logs import configure_logs
+from worker.sandbox import Engine, MailServer
+from worker.secret_store import SecretStore
+from worker.settings import Settings
+
+PROCESS_ID = "send-email"
+_SENDER, _PASSWORD = "orders@example.com", "demo-password"
+_RECIPIENT = "jane@example.com"
+_PLACES = (Path(__file__).parent / "examples", Path(__file__).parent.parent / "examples")
+
+
+class _Narrator:
+    """Says what happens, each line with the seconds since the last one."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False)
+        self._last = time.monotonic()
+
+    def tell(self, line: str) -> None:
+        now = time.monotonic()
+        self.console.print(f"[green]✓[/] [dim]{now - self._last:5.2f} s[/]  {line}")
+        self._last = now
+
+
+async def run_demo(*, keep: bool) -> None:
+    """Start engine, mail server and worker, run one instance, show the email and the variables."""
+    narrator = _Narrator()
+    users = [(_SENDER, _PASSWORD), (_RECIPIENT, _PASSWORD)]
+    narrator.console.print("Starting Camunda's engine and a mail server …")
+    async with Engine.start() as engine, MailServer.start(users) as mail_server:
+        narrator.tell(f"Camunda's engine runs at {engine.address}, a mail server at {mail_server.host}")
+        await engine.deploy(example("send-email.bpmn"))
+        narrator.tell("examples/send-email.bpmn is deployed")
+        async with _serving(engine.address):
+            narrator.tell("the worker serves jobs of type email.smtp.send")
+            await _send_one(engine, mail_server, narrator)
+            if keep:
+                await _stay_up(engine, mail_server, narrator.console)
+    narrator.console.print("Everything has been stopped again.")
+
+
+def example(name: str) -> Path:
+    """Return the path of an example process, beside the package or in it."""
+    return next(place / name for place in _PLACES if (place / name).is_file())
+
+
+async def _send_one(engine: Engine, mail_server: MailServer, narrator: _Narrator) -> None:
+    variables = {
+        "mailHost": mail_server.host,
+        "mailPort": mail_server.smtp_port,
+        "recipient": _RECIPIENT,
+        "subject": "Grüße from a BPMN process ✉",
+    }
+    instance = await engine.create_instance(PROCESS_ID, variables)
+    narrator.tell(f"process instance {instance} has started")
+    (message,) = await mail_server.wait_for(_RECIPIENT)
+    narrator.tell("the mail server has received the email")
+    ended = await engine.completed(instance)
+    narrator.tell("the process has ended")
+    show = narrator.console.print
+    show(Panel(message.decode().replace("\r\n", "\n"), title=f"The email, as {_RECIPIENT} received it"))
+    shown = json.dumps(ended, indent=2, ensure_ascii=False)
+    show(Panel(Syntax(shown, "json", background_color="default"), title="The process variables at the end"))
+
+
+@asynccontextmanager
+async def _serving(gateway: str) -> AsyncIterator[None]:
+    environment = {
+        "ZEEBE_ADDRESS": gateway,
+        "SECRET_SMTP_PASSWORD": _PASSWORD,
+        "EMAIL_WORKER_CLUSTER_NAME": "demo",
+        "EMAIL_WORKER_LOG_LEVEL": "warning",
+    }
+    settings = Settings.from_environment(environment)
+    secrets = SecretStore(environment, prefix=settings.worker.secret_prefix, directory=None)
+    configure_logs(settings.worker, secrets.mask)
+    stop = asyncio.Event()
+    async with EmailWorker(settings, secrets) as worker, asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.serve(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _stay_up(engine: Engine, mail_server: MailServer, console: Console) -> None:
+    console.print(
+        f"\nStill running: the engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
+        f"{mail_server.smtp_port}, IMAP at port {mail_server.imap_port}. Ctrl-C ends it."
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
