@@ -6,6 +6,7 @@ import base64
 import grp
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -111,6 +112,10 @@ class Dovecot:
         """Start it, on the same ports and mail as before."""
         ports = [self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port]
         self._process.start(ports, self.host)
+        # It listens before its login processes know whom to ask, and greets otherwise until then.
+        for port, ready in ((self.imap_port, b"CAPABILITY"), (self.pop3_port, b"+OK")):
+            with socket.create_connection((self.host, port), timeout=20) as connection:
+                next(line for line in connection.makefile("rb") if ready in line)
 
     def stop(self) -> None:
         """Stop it in an orderly way: sessions get their BYE."""

@@ -1,0 +1,260 @@
+"""A proxy before a real mail server: it counts, it cuts, it slows down, and it hides what a server can.
+
+async with CountingProxy(ImapWire, dovecot.imap_port) as proxy:
+    ...
+    assert proxy.verbs == ["LOGIN", "SELECT", "UID SORT", "UID FETCH"]
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Self
+
+from testkit.scripted_server import LONGEST_LINE
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from testkit.wire import Command, Wire
+
+
+END = b""
+
+
+class Cut(Enum):
+    """Where a connection breaks at a command.
+
+    The server never sees it; or the server has carried it out, but the client never sees the answer;
+    or the client sees the answer and nothing more.
+    """
+
+    BEFORE_COMMAND = auto()
+    BEFORE_ANSWER = auto()
+    AFTER_ANSWER = auto()
+
+
+@dataclass(frozen=True)
+class ProxyOptions:
+    """What the proxy does to the dialogue.
+
+    `removed` are capabilities in capitals: they are in no answer of the server, and a command that
+    needs them is refused and makes the test fail. `delay_seconds` is added to each answer, as by a
+    long line: answers to commands sent together wait together. With `tls` the client's side is
+    encrypted from the first byte; the server's side never is.
+    """
+
+    server_host: str = "127.0.0.1"
+    removed: tuple[str, ...] = ()
+    delay_seconds: float = 0
+    tls: ssl.SSLContext | None = None
+
+
+class CountingProxy:
+    """Stands before the server at `server_port`; clients go to `host` and `port`.
+
+    `commands` are those of all connections, in order; clear it to count anew. STARTTLS through the
+    proxy is refused, since it could read no further.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, wire: type[Wire], server_port: int, options: ProxyOptions | None = None) -> None:
+        self.commands: list[Command] = []
+        self.violations: list[Command] = []
+        self.connections = 0
+        self.cuts = 0
+        self.bytes_from_client = 0
+        self.bytes_from_server = 0
+        self.port = 0
+        self.wire = wire
+        self.options = options or ProxyOptions()
+        self._server_port = server_port
+        self._cut: tuple[int | str, Cut] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(
+            self._accept, self.host, self.port, limit=LONGEST_LINE, ssl=self.options.tls
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        await self.close_connections()
+        if error is None and self.violations:
+            used = ", ".join(command.line for command in self.violations)
+            raise AssertionError(f"the client used what the server does not offer: {used}")
+
+    @property
+    def verbs(self) -> list[str]:
+        """The verbs of the commands so far."""
+        return [command.verb for command in self.commands]
+
+    def cut(self, at: int | str, when: Cut = Cut.AFTER_ANSWER) -> None:
+        """Break the connection at the n-th command from now, or at the next of that verb; once."""
+        self._cut = (at, when)
+
+    async def close_connections(self) -> None:
+        """Break all connections now, as a server or a firewall does with idle ones."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def note(self, command: Command) -> Cut | None:
+        """Count a command; the answer is where its connection is to be cut, if anywhere."""
+        self.commands.append(command)
+        if self._cut is None:
+            return None
+        at, when = self._cut
+        if at in {1, command.verb}:
+            self._cut = None
+            self.cuts += 1
+            return when
+        if isinstance(at, int):
+            self._cut = (at - 1, when)
+        return None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        writers = [writer]
+        try:
+            from_server, to_server = await asyncio.open_connection(
+                self.options.server_host, self._server_port, limit=LONGEST_LINE
+            )
+            writers.append(to_server)
+            await _Connection(self, (reader, writer), (from_server, to_server)).run()
+        except (OSError, asyncio.CancelledError):
+            # Cancelled is closed by the test; a cancelled handler would be an error of the loop.
+            pass
+        finally:
+            for each in writers:
+                each.transport.abort()
+            self._tasks.discard(task)
+
+
+class _Connection:
+    """One client's connection: a pump for each direction, and a queue that makes answers late."""
+
+    def __init__(
+        self,
+        proxy: CountingProxy,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self._proxy = proxy
+        self._from_client, self._to_client = client
+        self._from_server, self._to_server = server
+        self._wire = proxy.wire()
+        self._removed = (*proxy.options.removed, "STARTTLS", "STLS")
+        self._refused: set[Command] = set()
+        self._cut_command: Command | None = None
+        self._is_silent = False
+        self._late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Carry on until either side ends or the connection is cut."""
+        server_pump = asyncio.create_task(self._pump_server())
+        others = [asyncio.create_task(self._pump_client()), asyncio.create_task(self._deliver())]
+        try:
+            # The server's end is told to the client by the queue, after all that came before it.
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in (server_pump, *others):
+                pump.cancel()
+            await asyncio.gather(server_pump, *others, return_exceptions=True)
+        if not self._is_silent:
+            self._to_client.close()
+            await self._to_client.wait_closed()
+
+    async def _pump_client(self) -> None:
+        while line := await _read_line(self._from_client):
+            self._proxy.bytes_from_client += len(line)
+            command = self._wire.client_line(line)
+            if command is None:
+                self._to_server.write(line)
+            elif self._cut_command is not None:
+                await asyncio.Future()  # Nothing goes on after the cut; only its answer is awaited.
+            elif self._is_cut_before(command):
+                return
+            elif self._is_violation(command):
+                self._to_server.write(self._wire.harmless(command))
+                if self._wire.abandon():
+                    return
+            else:
+                self._to_server.write(line)
+            await self._pass_client_literal()
+            await self._to_server.drain()
+
+    async def _pass_client_literal(self) -> None:
+        data = await self._from_client.readexactly(self._wire.client_literal)
+        self._proxy.bytes_from_client += len(data)
+        self._to_server.write(data)
+
+    def _is_cut_before(self, command: Command) -> bool:
+        """Count the command, and begin the cut that is due at it."""
+        when = self._proxy.note(command)
+        if when is not None:
+            self._cut_command = command
+            self._is_silent = when is not Cut.AFTER_ANSWER
+        return when is Cut.BEFORE_COMMAND
+
+    def _is_violation(self, command: Command) -> bool:
+        is_one = any(self._wire.is_use_of(command, name) for name in self._removed)
+        if is_one:
+            self._proxy.violations.append(command)
+            self._refused.add(command)
+        return is_one
+
+    async def _pump_server(self) -> None:
+        finished: Command | None = None
+        while finished is None or finished is not self._cut_command:
+            line = await _read_line(self._from_server)
+            if not line:
+                break
+            self._proxy.bytes_from_server += len(line)
+            finished = self._wire.server_line(line)
+            if finished in self._refused:
+                line = self._wire.refusal(finished)
+            self._send_late(self._wire.hide(line, self._removed))
+            await self._pass_server_literal()
+        self._late.put_nowait((0, END))
+
+    async def _pass_server_literal(self) -> None:
+        left = self._wire.server_literal
+        while left and (data := await self._from_server.read(min(left, 65536))):
+            left -= len(data)
+            self._proxy.bytes_from_server += len(data)
+            self._send_late(data)
+
+    def _send_late(self, data: bytes) -> None:
+        # In a silence the rest of the command is still asked for, or it could not be carried out.
+        if data and (not self._is_silent or self._wire.is_challenged):
+            self._late.put_nowait(
+                (asyncio.get_running_loop().time() + self._proxy.options.delay_seconds, data)
+            )
+
+    async def _deliver(self) -> None:
+        while True:
+            due, data = await self._late.get()
+            if data == END:
+                return
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            self._to_client.write(data)
+            await self._to_client.drain()
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    """The next line, or nothing at the end."""
+    try:
+        return await reader.readuntil(b"\n")
+    except (OSError, asyncio.IncompleteReadError):
+        return b""
