@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any
 
 from worker.sandbox.errors import SandboxError
@@ -17,26 +18,32 @@ _START_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who is told of what a service says unasked, and of its end."""
+
+    on_event: Callable[[Any], None] = lambda _event: None
+    on_end: Callable[[SandboxError], None] = lambda _error: None
+
+
 class Child:
     """One service of worker.sandbox.java in its own process. Make it with `Child.start`."""
 
     def __init__(
-        self, name: str, process: asyncio.subprocess.Process, log: IO[bytes], on_event: Callable[[Any], None]
+        self, name: str, process: asyncio.subprocess.Process, log: IO[bytes], listener: Listener
     ) -> None:
         self._name = name
         self._process = process
         self._log = log
-        self._on_event = on_event
+        self._listener = listener
         self._ids = itertools.count()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reading = asyncio.create_task(self._read(), name=f"sandbox {name}")
 
     @classmethod
-    async def start(
-        cls, name: str, arguments: dict[str, Any], on_event: Callable[[Any], None] = lambda _event: None
-    ) -> Child:
+    async def start(cls, name: str, arguments: dict[str, Any], listener: Listener) -> Child:
         """Start the process and wait until its service is ready."""
-        log = tempfile.TemporaryFile()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process; kill closes it
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker.sandbox.java", name),
             stdin=asyncio.subprocess.PIPE,
@@ -45,7 +52,7 @@ class Child:
             limit=_LONGEST_LINE_BYTES,
             start_new_session=True,  # Ctrl-C is the parent's: it ends its children itself
         )
-        child = cls(name, process, log, on_event)
+        child = cls(name, process, log, listener)
         try:
             await child.ask("start", within_seconds=_START_SECONDS, **arguments)
         except BaseException:
@@ -93,12 +100,13 @@ class Child:
         async for line in self._process.stdout:
             message = json.loads(line)
             if "event" in message:
-                self._on_event(message["event"])
+                self._listener.on_event(message["event"])
             elif message["id"] in self._waiting:
                 self._waiting[message["id"]].set_result(message)
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(SandboxError(self._ended()))
+        self._listener.on_end(SandboxError(self._ended()))
 
     def _ended(self) -> str:
         if self._log.closed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from worker.sandbox.child import Child
+from worker.sandbox.child import Child, Listener
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.jars import class_path
 from worker.sandbox.ports import free_port
@@ -33,7 +33,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """A step in a job's life: `intent` CREATED, COMPLETED, FAILED, TIMED_OUT, TIMEOUT_UPDATED, ERROR_THROWN …"""
+    """A step in a job's life; `intent` is the engine's word for it: CREATED, FAILED, TIMED_OUT …."""
 
     intent: str
     job_key: int
@@ -93,7 +93,7 @@ class Engine:
         await self.kill()
         self._records = Records()
         arguments = {"class_path": [str(jar) for jar in self._jars], "port": self._port}
-        self._child = await Child.start("engine", arguments, self._records.add)
+        self._child = await Child.start("engine", arguments, Listener(self._records.add, self._records.end))
 
     async def deploy(self, source: Path | str | bytes, name: str | None = None) -> None:
         """Deploy a BPMN file, or its bytes under a name such as "order.bpmn"."""

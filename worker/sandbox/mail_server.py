@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.sandbox.child import Child
+from worker.sandbox.child import Child, Listener
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.jars import class_path
 
@@ -123,7 +123,7 @@ class MailServer:
         """Run a new server with the same users and ports and empty mailboxes."""
         await self.kill()
         arguments = {**self._arguments, "ports": self._ports}
-        self._child = await Child.start("mail", arguments, lambda _arrived: self._arrival.set())
+        self._child = await Child.start("mail", arguments, Listener(self._tell_waiters, self._tell_waiters))
         self._ports = await self._child.ask("ports")
 
     async def messages(self, user: str) -> list[bytes]:
@@ -136,11 +136,11 @@ class MailServer:
         try:
             async with asyncio.timeout(within_seconds):
                 while True:
-                    self._arrival.clear()
+                    arrival = self._arrival
                     messages = await self.messages(user)
                     if len(messages) >= count:
                         return messages
-                    await self._arrival.wait()
+                    await arrival.wait()
         except TimeoutError as error:
             raise SandboxError(
                 f"{user} has {len(messages)} mails after {within_seconds:g} s, not {count}."
@@ -149,3 +149,8 @@ class MailServer:
     async def deliver(self, user: str, content: bytes) -> None:
         """Put a mail into a user's inbox, as if it had come by SMTP."""
         await self._running.ask("deliver", user=user, content=base64.b64encode(content).decode())
+
+    def _tell_waiters(self, _news: object) -> None:
+        # Each waiter holds the event it looked at, so none can take the news from another.
+        self._arrival.set()
+        self._arrival = asyncio.Event()

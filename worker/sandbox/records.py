@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from worker.sandbox.errors import SandboxError
 
@@ -15,7 +16,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Record:
-    """One event: `value_type` PROCESS_INSTANCE, VARIABLE, JOB or INCIDENT, and `value` as Camunda documents it."""
+    """One event; `value_type` is PROCESS_INSTANCE, VARIABLE, JOB or INCIDENT, `value` its fields by name."""
 
     value_type: str
     intent: str
@@ -28,12 +29,35 @@ class Record:
         return self.value_type == value_type and self.intent == intent
 
 
+class _Watch(Generic[Found]):
+    """Somebody who waits for a record."""
+
+    def __init__(self, find: Callable[[Record], Found | None]) -> None:
+        self._find = find
+        self.found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+    def look_at(self, record: Record) -> None:
+        if self.found.done():
+            return
+        try:
+            found = self._find(record)
+        except SandboxError as error:
+            self.fail(error)
+        else:
+            if found is not None:
+                self.found.set_result(found)
+
+    def fail(self, reason: SandboxError) -> None:
+        if not self.found.done():
+            self.found.set_exception(reason)
+
+
 class Records:
     """Every record so far, by process instance."""
 
     def __init__(self) -> None:
         self._by_instance: dict[int, list[Record]] = defaultdict(list)
-        self._watches: dict[int, list[Callable[[Record], None]]] = defaultdict(list)
+        self._watches: dict[int, list[_Watch[Any]]] = defaultdict(list)
 
     def add(self, event: dict[str, Any]) -> None:
         """Take one record as the engine serialises it, and wake those who wait for it."""
@@ -47,7 +71,12 @@ class Records:
         instance = record.value["processInstanceKey"]
         self._by_instance[instance].append(record)
         for watch in list(self._watches[instance]):
-            watch(record)
+            watch.look_at(record)
+
+    def end(self, reason: SandboxError) -> None:
+        """Fail every wait: the engine writes no more."""
+        for watch in itertools.chain.from_iterable(self._watches.values()):
+            watch.fail(reason)
 
     def of(self, instance: int) -> list[Record]:
         """The records of one process instance, oldest first."""
@@ -60,16 +89,11 @@ class Records:
         for record in self._by_instance[instance]:
             if (past := find(record)) is not None:
                 return past
-        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-
-        def watch(record: Record) -> None:
-            if not found.done() and (now := find(record)) is not None:
-                found.set_result(now)
-
+        watch = _Watch(find)
         self._watches[instance].append(watch)
         try:
             async with asyncio.timeout(within_seconds):
-                return await found
+                return await watch.found
         except TimeoutError as error:
             raise SandboxError(
                 f"Instance {instance}: no {what} within {within_seconds:g} s; {self._story(instance)}"

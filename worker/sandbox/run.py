@@ -18,10 +18,6 @@ async def run_sandbox(*, engine_port: int | None, engine_only: bool, announce: C
 
     Tells the addresses through `announce`, a line at a time. Raises SandboxError when one cannot start.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as running:
         engine = await running.enter_async_context(Engine.start(engine_port))
         announce(f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}")
@@ -29,7 +25,15 @@ async def run_sandbox(*, engine_port: int | None, engine_only: bool, announce: C
             for line in _describe(await running.enter_async_context(MailServer.start(USERS))):
                 announce(line)
         announce("Press Ctrl-C to stop.")
-        await stop.wait()
+        await _signal_to_stop()
+
+
+async def _signal_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
 
 
 def _describe(mail: MailServer) -> list[str]:

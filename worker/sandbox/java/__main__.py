@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from worker.sandbox.java import engine, feel, mail
-from worker.sandbox.java.channel import serve
+from worker.sandbox.java.channel import Methods, serve
 
-_SERVICES = {"engine": engine.start, "mail": mail.start, "feel": feel.start}
+_SERVICES: dict[str, Callable[..., Methods]] = {
+    "engine": engine.start,
+    "mail": mail.start,
+    "feel": feel.start,
+}
 
 if __name__ == "__main__":
     serve(_SERVICES[sys.argv[1]])
