@@ -166,8 +166,7 @@ class Maildrop:
         for number, mail in found:
             self._fetched.add(number)
             self._count(number, mail)
-            if number in self._uids:
-                self._memory.remember(self._key, mail)
+            self._memory.remember(self._key, self._memory_id(number), mail)
         return found
 
     def _read_headers(self, numbers: Sequence[int]) -> list[tuple[int, KnownMail]]:
@@ -184,8 +183,11 @@ class Maildrop:
         return self._uids.get(number) or f"digest-{hashlib.sha256(header_block).hexdigest()[:40]}"
 
     def _recall(self, number: int) -> KnownMail | None:
-        uid = self._uids.get(number)
-        return self._memory.recall(self._key, uid, self.sizes[number]) if uid else None
+        return self._memory.recall(self._key, self._memory_id(number), self.sizes[number])
+
+    def _memory_id(self, number: int) -> str:
+        """Return the unique id, or what no unique id can be and the next visit will therefore forget."""
+        return self._uids.get(number) or f" {number}"
 
     def _is_known_as(self, number: int, wanted: WantedId) -> bool:
         known = self._recall(number)

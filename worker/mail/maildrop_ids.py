@@ -24,6 +24,8 @@ class WantedId:
     def uid(self) -> str | None:
         """The unique id in an id of ours, else None."""
         text = self.text.strip()
+        if text.startswith("<") and text.endswith(">"):
+            text = text[1:-1]
         return text.removeprefix(_OWN_PREFIX) if text.startswith(_OWN_PREFIX) else None
 
     @property

@@ -95,14 +95,14 @@ class MaildropMemory:
         known = shelf.mails.get(uid) if shelf else None
         return known if known and known.size == size else None
 
-    def remember(self, key: MaildropKey, mail: KnownMail) -> None:
+    def remember(self, key: MaildropKey, uid: str, mail: KnownMail) -> None:
         """Keep a mail, if there is room or can be."""
-        self.forget(key, mail.uid)
+        self.forget(key, uid)
         cost = _bytes_of(mail)
         shelf = self._shelves.setdefault(key, _Shelf())
         self._make_room(key, cost)
         if self.bytes + cost <= self._max_bytes:
-            shelf.mails[mail.uid] = mail
+            shelf.mails[uid] = mail
             shelf.bytes += cost
             self.bytes += cost
 

@@ -1,0 +1,81 @@
+"""The POP3 operations as the worker calls them: a request, an errand and a room, without an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from worker.mail.account import MailProtocol, account_of
+from worker.mail.maildrops import Maildrops
+from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
+from worker.operations.errand import Errand
+from worker.operations.pop3 import delete_mail, list_mails, read_mail, search_mails
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from worker.mail.answer import Answer, Deferred
+    from worker.mail.room import MailRoom
+
+STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class Pop3Caller:
+    """Calls the operations for one maildrop. `list` and `search` give the variables; `read` and `delete`
+    the variables and what was deferred."""
+
+    maildrops: Maildrops
+    port: int
+    username: str = "ann"
+    password: str = "s3cret"
+    host: str = "127.0.0.1"
+    protocol: str = "NONE"
+    max_result_bytes: int = 1_000_000
+    answers: list[Answer] = field(default_factory=list)
+
+    async def list(self, **parameters: Any) -> list[dict[str, Any]]:
+        """`email.pop3.list`."""
+        answer = await self._call(list_mails, ListRequest, parameters)
+        return _variables(answer)
+
+    async def search(self, criteria: Any = None) -> list[dict[str, Any]]:
+        """`email.pop3.search`."""
+        answer = await self._call(search_mails, SearchRequest, {"criteria": criteria})
+        return _variables(answer)
+
+    async def read(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
+        """`email.pop3.read`, up to where the engine is told."""
+        return _deferred(await self._call(read_mail, ReadRequest, {"messageId": message_id}))
+
+    async def delete(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
+        """`email.pop3.delete`, up to where the engine is told."""
+        return _deferred(await self._call(delete_mail, DeleteRequest, {"messageId": message_id}))
+
+    async def _call(
+        self, handler: Callable[[Any, Errand], Awaitable[Answer]], model: Any, parameters: dict[str, Any]
+    ) -> Answer:
+        server = {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol}
+        authentication = {"username": self.username, "password": self.password}
+        request = model.model_validate(
+            {"authentication": authentication, "server": server, "parameters": parameters}
+        )
+        account = account_of(MailProtocol.POP3, request.server, request.authentication)
+        # The doors of the other protocols stay closed here.
+        room = cast("MailRoom", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes))
+        answer = await handler(request, Errand(account, room, "job-1", STARTED_AT))
+        self.answers.append(answer)
+        return answer
+
+
+def _variables(answer: Answer) -> Any:
+    assert isinstance(answer.result, list)
+    return [row.to_variables() for row in answer.result]
+
+
+def _deferred(answer: Answer) -> tuple[dict[str, Any], Deferred]:
+    assert not isinstance(answer.result, list)
+    assert answer.deferred is not None
+    return answer.result.to_variables(), answer.deferred

@@ -1,0 +1,85 @@
+"""List, read, delete and search email over POP3: what the process gives."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from worker.models.base import Authentication, Request, Server
+from worker.models.imap import Criteria, MessageId
+from worker.models.mail import SortField, SortOrder
+
+
+class ListParameters(Request):
+    """Which mails to list, in which order."""
+
+    max_to_be_read: int = Field(default=100, ge=1, le=10_000, description="How many to list at most.")
+    sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
+        default=SortField.SENT_DATE, description="What to sort by: the whole mailbox, before it is cut."
+    )
+    sort_order: SortOrder = Field(
+        default=SortOrder.ASC, description="ASC: oldest or smallest first. DESC: newest or largest first."
+    )
+
+    @field_validator("max_to_be_read", mode="before")
+    @classmethod
+    def _is_a_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number from 1 to 10000")  # noqa: TRY004 - pydantic reports ValueError
+        return value
+
+
+class ListRequest(Request):
+    """The request of `email.pop3.list`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: ListParameters = ListParameters()
+
+
+class ReadParameters(Request):
+    """Which mail to read, and to delete with that."""
+
+    message_id: MessageId
+
+
+class ReadRequest(Request):
+    """The request of `email.pop3.read`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: ReadParameters
+
+
+class DeleteParameters(Request):
+    """Which mail to delete."""
+
+    message_id: MessageId
+
+
+class DeleteRequest(Request):
+    """The request of `email.pop3.delete`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: DeleteParameters
+
+
+class SearchParameters(Request):
+    """Which mails to find."""
+
+    criteria: Criteria = Field(
+        default=None,
+        description='A context, or its JSON text: {"field": "FROM", "value": "jane@example.com"} with the'
+        ' fields FROM, SUBJECT and BODY, or {"operator": "AND", "criteria": […]} with the operators AND'
+        " and OR. Without it, every mail is found.",
+    )
+
+
+class SearchRequest(Request):
+    """The request of `email.pop3.search`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: SearchParameters = SearchParameters()

@@ -1,0 +1,122 @@
+"""List, read, delete and search email over POP3.
+
+Reading and deleting end with QUIT, which is what deletes: it is left to the answer's `deferred`.
+"""
+
+from __future__ import annotations
+
+from worker.mail.answer import Answer
+from worker.mail.local_search import body_values, decide, find_values
+from worker.mail.maildrop import Maildrop
+from worker.mail.maildrop_memory import KnownMail
+from worker.mail.ordering import sort_numbers
+from worker.mail.parse import ParsedMail, searchable_texts
+from worker.mail.truncation import truncate_result
+from worker.models.mail import DeletedMail, FoundMail, Header, ListedMail, ReadMail, SortField
+from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
+from worker.models.search import Criterion
+from worker.operations.errand import Errand
+
+
+async def list_mails(request: ListRequest, errand: Errand) -> Answer:
+    """List the mails of a maildrop, sorted over all of it, then cut."""
+    async with errand.room.pop3.visit(errand.account) as visit:
+        maildrop = visit.maildrop
+        chosen = await _choose(maildrop, request.parameters)
+        mails = {number: mail async for number, mail in maildrop.mails(chosen)}
+        return Answer([_listed(maildrop, mails[number]) for number in chosen if number in mails])
+
+
+async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
+    """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it."""
+    message_id = request.parameters.message_id
+    async with errand.room.pop3.visit(errand.account) as visit:
+        number, mail = await visit.maildrop.read(message_id)
+        result = truncate_result(
+            _read(mail, message_id, visit.maildrop.sizes[number]), errand.room.max_result_bytes
+        )
+        if result.truncated:
+            return Answer(result)
+        await visit.maildrop.mark_deleted(number)
+        return Answer(result, deferred=visit.hold())
+
+
+async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
+    """Delete one mail, once the engine has the result."""
+    async with errand.room.pop3.visit(errand.account) as visit:
+        number = await visit.maildrop.find_only(request.parameters.message_id)
+        await visit.maildrop.mark_deleted(number)
+        result = DeletedMail(deleted=True, message_id=request.parameters.message_id)
+        return Answer(result, deferred=visit.hold())
+
+
+async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
+    """Find mails by sender, subject and text; only what these leave open is fetched whole."""
+    criteria = request.parameters.criteria
+    async with errand.room.pop3.visit(errand.account) as visit:
+        maildrop = visit.maildrop
+        found: dict[int, KnownMail] = {}
+        undecided: dict[int, KnownMail] = {}
+        async for number, mail in maildrop.mails(maildrop.sizes):
+            verdict = True if criteria is None else _decide(criteria, mail)
+            if verdict is not False:
+                (found if verdict else undecided)[number] = mail
+        if criteria is not None and undecided:
+            found |= await _search_bodies(maildrop, criteria, undecided)
+        return Answer(
+            [
+                FoundMail(message_id=maildrop.id_of(mail), subject=mail.subject)
+                for _, mail in sorted(found.items())
+            ]
+        )
+
+
+async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
+    """Return the numbers to list. Sorting by size needs no header."""
+    if parameters.sort_field is SortField.SIZE:
+        keys = list(maildrop.sizes.items())
+        return sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
+    dates = [(number, mail.sent_date) async for number, mail in maildrop.mails(maildrop.sizes)]
+    return sort_numbers(dates, parameters.sort_order, limit=parameters.max_to_be_read)
+
+
+def _decide(criteria: Criterion, mail: KnownMail, in_body: frozenset[str] | None = None) -> bool | None:
+    return decide(criteria, from_text=mail.from_text, subject=mail.subject, found_in_body=in_body)
+
+
+async def _search_bodies(
+    maildrop: Maildrop, criteria: Criterion, mails: dict[int, KnownMail]
+) -> dict[int, KnownMail]:
+    values = body_values(criteria)
+    bodies = maildrop.examine(list(mails), lambda raw: find_values(values, searchable_texts(raw)))
+    return {
+        number: mails[number] async for number, in_body in bodies if _decide(criteria, mails[number], in_body)
+    }
+
+
+def _listed(maildrop: Maildrop, mail: KnownMail) -> ListedMail:
+    return ListedMail(
+        message_id=maildrop.id_of(mail),
+        from_address=mail.from_address,
+        subject=mail.subject,
+        size=mail.size,
+        received_date_time=mail.received_date,
+        sent_date=mail.sent_date,
+    )
+
+
+def _read(mail: ParsedMail, message_id: str, size: int) -> ReadMail:
+    summary = mail.summary
+    return ReadMail(
+        message_id=summary.message_id or message_id,
+        from_address=summary.from_address,
+        headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
+        subject=summary.subject,
+        size=size,
+        plain_text_body=mail.plain_text_body,
+        html_body=mail.html_body,
+        received_date_time=summary.received_date or summary.sent_date,
+        sent_date=summary.sent_date,
+        to_addresses=summary.to_addresses,
+        cc_addresses=summary.cc_addresses,
+    )
