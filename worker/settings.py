@@ -21,12 +21,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
 from worker.mail.account import split_server_pattern
+from worker.models.expectation import expectation
 
 PREFIX = "EMAIL_WORKER_"
 S = TypeVar("S", bound=BaseModel)
+_SHOWN_CHARACTERS = 60
 
 
 def _split_commas(value: Any) -> Any:
@@ -37,7 +40,13 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        hide_input_in_errors=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+    )
 
 
 class GatewaySettings(_Settings):
@@ -49,7 +58,7 @@ class GatewaySettings(_Settings):
     insecure_connection: bool | None = Field(
         None,
         alias="ZEEBE_INSECURE_CONNECTION",
-        description="`true`: no TLS. Default: TLS only with a CA file, a client id or port 443.",
+        description="`true`: no TLS. Default: TLS only with `https://`, a CA file, a client id or port 443.",
     )
     ca_certificate_path: Path | None = Field(
         None,
@@ -86,13 +95,15 @@ class GatewaySettings(_Settings):
             raise ValueError("ZEEBE_CLIENT_ID and ZEEBE_CLIENT_SECRET go together: set both or neither")
         if self.cluster_id is not None and self.client_id is None:
             raise ValueError("CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs ZEEBE_CLIENT_ID and its secret")
+        if self.client_id is not None and not self.is_encrypted:
+            raise ValueError("ZEEBE_INSECURE_CONNECTION and OAuth (ZEEBE_CLIENT_ID) do not go together")
         return self
 
     @property
     def target(self) -> str:
         """The gateway as `host:port`."""
         if self.address is not None:
-            return self.address.removeprefix("grpc://").removeprefix("http://").removeprefix("https://")
+            return self.address.rpartition("://")[2].removesuffix("/")
         if self.cluster_id is not None:
             return f"{self.cluster_id}.{self.cluster_region}.zeebe.camunda.io:443"
         return "localhost:26500"
@@ -102,9 +113,9 @@ class GatewaySettings(_Settings):
         """Whether the way to the gateway is TLS."""
         if self.insecure_connection is not None:
             return not self.insecure_connection
-        return (
-            self.ca_certificate_path is not None or self.client_id is not None or self.target.endswith(":443")
-        )
+        asks_for_tls = (self.address or "").startswith(("https://", "grpcs://"))
+        has_credentials = self.ca_certificate_path is not None or self.client_id is not None
+        return asks_for_tls or has_credentials or self.target.endswith(":443")
 
 
 class LogFormat(StrEnum):
@@ -137,15 +148,19 @@ class WorkerSettings(_Settings):
         None,
         "Part of each Message-ID: sets apart clusters whose job keys are alike. Default: the gateway.",
     )
-    max_jobs: int = _ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1)
+    max_jobs: int = _ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
     max_jobs_per_server: int = _ours(
         "MAX_JOBS_PER_SERVER", 32, "Of these, how many one mail server may hold.", ge=1
     )
     job_timeout_seconds: float = _ours(
-        "JOB_TIMEOUT_SECONDS", 60.0, "How long the engine waits for a sign of life from a job.", ge=1
+        "JOB_TIMEOUT_SECONDS",
+        60.0,
+        "How long the engine waits for a sign of life from a job.",
+        ge=1,
+        le=86_400,
     )
     poll_timeout_seconds: float = _ours(
-        "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1
+        "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
     )
     retry_backoff_seconds: float = _ours(
         "RETRY_BACKOFF_SECONDS", 10.0, "Pause before the first retry; doubles with each.", ge=0
@@ -196,6 +211,11 @@ class WorkerSettings(_Settings):
     log_format: LogFormat = _ours("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
     log_level: LogLevel = _ours("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
 
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _whatever_the_case(cls, word: Any) -> Any:
+        return word.strip().lower() if isinstance(word, str) else word
+
     @field_validator("allowed_servers")
     @classmethod
     def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,7 +223,7 @@ class WorkerSettings(_Settings):
             try:
                 split_server_pattern(pattern)
             except ValueError as error:
-                raise ValueError(f"{pattern!r} is not host or host:port") from error
+                raise ValueError(f"must hold host or host:port; found {pattern!r}") from error
         return patterns
 
 
@@ -231,7 +251,11 @@ def read_environment(env_file: Path | None = None) -> dict[str, str]:
     """
     if env_file is not None and not env_file.is_file():
         raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
-    from_file = dotenv_values(env_file or Path(".env"), interpolate=False)
+    path = env_file or Path(".env")
+    try:
+        from_file = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
 
 
@@ -265,9 +289,12 @@ def _read(model: type[S], values: Mapping[str, str]) -> S:
         raise InputError(_sentence(model, name, first), field=name) from None
 
 
-def _sentence(model: type[BaseModel], name: str, error: Any) -> str:
+def _sentence(model: type[BaseModel], name: str, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, _aliases(model), n=1, cutoff=0.0)
         return f"{name} is not a setting; did you mean {close[0]}?"
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {reason}." if name else f"{reason}."
+    expected = expectation(error)
+    if not name:
+        return f"{expected}."
+    found = "" if "found" in expected else f"; found {str(error['input'])[:_SHOWN_CHARACTERS]!r}"
+    return f"{name} {expected}{found}."

@@ -1,0 +1,48 @@
+"""What a value should have been, in words that need no knowledge of pydantic."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic_core import ErrorDetails
+
+_ENUM_MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
+
+
+def expectation(error: ErrorDetails) -> str:
+    """Return a phrase that completes "<field> …", such as "must be a whole number"."""
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "value_error":
+            return str(context["error"]).removesuffix(".")
+        case "enum" | "literal_error":
+            return f"must be {_ENUM_MEMBER.sub(lambda member: member[1], str(context['expected']))}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']:g}"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}"
+        case "less_than_equal":
+            return f"must be at most {context['le']:g}"
+        case _:
+            return _kind(error)
+
+
+def _kind(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "int_parsing" | "int_parsing_size" | "int_type" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing" | "float_type" | "finite_number":
+            return "must be a number"
+        case "bool_parsing" | "bool_type":
+            return "must be true or false"
+        case "string_type":
+            return "must be text"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be a context (an object with named fields)"
+        case "list_type" | "tuple_type":
+            return "must be a list"
+        case _:
+            message = error["msg"]
+            return message[0].lower() + message[1:]
