@@ -5,29 +5,31 @@ from __future__ import annotations
 import base64
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from worker.errors import SecretNotFound
 
-_PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([^{}]*?)\s*\}\}")
+# A file of that name cannot be outside of the directory.
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _MASK = "***"
-_KEPT_VALUES = 1_000
+# A thousand values; the oldest go first.
+_KEPT_FORMS = 4_000
 # Shorter values are hidden only where they stand alone: else the mask would eat ordinary words.
 _SHORT = 4
 
 
 class Mask:
-    """Replaces secret values, also as SMTP, IMAP and POP3 send them (base64), by `***` in any text."""
+    """Replaces secret values, also in the forms in which mail servers may echo them, by `***` in any text."""
 
     def __init__(self) -> None:
         self._forms: OrderedDict[str, None] = OrderedDict()
-        self._pattern: re.Pattern[str] | None = None
 
     def learn(self, value: str) -> None:
-        """Hide `value` from now on. The last thousand forms are kept."""
-        for form in (value, _base64(value)):
+        """Hide `value` from now on: as it is, in base64, and as a quoted string has it (RFC 9051)."""
+        for form in (value, _base64(value), value.replace("\\", "\\\\").replace('"', '\\"')):
             self._learn_form(form)
 
     def learn_sign_in(self, username: str, password: str) -> None:
@@ -36,29 +38,32 @@ class Mask:
         self._learn_form(_base64(f"\0{username}\0{password}"))
 
     def hide(self, text: str) -> str:
-        """Return `text` without any secret value."""
-        if self._pattern is None:
-            self._pattern = _pattern(self._forms)
-        return self._pattern.sub(_MASK, text) if self._forms else text
+        """Return `text` without any secret value, not even a piece of one that overlaps another."""
+        shown: list[str] = []
+        end = 0
+        for start, stop in sorted(place for form in self._forms for place in _places(form, text)):
+            if start >= end:
+                shown += (text[end:start], _MASK)
+            end = max(end, stop)
+        return "".join((*shown, text[end:]))
 
     def hide_in(self, value: Any) -> Any:
-        """Return JSON `value` with every string in it masked."""
+        """Return `value` with every string in it masked; what is not JSON is read as text."""
         if isinstance(value, str):
             return self.hide(value)
         if isinstance(value, Mapping):
             return {name: self.hide_in(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.hide_in(item) for item in value]
-        return value
+        is_harmless = value is None or isinstance(value, (bool, int, float))
+        return value if is_harmless else self.hide(str(value))
 
     def _learn_form(self, form: str) -> None:
-        if not form:
+        if not form.strip():
             return
-        if form not in self._forms:
-            self._forms[form] = None
-            self._pattern = None
+        self._forms[form] = None
         self._forms.move_to_end(form)
-        while len(self._forms) > _KEPT_VALUES:
+        while len(self._forms) > _KEPT_FORMS:
             self._forms.popitem(last=False)
 
 
@@ -75,14 +80,21 @@ class SecretStore:
         self.mask = Mask()
 
     def reveal(self, text: str) -> str:
-        """Put the values in place of the placeholders in `text`; raises SecretNotFound."""
+        """Put the values in place of the placeholders in `text`; raises SecretNotFound.
+
+        A blank secret counts as missing, and so does a file that is not UTF-8.
+        """
         return _PLACEHOLDER.sub(lambda match: self._value(match[1]), text)
 
     def _value(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise SecretNotFound(
+                f"{name!r} cannot name a secret: letters, digits, _, - and single dots can.", secret=name
+            )
         value = self._environment.get(self._prefix + name)
-        if value is None and self._directory is not None:
+        if not value and self._directory is not None:
             value = _read_file(self._directory / name)
-        if value is None:
+        if not value:
             raise SecretNotFound(self._missing(name), secret=name)
         self.mask.learn(value)
         return value
@@ -97,7 +109,7 @@ class SecretStore:
 def _read_file(path: Path) -> str | None:
     try:
         return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 
@@ -105,11 +117,14 @@ def _base64(value: str) -> str:
     return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode("ascii")
 
 
-def _pattern(forms: Mapping[str, None]) -> re.Pattern[str]:
-    longest_first = sorted(forms, key=len, reverse=True)
-    return re.compile("|".join(map(_form_pattern, longest_first)))
+def _places(form: str, text: str) -> Iterator[tuple[int, int]]:
+    start = text.find(form)
+    while start >= 0:
+        stop = start + len(form)
+        if len(form) >= _SHORT or _stands_alone(text, start, stop):
+            yield start, stop
+        start = text.find(form, start + 1)
 
 
-def _form_pattern(form: str) -> str:
-    escaped = re.escape(form)
-    return escaped if len(form) >= _SHORT else rf"(?<!\w){escaped}(?!\w)"
+def _stands_alone(text: str, start: int, stop: int) -> bool:
+    return not (text[max(0, start - 1) : start].isalnum() or text[stop : stop + 1].isalnum())
