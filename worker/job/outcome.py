@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,14 +80,17 @@ def decide(job: Job, result: Any, *, max_bytes: int) -> Completed:
     return Completed(variables)
 
 
-def decide_failure(job: Job, error: Exception, retry: RetryRule) -> Failed:
-    """Turn an exception into a failure; what is not ours becomes INTERNAL_ERROR without its text."""
+def decide_failure(job: Job, error: Exception, retry: RetryRule, hide: Callable[[str], str]) -> Failed:
+    """Turn an exception into a failure; what is not ours becomes INTERNAL_ERROR without its text.
+
+    `hide` masks secrets; it comes before the message is cut, as it would not know half a secret.
+    """
     if not isinstance(error, EmailError):
         error = InternalError(
             f"The worker failed unexpectedly at {job.type} ({type(error).__name__});"
             f" its log has the trace under job key {job.key}."
         )
-    message = f"{error.code}: {error.message}"[:_MESSAGE_CHARACTERS]
+    message = hide(f"{error.code}: {error.message}")[:_MESSAGE_CHARACTERS]
     if not error.is_retryable:
         return Failed(error.code, message, retries=0)
     return Failed(

@@ -22,7 +22,6 @@ from worker.job.lease import Lease
 from worker.job.ledger import Ledger
 from worker.job.outcome import (
     Completed,
-    Failed,
     HandedBack,
     Outcome,
     RetryRule,
@@ -34,11 +33,13 @@ from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account
 from worker.mail.answer import Answer, Deferred
-from worker.secret_store import SecretStore
+from worker.secret_store import Mask, SecretStore
 
 log = structlog.get_logger(__name__)
 
 _FAREWELL_SECONDS = 5.0
+# What becomes of work that did not get as far as an outcome.
+_STOPPED = HandedBack("The worker is shutting down.")
 
 
 class Operation(Protocol):
@@ -78,6 +79,7 @@ class JobRules:
 class _Work:
     """What has come of the work so far."""
 
+    outcome: Outcome = _STOPPED
     result: Any = None
     deferred: Deferred | None = None
     server: str | None = None
@@ -112,16 +114,14 @@ class Pipeline:
         )
         started_at = time.monotonic()
         work = _Work()
-        outcome: Outcome | None = None
         async with lease.kept():
             try:
-                outcome = await self._outcome(job, operation, work)
-                await self._finish(job, outcome, work, lease)
+                work.outcome = await self._outcome(job, operation, work)
+                await self._finish(job, work, lease)
             except asyncio.CancelledError:
-                if outcome is None or work.deferred is not None:
-                    outcome = HandedBack("The worker is shutting down.")
                 if not work.is_settled:
-                    await self._finish_soon(job, outcome, work, lease)
+                    await self._finish_soon(job, work, lease)
+        outcome = work.outcome
         log.info(
             "job_ended",
             outcome=outcome.code,
@@ -138,22 +138,15 @@ class Pipeline:
             return decide(job, work.result, max_bytes=self._rules.max_result_bytes)
         except ServerFull as full:
             message = f"All of this worker's slots for {work.server} are taken."
-            return HandedBack(message, backoff_seconds=full.backoff_seconds)
+            return HandedBack(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
         except Exception as error:
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
             retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
-            return self._masked(decide_failure(job, error, retry))
+            return decide_failure(job, error, retry, self._secrets.mask.hide)
 
     async def _do(self, job: Job, operation: Operation, work: _Work) -> None:
-        request = bind(
-            operation.request,
-            job.variables,
-            secrets=self._secrets,
-            secret_fields=self._rules.secret_fields,
-        )
-        account = self._errands.account(operation, request)
-        work.server = account.server
+        # First of all: a secret that has changed since then must not hide that the work is done.
         done = self._ledger.recall(job)
         if isinstance(done, SendOutcomeUnknown):
             raise done
@@ -162,6 +155,14 @@ class Pipeline:
             work.has_effect = True
             (work.result,) = done
             return
+        request = bind(
+            operation.request,
+            job.variables,
+            secrets=self._secrets,
+            secret_fields=self._rules.secret_fields,
+        )
+        account = self._errands.account(operation, request)
+        work.server = account.server
         with self._slots.slot(account.server):
             await self._perform(job, operation, work, request=request, account=account)
 
@@ -175,32 +176,25 @@ class Pipeline:
             self._ledger.record(job, unknown)
             raise
         work.deferred = answer.deferred
-        work.result = to_json(answer.result)
+        work.result = _without_password(account, to_json(answer.result))
         if answer.has_effect:
             work.has_effect = True
             self._ledger.record(job, (work.result,))
 
-    def _masked(self, failure: Failed) -> Failed:
-        hide = self._secrets.mask.hide
-        return Failed(
-            failure.code,
-            hide(failure.message),
-            failure.retries,
-            failure.backoff_seconds,
-            self._secrets.mask.hide_in(failure.variables),
-        )
-
-    async def _finish(self, job: Job, outcome: Outcome, work: _Work, lease: Lease) -> None:
+    async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
         try:
-            told = await settle(job, outcome, gateway=self._gateway, lease=lease)
+            work.outcome = await settle(job, work.outcome, gateway=self._gateway, lease=lease)
+        except asyncio.CancelledError:
+            # It is tried once more, for a short time.
+            raise
         except JobGone as error:
+            # The ledger keeps what was done: a job that another worker failed meanwhile may come back.
             log.warning("job_gone", reason=str(error))
-            self._ledger.forget(job)
             await self._abandon(work)
             return
         except GatewayUnavailable as error:
-            log.error("outcome_not_delivered", reason=str(error), outcome=outcome.code)
+            log.error("outcome_not_delivered", reason=str(error), outcome=work.outcome.code)
             await self._abandon(work)
             return
         except BaseException:
@@ -208,19 +202,21 @@ class Pipeline:
             raise
         work.is_settled = True
         # A sent mail whose result could not be used stays in the ledger: a retry must not send it again.
-        if isinstance(told, Completed) or not work.has_effect:
+        if isinstance(work.outcome, Completed) or not work.has_effect:
             self._ledger.forget(job)
-        if isinstance(told, Completed):
+        if isinstance(work.outcome, Completed):
             await self._commit(work)
         else:
             await self._abandon(work)
 
-    async def _finish_soon(self, job: Job, outcome: Outcome, work: _Work, lease: Lease) -> None:
+    async def _finish_soon(self, job: Job, work: _Work, lease: Lease) -> None:
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._finish(job, outcome, work, lease)
+                await self._finish(job, work, lease)
         except TimeoutError:
-            log.warning("outcome_not_delivered", outcome=outcome.code)
+            if not work.is_settled:
+                log.warning("outcome_not_delivered", outcome=work.outcome.code)
+                await self._abandon(work)
 
     async def _commit(self, work: _Work) -> None:
         if work.deferred is None:
@@ -229,10 +225,21 @@ class Pipeline:
             await work.deferred.commit()
         except MailServerError as error:
             log.error("mail_not_removed", code=error.code, reason=self._secrets.mask.hide(error.message))
+        except asyncio.CancelledError:
+            log.error("mail_not_removed", reason="The worker was told to stop.")
+            raise
 
     async def _abandon(self, work: _Work) -> None:
         if work.deferred is not None:
             await work.deferred.abandon()
+
+
+def _without_password(account: Account, result: Any) -> Any:
+    """A server's answer may echo the password; the user name is often an address that the result is about."""
+    mask = Mask()
+    if account.password is not None:
+        mask.learn_sign_in(account.username or "", account.password)
+    return mask.hide_in(result)
 
 
 def _reference(job: Job, cluster_name: str) -> str:
