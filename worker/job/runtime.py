@@ -103,10 +103,8 @@ class Runtime:
     async def _poll(self, served: Served) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
-            await self._has_room.wait()
-            room = self._max_jobs - len(self._running)
             try:
-                async for job in self._gateway.activate(served.subscription, max_jobs=room):
+                async for job in self._gateway.activate(served.subscription, max_jobs=await self._room()):
                     self._accept(job, served)
             except GatewayUnavailable as error:
                 self.connection.failed(error)
@@ -115,6 +113,13 @@ class Runtime:
             else:
                 self.connection.answered()
                 pause_seconds = _FIRST_PAUSE_SECONDS
+
+    async def _room(self) -> int:
+        """Wait until there is room for a job; return for how many."""
+        # Between the event and us, another poller may have taken the room.
+        while len(self._running) >= self._max_jobs:
+            await self._has_room.wait()
+        return self._max_jobs - len(self._running)
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
@@ -130,8 +135,9 @@ class Runtime:
 
     async def _succeed(self, running: _Running, job: Job, served: Served) -> None:
         """When the first run ends without having ended the job, and the job is ours, run it again."""
-        outcome = await asyncio.shield(running.task)
-        if isinstance(outcome, Completed) or job.key in self._running:
+        await asyncio.wait([running.task])
+        is_completed = running.task.exception() is None and isinstance(running.task.result(), Completed)
+        if is_completed or job.key in self._running:
             return
         try:
             await self._gateway.extend(job.key, served.subscription.job_timeout_seconds)
