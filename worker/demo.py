@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
+from rich.text import Text
 
 from worker.app import EmailWorker
 from worker.logs import configure_logs
@@ -65,8 +66,12 @@ async def _send_one(engine: Engine, mail_server: MailServer, narrator: _Narrator
     variables = {
         "mailHost": mail_server.host,
         "mailPort": mail_server.smtp_port,
+        "cryptographicProtocol": "NONE",
+        "username": _SENDER,
+        "sender": f"The demo <{_SENDER}>",
         "recipient": _RECIPIENT,
         "subject": "Grüße from a BPMN process ✉",
+        "body": "A service task has sent this.\n",
     }
     instance = await engine.create_instance(PROCESS_ID, variables)
     narrator.tell(f"process instance {instance} has started")
@@ -75,7 +80,8 @@ async def _send_one(engine: Engine, mail_server: MailServer, narrator: _Narrator
     ended = await engine.completed(instance)
     narrator.tell("the process has ended")
     show = narrator.console.print
-    show(Panel(message.decode().replace("\r\n", "\n"), title=f"The email, as {_RECIPIENT} received it"))
+    text = Text(message.decode().replace("\r\n", "\n"))
+    show(Panel(text, title=f"The email, as {_RECIPIENT} received it"))
     shown = json.dumps(ended, indent=2, ensure_ascii=False)
     show(Panel(Syntax(shown, "json", background_color="default"), title="The process variables at the end"))
 
@@ -92,12 +98,13 @@ async def _serving(gateway: str) -> AsyncIterator[None]:
     secrets = SecretStore(environment, prefix=settings.worker.secret_prefix, directory=None)
     configure_logs(settings.worker, secrets.mask)
     stop = asyncio.Event()
-    async with EmailWorker(settings, secrets) as worker, asyncio.TaskGroup() as tasks:
-        tasks.create_task(worker.serve(stop))
+    async with EmailWorker(settings, secrets) as worker:
+        served = asyncio.create_task(worker.serve(stop))
         try:
             yield
         finally:
             stop.set()
+            await served
 
 
 async def _stay_up(engine: Engine, mail_server: MailServer, console: Console) -> None:
