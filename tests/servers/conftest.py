@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
+from testkit.cyrus import Cyrus
 from testkit.dovecot import Dovecot
 from testkit.postfix import Postfix
 
@@ -45,3 +46,16 @@ def postfix(certificates: Certificates) -> Iterator[Postfix]:
     """A Postfix that takes mail from anybody to anybody; a test has its own recipients."""
     with Postfix(certificates.server) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus(certificates: Certificates) -> Iterator[Cyrus]:
+    """A Cyrus: IMAP and POP3 of a third make, beside Dovecot and GreenMail."""
+    with Cyrus(certificates.server) as server:
+        yield server
+
+
+@pytest.fixture
+def cyrus_account(cyrus: Cyrus) -> Account:
+    """An account of this test's own at `cyrus`, with an empty mailbox."""
+    return cyrus.add_user(f"user{next(numbers)}", "s3cret")

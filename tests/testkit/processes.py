@@ -78,11 +78,16 @@ class ServerProcess:
     """One server process in a process group of its own, its output in a log file."""
 
     def __init__(
-        self, command: Sequence[str | Path], log_file: Path, account: pwd.struct_passwd | None = None
+        self,
+        command: Sequence[str | Path],
+        log_file: Path,
+        account: pwd.struct_passwd | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self._command = [str(part) for part in command]
         self._log_file = log_file
         self._account = account
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, ports: Sequence[int], host: str = "127.0.0.1", within_seconds: float = 20) -> None:
@@ -94,6 +99,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=self._environment,
                 **identity(self._account),
             )
         deadline = time.monotonic() + within_seconds
