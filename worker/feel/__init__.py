@@ -1,0 +1,11 @@
+"""FEEL, the expression language of Camunda 8, as its reference engine understands it.
+
+A room of its own: it imports nothing of the rest of the worker, and expressions reach nothing but the
+variables they are given.
+"""
+
+from worker.feel.error import FeelError
+from worker.feel.expression import Expression, evaluate, parse
+from worker.feel.run import Sources
+
+__all__ = ["Expression", "FeelError", "Sources", "evaluate", "parse"]

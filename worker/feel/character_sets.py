@@ -1,0 +1,86 @@
+"""Sets of characters in patterns, as Java names them; `\\w`, `\\d` and `\\s` are of ASCII only."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+
+Predicate = Callable[[str], bool]
+
+LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_DIGITS = frozenset("0123456789")
+_ASCII_LETTERS = _WORD - _DIGITS - {"_"}
+_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+class CharacterSet(dict[str, bool]):
+    """A set that is asked by `set[character]` and remembers its answers."""
+
+    __slots__ = ("_predicate",)
+
+    def __init__(self, predicate: Predicate) -> None:
+        super().__init__()
+        self._predicate = predicate
+
+    def __missing__(self, character: str) -> bool:
+        answer = self[character] = self._predicate(character)
+        return answer
+
+
+def is_word(character: str) -> bool:
+    """Whether `\\w` takes the character."""
+    return character in _WORD
+
+
+def complement(predicate: Predicate) -> Predicate:
+    """Return the predicate of all other characters."""
+    return lambda character: not predicate(character)
+
+
+def ignoring_case(predicate: Predicate) -> Predicate:
+    """Return the predicate that takes an ASCII letter in either case."""
+    return lambda character: (
+        predicate(character) or (character in _ASCII_LETTERS and predicate(character.swapcase()))
+    )
+
+
+CLASSES: dict[str, Predicate] = {
+    "d": _DIGITS.__contains__,
+    "w": is_word,
+    "s": frozenset(" \t\n\x0b\f\r").__contains__,
+    "h": frozenset(" \t\xa0\u1680\u180e\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))).__contains__,
+    "v": frozenset("\n\x0b\f\r\x85\u2028\u2029").__contains__,
+}
+_NAMED: dict[str, Predicate] = {
+    "Lower": lambda character: character.isascii() and character.islower(),
+    "Upper": lambda character: character.isascii() and character.isupper(),
+    "ASCII": str.isascii,
+    "Alpha": _ASCII_LETTERS.__contains__,
+    "Digit": _DIGITS.__contains__,
+    "Alnum": (_WORD - {"_"}).__contains__,
+    "Punct": _PUNCTUATION.__contains__,
+    "Space": CLASSES["s"],
+    "Blank": frozenset(" \t").__contains__,
+    "XDigit": frozenset("0123456789abcdefABCDEF").__contains__,
+    "IsAlphabetic": str.isalpha,
+    "IsLetter": str.isalpha,
+    "IsDigit": lambda character: unicodedata.category(character) == "Nd",
+    "IsUppercase": str.isupper,
+    "IsLowercase": str.islower,
+    "IsWhite_Space": str.isspace,
+    "IsPunctuation": lambda character: unicodedata.category(character).startswith("P"),
+}
+_CATEGORIES = frozenset(
+    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Co Cn".split()
+)
+
+
+def named_class(name: str) -> Predicate | None:
+    """Return the set of `\\p{name}`, or None if it is not known here."""
+    if name in _NAMED:
+        return _NAMED[name]
+    category = name.removeprefix("Is")
+    if category not in _CATEGORIES:
+        return None
+    return lambda character: unicodedata.category(character).startswith(category)

@@ -1,0 +1,120 @@
+"""Equality and order. Values of different kinds are neither equal nor unequal: that is null."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from worker.feel.temporal_arithmetic import utc_clock
+from worker.feel.run import Run
+from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
+
+_ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
+
+
+def kind_of(value: Value) -> str:
+    """Return the type name that `instance of` knows."""
+    return _KINDS.get(type(value), "function")
+
+
+_KINDS = {
+    type(None): "null",
+    Decimal: "number",
+    bool: "boolean",
+    str: "string",
+    date: "date",
+    time: "time",
+    ZonedTime: "time",
+    datetime: "date and time",
+    Months: "years and months duration",
+    timedelta: "days and time duration",
+    tuple: "list",
+    dict: "context",
+    FunctionContext: "context",
+    Range: "range",
+}
+
+
+def is_same_order(left: Value, right: Value) -> bool:
+    """Whether the two have an order: one kind, and for date-times and times both with or without zone."""
+    kind = type(left)
+    if kind is not type(right) or kind not in _ORDERED:
+        return False
+    return kind is not datetime or (left.tzinfo is None) == (right.tzinfo is None)
+
+
+def order_key(value: Value) -> Value:
+    """Return what Python orders as FEEL orders the value; only keys of one kind may be compared."""
+    kind = type(value)
+    if kind is Months:
+        return value.total
+    if kind is ZonedTime:
+        return utc_clock(value)
+    if kind is datetime and value.tzinfo is not None:
+        return (value.astimezone(UTC), value.replace(tzinfo=None), str(value.tzinfo))
+    return value
+
+
+def less(left: Value, right: Value) -> bool | None:
+    """Return `left < right`, or null if they have no order."""
+    if type(left) is Decimal and type(right) is Decimal:
+        return left < right
+    return bool(order_key(left) < order_key(right)) if is_same_order(left, right) else None
+
+
+def equal(left: Value, right: Value, run: Run) -> bool | None:
+    """Return `left = right`; null equals only null; different kinds give null."""
+    if left is None or right is None:
+        return left is right
+    kind = type(left)
+    if kind is FunctionContext:
+        kind = dict
+    other = type(right)
+    if kind is not (dict if other is FunctionContext else other):
+        return None
+    if kind is tuple:
+        return _equal_lists(left, right, run)
+    if kind is dict:
+        return _equal_contexts(left, right, run)
+    if kind is bool:
+        return bool(left is right)
+    if kind is ZonedTime:
+        return bool(left == right)
+    return bool(order_key(left) == order_key(right)) if is_same_order(left, right) else None
+
+
+def _equal_lists(left: tuple[Value, ...], right: tuple[Value, ...], run: Run) -> bool:
+    run.spend(1 + min(len(left), len(right)))
+    return len(left) == len(right) and all(equal(a, b, run) is True for a, b in zip(left, right, strict=True))
+
+
+def _equal_contexts(left: dict[str, Value], right: dict[str, Value], run: Run) -> bool:
+    run.spend(1 + min(len(left), len(right)))
+    return left.keys() == right.keys() and all(equal(left[key], right[key], run) is True for key in left)
+
+
+def contains(items: tuple[Value, ...], value: Value, run: Run) -> bool:
+    """Whether one of the items equals the value."""
+    run.spend(len(items))
+    return any(equal(item, value, run) is True for item in items)
+
+
+def negate(value: bool | None) -> bool | None:  # noqa: FBT001  the value is what the function is about
+    """Return the opposite; null stays null."""
+    return None if value is None else not value
+
+
+def range_between(start: Value, end: Value, *, has_start: bool, has_end: bool) -> Range | None:
+    """Return the range, or null if its ends are of different kinds or have no order."""
+    is_range = type(start) is not str and is_same_order(start, end)
+    return Range(start, end, has_start, has_end) if is_range else None
+
+
+def is_in(value: Value, within: Range) -> bool | None:
+    """Whether the value is in the range; null if it is of another kind."""
+    after, before = less(within.start, value), less(value, within.end)
+    if after is None or before is None:
+        return None
+    is_start = within.has_start and not less(value, within.start)
+    is_end = within.has_end and not less(within.end, value)
+    return (after or is_start) and (before or is_end)

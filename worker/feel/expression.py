@@ -1,0 +1,68 @@
+"""The public face: parse once, evaluate often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import DecimalException, localcontext
+from functools import lru_cache
+from typing import Any
+
+from worker.feel.compiled import Code
+from worker.feel.compiler import compile_node
+from worker.feel.error import FeelError
+from worker.feel.json_values import from_json, to_json
+from worker.feel.lexer import Source
+from worker.feel.parser import Parser
+from worker.feel.run import Run, Sources
+from worker.feel.scope import Scope
+from worker.feel.values import ARITHMETIC
+
+_DEFAULT_SOURCES = Sources()
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that has been read: its text, the names in it, and what computes it."""
+
+    text: str
+    names: frozenset[str]
+    code: Code
+
+    def evaluate(self, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
+        """Return the value as JSON; raise FeelError where there is none. Only named variables are looked at."""
+        run = Run(sources)
+        try:
+            with localcontext(ARITHMETIC):
+                known = {name: from_json(variables[name]) for name in self.names if name in variables}
+                return to_json(self.code(Scope(known, None, run)), run)
+        except FeelError as error:
+            raise error.at(1, 1) from error.__cause__
+        except DecimalException as error:
+            raise FeelError("A number is too large or too small.", 1, 1) from error
+        except RecursionError as error:
+            raise FeelError("The expression or a value is nested too deeply.", 1, 1) from error
+
+
+@lru_cache(maxsize=1024)
+def parse(expression: str) -> Expression:
+    """Read an expression, with or without its leading `=`; raise FeelError at the first syntax error."""
+    # The sign becomes a space so that columns stay those of the text.
+    text = f" {expression[1:]}" if expression.startswith("=") else expression
+    source = Source(text)
+    try:
+        code = compile_node(Parser(source).parse())
+    except RecursionError as error:
+        raise FeelError("The expression is nested too deeply.", 1, 1) from error
+    names = frozenset(token.text.strip("`") for token in source.tokens if token.kind in {"name", "quoted"})
+    return Expression(expression, names, code)
+
+
+def evaluate(expression: str, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
+    """Evaluate a FEEL expression, with or without its leading `=`, on JSON variables.
+
+    Returns a JSON value. What is missing or does not fit is null, as in Camunda; FeelError is raised for
+    syntax errors, a failed `assert`, a result that is no JSON, and an expression that needs too much.
+    `sources` gives `now()`, `today()`, `uuid()` and `random number()` their values.
+    """
+    return parse(expression).evaluate(variables, sources=sources)

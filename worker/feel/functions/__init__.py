@@ -1,0 +1,40 @@
+"""The builtin functions, by group."""
+
+from __future__ import annotations
+
+from worker.feel.functions import (
+    booleans,
+    contexts,
+    conversions,
+    lists,
+    numeric,
+    outcomes,
+    patterns,
+    ranges,
+    aggregates,
+    temporals,
+    texts,
+)
+from worker.feel.signature import Builtin
+
+_GROUPS = (
+    booleans,
+    contexts,
+    conversions,
+    lists,
+    numeric,
+    outcomes,
+    patterns,
+    ranges,
+    aggregates,
+    temporals,
+    texts,
+)
+BUILTINS: dict[str, list[Builtin]] = {
+    name: functions for group in _GROUPS for name, functions in group.LIBRARY.functions.items()
+}
+
+
+def find_builtin(name: str, count: int, names: tuple[str, ...] | None) -> Builtin | None:
+    """Return the function of that name that takes so many arguments, or arguments of these names."""
+    return next((function for function in BUILTINS.get(name, ()) if function.takes(count, names)), None)

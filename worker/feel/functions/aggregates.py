@@ -1,0 +1,89 @@
+"""Functions that make one value of a list: sums, extremes, statistics."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+
+from worker.feel.comparison import is_same_order, order_key
+from worker.feel.error import FeelError
+from worker.feel.json_values import from_double
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.values import Value
+
+LIBRARY = Library()
+_Items = tuple[Value, ...]
+
+
+@LIBRARY.add("count", "list: list")
+def _count(_run: Run, items: _Items) -> Decimal:
+    return Decimal(len(items))
+
+
+@LIBRARY.add("min", "list...")
+def _min(_run: Run, items: _Items) -> Value:
+    return min(items, key=order_key) if _is_ordered(items) else None
+
+
+@LIBRARY.add("max", "list...")
+def _max(_run: Run, items: _Items) -> Value:
+    # The last of several equal ones, as in the reference.
+    return max(reversed(items), key=order_key) if _is_ordered(items) else None
+
+
+def _is_ordered(items: _Items) -> bool:
+    return bool(items) and all(is_same_order(items[0], item) for item in items)
+
+
+def _of_numbers(name: str) -> Callable[[Callable[[_Items], Value]], None]:
+    """Declare a function of numbers; an empty list, or an item that is no number, gives null."""
+
+    def register(compute: Callable[[_Items], Value]) -> None:
+        @LIBRARY.add(name, "list...")
+        def _(_run: Run, items: _Items) -> Value:
+            return compute(items) if items and all(type(item) is Decimal for item in items) else None
+
+    return register
+
+
+@_of_numbers("sum")
+def _sum(numbers: _Items) -> Value:
+    return sum(numbers, Decimal(0))
+
+
+@_of_numbers("product")
+def _product(numbers: _Items) -> Value:
+    return math.prod(numbers, start=Decimal(1))
+
+
+@_of_numbers("mean")
+def _mean(numbers: _Items) -> Value:
+    return sum(numbers, Decimal(0)) / len(numbers)
+
+
+@_of_numbers("median")
+def _median(numbers: _Items) -> Value:
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+@_of_numbers("stddev")
+def _stddev(numbers: _Items) -> Value:
+    if len(numbers) == 1:
+        raise FeelError("stddev() needs at least two numbers.")
+    mean = sum(numbers, Decimal(0)) / len(numbers)
+    variance = sum(((number - mean) ** 2 for number in numbers), Decimal(0)) / (len(numbers) - 1)
+    return from_double(math.sqrt(variance))
+
+
+@LIBRARY.add("mode", "list...")
+def _mode(_run: Run, items: _Items) -> Value:
+    if any(type(item) is not Decimal for item in items):
+        return None
+    counts = Counter(items)
+    most = max(counts.values(), default=0)
+    return tuple(sorted(number for number, count in counts.items() if count == most))

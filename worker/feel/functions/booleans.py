@@ -1,0 +1,50 @@
+"""Functions on truth, and on whether there is a value."""
+
+from __future__ import annotations
+
+from worker.feel.error import FeelError
+from worker.feel.iteration import decide
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.values import Value
+
+LIBRARY = Library()
+
+
+@LIBRARY.add("not", "negand: boolean")
+def _not(_run: Run, negand: bool) -> bool:  # noqa: FBT001  FEEL passes by place
+    return not negand
+
+
+@LIBRARY.add("is defined", "value")
+def _is_defined(_run: Run, value: Value) -> bool:
+    return value is not None
+
+
+@LIBRARY.add("get or else", "value", "default")
+def _get_or_else(_run: Run, value: Value, default: Value) -> Value:
+    return default if value is None else value
+
+
+@LIBRARY.add("assert", "value", "condition")
+def _assert(run: Run, value: Value, condition: Value) -> Value:
+    return _assert_because(run, value, condition, "The condition of assert() is not fulfilled.")
+
+
+@LIBRARY.add("assert", "value", "condition", "cause: string")
+def _assert_because(_run: Run, value: Value, condition: Value, cause: str) -> Value:
+    if condition is True:
+        return value
+    raise FeelError(cause)
+
+
+@LIBRARY.add("all", "list...")
+@LIBRARY.add("and", "list...")
+def _all(_run: Run, items: tuple[Value, ...]) -> bool | None:
+    return decide(items, decisive=False)
+
+
+@LIBRARY.add("any", "list...")
+@LIBRARY.add("or", "list...")
+def _any(_run: Run, items: tuple[Value, ...]) -> bool | None:
+    return decide(items, decisive=True)

@@ -1,0 +1,68 @@
+"""Functions on contexts."""
+
+from __future__ import annotations
+
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.values import FunctionContext, Value
+
+LIBRARY = Library()
+_Context = dict[str, Value]
+
+
+@LIBRARY.add("get entries", "context: context")
+@LIBRARY.add("get entries", "m: context")
+def _get_entries(_run: Run, context: _Context) -> Value:
+    return tuple([{"key": key, "value": value} for key, value in context.items()])
+
+
+@LIBRARY.add("get value", "m: context", "key: string | list")
+@LIBRARY.add("get value", "context: context", "key: string | list")
+@LIBRARY.add("get value", "context: context", "keys: list")
+def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Value:
+    keys = (key,) if isinstance(key, str) else key
+    value: Value = context if keys else None
+    for name in keys:
+        if not _is_context(value) or type(name) is not str:
+            return None
+        value = value.get(name)
+    return value
+
+
+@LIBRARY.add("context put", "context: context", "key: string | list", "value")
+@LIBRARY.add("context put", "context: context", "keys: list", "value")
+@LIBRARY.add("put", "context: context", "key: string | list", "value")
+def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], value: Value) -> Value:
+    keys = (key,) if isinstance(key, str) else key
+    if not keys or any(type(name) is not str for name in keys):
+        return None
+    path = [context]
+    for name in keys[:-1]:
+        inner = path[-1].get(name)
+        path.append(inner if _is_context(inner) else {})
+    for name, outer in zip(reversed(keys), reversed(path), strict=True):
+        value = {**outer, name: value}
+    return value
+
+
+@LIBRARY.add("context merge", "contexts...")
+@LIBRARY.add("put all", "contexts...")
+def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
+    if not all(map(_is_context, contexts)):
+        return None
+    merged: _Context = {}
+    for context in contexts:
+        run.spend(len(context))
+        merged.update(context)
+    return merged
+
+
+@LIBRARY.add("context", "entries: list")
+def _context(_run: Run, entries: tuple[Value, ...]) -> Value:
+    if not all(_is_context(entry) and type(entry.get("key")) is str and "value" in entry for entry in entries):
+        return None
+    return {entry["key"]: entry["value"] for entry in entries}
+
+
+def _is_context(value: Value) -> bool:
+    return type(value) in (dict, FunctionContext)

@@ -1,0 +1,151 @@
+"""Functions that make a value of one kind from another."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import NoReturn
+
+from worker.feel.error import FeelError
+from worker.feel.json_values import from_double, from_json
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.temporal import at_zone, parse_date, parse_date_time, parse_duration, parse_time, parse_zone
+from worker.feel.text import json_text, text_of
+from worker.feel.values import Months, Value, ZonedTime, whole
+
+LIBRARY = Library()
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+_GROUPING = (" ", ",", ".")
+_DECIMAL = (",", ".")
+
+
+@LIBRARY.add("date", "from: string | date | date and time")
+def _date(_run: Run, value: str | date) -> date | None:
+    if isinstance(value, str):
+        return parse_date(value)
+    return value.date() if isinstance(value, datetime) else value
+
+
+@LIBRARY.add("date", "year: number", "month: number", "day: number")
+def _date_of_parts(_run: Run, year: Decimal, month: Decimal, day: Decimal) -> date | None:
+    try:
+        return date(whole(year), whole(month), whole(day))
+    except (OverflowError, ValueError):
+        return None
+
+
+@LIBRARY.add("date and time", "from: string")
+def _date_and_time(_run: Run, text: str) -> datetime | None:
+    return parse_date_time(text)
+
+
+@LIBRARY.add("date and time", "date: date | date and time", "time: time | string")
+def _date_and_time_of_parts(_run: Run, day: date, clock: time | ZonedTime | str) -> datetime | None:
+    if isinstance(clock, str):
+        return _in_zone(day, clock)
+    local_date = day.date() if isinstance(day, datetime) else day
+    if isinstance(clock, time):
+        return datetime.combine(local_date, clock)
+    zone = parse_zone(clock.zone) if clock.zone else timezone(timedelta(seconds=clock.offset_seconds))
+    return at_zone(datetime.combine(local_date, clock.time), zone or UTC)
+
+
+def _in_zone(moment: date, name: str) -> datetime | None:
+    """Return the moment in the zone; a local one is taken to be the zone's own."""
+    if not isinstance(moment, datetime):
+        return None
+    zone = parse_zone(name)
+    if zone is None:
+        raise FeelError(f"There is no time zone {name!r}.")
+    return moment.astimezone(zone) if moment.tzinfo else at_zone(moment, zone)
+
+
+@LIBRARY.add("time", "from: string | date | date and time")
+def _time(_run: Run, value: str | date) -> time | ZonedTime | None:
+    if isinstance(value, str):
+        return parse_time(value)
+    if not isinstance(value, datetime):
+        return ZonedTime(time(), 0)
+    offset = value.utcoffset()
+    if offset is None:
+        return value.time()
+    return ZonedTime(value.time(), int(offset.total_seconds()), getattr(value.tzinfo, "key", None))
+
+
+@LIBRARY.add("time", "hour: number", "minute: number", "second: number")
+def _time_of_parts(run: Run, hour: Decimal, minute: Decimal, second: Decimal) -> Value:
+    return _time_with_offset(run, hour, minute, second, None)
+
+
+@LIBRARY.add("time", "hour: number", "minute: number", "second: number", "offset: days | null")
+def _time_with_offset(_run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None) -> Value:
+    try:
+        clock = time(whole(hour), whole(minute), whole(second), int(second % 1 * 1_000_000))
+        if offset is None:
+            return clock
+        return ZonedTime(clock, int(offset.total_seconds())) if abs(offset) <= timedelta(hours=18) else None
+    except (OverflowError, ValueError):
+        return None
+
+
+@LIBRARY.add("duration", "from: string")
+def _duration(_run: Run, text: str) -> Months | timedelta | None:
+    return parse_duration(text)
+
+
+@LIBRARY.add("years and months duration", "from: date | date and time", "to: date | date and time")
+def _years_and_months_duration(_run: Run, start: date, end: date) -> Months:
+    total = (end.year - start.year) * 12 + end.month - start.month
+    if total > 0 and end.day < start.day:
+        total -= 1
+    elif total < 0 and end.day > start.day:
+        total += 1
+    return Months(total)
+
+
+@LIBRARY.add("number", "from: string")
+def _number(_run: Run, text: str) -> Decimal | None:
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+@LIBRARY.add("number", "from: string", "grouping separator: string")
+def _number_with_groups(run: Run, text: str, grouping: str) -> Decimal | None:
+    return _number(run, text.replace(grouping, "")) if grouping in _GROUPING else None
+
+
+@LIBRARY.add("number", "from: string", "grouping separator: string | null", "decimal separator: string | null")
+def _number_with_separators(run: Run, text: str, grouping: str | None, decimal: str | None) -> Decimal | None:
+    is_known = grouping in (*_GROUPING, None) and decimal in (*_DECIMAL, None)
+    if not is_known or grouping == decimal:
+        return None
+    ungrouped = text.replace(grouping, "") if grouping else text
+    return _number(run, ungrouped.replace(decimal, ".") if decimal else ungrouped)
+
+
+@LIBRARY.add("string", "from")
+def _string(run: Run, value: Value) -> str | None:
+    return value if value is None or isinstance(value, str) else text_of(value, run)
+
+
+@LIBRARY.add("to json", "value")
+def _to_json(run: Run, value: Value) -> str:
+    return json_text(value, run)
+
+
+@LIBRARY.add("from json", "json: string")
+def _from_json(_run: Run, text: str) -> Value:
+    try:
+        return from_json(json.loads(text, parse_int=Decimal, parse_float=_double, parse_constant=_refuse))
+    except ValueError:
+        return None
+
+
+def _double(text: str) -> Decimal | None:
+    return from_double(float(text))
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

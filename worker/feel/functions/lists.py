@@ -1,0 +1,180 @@
+"""Functions that look into lists or make lists."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cmp_to_key
+
+from worker.feel.comparison import contains, equal, order_key
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.values import Function, FunctionContext, Value, whole
+
+LIBRARY = Library()
+_Items = tuple[Value, ...]
+_COMPARED_ARGUMENTS = 2
+
+
+@LIBRARY.add("list contains", "list: list", "element")
+def _list_contains(run: Run, items: _Items, element: Value) -> bool:
+    return contains(items, element, run)
+
+
+@LIBRARY.add("is empty", "list: list")
+def _is_empty(_run: Run, items: _Items) -> bool:
+    return not items
+
+
+@LIBRARY.add("index of", "list: list", "match")
+def _index_of(run: Run, items: _Items, match: Value) -> _Items:
+    return tuple([Decimal(place) for place, item in enumerate(items, 1) if equal(item, match, run) is True])
+
+
+@LIBRARY.add("sublist", "list: list", "start: number")
+def _sublist(_run: Run, items: _Items, start: Decimal) -> _Items | None:
+    return items[max(_offset(items, start), 0) :] if start else None
+
+
+@LIBRARY.add("sublist", "list: list", "start: number", "length: number")
+def _sublist_of_length(_run: Run, items: _Items, start: Decimal, length: Decimal) -> _Items | None:
+    offset = _offset(items, start)
+    return items[max(offset, 0) : max(offset + whole(length), 0)] if start else None
+
+
+def _offset(items: _Items, position: Decimal) -> int:
+    """Turn a position, which counts from 1 or backwards from -1, into an index."""
+    place = whole(position)
+    return place - 1 if place > 0 else len(items) + place
+
+
+@LIBRARY.add("append", "list: list", "items...")
+def _append(_run: Run, items: _Items, more: _Items) -> _Items:
+    return items + more
+
+
+@LIBRARY.add("concatenate", "lists...")
+def _concatenate(run: Run, lists: _Items) -> _Items:
+    joined: list[Value] = []
+    for part in lists:
+        parts = part if type(part) is tuple else (part,)
+        run.spend(len(parts))
+        joined.extend(parts)
+    return tuple(joined)
+
+
+@LIBRARY.add("insert before", "list: list", "position: number", "newItem")
+def _insert_before(_run: Run, items: _Items, position: Decimal, item: Value) -> _Items | None:
+    offset = max(_offset(items, position), 0)
+    return (*items[:offset], item, *items[offset:]) if position else None
+
+
+@LIBRARY.add("remove", "list: list", "position: number")
+def _remove(_run: Run, items: _Items, position: Decimal) -> _Items | None:
+    start, end = max(_offset(items, position), 0), max(_offset(items, position + 1), 0)
+    return items[:start] + items[end:] if position else None
+
+
+@LIBRARY.add("reverse", "list: list")
+def _reverse(_run: Run, items: _Items) -> _Items:
+    return items[::-1]
+
+
+@LIBRARY.add("union", "lists...")
+def _union(run: Run, lists: _Items) -> _Items:
+    return _distinct_values(run, _concatenate(run, lists))
+
+
+@LIBRARY.add("distinct values", "list: list")
+def _distinct_values(run: Run, items: _Items) -> _Items:
+    first_of: dict[Value, Value] = {}
+    for item in items:
+        first_of.setdefault(_identity(item, run), item)
+    return tuple(first_of.values())
+
+
+@LIBRARY.add("duplicate values", "list: list")
+def _duplicate_values(run: Run, items: _Items) -> _Items:
+    groups: dict[Value, list[Value]] = {}
+    for item in items:
+        groups.setdefault(_identity(item, run), []).append(item)
+    return tuple([group[0] for group in groups.values() if len(group) > 1])
+
+
+def _identity(value: Value, run: Run) -> Value:
+    """Return a key that is the same for values that are equal in FEEL."""
+    run.spend(1)
+    kind = type(value)
+    if kind is tuple:
+        return (tuple, tuple([_identity(item, run) for item in value]))
+    if kind is dict or kind is FunctionContext:
+        return (dict, frozenset([(key, _identity(item, run)) for key, item in value.items()]))
+    return (kind, order_key(value))
+
+
+@LIBRARY.add("flatten", "list: list")
+def _flatten(run: Run, items: _Items) -> _Items:
+    flat: list[Value] = []
+    pending = [iter(items)]
+    while pending:
+        for item in pending[-1]:
+            run.spend(1)
+            if type(item) is tuple:
+                pending.append(iter(item))
+                break
+            flat.append(item)
+        else:
+            pending.pop()
+    return tuple(flat)
+
+
+@LIBRARY.add("sort", "list: list", "precedes: function")
+def _sort(run: Run, items: _Items, precedes: Function) -> _Items | None:
+    if len(precedes.parameters) != _COMPARED_ARGUMENTS:
+        return None
+    answers: set[type] = set()
+
+    def is_before(left: Value, right: Value) -> bool:
+        answer = precedes.call(run, (left, right))
+        answers.add(type(answer))
+        return answer is True
+
+    def compare(left: Value, right: Value) -> int:
+        return -1 if is_before(left, right) else int(is_before(right, left))
+
+    ordered = tuple(sorted(items, key=cmp_to_key(compare)))
+    return ordered if answers <= {bool} else None
+
+
+@LIBRARY.add("partition", "list: list", "size: number")
+def _partition(_run: Run, items: _Items, size: Decimal) -> _Items | None:
+    step = whole(size)
+    return tuple([items[start : start + step] for start in range(0, len(items), step)]) if step > 0 else None
+
+
+@LIBRARY.add("string join", "list: list")
+def _string_join(run: Run, items: _Items) -> str | None:
+    return _join(run, items, "", "", "")
+
+
+@LIBRARY.add("string join", "list: list", "delimiter: string | null")
+def _string_join_with(run: Run, items: _Items, delimiter: str | None) -> str | None:
+    return _join(run, items, delimiter or "", "", "")
+
+
+@LIBRARY.add(
+    "string join", "list: list", "delimiter: string | null", "prefix: string | null", "suffix: string | null"
+)
+def _string_join_within(
+    run: Run, items: _Items, delimiter: str | None, prefix: str | None, suffix: str | None
+) -> str | None:
+    if (prefix is None) != (suffix is None):
+        return None
+    return _join(run, items, delimiter or "", prefix or "", suffix or "")
+
+
+def _join(run: Run, items: _Items, delimiter: str, prefix: str, suffix: str) -> str | None:
+    texts = [item for item in items if item is not None]
+    if any(type(text) is not str for text in texts):
+        return None
+    run.reserve(sum(map(len, texts)) + len(delimiter) * len(texts))
+    return f"{prefix}{delimiter.join(texts)}{suffix}"

@@ -1,0 +1,130 @@
+"""Functions on numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
+    ROUND_UP,
+    Context,
+    Decimal,
+)
+
+from worker.feel.error import FeelError
+from worker.feel.json_values import from_double
+from worker.feel.run import Run
+from worker.feel.signature import Library
+from worker.feel.values import Months, Value, whole
+
+LIBRARY = Library()
+_MAX_DIGITS = 1000
+_MODES = {
+    "UP": ROUND_UP,
+    "DOWN": ROUND_DOWN,
+    "CEILING": ROUND_CEILING,
+    "FLOOR": ROUND_FLOOR,
+    "HALF_UP": ROUND_HALF_UP,
+    "HALF_DOWN": ROUND_HALF_DOWN,
+    "HALF_EVEN": ROUND_HALF_EVEN,
+}
+
+
+def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
+    """Return the number with `scale` digits behind the point (before it, if negative)."""
+    places = whole(scale)
+    digits = number.adjusted() + places + 2
+    if abs(places) > _MAX_DIGITS or digits > _MAX_DIGITS:
+        raise FeelError(f"A number cannot be rounded to more than {_MAX_DIGITS} digits.")
+    return number.quantize(Decimal((0, (1,), -places)), mode, Context(prec=max(digits, 1)))
+
+
+@LIBRARY.add("decimal", "n: number", "scale: number")
+def _decimal(_run: Run, number: Decimal, scale: Decimal) -> Decimal:
+    return _round(number, scale, ROUND_HALF_EVEN)
+
+
+@LIBRARY.add("decimal", "n: number", "scale: number", "mode: string")
+def _decimal_with_mode(_run: Run, number: Decimal, scale: Decimal, mode: str) -> Decimal | None:
+    rounding = _MODES.get(mode.upper())
+    return _round(number, scale, rounding) if rounding else None
+
+
+@LIBRARY.add("floor", "n: number")
+def _floor(_run: Run, number: Decimal) -> Decimal:
+    return _round(number, Decimal(0), ROUND_FLOOR)
+
+
+@LIBRARY.add("ceiling", "n: number")
+def _ceiling(_run: Run, number: Decimal) -> Decimal:
+    return _round(number, Decimal(0), ROUND_CEILING)
+
+
+def _add_rounding(name: str, mode: str) -> None:
+    @LIBRARY.add(name, "n: number", "scale: number")
+    def _(_run: Run, number: Decimal, scale: Decimal) -> Decimal:
+        return _round(number, scale, mode)
+
+
+_add_rounding("floor", ROUND_FLOOR)
+_add_rounding("ceiling", ROUND_CEILING)
+_add_rounding("round up", ROUND_UP)
+_add_rounding("round down", ROUND_DOWN)
+_add_rounding("round half up", ROUND_HALF_UP)
+_add_rounding("round half down", ROUND_HALF_DOWN)
+
+
+@LIBRARY.add("abs", "number: number | days | months")
+@LIBRARY.add("abs", "n: number | days | months")
+def _abs(_run: Run, value: Decimal | timedelta | Months) -> Value:
+    return Months(abs(value.total)) if isinstance(value, Months) else abs(value)
+
+
+@LIBRARY.add("modulo", "dividend: number", "divisor: number")
+def _modulo(_run: Run, dividend: Decimal, divisor: Decimal) -> Decimal:
+    if not divisor:
+        raise FeelError("modulo() cannot divide by zero.")
+    return (dividend % divisor + divisor) % divisor
+
+
+@LIBRARY.add("odd", "number: number")
+def _odd(_run: Run, number: Decimal) -> bool:
+    return abs(number) % 2 == 1
+
+
+@LIBRARY.add("even", "number: number")
+def _even(_run: Run, number: Decimal) -> bool:
+    return number % 2 == 0
+
+
+@LIBRARY.add("sqrt", "number: number")
+def _sqrt(_run: Run, number: Decimal) -> Decimal | None:
+    return None if number < 0 else _in_doubles(math.sqrt, number)
+
+
+@LIBRARY.add("log", "number: number")
+def _log(_run: Run, number: Decimal) -> Decimal | None:
+    return _in_doubles(math.log, number)
+
+
+@LIBRARY.add("exp", "number: number")
+def _exp(_run: Run, number: Decimal) -> Decimal | None:
+    return _in_doubles(math.exp, number)
+
+
+def _in_doubles(function: Callable[[float], float], number: Decimal) -> Decimal | None:
+    try:
+        return from_double(function(float(number)))
+    except (OverflowError, ValueError):
+        return None
+
+
+@LIBRARY.add("random number")
+def _random_number(run: Run) -> Decimal | None:
+    return from_double(run.sources.random())

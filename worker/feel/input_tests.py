@@ -1,0 +1,78 @@
+"""The tests behind `in`: their input is a variable of this name, as in the reference."""
+
+from __future__ import annotations
+
+from worker.feel.comparison import contains, equal, is_in, less, negate, range_between
+from worker.feel.compiled import Code, Compile
+from worker.feel.iteration import decide
+from worker.feel.run import Run
+from worker.feel.scope import Scope
+from worker.feel.syntax import In, InputComparison, InputInRange, InputTest
+from worker.feel.values import Value
+
+INPUT = "cellInput"
+
+
+def compile_in(node: In, compile_node: Compile) -> Code:
+    """Compile `a in (tests)`: whether one of the tests is met."""
+    operand = compile_node(node.operand)
+    tests = tuple(map(compile_node, node.tests))
+
+    def is_one_met(scope: Scope) -> Value:
+        inner = Scope({INPUT: operand(scope)}, scope, scope.run)
+        if len(tests) == 1:
+            return tests[0](inner)
+        return decide((test(inner) for test in tests), decisive=True)
+
+    return is_one_met
+
+
+def compile_input_comparison(node: InputComparison, compile_node: Compile) -> Code:
+    """Compile `> a`."""
+    operand = compile_node(node.operand)
+    match node.operator:
+        case "=":
+            return lambda scope: equal(scope.variable(INPUT), operand(scope), scope.run)
+        case "<":
+            return lambda scope: less(scope.variable(INPUT), operand(scope))
+        case ">":
+            return lambda scope: less(operand(scope), scope.variable(INPUT))
+        case "<=":
+            return lambda scope: negate(less(operand(scope), scope.variable(INPUT)))
+        case _:
+            return lambda scope: negate(less(scope.variable(INPUT), operand(scope)))
+
+
+def compile_input_in_range(node: InputInRange, compile_node: Compile) -> Code:
+    """Compile `[a..b]` as a test."""
+    start, end = compile_node(node.range.start), compile_node(node.range.end)
+    has_start, has_end = node.range.has_start, node.range.has_end
+
+    def is_input_in_range(scope: Scope) -> Value:
+        within = range_between(start(scope), end(scope), has_start=has_start, has_end=has_end)
+        return within and is_in(scope.variable(INPUT), within)
+
+    return is_input_in_range
+
+
+def compile_input_test(node: InputTest, compile_node: Compile) -> Code:
+    """Compile any other expression as a test: true, equal to the input, or a list that has it."""
+    expression = compile_node(node.expression)
+
+    def is_met(scope: Scope) -> Value:
+        value = scope.variable(INPUT)
+        if not node.uses_input:
+            return _fits(value, expression(scope), scope.run)
+        answer = expression(Scope({"?": value}, scope, scope.run))
+        return answer if type(answer) is bool else None
+
+    return is_met
+
+
+def _fits(value: Value, answer: Value, run: Run) -> bool | None:
+    if answer is True or (type(answer) is tuple and contains(answer, value, run)):
+        return True
+    is_equal = equal(value, answer, run)
+    if is_equal is None and answer is not False and type(answer) is not tuple:
+        return None
+    return is_equal is True

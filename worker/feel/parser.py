@@ -1,0 +1,171 @@
+"""Tokens into a syntax tree: statements, logic, comparisons and arithmetic. Operands are in `operands`."""
+
+from __future__ import annotations
+
+from worker.feel.lexer import END, RESERVED, Token
+from worker.feel.operands import OperandParser
+from worker.feel.syntax import (
+    Arithmetic,
+    Comparison,
+    If,
+    In,
+    InputComparison,
+    InputInRange,
+    InputTest,
+    InstanceOf,
+    Iteration,
+    Literal,
+    Logic,
+    Negation,
+    Node,
+    RangeOf,
+    Steps,
+)
+
+_RANKS = {"+": 0, "-": 0, "*": 1, "/": 1, "**": 2}
+_ORDER = {"<", "<=", ">", ">="}
+_LONG_TYPES = (
+    ("years", "and", "months", "duration"),
+    ("days", "and", "time", "duration"),
+    ("date", "and", "time"),
+    ("function",),
+)
+
+
+class Parser(OperandParser):
+    """Recursive descent; one method for each level of precedence, from loose to tight."""
+
+    def parse(self) -> Node:
+        """Read the whole source."""
+        node = self.expression()
+        self.expect(END)
+        return node
+
+    def expression(self) -> Node:
+        with self.nested():
+            word = self.token.text
+            if word == "if" and self._starts_operand(self.peek()):
+                return self._if()
+            if word in {"for", "some", "every"} and self._is_iterator():
+                return self._iteration()
+            return self._disjunction()
+
+    def _starts_operand(self, token: Token) -> bool:
+        """Whether `if` before the token is the keyword; else it is a variable of that name."""
+        if token.kind == "name":
+            return token.text not in RESERVED or token.text in {"null", "true", "false", "function"}
+        return token.kind in {"number", "string", "quoted"} or token.text in {"(", "[", "{", "@", "?", "-", "<", ">"}
+
+    def _is_iterator(self) -> bool:
+        return self.peek().kind in {"name", "quoted"} and self.peek(2).text == "in"
+
+    def _if(self) -> Node:
+        self.advance()
+        condition = self.expression()
+        self.expect("then")
+        then = self.expression()
+        self.expect("else")
+        return If(condition, then, self.expression())
+
+    def _iteration(self) -> Node:
+        keyword = self.advance().text
+        iterators = [self._iterator()]
+        while self.accept(","):
+            iterators.append(self._iterator())
+        self.expect("return" if keyword == "for" else "satisfies")
+        start = self.index
+        body = self.expression()
+        uses_partial = any(token.text == "partial" for token in self.tokens[start : self.index])
+        return Iteration(keyword, tuple(iterators), body, uses_partial, self.index - start)
+
+    def _iterator(self) -> tuple[str, Node]:
+        name = self.name()
+        self.expect("in")
+        start = self.arithmetic()
+        if self.accept(".."):
+            return name, Steps(start, self.arithmetic())
+        return name, start
+
+    def _disjunction(self) -> Node:
+        operands = [self._conjunction()]
+        while self.accept("or"):
+            operands.append(self._conjunction())
+        return operands[0] if len(operands) == 1 else Logic("or", tuple(operands))
+
+    def _conjunction(self) -> Node:
+        operands = [self._comparison()]
+        while self.accept("and"):
+            operands.append(self._comparison())
+        return operands[0] if len(operands) == 1 else Logic("and", tuple(operands))
+
+    def _comparison(self) -> Node:
+        if self.token.text in _ORDER:
+            return self._input_comparison()
+        left = self.arithmetic(is_range_allowed=True)
+        if isinstance(left, RangeOf):
+            return InputInRange(left)
+        token = self.token
+        if token.kind == "operator" and (token.text in _ORDER or token.text in {"=", "!="}):
+            self.advance()
+            return Comparison(token.text, left, self.arithmetic())
+        if self.accept("between"):
+            low = self.arithmetic()
+            self.expect("and")
+            return Logic("and", (Comparison(">=", left, low), Comparison("<=", left, self.arithmetic())))
+        if self.accept("instance"):
+            self.expect("of")
+            return InstanceOf(left, self._type_name())
+        return In(left, self._tests()) if self.accept("in") else left
+
+    def _input_comparison(self) -> Node:
+        return InputComparison(self.advance().text, self.arithmetic())
+
+    def _type_name(self) -> str:
+        for words in _LONG_TYPES:
+            if all(self.peek(offset).text == word for offset, word in enumerate(words)):
+                self.index += len(words)
+                return " ".join(words)
+        words_of_name = [self.name()]
+        while self.accept("."):
+            words_of_name.append(self.name())
+        return ".".join(words_of_name)
+
+    def _tests(self) -> tuple[Node, ...]:
+        """Read what stands behind `in`: a list of tests in round brackets, or one test."""
+        if self.token.text != "(":
+            return (self._test(),)
+        opening = self.advance()
+        first = self._test()
+        if self.token.text == ".." and isinstance(first, InputTest):
+            return (InputInRange(self.range_end(opening, first.expression)),)
+        tests = [first]
+        while self.accept(","):
+            tests.append(self._test())
+        self.expect(")")
+        return tuple(tests)
+
+    def _test(self) -> Node:
+        if self.token.text in {"true", "false"} and self.peek().kind == END:
+            return InputComparison("=", Literal(self.advance().text == "true"))
+        inputs = self.inputs
+        node = self.expression()
+        if isinstance(node, InputComparison | InputInRange):
+            return node
+        uses_input, self.inputs = self.inputs > inputs, inputs
+        return InputTest(node, uses_input)
+
+    def arithmetic(self, rank: int = 0, *, is_range_allowed: bool = False) -> Node:
+        """Read operators of at least this rank; with `is_range_allowed` perhaps a range instead."""
+        left = self._signed(is_range_allowed=is_range_allowed)
+        while not isinstance(left, RangeOf) and (found := _RANKS.get(self.token.text, -1)) >= rank:
+            rest = []
+            while _RANKS.get(self.token.text) == found:
+                operator = self.advance().text
+                rest.append((operator, self.arithmetic(found + 1)))
+            left = Arithmetic(left, tuple(rest))
+        return left
+
+    def _signed(self, *, is_range_allowed: bool) -> Node:
+        if self.accept("-"):
+            return Negation(self.operand(is_range_allowed=False))
+        return self.operand(is_range_allowed=is_range_allowed)

@@ -1,0 +1,193 @@
+"""Matching in time proportional to the text: all ways through the pattern are followed at once.
+
+This is Thompson's machine with Pike's captures: the threads are kept in order of preference, so the
+match that is found is the one that Java finds by backtracking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from worker.feel.character_sets import LINE_ENDS, CharacterSet, is_word
+from worker.feel.error import FeelError
+from worker.feel.pattern_syntax import Assertion, Characters, Choice, Group, Part, PatternParser, Repeat, Sequence
+from worker.feel.run import Run
+
+MAX_INSTRUCTIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Go on if the next character is in the set."""
+
+    members: CharacterSet
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Go on at both places, rather at the first."""
+
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Remember the place in a slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Go on if the place is one of that kind."""
+
+    kind: str
+
+
+_Instruction = Take | Fork | Save | Check | None
+_Places = tuple[int, ...]
+_Threads = dict[int, _Places]
+
+
+class Pattern:
+    """A compiled pattern."""
+
+    def __init__(self, pattern: str, flags: str) -> None:
+        parser = PatternParser(pattern, flags)
+        tree = parser.parse()
+        self.group_count = parser.group_count
+        self.group_names = parser.group_names
+        self._parts = 0
+        self._program: list[_Instruction] = []
+        self._add(Group(tree, 0))
+        self._program.append(None)
+
+    # --- compiling ---
+
+    def _emit(self, instruction: _Instruction) -> int:
+        self._program.append(instruction)
+        return len(self._program) - 1
+
+    def _add(self, part: Part) -> None:
+        # Counted because a part that emits nothing can still be repeated a thousand times a thousand times.
+        self._parts += 1
+        if self._parts > MAX_INSTRUCTIONS:
+            raise FeelError("The pattern is too large.")
+        match part:
+            case Characters(members):
+                self._emit(Take(members))
+            case Assertion(kind):
+                self._emit(Check(kind))
+            case Sequence(parts):
+                for inner in parts:
+                    self._add(inner)
+            case Choice(alternatives):
+                self._add_choice(alternatives)
+            case Group(inner, number):
+                self._emit(Save(2 * number))
+                self._add(inner)
+                self._emit(Save(2 * number + 1))
+            case Repeat():
+                self._add_repeat(part)
+
+    def _add_choice(self, alternatives: tuple[Part, ...]) -> None:
+        jumps = []
+        for alternative in alternatives[:-1]:
+            fork = self._emit(None)
+            self._add(alternative)
+            jumps.append(self._emit(None))
+            self._program[fork] = Fork(fork + 1, len(self._program))
+        self._add(alternatives[-1])
+        for jump in jumps:
+            self._program[jump] = Fork(len(self._program), len(self._program))
+
+    def _add_repeat(self, repeat: Repeat) -> None:
+        for _ in range(repeat.low):
+            self._add(repeat.part)
+        forks = []
+        if repeat.high is None:
+            forks.append(self._emit(None))
+            self._add(repeat.part)
+            self._emit(Fork(forks[0], forks[0]))
+        for _ in range((repeat.high or 0) - repeat.low):
+            forks.append(self._emit(None))
+            self._add(repeat.part)
+        for fork in forks:
+            inside, behind = fork + 1, len(self._program)
+            self._program[fork] = Fork(inside, behind) if repeat.is_greedy else Fork(behind, inside)
+
+    # --- matching ---
+
+    def search(self, text: str, start: int, run: Run) -> _Places | None:
+        """Return the places (start and end of each group, -1: none) of the first match, or null."""
+        found: _Places | None = None
+        threads: _Threads = {}
+        for at in range(start, len(text) + 1):
+            if found is None:
+                self._follow(threads, 0, (-1,) * (2 * self.group_count + 2), at, text)
+            elif not threads:
+                break
+            run.spend(1 + len(threads))
+            following: _Threads = {}
+            for index, places in threads.items():
+                instruction = self._program[index]
+                if instruction is None:
+                    found = places
+                    break
+                if at < len(text) and isinstance(instruction, Take) and instruction.members[text[at]]:
+                    self._follow(following, index + 1, places, at + 1, text)
+            threads = following
+        return found
+
+    def _follow(self, threads: _Threads, index: int, places: _Places, at: int, text: str) -> None:
+        """Add the threads that start at an instruction: those that wait for a character, or have matched."""
+        visited = threads
+        pending = [(index, places)]
+        while pending:
+            index, places = pending.pop()
+            if index in visited:
+                continue
+            visited[index] = places
+            match self._program[index]:
+                case Fork(first, second):
+                    pending += ((second, places), (first, places))
+                case Save(slot):
+                    pending.append((index + 1, (*places[:slot], at, *places[slot + 1 :])))
+                case Check(kind):
+                    if _holds(kind, text, at):
+                        pending.append((index + 1, places))
+
+    def matches(self, text: str, run: Run) -> Iterator[_Places]:
+        """Yield one match after the other, as Java's `find()`."""
+        start = 0
+        while start <= len(text) and (places := self.search(text, start, run)):
+            yield places
+            start = places[1] + (places[0] == places[1])
+
+
+def _holds(kind: str, text: str, at: int) -> bool:
+    if kind == "start":
+        return at == 0
+    if kind == "end":
+        return at == len(text)
+    if kind == "line start":
+        return at == 0 or (at < len(text) and _ends_line(text, at - 1))
+    if kind == "line end":
+        return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
+    if kind == "last line end":
+        return at == len(text) or (text[at:] in {*LINE_ENDS, "\r\n"} and text[max(at - 1, 0) : at + 1] != "\r\n")
+    is_edge = (at > 0 and is_word(text[at - 1])) != (at < len(text) and is_word(text[at]))
+    return is_edge == (kind == "word edge")
+
+
+def _ends_line(text: str, at: int) -> bool:
+    return text[at] in LINE_ENDS and text[at : at + 2] != "\r\n"
+
+
+@lru_cache(maxsize=256)
+def compile_pattern(pattern: str, flags: str = "") -> Pattern:
+    """Return the compiled pattern; raise InvalidPatternError or, for what is not supported, FeelError."""
+    return Pattern(pattern, flags)

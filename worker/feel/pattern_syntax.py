@@ -1,0 +1,247 @@
+"""Patterns in Java's syntax into a tree. What needs backtracking is refused, not tried.
+
+Refused are lookaround, back references, possessive quantifiers and atomic groups: without them each
+pattern can be matched in time proportional to the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Predicate
+from worker.feel.error import FeelError
+from worker.feel.pattern_reader import InvalidPatternError, PatternReader
+
+MAX_PATTERN = 2_000
+MAX_REPEAT = 1_000
+_MAX_NESTING = 50
+_ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
+_UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """One character of a set."""
+
+    members: CharacterSet
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A place: the start, the end, the edge of a word."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One part after the other."""
+
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first alternative that leads to a match."""
+
+    alternatives: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A part `low` to `high` times (None: without limit), as often as possible or as seldom."""
+
+    part: Part
+    low: int
+    high: int | None
+    is_greedy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part whose place is remembered under a number."""
+
+    part: Part
+    number: int
+
+
+Part = Characters | Assertion | Sequence | Choice | Repeat | Group
+
+
+class PatternParser(PatternReader):
+    """Recursive descent over the characters of a pattern."""
+
+    def __init__(self, pattern: str, flags: str) -> None:
+        if len(pattern) > MAX_PATTERN:
+            raise FeelError(f"The pattern has more than {MAX_PATTERN} characters.")
+        super().__init__(pattern, flags)
+        self._nesting = 0
+        self.group_count = 0
+        self.group_names: dict[str, int] = {}
+
+    def parse(self) -> Part:
+        """Return the tree of the whole pattern."""
+        part = self._choice()
+        if self.next():
+            raise InvalidPatternError("unmatched )")
+        return part
+
+    def _choice(self) -> Part:
+        self._nesting += 1
+        if self._nesting > _MAX_NESTING:
+            raise FeelError(f"The pattern is nested more than {_MAX_NESTING} levels deep.")
+        flags = self.flags
+        alternatives = [self._sequence()]
+        while self.accept("|"):
+            alternatives.append(self._sequence())
+        self._nesting -= 1
+        self.flags = flags
+        return Choice(tuple(alternatives)) if len(alternatives) > 1 else alternatives[0]
+
+    def _sequence(self) -> Part:
+        parts: list[Part] = []
+        while self.next() not in {"", "|", ")"}:
+            if self.accept("\\Q"):
+                parts.extend(self._quoted())
+            elif not ("x" in self.flags and self._skip_comment()):
+                parts.append(self._repeated(self._atom()))
+        return Sequence(tuple(parts))
+
+    def _skip_comment(self) -> bool:
+        start = self.at
+        if self.accept("#"):
+            while self.next() not in {"", "\n"}:
+                self.take()
+        while self.next() and CLASSES["s"](self.next()):
+            self.take()
+        return self.at > start
+
+    def _quoted(self) -> list[Part]:
+        text, _, _ = self.pattern[self.at :].partition("\\E")
+        self.at += len(text)
+        self.accept("\\E")
+        return [_characters(self.single(character)) for character in text]
+
+    def _repeated(self, part: Part) -> Part:
+        while (bounds := self._bounds()) is not None:
+            if self.next() == "+":
+                raise FeelError("The pattern has a possessive quantifier, which is not supported.")
+            low, high = bounds
+            part = Repeat(part, low, high, is_greedy=not self.accept("?"))
+        return part
+
+    def _bounds(self) -> tuple[int, int | None] | None:
+        if self.accept("*"):
+            return 0, None
+        if self.accept("+"):
+            return 1, None
+        if self.accept("?"):
+            return 0, 1
+        if not self.accept("{"):
+            return None
+        low = high = self._integer()
+        is_open = self.accept(",") and self.next() == "}"
+        if self.pattern[self.at - 1] == "," and not is_open:
+            high = self._integer()
+        if not self.accept("}") or high < low:
+            raise InvalidPatternError("bad repetition")
+        return low, None if is_open else high
+
+    def _integer(self) -> int:
+        start = self.at
+        while self.next() in set("0123456789"):
+            self.take()
+        digits = self.pattern[start : self.at]
+        if not digits:
+            raise InvalidPatternError("expected a number")
+        if len(digits) > len(str(MAX_REPEAT)) or int(digits) > MAX_REPEAT:
+            raise FeelError(f"The pattern repeats a part more than {MAX_REPEAT} times.")
+        return int(digits)
+
+    def _atom(self) -> Part:
+        character = self.take()
+        match character:
+            case "(":
+                return self._group()
+            case "[":
+                return _characters(self.character_class())
+            case ".":
+                return _characters(_any if "s" in self.flags else _not_line_end)
+            case "^":
+                return Assertion("line start" if "m" in self.flags else "start")
+            case "$":
+                return Assertion("line end" if "m" in self.flags else "last line end")
+            case "\\":
+                return self._escape()
+            case "*" | "+" | "?" | "{":
+                raise InvalidPatternError("nothing to repeat")
+            case _:
+                return _characters(self.single(character))
+
+    def _escape(self) -> Part:
+        character = self.next()
+        if character in _ASSERTIONS:
+            return Assertion(_ASSERTIONS[self.take()])
+        if self.accept("R"):
+            pair = Sequence((_characters("\r".__eq__), _characters("\n".__eq__)))
+            return Choice((pair, _characters(CLASSES["v"])))
+        if character in set("123456789k"):
+            raise FeelError("The pattern has a back reference, which is not supported.")
+        escaped = self.escaped()
+        return _characters(self.single(escaped) if isinstance(escaped, str) else escaped)
+
+    def _group(self) -> Part:
+        if self.pattern.startswith(_UNSUPPORTED_GROUPS, self.at):
+            raise FeelError("The pattern has a lookaround or an atomic group, which are not supported.")
+        flags = self.flags
+        number = 0
+        if self.accept("?<"):
+            number = self._new_group(self._group_name())
+        elif not self.accept("?"):
+            number = self._new_group()
+        elif self._change_flags() == ")":
+            return Sequence(())
+        part = self._choice()
+        if not self.accept(")"):
+            raise InvalidPatternError("unclosed group")
+        self.flags = flags
+        return Group(part, number) if number else part
+
+    def _new_group(self, name: str | None = None) -> int:
+        self.group_count += 1
+        if name is not None:
+            if name in self.group_names:
+                raise InvalidPatternError("two groups of one name")
+            self.group_names[name] = self.group_count
+        return self.group_count
+
+    def _group_name(self) -> str:
+        name, _, _ = self.pattern[self.at :].partition(">")
+        if not (name.isascii() and name.isalnum() and name[0].isalpha()):
+            raise InvalidPatternError("bad group name")
+        self.at += len(name) + 1
+        return name
+
+    def _change_flags(self) -> str:
+        """Read flags like `i-s` and return what ends them: `:` for this group, `)` for the rest of the outer one."""
+        is_on = True
+        while (character := self.take()) not in {":", ")"}:
+            if character == "-":
+                is_on = False
+            elif character in set("ismxudU"):
+                self.flags = self.flags | {character} if is_on else self.flags - {character}
+            else:
+                raise InvalidPatternError("unknown group")
+        return character
+
+
+def _characters(predicate: Predicate) -> Characters:
+    return Characters(CharacterSet(predicate))
+
+
+def _any(_character: str) -> bool:
+    return True
+
+
+def _not_line_end(character: str) -> bool:
+    return character not in LINE_ENDS

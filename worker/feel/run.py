@@ -1,0 +1,65 @@
+"""What one evaluation may use: its budget, and the only doors to clock and chance."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.feel.error import FeelError
+
+MAX_STEPS = 1_000_000
+MAX_CHARACTERS = 20_000_000
+MAX_CALL_DEPTH = 40
+
+
+def _current_time() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _new_uuid() -> str:
+    """Return a UUID of version 7 (RFC 9562), the version that the reference makes."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | random.SystemRandom().getrandbits(80)
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where `now()`, `today()`, `uuid()` and `random number()` take their values from."""
+
+    now: Callable[[], datetime] = _current_time
+    uuid: Callable[[], str] = _new_uuid
+    random: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+
+
+@dataclass(slots=True)
+class Run:
+    """One evaluation. Work and memory are counted, not timed, so a limit is hit in the same place always."""
+
+    sources: Sources
+    steps: int = MAX_STEPS
+    characters: int = MAX_CHARACTERS
+    depth: int = 0
+
+    def spend(self, steps: int) -> None:
+        """Count `steps` units of work (about one small operation each)."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise FeelError(f"The expression needs more than {MAX_STEPS} steps.")
+
+    def hold(self, text: str) -> str:
+        """Count the characters of a new text against the memory that the evaluation may use."""
+        self.reserve(len(text))
+        return text
+
+    def reserve(self, characters: int) -> None:
+        """Count `characters` before a text of that length is made."""
+        self.characters -= characters
+        if self.characters < 0:
+            raise FeelError(f"The expression makes more than {MAX_CHARACTERS} characters of text.")

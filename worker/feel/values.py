@@ -1,0 +1,77 @@
+"""The values of FEEL.
+
+null, booleans and strings are Python's own; a number is a Decimal; a list is a tuple; a context is a
+dict that is never changed; date, local time and local date-time are those of `datetime`, a date-time
+with an offset or zone is an aware `datetime`, a days-and-time duration is a `timedelta`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from typing import Any
+
+from worker.feel.error import FeelError
+from worker.feel.run import Run
+
+Value = Any
+"""Any of the values named above; `Any` because the language itself is not typed."""
+
+# IEEE 754 decimal128, as the reference; exponents are bounded so that no number can fill the memory.
+ARITHMETIC = Context(
+    prec=34, Emax=999_999_999, Emin=-999_999_999, traps=[DivisionByZero, InvalidOperation, Overflow]
+)
+_MAX_WHOLE_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """A years-and-months duration."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZonedTime:
+    """A time of day with an offset from UTC, and the name of its zone if it was given by one."""
+
+    time: time
+    offset_seconds: int
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range between two values of one kind, each end in or out."""
+
+    start: Value
+    end: Value
+    has_start: bool
+    has_end: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A function that the expression defines; `call` takes the run and the arguments."""
+
+    parameters: tuple[str, ...]
+    call: Callable[[Run, tuple[Value, ...]], Value]
+
+
+class FunctionContext(dict[str, Value]):
+    """A context that also has functions, which are no entries: they can only be called by name."""
+
+    __slots__ = ("functions",)
+
+    def __init__(self, entries: Mapping[str, Value], functions: Mapping[str, Function]) -> None:
+        super().__init__(entries)
+        self.functions = functions
+
+
+def whole(number: Decimal) -> int:
+    """Return the integer part; a number of more than 18 digits is no sensible index, scale or factor."""
+    if number.adjusted() > _MAX_WHOLE_DIGITS:
+        raise FeelError(f"The number {number} is too large here.")
+    return int(number)
