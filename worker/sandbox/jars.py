@@ -55,9 +55,11 @@ def class_path(bundle: str) -> list[Path]:
     require_extra()
     cache = cache_directory()
     jars = locked_jars(bundle)
-    if any(not is_intact(jar, cache) for jar in jars):
+    if _missing(jars, cache):
         with _only_one_downloads(cache):
-            _download([jar for jar in jars if not is_intact(jar, cache)], cache)
+            # Another process may have fetched them while this one waited for its turn.
+            if missing := _missing(jars, cache):
+                _download(missing, cache)
     return [cache / jar.file_name for jar in jars]
 
 
@@ -76,9 +78,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "camunda-email-worker")
 
 
-def is_intact(jar: Jar, directory: Path) -> bool:
-    """Whether the directory holds this jar, byte for byte."""
-    file = directory / jar.file_name
+def _missing(jars: list[Jar], cache: Path) -> list[Jar]:
+    return [jar for jar in jars if not _is_intact(cache / jar.file_name, jar)]
+
+
+def _is_intact(file: Path, jar: Jar) -> bool:
     return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == jar.sha256
 
 
@@ -123,6 +127,6 @@ def _fetch(jar: Jar, cache: Path) -> None:
             raise SandboxError(
                 f"Could not download {jar.coordinates}: check the network, then start again ({error})."
             ) from error
-        if hashlib.sha256(file.read_bytes()).hexdigest() != jar.sha256:
+        if not _is_intact(file, jar):
             raise SandboxError(f"The download of {jar.coordinates} does not match its hash in jars.lock.")
         file.replace(cache / jar.file_name)
