@@ -1,0 +1,143 @@
+"""The tables of docs/architecture.md, held against every import in worker/."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+WORKER = ROOT / "worker"
+FILES = sorted(path.relative_to(WORKER).as_posix() for path in WORKER.rglob("*.py"))
+EVERYTHING = "everything"
+# A pure room has no clock, however it came by one.
+CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+
+
+def table(name: str) -> list[list[str]]:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    inside = text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    rows = [line.strip()[1:-1].split("|") for line in inside.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((WORKER / file).read_text("utf-8"))
+
+
+@cache
+def imports(file: str) -> frozenset[str]:
+    """Every module that `file` imports, and every name that it imports from one, with dots."""
+    found: set[str] = set()
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{_source(node, file)}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def _source(node: ast.ImportFrom, file: str) -> str:
+    if not node.level:
+        return node.module or ""
+    package = PurePosixPath("worker", file).parts[: -node.level]
+    return ".".join((*package, *([node.module] if node.module else [])))
+
+
+def attributes(file: str) -> Iterator[str]:
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def room_of(file: str) -> str:
+    return file.removesuffix(".py").split("/")[0]
+
+
+def is_inside(name: str, module: str) -> bool:
+    return name == module or name.startswith(module + ".")
+
+
+def matches(file: str, patterns: list[str]) -> bool:
+    return any(
+        PurePosixPath(file).match(pattern) and file.count("/") == pattern.count("/") for pattern in patterns
+    )
+
+
+def rooms() -> dict[str, list[str]]:
+    return {
+        room: [EVERYTHING] if allowed == EVERYTHING else names(allowed)
+        for cell, allowed in table("rooms")
+        for room in names(cell)
+    }
+
+
+def test_every_room_has_a_row_and_every_row_names_rooms() -> None:
+    assert {room_of(file) for file in FILES} <= set(rooms())
+    mentioned = {name.split(".")[0] for allowed in rooms().values() for name in allowed} - {EVERYTHING}
+    assert mentioned <= set(rooms())
+
+
+def test_no_room_is_allowed_to_import_one_that_is_allowed_to_import_it() -> None:
+    def reachable(room: str) -> Iterator[str]:
+        for name in rooms()[room]:
+            if name != EVERYTHING:
+                yield name.split(".")[0]
+                yield from reachable(name.split(".")[0])
+
+    for room in rooms():
+        assert room not in set(reachable(room))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_imports_only_what_its_room_may(file: str) -> None:
+    room = room_of(file)
+    allowed = rooms()[room]
+    if allowed == [EVERYTHING]:
+        return
+    ours = {name for name in imports(file) if is_inside(name, "worker")}
+    forbidden = [
+        name for name in ours if not any(is_inside(name, f"worker.{other}") for other in (room, *allowed))
+    ]
+    assert forbidden == []
+
+
+@pytest.mark.parametrize(("libraries", "doors"), table("doors"))
+def test_a_library_is_touched_only_behind_its_door(libraries: str, doors: str) -> None:
+    trespassers = [
+        f"{file}: {name}"
+        for file in FILES
+        if not matches(file, names(doors))
+        for name in (*imports(file), *attributes(file))
+        for library in names(libraries)
+        if is_inside(name, library)
+    ]
+    assert trespassers == []
+
+
+@pytest.mark.parametrize(("files", "modules", "exceptions"), table("pure"))
+def test_a_pure_room_has_no_clock_no_chance_no_wait_and_no_socket(
+    files: str, modules: str, exceptions: str
+) -> None:
+    banned = names(modules) or names(table("pure")[0][1])
+    pure = [file for file in FILES if matches(file, names(files)) and file not in names(exceptions)]
+    for file in pure:
+        impure = {name for name in imports(file) for module in banned if is_inside(name, module)}
+        assert impure == set(), file
+        for node in ast.walk(tree(file)):
+            assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), f"{file}:{node.lineno}"
+        assert CLOCKS.isdisjoint(attributes(file)), file
+
+
+def test_the_pure_rooms_that_exist_are_found_by_their_patterns() -> None:
+    found = [file for files, _, _ in table("pure") for file in FILES if matches(file, names(files))]
+    assert {"models/base.py", "job/outcome.py", "mail/parse.py", "mail/ordering.py"} <= set(found)
