@@ -23,6 +23,8 @@ from worker.job.pipeline import Errands, JobRules, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, ServerPolicy, account_of
 from worker.mail.answer import Answer
+from worker.mail.imap_limits import ImapLimits
+from worker.mail.imap_mailboxes import ImapMailboxes
 from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3_limits import Pop3Limits
@@ -213,6 +215,7 @@ def _open_mail_room(worker: WorkerSettings) -> MailRoom:
     )
     return MailRoom(
         smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
+        imap=ImapMailboxes(tls_context, timeouts, ImapLimits(), pool_limits),
         pop3=Maildrops(tls_context, timeouts, Pop3Limits(max_sessions=worker.max_sessions)),
         policy=ServerPolicy(worker.allowed_servers),
         max_result_bytes=worker.max_result_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.mail.account import ServerPolicy
+from worker.mail.imap_mailboxes import ImapMailboxes
 from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool
 from worker.mail.smtp_session import SmtpSession
@@ -18,6 +19,7 @@ class MailRoom:
     """
 
     smtp: Pool[SmtpSession]
+    imap: ImapMailboxes
     pop3: Maildrops
     policy: ServerPolicy
     max_result_bytes: int
@@ -25,4 +27,5 @@ class MailRoom:
     async def close(self) -> None:
         """Sign off at every server."""
         await self.smtp.close()
+        await self.imap.close()
         await self.pop3.close()

@@ -1,0 +1,77 @@
+"""The IMAP operations as the worker calls them: a request, an errand and a room, without an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from worker.mail.account import MailProtocol, account_of
+from worker.models.imap import DeleteRequest, ListRequest, MoveRequest, ReadRequest, SearchRequest
+from worker.operations.errand import Errand
+from worker.operations.imap import delete_mail, list_mails, move_mail, read_mail, search_mails
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from worker.mail.answer import Answer
+    from worker.mail.imap_mailboxes import ImapMailboxes
+    from worker.mail.room import MailRoom
+
+STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class ImapCaller:
+    """Calls the operations for one account; each gives the variables of its result."""
+
+    mailboxes: ImapMailboxes
+    port: int
+    username: str = "ann"
+    password: str = "s3cret"
+    host: str = "127.0.0.1"
+    protocol: str = "NONE"
+    max_result_bytes: int = 3_500_000
+    reference: str = "job-1"
+    answers: list[Answer] = field(default_factory=list)
+
+    async def list(self, **parameters: Any) -> list[dict[str, Any]]:
+        """`email.imap.list`."""
+        return cast("list[dict[str, Any]]", await self._call(list_mails, ListRequest, parameters))
+
+    async def search(self, criteria: Any = None, **parameters: Any) -> list[dict[str, Any]]:
+        """`email.imap.search`."""
+        found = await self._call(search_mails, SearchRequest, {"criteria": criteria, **parameters})
+        return cast("list[dict[str, Any]]", found)
+
+    async def read(self, message_id: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.read`."""
+        read = await self._call(read_mail, ReadRequest, {"messageId": message_id, **parameters})
+        return cast("dict[str, Any]", read)
+
+    async def delete(self, message_id: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.delete`."""
+        deleted = await self._call(delete_mail, DeleteRequest, {"messageId": message_id, **parameters})
+        return cast("dict[str, Any]", deleted)
+
+    async def move(self, message_id: str, to_folder: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.move`."""
+        parameters = {"messageId": message_id, "toFolder": to_folder, **parameters}
+        return cast("dict[str, Any]", await self._call(move_mail, MoveRequest, parameters))
+
+    async def _call(
+        self, handler: Callable[[Any, Errand], Awaitable[Answer]], model: Any, parameters: dict[str, Any]
+    ) -> Any:
+        server = {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol}
+        authentication = {"username": self.username, "password": self.password}
+        request = model.model_validate(
+            {"authentication": authentication, "server": server, "parameters": parameters}
+        )
+        account = account_of(MailProtocol.IMAP, request.server, request.authentication)
+        # The doors of the other protocols stay closed here.
+        room = cast("MailRoom", SimpleNamespace(imap=self.mailboxes, max_result_bytes=self.max_result_bytes))
+        answer = await handler(request, Errand(account, room, self.reference, STARTED_AT))
+        self.answers.append(answer)
+        result = answer.result
+        return [row.to_variables() for row in result] if isinstance(result, list) else result.to_variables()

@@ -1,0 +1,235 @@
+"""What an IMAP server's answers say (RFC 9051, section 7): values, folders, fetched messages. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+# imaplib hands a line over in pieces: (text up to a literal, the literal), ..., text behind the last one.
+Piece = bytes | tuple[bytes, bytes]
+Value = bytes | None | list["Value"]
+
+_TOKEN = re.compile(rb'\s*(?:([()])|"((?:[^"\\]|\\.)*)"|((?:\[[^\]]*\]|[^\s()"])+))', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_LITERAL_MARK = re.compile(rb"~?\{\d+\+?\}$")
+_CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]\s*")
+_INTERNAL_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end of a command, and what came before it by its name (`SEARCH`, `LIST`, ...).
+
+    `status` is OK, NO, BAD or BYE. Response codes: RFC 9051, 7.1.
+    """
+
+    status: str
+    text: str
+    data: Mapping[str, Sequence[Piece]]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the server has done it."""
+        return self.status == "OK"
+
+    @property
+    def code(self) -> str:
+        """The response code's name in upper case, or empty."""
+        match = _CODE.match(self.text)
+        return match[1].upper() if match else ""
+
+    @property
+    def code_arguments(self) -> str:
+        """What stands behind the name in the response code, or empty."""
+        match = _CODE.match(self.text)
+        return (match[2] or "") if match else ""
+
+    def numbers(self, name: str) -> list[int]:
+        """The numbers of a SEARCH or SORT answer, in its order."""
+        return [
+            int(word) for line in self.data.get(name, ()) if isinstance(line, bytes) for word in line.split()
+        ]
+
+    def number(self, name: str) -> int | None:
+        """The number of a response code such as UIDVALIDITY, wherever it came."""
+        lines = [line for line in self.data.get(name, ()) if isinstance(line, bytes) and line.isdigit()]
+        return int(lines[-1]) if lines else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One message of a FETCH answer; None where it was not asked for. `size` in octets."""
+
+    uid: int
+    size: int | None = None
+    received: datetime | None = None
+    section: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFolder:
+    """One folder of a LIST answer; `raw_name` as the server writes it."""
+
+    raw_name: bytes
+    delimiter: str | None
+    is_selectable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartialResult:
+    """An ESEARCH answer (RFC 4731, 5267): the wanted ones in their order, and how many there are in all."""
+
+    uids: list[int]
+    count: int
+
+
+def read_values(pieces: Iterable[Piece]) -> list[Value]:
+    """Read atoms, strings and lists; an unquoted NIL is None. Damaged parts are passed over."""
+    root: list[Value] = []
+    stack = [root]
+    for piece in pieces:
+        text, literal = piece if isinstance(piece, tuple) else (piece, None)
+        if literal is not None:
+            text = _LITERAL_MARK.sub(b"", text)
+        for parenthesis, quoted, atom in _TOKEN.findall(text):
+            if parenthesis == b"(":
+                inner: list[Value] = []
+                stack[-1].append(inner)
+                stack.append(inner)
+            elif parenthesis:
+                if len(stack) > 1:
+                    stack.pop()
+            elif atom:
+                stack[-1].append(None if atom.upper() == b"NIL" else atom)
+            else:
+                stack[-1].append(_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
+        if literal is not None:
+            stack[-1].append(literal)
+    return root
+
+
+def read_fetched(pieces: Iterable[Piece]) -> Fetched | None:
+    """Read one FETCH answer; None for one without a UID (what another client did to a message)."""
+    items = next((value for value in read_values(pieces) if isinstance(value, list)), [])
+    uid = size = received = section = None
+    for name, value in zip(items[::2], items[1::2], strict=False):
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            continue
+        match name.upper():
+            case b"UID":
+                uid = _number(value, 32)
+            case b"RFC822.SIZE":
+                size = _number(value, 63)
+            case b"INTERNALDATE":
+                received = read_internal_date(value)
+            case upper if upper.startswith(b"BODY["):
+                section = value
+    return None if uid is None else Fetched(uid, size, received, section)
+
+
+def read_internal_date(value: bytes) -> datetime | None:
+    """Read `17-Jul-1996 02:44:25 -0700` as a moment in UTC."""
+    match = _INTERNAL_DATE.match(value)
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
+    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    try:
+        zone = timezone(-offset if sign == b"-" else offset)
+        moment = datetime(
+            int(year),
+            _MONTHS[month.lower()],
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),
+            tzinfo=zone,
+        )
+        return moment.astimezone(UTC)
+    except (ValueError, KeyError, OverflowError):
+        return None
+
+
+def read_folders(lines: Sequence[Piece]) -> list[ListedFolder]:
+    """Read the lines of a LIST answer: flags, delimiter, name."""
+    folders = []
+    for line in _joined(lines):
+        values = read_values(line)
+        if len(values) < 3 or not isinstance(values[0], list) or not isinstance(values[2], bytes):  # noqa: PLR2004 - flags, delimiter, name
+            continue
+        flags = {flag.lower() for flag in values[0] if isinstance(flag, bytes)}
+        delimiter = values[1].decode("latin-1") if isinstance(values[1], bytes) else None
+        folders.append(
+            ListedFolder(values[2], delimiter or None, not flags & {rb"\noselect", rb"\nonexistent"})
+        )
+    return folders
+
+
+def read_personal_namespace(lines: Sequence[Piece]) -> tuple[bytes, str | None] | None:
+    """Read prefix and delimiter of the user's own folders from a NAMESPACE answer (RFC 2342)."""
+    values = next((read_values(line) for line in _joined(lines)), [])
+    first = values[0][0] if values and isinstance(values[0], list) and values[0] else None
+    if not isinstance(first, list) or len(first) < 2 or not isinstance(first[0], bytes):  # noqa: PLR2004 - prefix, delimiter
+        return None
+    return first[0], first[1].decode("latin-1") if isinstance(first[1], bytes) else None
+
+
+def read_partial(lines: Sequence[Piece]) -> PartialResult | None:
+    """Read `(TAG "a1") UID COUNT 9 PARTIAL (1:3 7,5:6)`; None where a count or the part is not there."""
+    values = read_values(lines[-1:])
+    count: int | None = None
+    uids: list[int] | None = None
+    for name, value in itertools.pairwise(values):
+        if name == b"COUNT" and isinstance(value, bytes):
+            count = int(value)
+        elif name == b"PARTIAL" and isinstance(value, list):
+            found = value[1] if len(value) > 1 else None
+            uids = expand_set(found) if isinstance(found, bytes) else []
+    return None if count is None or uids is None else PartialResult(uids, count)
+
+
+def expand_set(text: bytes) -> list[int]:
+    """Return the numbers of a sequence set in its order; a range may run down (RFC 5267, 4.4)."""
+    numbers: list[int] = []
+    for part in text.split(b","):
+        first, _, last = part.partition(b":")
+        start, end = int(first), int(last or first)
+        numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
+    return numbers
+
+
+def format_set(numbers: Iterable[int]) -> str:
+    """Return numbers as the shortest sequence set, `1:3,7`."""
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(f"{first}" if first == last else f"{first}:{last}" for first, last in ranges)
+
+
+def _number(text: bytes, bits: int) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
+def _joined(lines: Sequence[Piece]) -> Iterable[list[Piece]]:
+    """Put the pieces of each line together."""
+    pending: list[Piece] = []
+    for line in lines:
+        pending.append(line)
+        if isinstance(line, bytes):
+            yield pending
+            pending = []

@@ -1,0 +1,132 @@
+"""List, read, delete, search and move email over IMAP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from worker.errors import ConnectionFailed, MessageNotFound, ServerTimeout
+from worker.mail.answer import Answer
+from worker.mail.imap_ids import read_own_id
+from worker.mail.imap_listing import list_messages, search_messages
+from worker.mail.imap_mailbox import ImapMailbox
+from worker.mail.imap_reading import ReceivedMail, read_message
+from worker.mail.imap_removal import delete_message, is_in_folder, move_message
+from worker.mail.imap_sort import ListOrder
+from worker.mail.truncation import truncate_result
+from worker.models.imap import (
+    DeleteRequest,
+    ListRequest,
+    MoveParameters,
+    MoveRequest,
+    ReadRequest,
+    SearchRequest,
+)
+from worker.models.mail import DeletedMail, Header, MovedMail, ReadMail
+from worker.operations.errand import Errand
+
+T = TypeVar("T")
+
+
+async def list_mails(request: ListRequest, errand: Errand) -> Answer:
+    """List the first mails of a folder in the order asked for."""
+    wanted = request.parameters
+    order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    mails = await errand.room.imap.run(
+        errand.account, lambda mailbox: list_messages(mailbox, wanted.folder, order)
+    )
+    return Answer([*mails])
+
+
+async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
+    """Read one mail whole; it stays unread."""
+    wanted = request.parameters
+
+    def read(mailbox: ImapMailbox) -> ReadMail:
+        received = read_message(mailbox, wanted.folder, wanted.message_id)
+        return truncate_result(_read_mail(received, wanted.message_id), errand.room.max_result_bytes)
+
+    return Answer(await errand.room.imap.run(errand.account, read))
+
+
+async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
+    """Delete one mail for good."""
+    wanted = request.parameters
+
+    def delete(mailbox: ImapMailbox) -> None:
+        try:
+            _change(mailbox, errand, lambda: delete_message(mailbox, wanted.folder, wanted.message_id))
+        except MessageNotFound:
+            if not mailbox.memory.has_broken_off(errand.reference):
+                raise
+
+    await errand.room.imap.run(errand.account, delete)
+    return Answer(DeletedMail(deleted=True, message_id=wanted.message_id), has_effect=True)
+
+
+async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
+    """Find mails by criteria; the server does the search."""
+    wanted = request.parameters
+    found = await errand.room.imap.run(
+        errand.account,
+        lambda mailbox: search_messages(
+            mailbox, wanted.folder, wanted.criteria, max_result_bytes=errand.room.max_result_bytes
+        ),
+    )
+    return Answer([*found])
+
+
+async def move_mail(request: MoveRequest, errand: Errand) -> Answer:
+    """Move one mail to another folder, which is created where it is missing."""
+    wanted = request.parameters
+
+    def move(mailbox: ImapMailbox) -> bool:
+        try:
+            return _change(
+                mailbox,
+                errand,
+                lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
+            )
+        except MessageNotFound:
+            if not (mailbox.memory.has_broken_off(errand.reference) and _has_arrived(mailbox, wanted)):
+                raise
+            return True
+
+    has_effect = await errand.room.imap.run(errand.account, move)
+    moved = MovedMail.model_validate(
+        {"messageId": wanted.message_id, "from": wanted.from_folder, "to": wanted.to_folder}
+    )
+    return Answer(moved, has_effect=has_effect)
+
+
+def _change(mailbox: ImapMailbox, errand: Errand, change: Callable[[], T]) -> T:
+    """Note where a change may or may not have been made, so that the next attempt can tell."""
+    try:
+        return change()
+    except (ConnectionFailed, ServerTimeout):
+        if mailbox.session.has_changed:
+            mailbox.memory.note_broken_off(errand.reference)
+        raise
+
+
+def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
+    # An id of our own means nothing in the other folder; that the message has left must do.
+    is_own = read_own_id(wanted.message_id) is not None
+    return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
+
+
+def _read_mail(received: ReceivedMail, message_id: str) -> ReadMail:
+    mail, summary = received.mail, received.mail.summary
+    return ReadMail(
+        message_id=message_id if read_own_id(message_id) else summary.message_id,
+        from_address=summary.from_address,
+        headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
+        subject=summary.subject,
+        size=received.size,
+        plain_text_body=mail.plain_text_body,
+        html_body=mail.html_body,
+        received_date_time=received.received,
+        sent_date=summary.sent_date,
+        to_addresses=summary.to_addresses,
+        cc_addresses=summary.cc_addresses,
+    )
