@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -24,8 +24,11 @@ STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Pop3Caller:
-    """Calls the operations for one maildrop. `list` and `search` give the variables; `read` and `delete`
-    the variables and what was deferred."""
+    """Calls the operations for one maildrop.
+
+    `list_mails` and `search_mails` give the variables; `read` and `delete` the variables and what was
+    deferred.
+    """
 
     maildrops: Maildrops
     port: int
@@ -34,29 +37,27 @@ class Pop3Caller:
     host: str = "127.0.0.1"
     protocol: str = "NONE"
     max_result_bytes: int = 1_000_000
-    answers: list[Answer] = field(default_factory=list)
 
-    async def list(self, **parameters: Any) -> list[dict[str, Any]]:
+    async def list_mails(self, **parameters: Any) -> list[dict[str, Any]]:
         """`email.pop3.list`."""
-        answer = await self._call(list_mails, ListRequest, parameters)
-        return _variables(answer)
+        return _rows(await self.call(list_mails, ListRequest, parameters))
 
-    async def search(self, criteria: Any = None) -> list[dict[str, Any]]:
+    async def search_mails(self, criteria: Any = None) -> list[dict[str, Any]]:
         """`email.pop3.search`."""
-        answer = await self._call(search_mails, SearchRequest, {"criteria": criteria})
-        return _variables(answer)
+        return _rows(await self.call(search_mails, SearchRequest, {"criteria": criteria}))
 
     async def read(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.read`, up to where the engine is told."""
-        return _deferred(await self._call(read_mail, ReadRequest, {"messageId": message_id}))
+        return _deferred(await self.call(read_mail, ReadRequest, {"messageId": message_id}))
 
     async def delete(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.delete`, up to where the engine is told."""
-        return _deferred(await self._call(delete_mail, DeleteRequest, {"messageId": message_id}))
+        return _deferred(await self.call(delete_mail, DeleteRequest, {"messageId": message_id}))
 
-    async def _call(
+    async def call(
         self, handler: Callable[[Any, Errand], Awaitable[Answer]], model: Any, parameters: dict[str, Any]
     ) -> Answer:
+        """Any operation, by its handler and the model of its request."""
         server = {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol}
         authentication = {"username": self.username, "password": self.password}
         request = model.model_validate(
@@ -65,12 +66,10 @@ class Pop3Caller:
         account = account_of(MailProtocol.POP3, request.server, request.authentication)
         # The doors of the other protocols stay closed here.
         room = cast("MailRoom", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes))
-        answer = await handler(request, Errand(account, room, "job-1", STARTED_AT))
-        self.answers.append(answer)
-        return answer
+        return await handler(request, Errand(account, room, "job-1", STARTED_AT))
 
 
-def _variables(answer: Answer) -> Any:
+def _rows(answer: Answer) -> list[dict[str, Any]]:
     assert isinstance(answer.result, list)
     return [row.to_variables() for row in answer.result]
 

@@ -44,6 +44,8 @@ class ScriptedPop3(ScriptedServer):
         super().__init__(tls=tls)
         self.messages = list(messages.items()) if isinstance(messages, Mapping) else messages
         self.options = options or Pop3Options()
+        self.open_sessions = 0
+        self.most_open_sessions = 0
 
     @property
     def verbs(self) -> list[str]:
@@ -55,7 +57,12 @@ class ScriptedPop3(ScriptedServer):
         """Hold one session over what is there at its beginning."""
         if self._tls is not None:
             await dialogue.start_tls(self._tls)
-        await _Session(self, dialogue, is_faulty=self.connections <= self.options.fault_sessions).run()
+        self.open_sessions += 1
+        self.most_open_sessions = max(self.most_open_sessions, self.open_sessions)
+        try:
+            await _Session(self, dialogue, is_faulty=self.connections <= self.options.fault_sessions).run()
+        finally:
+            self.open_sessions -= 1
 
 
 class _Session:
