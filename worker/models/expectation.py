@@ -20,11 +20,11 @@ def expectation(error: ErrorDetails) -> str:
         case "enum" | "literal_error":
             return f"must be {_ENUM_MEMBER.sub(lambda member: member[1], str(context['expected']))}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']:g}"
+            return f"must be at least {context['ge']:.15g}"
         case "greater_than":
-            return f"must be more than {context['gt']:g}"
+            return f"must be more than {context['gt']:.15g}"
         case "less_than_equal":
-            return f"must be at most {context['le']:g}"
+            return f"must be at most {context['le']:.15g}"
         case _:
             return _kind(error)
 

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from worker.errors import InputError
+from worker.settings import LogFormat, LogLevel, Settings, read_environment, settings_fields
+
+CLIENT = {"ZEEBE_CLIENT_ID": "worker", "ZEEBE_CLIENT_SECRET": "t0ps3cret"}
+
+
+def refusal(environment: dict[str, str]) -> str:
+    with pytest.raises(InputError) as caught:
+        Settings.from_environment(environment)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("environment", "target", "is_encrypted"),
+    [
+        ({}, "localhost:26500", False),
+        ({"ZEEBE_ADDRESS": "zeebe:26500"}, "zeebe:26500", False),
+        ({"ZEEBE_ADDRESS": " zeebe:26500\r"}, "zeebe:26500", False),
+        ({"ZEEBE_ADDRESS": "http://zeebe:26500"}, "zeebe:26500", False),
+        ({"ZEEBE_ADDRESS": "grpc://zeebe:26500/"}, "zeebe:26500", False),
+        ({"ZEEBE_ADDRESS": "https://zeebe:26500"}, "zeebe:26500", True),
+        ({"ZEEBE_ADDRESS": "grpcs://zeebe:26500"}, "zeebe:26500", True),
+        ({"ZEEBE_ADDRESS": "zeebe.example.com:443"}, "zeebe.example.com:443", True),
+        ({"ZEEBE_ADDRESS": "zeebe:26500", "ZEEBE_CA_CERTIFICATE_PATH": "/ca.pem"}, "zeebe:26500", True),
+        ({"ZEEBE_ADDRESS": "zeebe:26500", "ZEEBE_INSECURE_CONNECTION": "false"}, "zeebe:26500", True),
+        ({"ZEEBE_ADDRESS": "zeebe:443", "ZEEBE_INSECURE_CONNECTION": "true"}, "zeebe:443", False),
+        ({"ZEEBE_ADDRESS": "zeebe:26500", **CLIENT}, "zeebe:26500", True),
+        ({"CAMUNDA_CLUSTER_ID": "c1", **CLIENT}, "c1.bru-2.zeebe.camunda.io:443", True),
+        (
+            {"CAMUNDA_CLUSTER_ID": "c1", "CAMUNDA_CLUSTER_REGION": "sin-1", **CLIENT},
+            "c1.sin-1.zeebe.camunda.io:443",
+            True,
+        ),
+        ({"CAMUNDA_CLUSTER_ID": "c1", "ZEEBE_ADDRESS": "own:26500", **CLIENT}, "own:26500", True),
+    ],
+)
+def test_camundas_client_variables_choose_the_gateway(
+    environment: dict[str, str], target: str, is_encrypted: bool
+) -> None:
+    gateway = Settings.from_environment(environment).gateway
+    assert (gateway.target, gateway.is_encrypted) == (target, is_encrypted)
+
+
+def test_a_self_managed_sign_in_is_read_whole() -> None:
+    gateway = Settings.from_environment(
+        {
+            **CLIENT,
+            "ZEEBE_AUTHORIZATION_SERVER_URL": "https://id.example.com/token",
+            "ZEEBE_TOKEN_AUDIENCE": "zeebe-api",
+            "CAMUNDA_TENANT_IDS": "red, blue,,",
+        }
+    ).gateway
+    assert gateway.authorization_server_url == "https://id.example.com/token"
+    assert gateway.token_audience == "zeebe-api"
+    assert gateway.tenant_ids == ("red", "blue")
+    assert gateway.client_secret is not None
+    assert gateway.client_secret.get_secret_value() == "t0ps3cret"
+
+
+@pytest.mark.parametrize("missing", list(CLIENT))
+def test_half_a_client_is_refused(missing: str) -> None:
+    half = {name: value for name, value in CLIENT.items() if name != missing}
+    message = refusal(half)
+    assert message == "ZEEBE_CLIENT_ID and ZEEBE_CLIENT_SECRET go together: set both or neither."
+
+
+def test_a_saas_cluster_without_a_client_is_refused() -> None:
+    assert "also needs ZEEBE_CLIENT_ID" in refusal({"CAMUNDA_CLUSTER_ID": "c1"})
+
+
+def test_a_token_is_never_sent_in_clear_text() -> None:
+    message = refusal({**CLIENT, "ZEEBE_INSECURE_CONNECTION": "true"})
+    assert message == "ZEEBE_INSECURE_CONNECTION and OAuth (ZEEBE_CLIENT_ID) do not go together."
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_variable_counts_as_not_given(blank: str) -> None:
+    names = [name for name, _, _ in settings_fields()]
+    assert Settings.from_environment(dict.fromkeys(names, blank)) == Settings.from_environment({})
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    worker = Settings.from_environment({}).worker
+    assert (worker.max_jobs, worker.max_jobs_per_server) == (64, 32)
+    assert worker.secret_fields == ("authentication.*", "server.*")
+    assert worker.allowed_servers == ()
+    assert worker.log_level is LogLevel.INFO
+
+
+def test_each_setting_is_read_from_its_variable() -> None:
+    worker = Settings.from_environment(
+        {
+            "EMAIL_WORKER_MAX_JOBS": " 7 ",
+            "EMAIL_WORKER_JOB_TIMEOUT_SECONDS": "2.5",
+            "EMAIL_WORKER_SECRETS_DIR": "/run/secrets",
+            "EMAIL_WORKER_SECRET_FIELDS": "authentication.password , *",
+            "EMAIL_WORKER_ALLOWED_SERVERS": "*.example.com:587,[::1]:25,localhost",
+            "EMAIL_WORKER_LOG_FORMAT": "JSON",
+            "EMAIL_WORKER_LOG_LEVEL": "Debug",
+        }
+    ).worker
+    assert worker.max_jobs == 7
+    assert worker.job_timeout_seconds == 2.5
+    assert worker.secrets_dir == Path("/run/secrets")
+    assert worker.secret_fields == ("authentication.password", "*")
+    assert worker.allowed_servers == ("*.example.com:587", "[::1]:25", "localhost")
+    assert (worker.log_format, worker.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"),
+    [
+        ("EMAIL_WORKER_MAX_JOB", "EMAIL_WORKER_MAX_JOBS"),
+        ("EMAIL_WORKER_MAXJOBS", "EMAIL_WORKER_MAX_JOBS"),
+        ("EMAIL_WORKER_MAX_JOBS_BY_SERVER", "EMAIL_WORKER_MAX_JOBS_PER_SERVER"),
+        ("EMAIL_WORKER_TLS_CA", "EMAIL_WORKER_TLS_CA_FILE"),
+        ("EMAIL_WORKER_SECRET_DIR", "EMAIL_WORKER_SECRETS_DIR"),
+        ("EMAIL_WORKER_ALLOWED_SERVER", "EMAIL_WORKER_ALLOWED_SERVERS"),
+        ("EMAIL_WORKER_SHUTDOWN_GRACE", "EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS"),
+        ("EMAIL_WORKER_LOGLEVEL", "EMAIL_WORKER_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_nearest_right_one(misspelt: str, right: str) -> None:
+    assert refusal({misspelt: "hunter2"}) == f"{misspelt} is not a setting; did you mean {right}?"
+
+
+def test_variables_of_other_programs_do_not_matter() -> None:
+    others = {"ZEEBE_LOG_LEVEL": "debug", "CAMUNDA_CONNECTORS": "x", "PATH": "/bin", "email_worker_max": "x"}
+    assert Settings.from_environment(others) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("EMAIL_WORKER_MAX_JOBS", "three", "must be a whole number; found 'three'"),
+        ("EMAIL_WORKER_MAX_JOBS", "3.5", "must be a whole number; found '3.5'"),
+        ("EMAIL_WORKER_MAX_JOBS", "0", "must be at least 1; found '0'"),
+        ("EMAIL_WORKER_MAX_JOBS", "10001", "must be at most 10000; found '10001'"),
+        ("EMAIL_WORKER_MAX_JOBS", "9" * 5_000, f"must be a whole number; found '{'9' * 60}'"),
+        ("EMAIL_WORKER_JOB_TIMEOUT_SECONDS", "1m", "must be a number; found '1m'"),
+        ("EMAIL_WORKER_JOB_TIMEOUT_SECONDS", "inf", "must be a number; found 'inf'"),
+        ("EMAIL_WORKER_JOB_TIMEOUT_SECONDS", "nan", "must be a number; found 'nan'"),
+        ("EMAIL_WORKER_JOB_TIMEOUT_SECONDS", "1e9", "must be at most 86400; found '1e9'"),
+        ("EMAIL_WORKER_CONNECT_TIMEOUT_SECONDS", "0", "must be more than 0; found '0'"),
+        ("EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS", "-1", "must be at least 0; found '-1'"),
+        ("EMAIL_WORKER_LOG_FORMAT", "xml", "must be 'auto', 'json' or 'console'; found 'xml'"),
+        ("EMAIL_WORKER_ALLOWED_SERVERS", "a,b:smtp", "must hold host or host:port; found 'b:smtp'"),
+        ("ZEEBE_INSECURE_CONNECTION", "perhaps", "must be true or false; found 'perhaps'"),
+    ],
+)
+def test_a_bad_value_is_named_in_one_plain_sentence(name: str, value: str, sentence: str) -> None:
+    assert refusal({name: value}) == f"{name} {sentence}."
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    settings = Settings.from_environment(CLIENT)
+    assert "t0ps3cret" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "t0ps3cret" not in refusal({**CLIENT, "ZEEBE_INSECURE_CONNECTION": "true"})
+    assert "t0ps3cret" not in refusal({**CLIENT, "EMAIL_WORKER_MAX_JOBS": "x"})
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    settings = Settings.from_environment({})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.worker.max_jobs = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.gateway = settings.gateway  # type: ignore[misc]
+
+
+def test_the_environment_lies_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file = tmp_path / "worker.env"
+    env_file.write_text(
+        "EMAIL_WORKER_MAX_JOBS=1\nexport EMAIL_WORKER_NAME='from file'\nSECRET_X=a$HOME#b\nlonely\n"
+    )
+    monkeypatch.setenv("EMAIL_WORKER_MAX_JOBS", "2")
+    environment = read_environment(env_file)
+    assert environment["EMAIL_WORKER_MAX_JOBS"] == "2"
+    assert environment["EMAIL_WORKER_NAME"] == "from file"
+    assert environment["SECRET_X"] == "a$HOME#b"
+    assert "lonely" not in environment
+
+
+def test_an_env_file_in_the_working_directory_is_found_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "EMAIL_WORKER_NAME" not in read_environment()
+    (tmp_path / ".env").write_text("EMAIL_WORKER_NAME=here\n")
+    assert read_environment()["EMAIL_WORKER_NAME"] == "here"
+
+
+def test_an_env_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"worker\.env does not exist"):
+        read_environment(tmp_path / "worker.env")
+
+
+def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "worker.env").write_bytes(b"A=\xff\xfe\n")
+    with pytest.raises(InputError, match=r"worker\.env cannot be read as text"):
+        read_environment(tmp_path / "worker.env")
+
+
+def test_every_setting_is_in_the_table_with_a_sentence() -> None:
+    fields = settings_fields()
+    assert len({name for name, _, _ in fields}) == len(fields)
+    assert all(description.endswith(".") for _, _, description in fields)
+    assert ("EMAIL_WORKER_MAX_JOBS", "`64`", "Jobs worked on at once, over all task types.") in fields
