@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([^{}]*?)\s*\}\}")
 # A file of that name cannot be outside of the directory.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _MASK = "***"
-# A thousand values; the oldest go first.
+# About a thousand values; the oldest go first.
 _KEPT_FORMS = 4_000
 # Shorter values are hidden only where they stand alone: else the mask would eat ordinary words.
 _SHORT = 4
@@ -28,8 +28,9 @@ class Mask:
         self._forms: OrderedDict[str, None] = OrderedDict()
 
     def learn(self, value: str) -> None:
-        """Hide `value` from now on: as it is, in base64, and as a quoted string has it (RFC 9051)."""
-        for form in (value, _base64(value), value.replace("\\", "\\\\").replace('"', '\\"')):
+        """Hide `value` from now on: as it is, in base64, in an IMAP quoted string, and as Python prints it."""
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        for form in (value, _base64(value), quoted, repr(value)[1:-1]):
             self._learn_form(form)
 
     def learn_sign_in(self, username: str, password: str) -> None:

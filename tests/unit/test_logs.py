@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from worker.logs import configure_logs
+from worker.secret_store import Mask
+from worker.settings import Settings
+
+PASSWORD = 'hunter2"\\x'
+
+Output = Callable[[], str]
+Start = Callable[..., Output]
+
+
+@pytest.fixture
+def start(capsys: pytest.CaptureFixture[str]) -> Iterator[Start]:
+    """Configure logs with one known sign-in; what it returns gives the lines written so far."""
+    root, ours = logging.getLogger(), logging.getLogger("worker")
+    before = root.handlers, root.level, ours.level
+
+    def configure(log_format: str, level: str = "info") -> Output:
+        mask = Mask()
+        mask.learn_sign_in("alice", PASSWORD)
+        environment = {"EMAIL_WORKER_LOG_FORMAT": log_format, "EMAIL_WORKER_LOG_LEVEL": level}
+        configure_logs(Settings.from_environment(environment).worker, mask)
+        return lambda: capsys.readouterr().err
+
+    yield configure
+    root.handlers, root.level = before[:2]
+    ours.setLevel(before[2])
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def new_log(name: str = "worker.test") -> Any:
+    return structlog.get_logger(name)
+
+
+class Leaky:
+    def __repr__(self) -> str:
+        return f"<Leaky {PASSWORD}>"
+
+
+def fail_with_the_password() -> None:
+    password = PASSWORD
+    raise ValueError(f"535 {password} is wrong") from RuntimeError(f"LOGIN alice {password}")
+
+
+def test_json_is_one_object_a_line_with_event_level_and_time(start: Start) -> None:
+    output = start("json")
+    new_log().info("job_ended", outcome="COMPLETED", seconds=0.5)
+    line = json.loads(output())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "job_ended", "level": "info", "outcome": "COMPLETED", "seconds": 0.5}
+
+
+def test_auto_is_json_where_no_terminal_is(start: Start) -> None:
+    output = start("auto")
+    new_log().info("hello")
+    assert json.loads(output())["event"] == "hello"
+
+
+def test_console_is_for_people(start: Start) -> None:
+    output = start("console")
+    new_log().info("job_ended", outcome="COMPLETED")
+    line = output()
+    assert "job_ended" in line
+    assert "outcome=COMPLETED" in line
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_field_holds_a_secret_whatever_its_type(log_format: str, start: Start) -> None:
+    output = start(log_format)
+    encoded = base64.b64encode(PASSWORD.encode()).decode()
+    structlog.contextvars.bind_contextvars(element_id=PASSWORD)
+    new_log().warning(
+        f"event {PASSWORD}",
+        text=f"x{PASSWORD}x",
+        sasl=encoded,
+        nested={"a": [PASSWORD, {"b": (PASSWORD,)}]},
+        error=ValueError(PASSWORD),
+        thing=Leaky(),
+        raw=PASSWORD.encode(),
+        names={PASSWORD},
+    )
+    written = output()
+    assert "hunter2" not in written
+    assert encoded not in written
+    assert "x***x" in written
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_trace_holds_a_secret_nor_the_values_of_variables(log_format: str, start: Start) -> None:
+    output = start(log_format)
+    try:
+        fail_with_the_password()
+    except ValueError:
+        new_log().exception("job_failed_unexpectedly")
+    written = output()
+    assert "535 *** is wrong" in written
+    assert "LOGIN alice ***" in written
+    assert "fail_with_the_password" in written
+    assert "hunter2" not in written
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_librarys_line_and_its_trace_are_masked_too(log_format: str, start: Start) -> None:
+    output = start(log_format)
+    try:
+        fail_with_the_password()
+    except ValueError as error:
+        logging.getLogger("library").warning("login %s", PASSWORD, exc_info=error, stack_info=True)
+    written = output()
+    assert "login ***" in written
+    assert "535 *** is wrong" in written
+    assert "hunter2" not in written
+
+
+async def test_an_exception_that_nobody_fetched_is_masked(start: Start) -> None:
+    output = start("json")
+    context = {"message": "Task exception was never retrieved", "exception": ValueError(PASSWORD)}
+    asyncio.get_running_loop().default_exception_handler(context)
+    written = output()
+    assert "never retrieved" in written
+    assert "hunter2" not in written
+
+
+def test_libraries_are_heard_from_warnings_on(start: Start) -> None:
+    output = start("json", level="debug")
+    logging.getLogger("pyzeebe").info("Got job with all its variables")
+    logging.getLogger("aiosmtplib").debug("AUTH PLAIN ...")
+    assert output() == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_level_bounds_our_own_lines(level: str, heard: list[str], start: Start) -> None:
+    output = start("json", level)
+    log = new_log()
+    for name in ("debug", "info", "warning", "error"):
+        getattr(log, name)("line")
+    assert [json.loads(line)["level"] for line in output().splitlines()] == heard
+
+
+def test_logs_configured_twice_write_each_line_once(start: Start) -> None:
+    start("json")
+    output = start("json")
+    new_log().info("once")
+    assert len(output().splitlines()) == 1
+
+
+def test_a_line_break_in_a_field_does_not_make_a_line(start: Start) -> None:
+    output = start("json")
+    new_log().info("reply", text='550 no\n{"event": "forged"}')
+    assert len(output().splitlines()) == 1
