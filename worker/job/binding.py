@@ -92,15 +92,13 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _unknown_field(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    known = list(_fields_at(model, location[:-1]))
+    unknown, prefix = str(location[-1]), _path(location[:-1])
     # A field may stand in the wrong group: then the right group has one of exactly that name.
-    elsewhere = [path for path in _all_paths(model) if path.rpartition(".")[2] == location[-1]]
-    prefix = _path(location[:-1])
-    close = elsewhere or [
-        f"{prefix}.{name}" for name in difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
-    ]
-    hint = f"; did you mean {close[0]}?" if close else "."
-    return f"{_path(location)} is not a field of this operation{hint}"
+    close = [path for path in _all_paths(model) if path.rpartition(".")[2] == unknown]
+    known = list(_fields_at(model, location[:-1]))
+    close += [f"{prefix}.{name}" for name in difflib.get_close_matches(unknown, known, n=1)]
+    hint = f"did you mean {close[0]}?" if close else f"{prefix} has {', '.join(known)}."
+    return f"{_path(location)} is not a field of this operation; {hint}"
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
