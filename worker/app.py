@@ -103,7 +103,7 @@ class EmailWorker:
             )
             account = self._account(operation, request)
             answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
-            result = to_json(answer.result)
+            result = to_json(answer.result, self._secrets.mask)
             if answer.deferred is not None:
                 await answer.deferred.commit()
         except EmailError as error:

@@ -11,6 +11,7 @@ from worker.errors import EmailError, InternalError, ResultTooLarge
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.models.base import Result
+from worker.secret_store import Mask
 
 _MESSAGE_CHARACTERS = 2_000
 _USUAL_RETRIES = 3
@@ -61,9 +62,12 @@ class RetryRule:
         return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
 
 
-def to_json(result: Result | list[Any]) -> Any:
-    """Return a result, or a list of them, as JSON values."""
-    return [item.to_variables() for item in result] if isinstance(result, list) else result.to_variables()
+def to_json(result: Result | list[Any], mask: Mask) -> Any:
+    """Return a result, or a list of them, as JSON values, without a secret that a server echoed."""
+    if isinstance(result, list):
+        return [to_json(item, mask) for item in result]
+    variables = result.to_variables()
+    return mask.hide_in(variables) if result.quotes_server else variables
 
 
 def decide(job: Job, result: Any, *, max_bytes: int) -> Completed:

@@ -176,7 +176,7 @@ class Pipeline:
             self._ledger.record(job, unknown)
             raise
         work.deferred = answer.deferred
-        work.result = _without_password(account, to_json(answer.result))
+        work.result = _without_password(account, to_json(answer.result, self._secrets.mask))
         if answer.has_effect:
             work.has_effect = True
             self._ledger.record(job, (work.result,))

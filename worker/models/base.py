@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
@@ -29,7 +29,13 @@ class Request(BaseModel):
 
 
 class Result(BaseModel):
-    """Output to a process: `to_variables` gives the JSON object that the documentation shows."""
+    """Output to a process: `to_variables` gives the JSON object that the documentation shows.
+
+    `quotes_server`: it holds answers of the mail server, which may echo a secret. Mail itself is never
+    altered, whatever it holds.
+    """
+
+    quotes_server: ClassVar[bool] = False
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 

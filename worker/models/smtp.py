@@ -153,6 +153,8 @@ def _is_blank(value: Any) -> bool:
 class SendResult(Result):
     """What became of the email."""
 
+    quotes_server = True
+
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server took the email for at least one recipient.")
     message_id: str = Field(description="The Message-ID under which the recipients find it.")
