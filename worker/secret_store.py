@@ -28,7 +28,7 @@ class Mask:
         self._forms: OrderedDict[str, None] = OrderedDict()
 
     def learn(self, value: str) -> None:
-        """Hide `value` from now on: as it is, in base64, in an IMAP quoted string, and as Python prints it."""
+        """Hide `value` from now on: as it is, in base64, quoted as in IMAP, and as Python prints it."""
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         for form in (value, _base64(value), quoted, repr(value)[1:-1]):
             self._learn_form(form)
