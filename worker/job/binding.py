@@ -95,9 +95,9 @@ def _unknown_field(model: type[BaseModel], location: tuple[int | str, ...]) -> s
     unknown, prefix = str(location[-1]), _path(location[:-1])
     # A field may stand in the wrong group: then the right group has one of exactly that name.
     close = [path for path in _all_paths(model) if path.rpartition(".")[2] == unknown]
-    known = list(_fields_at(model, location[:-1]))
-    close += [f"{prefix}.{name}" for name in difflib.get_close_matches(unknown, known, n=1)]
-    hint = f"did you mean {close[0]}?" if close else f"{prefix} has {', '.join(known)}."
+    known = {name.lower(): name for name in _fields_at(model, location[:-1])}
+    close += [f"{prefix}.{known[name]}" for name in difflib.get_close_matches(unknown.lower(), known, n=1)]
+    hint = f"did you mean {close[0]}?" if close else f"{prefix} has {', '.join(known.values())}."
     return f"{_path(location)} is not a field of this operation; {hint}"
 
 

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from worker.errors import InputError, SecretNotFound
+from worker.job.binding import bind
+from worker.models.base import Authentication, OptionalAuthentication, Request, Server
+from worker.models.mail import SortField
+from worker.secret_store import SecretStore
+
+FIELDS = ("authentication.*", "server.*")
+GIVEN: dict[str, Any] = {
+    "authentication": {"username": "alice", "password": "hunter2"},
+    "server": {"host": "mail.example.com"},
+    "parameters": {"to": "bob@example.com"},
+}
+
+
+class Inner(Request):
+    name: str = "x"
+    max_size: int | None = None
+
+
+class Parameters(Request):
+    to: str | list[str]
+    html_body: str | None = None
+    max_to_be_read: int = Field(default=100, ge=1, le=500)
+    sort_field: SortField = SortField.SIZE
+    filter: Inner | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    is_urgent: bool = False
+
+
+class Letter(Request):
+    authentication: Authentication
+    server: Server
+    parameters: Parameters
+
+
+class Relayed(Letter):
+    authentication: OptionalAuthentication  # type: ignore[assignment]
+
+
+def given(**groups: Any) -> dict[str, Any]:
+    """The usual variables; a dict adds to its group, anything else takes its place."""
+    merged = dict(GIVEN)
+    for name, fields in groups.items():
+        merged[name] = {**GIVEN[name], **fields} if isinstance(fields, dict) else fields
+    return merged
+
+
+def bound(
+    variables: dict[str, Any],
+    model: type[Letter] = Letter,
+    environment: dict[str, str] | None = None,
+    fields: tuple[str, ...] = FIELDS,
+) -> Letter:
+    secrets = SecretStore(environment or {}, prefix="SECRET_", directory=None)
+    return bind(model, variables, secrets=secrets, secret_fields=fields)
+
+
+def refusal(variables: dict[str, Any], model: type[Letter] = Letter, **how: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        bound(variables, model, **how)
+    return caught.value
+
+
+def test_the_three_variables_become_the_request() -> None:
+    request = bound(given(server={"port": "587"}, parameters={"htmlBody": "<p>", "maxToBeRead": 25.0}))
+    assert request.authentication.password.get_secret_value() == "hunter2"
+    assert (request.server.host, request.server.port) == ("mail.example.com", 587)
+    assert (request.parameters.html_body, request.parameters.max_to_be_read) == ("<p>", 25)
+
+
+def test_whatever_else_is_in_the_process_does_not_matter() -> None:
+    others = {"host": 1, "Authentication": "x", "parameter": {}, "a": "{{secrets.NONE}}", "subject": None}
+    assert bound({**others, **GIVEN}) == bound(GIVEN)
+
+
+@pytest.mark.parametrize("blank", [None, "", " \t\n"])
+def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
+    blanks = {"htmlBody": blank, "maxToBeRead": blank, "sortField": blank, "filter": blank, "headers": blank}
+    request = bound(given(server={"port": blank, "cryptographicProtocol": blank}, parameters=blanks))
+    assert request == bound(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ({"parameters": {"to": None}}, "parameters.to is required."),
+        ({"parameters": {"to": "  "}}, "parameters.to is required."),
+        ({"server": {"host": None}}, "server.host is required."),
+        ({"authentication": {"password": ""}}, "authentication.password is required."),
+        ({"authentication": None}, "authentication.username is required."),
+        ({"server": None}, "server.host is required."),
+        ({"parameters": None}, "parameters.to is required."),
+        ({"authentication": ""}, "authentication is required."),
+        (
+            {"authentication": "hunter2"},
+            "authentication must be a context (an object with named fields).",
+        ),
+        (
+            {"server": "mail.example.com"},
+            "server must be a context (an object with named fields); found 'mail.example.com'.",
+        ),
+        ({"parameters": [1]}, "parameters must be a context (an object with named fields); found [1]."),
+        ({"server": {"port": "smtp"}}, "server.port must be a whole number; found 'smtp'."),
+        ({"server": {"port": 587.5}}, "server.port must be a whole number; found 587.5."),
+        ({"server": {"port": "587.5"}}, "server.port must be a whole number; found '587.5'."),
+        ({"server": {"port": True}}, "server.port must be a number from 1 to 65535; found True."),
+        ({"server": {"port": [587]}}, "server.port must be a whole number; found [587]."),
+        ({"server": {"port": 0}}, "server.port must be at least 1; found 0."),
+        ({"server": {"port": "70000"}}, "server.port must be at most 65535; found '70000'."),
+        (
+            {"server": {"port": "9" * 5_000}},
+            f"server.port must be a whole number; found '{'9' * 59}….",
+        ),
+        (
+            {"server": {"host": "a b"}},
+            "server.host must be a host name or an IP address alone, such as mail.example.com; found 'a b'.",
+        ),
+        (
+            {"server": {"cryptographicProtocol": "tls"}},
+            "server.cryptographicProtocol must be 'TLS', 'SSL' or 'NONE'; found 'tls'.",
+        ),
+        ({"server": {"host": 5}}, "server.host must be text; found 5."),
+        ({"authentication": {"type": "noAuth"}}, "authentication.type must be 'simple'."),
+        ({"authentication": {"password": 4711}}, "authentication.password must be text."),
+        (
+            {"authentication": {"password": "two\nlines"}},
+            "authentication.password may not hold a line break or NUL.",
+        ),
+        ({"parameters": {"maxToBeRead": 501}}, "parameters.maxToBeRead must be at most 500; found 501."),
+        ({"parameters": {"isUrgent": "often"}}, "parameters.isUrgent must be true or false; found 'often'."),
+        (
+            {"parameters": {"sortField": "DATE"}},
+            "parameters.sortField must be 'RECEIVED_DATE', 'SENT_DATE' or 'SIZE'; found 'DATE'.",
+        ),
+        (
+            {"parameters": {"filter": "x"}},
+            "parameters.filter must be a context (an object with named fields); found 'x'.",
+        ),
+        (
+            {"parameters": {"filter": {"maxSize": "x"}}},
+            "parameters.filter.maxSize must be a whole number; found 'x'.",
+        ),
+        ({"parameters": {"headers": {"X-A": 5}}}, "parameters.headers.X-A must be text; found 5."),
+    ],
+)
+def test_bad_input_is_one_plain_sentence_with_the_path(groups: dict[str, Any], sentence: str) -> None:
+    error = refusal(given(**groups))
+    assert error.message == sentence
+    assert error.details == {"field": sentence.split(maxsplit=1)[0]}
+    assert (error.code, error.is_retryable) == ("INVALID_INPUT", False)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "right"),
+    [
+        ("parameters", "too", "parameters.to"),
+        ("parameters", "To", "parameters.to"),
+        ("parameters", "html_body", "parameters.htmlBody"),
+        ("parameters", "htmlbody", "parameters.htmlBody"),
+        ("parameters", "sortfeild", "parameters.sortField"),
+        ("server", "hots", "server.host"),
+        ("server", "cryptographicProtokoll", "server.cryptographicProtocol"),
+        ("authentication", "user", "authentication.username"),
+        # In the wrong group: the right one has a field of exactly that name.
+        ("parameters", "host", "server.host"),
+        ("parameters", "password", "authentication.password"),
+        ("server", "username", "authentication.username"),
+        ("authentication", "to", "parameters.to"),
+        ("server", "maxToBeRead", "parameters.maxToBeRead"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_right_one(group: str, name: str, right: str) -> None:
+    error = refusal(given(**{group: {name: "x"}}))
+    assert error.message == f"{group}.{name} is not a field of this operation; did you mean {right}?"
+
+
+def test_where_nothing_is_near_the_fields_that_there_are_are_named() -> None:
+    error = refusal(given(server={"xyzzy": "x"}))
+    assert error.message == (
+        "server.xyzzy is not a field of this operation; server has host, port, cryptographicProtocol."
+    )
+
+
+def test_an_unknown_field_inside_a_context_is_refused_there() -> None:
+    error = refusal(given(parameters={"filter": {"maxsize": 5}}))
+    assert error.message == (
+        "parameters.filter.maxsize is not a field of this operation; did you mean parameters.filter.maxSize?"
+    )
+
+
+def test_a_misspelt_field_is_named_before_the_required_one_that_it_hides() -> None:
+    variables = given(parameters=[])
+    variables["parameters"] = {"tto": "bob@example.com"}
+    assert "parameters.tto is not a field" in refusal(variables).message
+
+
+def test_an_unknown_field_that_is_blank_is_not_given() -> None:
+    assert bound(given(parameters={"whatever": None})) == bound(GIVEN)
+
+
+def test_a_server_without_sign_in_needs_no_password() -> None:
+    assert bound(given(authentication={"type": "noAuth", "username": None, "password": None}), Relayed)
+
+
+@pytest.mark.parametrize("missing", ["username", "password"])
+def test_a_sign_in_that_is_only_half_there_is_one_plain_sentence(missing: str) -> None:
+    error = refusal(given(authentication={missing: None}), Relayed)
+    assert error.message == f"authentication.{missing} is required."
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": ["hunter2"]},
+        {"password": {"a": "hunter2"}},
+        {"password": "hunter2\0"},
+        {"passwort": "hunter2"},
+        {"username": 1, "password": "hunter2"},
+        {"type": "hunter2"},
+    ],
+)
+@pytest.mark.parametrize("model", [Letter, Relayed])
+def test_what_stands_in_the_sign_in_is_never_shown(fields: dict[str, Any], model: type[Letter]) -> None:
+    assert "hunter2" not in refusal(given(authentication=fields), model).message
+
+
+def test_secrets_are_put_in_where_the_patterns_allow() -> None:
+    request = bound(
+        given(
+            authentication={"username": "{{secrets.USER}}@x", "password": "{{ secrets.PASSWORD }}"},
+            server={"host": "{{secrets.HOST}}", "port": "{{secrets.PORT}}"},
+        ),
+        environment={
+            "SECRET_USER": "u",
+            "SECRET_PASSWORD": "{{secrets.USER}}",
+            "SECRET_HOST": "h",
+            "SECRET_PORT": "25",
+        },
+    )
+    assert request.authentication.username.get_secret_value() == "u@x"
+    assert request.authentication.password.get_secret_value() == "{{secrets.USER}}"
+    assert (request.server.host, request.server.port) == ("h", 25)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"to": "{{secrets.A}}"},
+        {"to": ["{{secrets.A}}"]},
+        {"headers": {"X": "{{secrets.A}}"}},
+        {"filter": {"name": "{{secrets.A}}"}},
+    ],
+)
+def test_secrets_are_not_put_in_elsewhere_not_even_missing_ones(parameters: dict[str, Any]) -> None:
+    request = bound(given(parameters=parameters), environment={"SECRET_A": "pulled"})
+    assert "pulled" not in request.model_dump_json()
+    assert "{{secrets.A}}" in request.model_dump_json()
+    assert bound(given(parameters=parameters)) == request
+
+
+def test_a_field_name_with_dots_does_not_smuggle_a_secret_in() -> None:
+    variables = given(parameters={"headers": {"authentication.password": "{{secrets.A}}"}})
+    request = bound(variables, environment={"SECRET_A": "pulled"})
+    assert request.parameters.headers == {"authentication.password": "{{secrets.A}}"}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "is_put_in"),
+    [
+        (("parameters.to",), True),
+        (("parameters.*",), True),
+        (("*",), True),
+        (("parameters.t?",), True),
+        (("parameters.TO",), False),
+        (("parameters",), False),
+        ((), False),
+    ],
+)
+def test_the_operator_may_widen_the_fields(patterns: tuple[str, ...], is_put_in: bool) -> None:
+    variables = given(parameters={"to": ["{{secrets.A}}"]})
+    request = bound(variables, environment={"SECRET_A": "value"}, fields=patterns)
+    assert (request.parameters.to == ["value"]) is is_put_in
+
+
+def test_a_secret_that_is_missing_is_named() -> None:
+    with pytest.raises(SecretNotFound, match="The secret NONE is not known"):
+        bound(given(authentication={"password": "{{secrets.NONE}}"}))
+
+
+def test_the_job_that_binding_read_is_left_as_it_was() -> None:
+    variables = given(server={"host": "{{secrets.HOST}}"})
+    bound(variables, environment={"SECRET_HOST": "h"})
+    assert variables["server"]["host"] == "{{secrets.HOST}}"
+
+
+@pytest.mark.parametrize("length", [6, 59, 60, 61, 500])
+def test_a_revealed_secret_is_not_shown_not_even_cut(length: int) -> None:
+    secret = "s3cr3t" * (length // 6 + 1)
+    variables = given(server={"port": "a {{secrets.A}} b"})
+    message = refusal(variables, environment={"SECRET_A": secret}).message
+    assert "s3cr3t" not in message
+    assert "'a *** b'" in message
+
+
+def test_a_password_from_the_diagram_is_masked_like_a_secret() -> None:
+    secrets = SecretStore({}, prefix="SECRET_", directory=None)
+    bind(Letter, GIVEN, secrets=secrets, secret_fields=FIELDS)
+    assert secrets.mask.hide("535 hunter2 AGFsaWNlAGh1bnRlcjI=") == "535 *** ***"
+    assert secrets.mask.hide("alice") == "alice"
+
+
+def test_any_model_with_the_three_groups_will_do() -> None:
+    class Loose(BaseModel):
+        server: Server
+
+    secrets = SecretStore({}, prefix="SECRET_", directory=None)
+    assert bind(Loose, GIVEN, secrets=secrets, secret_fields=()).server.host == "mail.example.com"
