@@ -25,6 +25,8 @@ from worker.mail.account import Account, ServerPolicy, account_of
 from worker.mail.answer import Answer
 from worker.mail.imap_limits import ImapLimits
 from worker.mail.imap_mailboxes import ImapMailboxes
+from worker.mail.imap_limits import ImapLimits
+from worker.mail.imap_mailboxes import ImapMailboxes
 from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3_limits import Pop3Limits
@@ -213,10 +215,19 @@ def _open_mail_room(worker: WorkerSettings) -> MailRoom:
         max_sessions_per_account=worker.max_sessions_per_account,
         max_idle_seconds=worker.max_idle_seconds,
     )
+    imap_limits = ImapLimits(
+        max_message_bytes=worker.max_message_bytes, max_sort_key_bytes=worker.max_remembered_bytes
+    )
+    pop3_limits = Pop3Limits(
+        max_sessions=worker.max_sessions,
+        max_remembered_bytes=worker.max_remembered_bytes,
+        max_hold_seconds=worker.pop3_hold_seconds,
+        max_message_bytes=worker.max_message_bytes,
+    )
     return MailRoom(
         smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
-        imap=ImapMailboxes(tls_context, timeouts, ImapLimits(), pool_limits),
-        pop3=Maildrops(tls_context, timeouts, Pop3Limits(max_sessions=worker.max_sessions)),
+        imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
+        pop3=Maildrops(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),
         max_result_bytes=worker.max_result_bytes,
     )

@@ -202,6 +202,21 @@ class WorkerSettings(_Settings):
     max_sessions: int = _ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
     max_sessions_per_account: int = _ours("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
     max_idle_seconds: float = _ours("MAX_IDLE_SECONDS", 60.0, "How long an unused session is kept.", ge=0)
+    max_remembered_bytes: int = _ours(
+        "MAX_REMEMBERED_BYTES",
+        64 * 1024 * 1024,
+        "What the headers and sort keys remembered of mailboxes may take, for IMAP and for POP3.",
+        ge=0,
+    )
+    max_message_bytes: int = _ours(
+        "MAX_MESSAGE_BYTES", 100 * 1024 * 1024, "Largest message that is read.", ge=1_000
+    )
+    pop3_hold_seconds: float = _ours(
+        "POP3_HOLD_SECONDS",
+        60.0,
+        "How long a mailbox stays locked while the engine takes the result of a read or delete.",
+        gt=0,
+    )
     max_result_bytes: int = _ours(
         "MAX_RESULT_BYTES",
         3_500_000,
