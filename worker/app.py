@@ -25,8 +25,6 @@ from worker.mail.account import Account, ServerPolicy, account_of
 from worker.mail.answer import Answer
 from worker.mail.imap_limits import ImapLimits
 from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
 from worker.mail.maildrops import Maildrops
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3_limits import Pop3Limits
