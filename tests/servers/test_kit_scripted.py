@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import aiosmtplib
@@ -91,6 +92,12 @@ async def test_a_scripted_server_speaks_tls_from_the_first_byte_and_after_a_comm
         writer.close()
 
 
+async def test_a_server_ends_while_a_client_delays_its_handshake(certificates: Certificates) -> None:
+    async with ScriptedServer([say("hello")], tls=certificates.server.server_context()) as server:
+        _, writer = await connect(server)
+    writer.close()
+
+
 async def test_a_reset_is_a_reset_and_no_orderly_end() -> None:
     async with ScriptedServer([expect("NOOP"), reset()]) as server:
         reader, writer = await connect(server)
@@ -166,6 +173,28 @@ async def test_the_smtp_server_fails_at_the_step_it_is_told(step: SmtpStep, faul
         assert len(server.accepted) == accepted
         await send_mail(server)
         assert len(server.accepted) == accepted + 1
+
+
+async def test_the_smtp_server_fails_at_starttls_at_the_login_and_at_the_end(
+    certificates: Certificates,
+) -> None:
+    options = SmtpOptions(starttls=certificates.server.server_context(), account=Account("ann", "s3cret"))
+    for step in (SmtpStep.STARTTLS, SmtpStep.AUTH, SmtpStep.QUIT):
+        async with ScriptedSmtp({step: reset()}, options) as server:
+            client = aiosmtplib.SMTP(
+                hostname="localhost",
+                port=server.port,
+                timeout=5,
+                username="ann",
+                password="s3cret",
+                tls_context=certificates.client_context(),
+            )
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await client.connect()
+                await client.quit()
+            client.close()
+            # Nothing came after the reset.
+            assert server.commands[-1].split(" ")[0] == step.upper()
 
 
 async def test_the_smtp_server_refuses_the_recipients_it_is_told() -> None:

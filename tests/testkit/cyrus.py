@@ -85,11 +85,10 @@ class Cyrus:
             stack.callback(shutil.rmtree, self._home, ignore_errors=True)
             self._write_files(programs)
             stack.enter_context(_password_server(self._home / "passwords", self._passwords))
-            command = [programs / "master", "-D", "-C", self._home / "imapd.conf"]
-            command += [Path("-M"), self._home / "cyrus.conf", Path("-p"), self._home / "pid"]
-            self._process = ServerProcess(
-                command, self._home / "log", unprivileged_account(), _libraries(root)
-            )
+            command: list[str | Path] = [programs / "master", "-D", "-C", self._home / "imapd.conf"]
+            command += ["-M", self._home / "cyrus.conf", "-p", self._home / "pid"]
+            account = unprivileged_account()
+            self._process = ServerProcess(command, self._home / "log", account, _libraries(root))
             self.start()
             stack.callback(self.kill)
             self._stack = stack.pop_all()

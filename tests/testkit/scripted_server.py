@@ -40,6 +40,7 @@ class Dialogue:
         self._reader = reader
         self._writer = writer
         self._heard = heard
+        self._is_in_handshake = False
 
     async def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -70,10 +71,12 @@ class Dialogue:
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Become the server's side of a TLS connection."""
+        self._is_in_handshake = True
         try:
             await self._writer.start_tls(context)
         except OSError as error:
             raise DialogueOver from error
+        self._is_in_handshake = False
 
     async def wait_for_the_end(self) -> None:
         """Say nothing more, until the client closes."""
@@ -85,8 +88,10 @@ class Dialogue:
     async def close(self) -> None:
         """End the connection in order (FIN)."""
         self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        # The end of a connection that fails in its handshake is not reported to the stream (Python 3.11).
+        if not self._is_in_handshake:
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     def reset(self) -> None:
         """Break the connection (RST)."""
