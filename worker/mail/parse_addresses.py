@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from worker.mail.parse_charsets import decode_text, to_json_text
 from worker.mail.parse_words import decode_words
@@ -16,7 +17,8 @@ _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _OTHER = r'<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|[^"\\<\[(),;:]++|.'
 _TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
 _TOKEN_WITHOUT_QUOTES = re.compile(_OTHER, re.DOTALL)
-_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)
+_INSIDE_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*\)")
 
 
 def read_addresses(value: bytes) -> list[str]:
@@ -33,7 +35,7 @@ def _read(text: str) -> list[str]:
     words: list[str] = []
     for piece in [*_tokens(text), ","]:
         if piece in (",", ";"):
-            address = _pick(words)
+            address = _pick(_joined(words))
             if address:
                 addresses.append(address)
             words = []
@@ -50,18 +52,27 @@ def _tokens(text: str) -> Iterator[str]:
         text = text.replace("(", " ")
     pattern = _TOKEN
     depth = position = 0
-    while match := (_COMMENT if depth else pattern).match(text, position):
+    while match := (_INSIDE_COMMENT if depth else pattern).match(text, position):
         piece = match[0]
         position = match.end()
         if piece == "(":
             depth += 1
         elif piece == ")":
             depth = max(0, depth - 1)
-        elif piece == '"':  # never closed: none behind it is a pair either
+        elif not depth and piece == '"':  # never closed: none behind it is a pair either
             pattern = _TOKEN_WITHOUT_QUOTES
             yield " "
         elif not depth:
             yield piece
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Return the words with plain text in one piece where a comment parted it."""
+    joined: list[str] = []
+    for is_plain, group in groupby(words, key=lambda word: word[0] not in '"<['):
+        run = list(group)
+        joined += ["".join(run)] if is_plain else run
+    return joined
 
 
 def _pick(words: list[str]) -> str | None:
@@ -85,7 +96,7 @@ def _pick(words: list[str]) -> str | None:
 
 def _unbracket(angle: str) -> str | None:
     """Return the address in angle brackets without a source route (RFC 5322, 4.4)."""
-    address = angle.strip("<>").strip()
+    address = _COMMENT.sub("", angle.strip("<>")).strip()
     if address.startswith("@"):
         address = address.rpartition(":")[2]
     if '"' in address:

@@ -28,6 +28,8 @@ class _Word:
 
 def decode_words(value: bytes) -> str:
     """Return a header value as text: encoded words decoded, 8-bit text read as UTF-8 or windows-1252."""
+    if value.isascii() and b"=?" not in value:  # nearly all fields: not worth a walk
+        return to_json_text(value.decode("ascii").strip())
     texts: list[str] = []
     run: list[_Word] = []
     for segment in _split(value):
@@ -43,7 +45,7 @@ def decode_words(value: bytes) -> str:
             texts.append(decode_text(segment, None))
     if run:
         texts.append(_decode_run(run))
-    return to_json_text("".join(texts)).strip(" \t\r\n")
+    return to_json_text("".join(texts)).strip()
 
 
 def _split(value: bytes) -> Iterator[bytes | _Word]:

@@ -1,0 +1,75 @@
+"""Each mail in tests/data/mails is read as the file beside it says."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.mail.parse import parse_headers, parse_mail, searchable_texts
+from worker.models.mail import format_utc
+
+CORPUS = Path(__file__).parents[2] / "data" / "mails"
+MAILS = sorted(CORPUS.glob("*.eml"))
+
+# What a mail does not say is expected to be so.
+ABSENT: dict[str, Any] = {
+    "messageId": None,
+    "fromAddress": None,
+    "subject": None,
+    "plainTextBody": None,
+    "htmlBody": None,
+    "sentDate": None,
+    "receivedDate": None,
+    "toAddresses": [],
+    "ccAddresses": [],
+}
+
+
+@pytest.mark.parametrize("path", MAILS, ids=lambda path: path.stem)
+def test_a_mail_of_the_corpus_is_read_as_its_json_says(path: Path) -> None:
+    raw = path.read_bytes()
+    expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["reading"]
+    headers = expected.pop("headers", None)
+    searchable = expected.pop("searchable", None)
+
+    assert reading_of(raw) == ABSENT | expected
+    if headers is not None:
+        assert [list(header) for header in parse_mail(raw).headers] == headers
+    if searchable is not None:
+        assert list(searchable_texts(raw)) == searchable
+
+
+@pytest.mark.parametrize("path", MAILS, ids=lambda path: path.stem)
+def test_the_headers_alone_say_the_same_as_the_whole_mail(path: Path) -> None:
+    raw = path.read_bytes()
+
+    assert parse_headers(raw) == parse_mail(raw).summary
+
+
+def test_every_mail_of_the_corpus_has_its_reading_and_the_other_way_round() -> None:
+    assert len(MAILS) >= 60
+    assert {path.stem for path in MAILS} == {path.stem for path in CORPUS.glob("*.json")}
+
+
+def reading_of(raw: bytes) -> dict[str, Any]:
+    mail = parse_mail(raw)
+    assert mail.size == len(raw)
+    return {
+        "messageId": mail.summary.message_id,
+        "fromAddress": mail.summary.from_address,
+        "subject": mail.summary.subject,
+        "plainTextBody": mail.plain_text_body,
+        "htmlBody": mail.html_body,
+        "sentDate": in_utc(mail.summary.sent_date),
+        "receivedDate": in_utc(mail.summary.received_date),
+        "toAddresses": list(mail.summary.to_addresses),
+        "ccAddresses": list(mail.summary.cc_addresses),
+    }
+
+
+def in_utc(moment: datetime | None) -> str | None:
+    return None if moment is None else format_utc(moment)
