@@ -8,6 +8,7 @@ from __future__ import annotations
 from worker.mail.answer import Answer
 from worker.mail.local_search import body_values, decide, find_values
 from worker.mail.maildrop import Maildrop
+from worker.mail.maildrop_ids import WantedId
 from worker.mail.maildrop_memory import KnownMail
 from worker.mail.ordering import sort_numbers
 from worker.mail.parse import ParsedMail, searchable_texts
@@ -108,7 +109,7 @@ def _listed(maildrop: Maildrop, mail: KnownMail) -> ListedMail:
 def _read(mail: ParsedMail, message_id: str, size: int) -> ReadMail:
     summary = mail.summary
     return ReadMail(
-        message_id=summary.message_id or message_id,
+        message_id=summary.message_id if WantedId(message_id).uid is None else message_id,
         from_address=summary.from_address,
         headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
         subject=summary.subject,

@@ -92,7 +92,8 @@ async def test_a_message_id_that_looks_like_one_of_ours_is_not_taken_for_one(mak
         ids = [mail["messageId"] for mail in await caller.list_mails()]
         assert ids == ["<hello@example.org>", "pop3:uid-of-liar"]
         read, deferred = await caller.read("pop3:uid-of-another")
-        assert read["messageId"] == "<hello@example.org>"
+        assert read["messageId"] == "pop3:uid-of-another"
+        assert read["subject"] == "Grüße"
         await deferred.abandon()
 
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import unicodedata
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.mail.local_search import body_values, decide, find_values, fold
+from worker.models.search import Criterion, parse_criteria
+
+
+def criteria(value: Any) -> Criterion:
+    parsed = parse_criteria(value)
+    assert parsed is not None
+    return parsed
+
+
+def condition(field: str, value: str) -> dict[str, str]:
+    return {"field": field, "value": value}
+
+
+def group(operator: str, *members: dict[str, Any]) -> dict[str, Any]:
+    return {"operator": operator, "criteria": list(members)}
+
+
+@pytest.mark.parametrize(
+    ("sought", "text"),
+    [
+        ("hello", "Say HELLO twice"),
+        ("GRÜßE", "Viele Grüße"),
+        ("cafe\u0301", "Café"),
+        ("CAFÉ", "cafe\u0301"),
+        ("Straße", "Hauptstraße 1"),
+        ("σας", "ΣΑΣ"),
+        ("1", "Punkt ①"),
+        ('* % \\ "', 'a * % \\ " b'),
+        ("two words", "two\twords"),
+    ],
+)
+def test_a_subject_contains_a_text_whatever_its_case_and_its_accents(sought: str, text: str) -> None:
+    assert decide(criteria(condition("SUBJECT", sought)), from_text="", subject=text) is True
+
+
+@pytest.mark.parametrize(("sought", "text"), [("strasse", "Straße"), ("ba", "ab"), ("a  b", "a b")])
+def test_a_subject_does_not_contain_what_only_looks_alike(sought: str, text: str) -> None:
+    assert decide(criteria(condition("SUBJECT", sought)), from_text="", subject=text) is False
+
+
+def test_from_is_searched_with_its_display_name_and_address() -> None:
+    for sought in ("jane", "DOE", "doe <jane", "@example.org"):
+        assert decide(
+            criteria(condition("FROM", sought)), from_text="Jane Doe <jane@example.org>", subject=None
+        )
+
+
+def test_a_mail_without_a_subject_has_nothing_in_it() -> None:
+    assert decide(criteria(condition("SUBJECT", "x")), from_text="", subject=None) is False
+
+
+@pytest.mark.parametrize(
+    ("operator", "from_sought", "verdict"),
+    [("AND", "ann", None), ("AND", "bob", False), ("OR", "ann", True), ("OR", "bob", None)],
+)
+def test_a_body_is_left_open_only_where_it_matters(
+    operator: str, from_sought: str, verdict: bool | None
+) -> None:
+    tree = criteria(group(operator, condition("BODY", "x"), condition("FROM", from_sought)))
+    assert decide(tree, from_text="ann@example.org", subject=None) is verdict
+
+
+def test_what_was_found_in_the_body_decides() -> None:
+    tree = criteria(group("AND", condition("BODY", "one"), condition("BODY", "two")))
+    assert body_values(tree) == {"one", "two"}
+    assert decide(tree, from_text="", subject=None, found_in_body={"one", "two"}) is True
+    assert decide(tree, from_text="", subject=None, found_in_body={"one"}) is False
+
+
+def test_values_are_found_in_any_of_several_texts_and_no_more_texts_are_read_than_needed() -> None:
+    def texts() -> Any:
+        yield "the first one"
+        yield "and TWO"
+        raise AssertionError("everything was found already")
+
+    assert find_values({"two", "first"}, texts()) == {"two", "first"}
+    assert find_values({"three"}, iter(["one", "two"])) == frozenset()
+    assert find_values(set(), iter([])) == frozenset()
+
+
+@pytest.mark.parametrize("before", [262_140, 262_142, 262_144, 262_146])
+def test_a_value_is_found_across_the_pieces_of_a_long_text(before: int) -> None:
+    assert find_values({"é needle"}, ["x" * before + "e\u0301 NEEDLE" + "y" * 300_000]) == {"é needle"}
+
+
+@given(st.text())
+def test_folding_forgets_case_and_composition(text: str) -> None:
+    assert fold(unicodedata.normalize("NFC", text)) == fold(unicodedata.normalize("NFD", text))
+    assert len(fold(text)) >= len(text)
+
+
+@given(
+    st.recursive(
+        st.tuples(st.sampled_from(["FROM", "BODY"]), st.sampled_from("abc")).map(
+            lambda pair: condition(*pair)
+        ),
+        lambda members: st.builds(group, st.sampled_from(["AND", "OR"]), members, members),
+        max_leaves=6,
+    )
+)
+def test_a_verdict_without_the_body_holds_for_every_body(tree: dict[str, Any]) -> None:
+    parsed = criteria(tree)
+    for from_text in ("", "a", "bc"):
+        early = decide(parsed, from_text=from_text, subject=None)
+        bodies = [
+            {value for value, is_in in zip("abc", choice, strict=True) if is_in}
+            for choice in product([True, False], repeat=3)
+        ]
+        late = {decide(parsed, from_text=from_text, subject=None, found_in_body=body) for body in bodies}
+        assert None not in late
+        assert early is None or late == {early}

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from worker.mail.account import Account, Encryption, MailProtocol
+from worker.mail.maildrop_ids import WantedId, has_foreign_id, own_id
+from worker.mail.maildrop_memory import KnownMail, MaildropKey, MaildropMemory, maildrop_key, read_known_mail
+
+ANN = MaildropKey("mail", 110, "ann")
+BOB = MaildropKey("mail", 110, "bob")
+
+
+def mail(uid: str, subject: str = "Hello", message_id: str | None = None) -> KnownMail:
+    field = f"Message-ID: {message_id}\r\n" if message_id else ""
+    return read_known_mail(f"{field}Subject: {subject}\r\n\r\n".encode(), uid=uid, size=100)
+
+
+def test_what_is_remembered_is_recalled_by_unique_id_and_size() -> None:
+    memory = MaildropMemory(10_000)
+    memory.remember(ANN, "1", mail("1"))
+    assert memory.recall(ANN, "1", 100) == mail("1")
+    assert memory.recall(ANN, "1", 101) is None
+    assert memory.recall(ANN, "2", 100) is None
+    assert memory.recall(BOB, "1", 100) is None
+
+
+def test_mails_that_have_left_the_maildrop_are_forgotten() -> None:
+    memory = MaildropMemory(10_000)
+    for uid in "123":
+        memory.remember(ANN, uid, mail(uid))
+    memory.keep_only(ANN, {"2"})
+    assert [memory.recall(ANN, uid, 100) is not None for uid in "123"] == [False, True, False]
+    memory.keep_only(ANN, set())
+    assert memory.bytes == 0
+
+
+def test_the_maildrop_used_longest_ago_is_forgotten_first() -> None:
+    memory = MaildropMemory(1_500)
+    for key in (ANN, BOB):
+        memory.keep_only(key, {"1"})
+        memory.remember(key, "1", mail("1"))
+    memory.keep_only(ANN, {"1"})
+    for uid in "23":
+        memory.remember(ANN, uid, mail(uid))
+    assert memory.recall(BOB, "1", 100) is None
+    assert memory.recall(ANN, "1", 100) is not None
+    assert memory.bytes <= 1_500
+
+
+def test_a_maildrop_larger_than_the_memory_keeps_what_it_has() -> None:
+    memory = MaildropMemory(5_000)
+    for number in range(1_000):
+        memory.remember(ANN, str(number), mail(str(number)))
+    assert memory.recall(ANN, "0", 100) is not None
+    assert memory.recall(ANN, "999", 100) is None
+    assert memory.bytes <= 5_000
+
+
+def test_remembering_again_counts_once() -> None:
+    memory = MaildropMemory(10_000)
+    memory.remember(ANN, "1", mail("1"))
+    once = memory.bytes
+    memory.remember(ANN, "1", mail("1"))
+    assert memory.bytes == once
+    memory.forget(ANN, "1")
+    assert memory.bytes == 0
+
+
+def test_a_long_subject_counts_for_what_it_is() -> None:
+    memory = MaildropMemory(1_000_000)
+    memory.remember(ANN, "1", mail("1", subject="x" * 100_000))
+    assert memory.bytes > 100_000
+
+
+def test_a_maildrop_is_the_same_with_another_password_or_encryption() -> None:
+    def account(host: str, encryption: Encryption, password: str) -> Account:
+        return Account(MailProtocol.POP3, host, 110, encryption, "ann", password)
+
+    one = maildrop_key(account("mail", Encryption.NONE, "a"))
+    other = maildrop_key(account("MAIL", Encryption.STARTTLS, "b"))
+    assert one == other == ANN
+
+
+def test_a_date_received_is_the_date_sent_where_no_server_has_noted_it() -> None:
+    block = b"Date: Mon, 19 Aug 2024 06:54:28 +0000\r\n\r\n"
+    known = read_known_mail(block, uid="1", size=1)
+    assert known.received_date == known.sent_date is not None
+
+
+def test_an_id_names_a_mail_with_or_without_brackets() -> None:
+    known = mail("u1", message_id="<One@x>")
+    for text in ("<One@x>", "One@x", " <One@x> ", "pop3:u1", "<pop3:u1>"):
+        assert WantedId(text).names(known), text
+    for text in ("one@x", "pop3:u2", "u1", "<>", ""):
+        assert not WantedId(text).names(known), text
+    assert not WantedId("<>").names(mail("u1"))
+
+
+def test_an_id_of_ours_is_made_from_the_unique_id() -> None:
+    assert own_id(mail("u1")) == "pop3:u1"
+    assert not has_foreign_id(mail("u1"))
+    assert not has_foreign_id(mail("u1", message_id="<pop3:u2>"))
+    assert has_foreign_id(mail("u1", message_id="<a@b>"))

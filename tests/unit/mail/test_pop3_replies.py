@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.errors import (
+    AuthenticationFailed,
+    MailboxBusy,
+    MailServerError,
+    ProtocolViolation,
+    ServerRefused,
+    ServerUnavailable,
+)
+from worker.mail.pop3_replies import read_capabilities, read_sizes, read_uids, refusal
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (b"-ERR [IN-USE] Do you have another POP session?", MailboxBusy),
+        (b"-ERR [in-use] lower case", MailboxBusy),
+        (b"-ERR [LOGIN-DELAY] wait a minute", ServerUnavailable),
+        (b"-ERR [SYS/TEMP] try later", ServerUnavailable),
+        (b"-ERR [SYS/TEMP/DISK] try later", ServerUnavailable),
+        (b"-ERR [SYS/PERM] corrupt", ServerRefused),
+        (b"-ERR [AUTH] wrong", AuthenticationFailed),
+        (b"-ERR [SYSTEM] unknown code", AuthenticationFailed),
+        (b"-ERR invalid password", AuthenticationFailed),
+        (b"-ERR", AuthenticationFailed),
+        (b"-ERR maildrop already locked", MailboxBusy),
+        (b"-ERR Your mailbox is in use by another session", MailboxBusy),
+        (b"-ERR your account is locked", AuthenticationFailed),
+        (b"-ERR [AUTH] mailbox locked by the administrator", MailboxBusy),
+    ],
+)
+def test_a_refused_sign_in_is_understood_by_its_code(reply: bytes, error: type[MailServerError]) -> None:
+    assert type(refusal("mail:110", reply, "the sign-in", AuthenticationFailed)) is error
+
+
+def test_a_refused_command_without_a_code_is_refused_for_good() -> None:
+    error = refusal("mail:110", b"-ERR no such message", "RETR 7")
+    assert type(error) is ServerRefused
+    assert str(error) == "mail:110 refused RETR 7 (no such message)."
+    assert error.details == {"server": "mail:110"}
+
+
+def test_an_answer_of_another_protocol_is_none() -> None:
+    assert type(refusal("mail:143", b"* OK IMAP4rev1 ready", "the greeting")) is ProtocolViolation
+
+
+def test_a_reason_is_cut_and_holds_no_control_characters() -> None:
+    message = str(refusal("mail:110", b"-ERR a\x1b[31m\x00\xff " + b"b" * 5000, "LIST"))
+    assert len(message) < 300
+    assert message.isprintable()
+
+
+def test_capabilities_are_read_in_any_case_and_without_what_is_none() -> None:
+    capabilities = read_capabilities(b"TOP\r\nsasl plain LOGIN\r\n\r\nEXPIRE NEVER\r\n\xff\xfe\r\n")
+    assert "TOP" in capabilities
+    assert "EXPIRE" in capabilities
+    assert "UIDL" not in capabilities
+    assert capabilities.sasl == {"PLAIN", "LOGIN"}
+
+
+def test_listings_are_read_whatever_follows_the_two_words() -> None:
+    assert read_sizes(b"1 120\r\n2 200 more\r\n") == {1: 120, 2: 200}
+    assert read_uids(b"1 abc\r\n2 with space\r\n3 \xff\r\n") == {1: "abc", 2: "with space", 3: "\xff"}
+    assert read_sizes(b"") == {}
+
+
+@pytest.mark.parametrize("block", [b"1\r\n", b"one 1\r\n", b"\r\n"])
+def test_a_line_that_is_no_listing_is_a_value_error(block: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the door gives it its words
+        read_sizes(block)
