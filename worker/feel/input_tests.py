@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from worker.feel.comparison import contains, equal, is_in, less, negate, range_between
+from worker.feel.comparison import contains, equal, is_in, less, negate
 from worker.feel.compiled import Code, Compile
 from worker.feel.iteration import decide
 from worker.feel.run import Run
 from worker.feel.scope import Scope
 from worker.feel.syntax import In, InputComparison, InputInRange, InputTest
-from worker.feel.values import Value
+from worker.feel.values import Range, Value
 
 INPUT = "cellInput"
 
@@ -48,11 +48,7 @@ def compile_input_in_range(node: InputInRange, compile_node: Compile) -> Code:
     start, end = compile_node(node.range.start), compile_node(node.range.end)
     has_start, has_end = node.range.has_start, node.range.has_end
 
-    def is_input_in_range(scope: Scope) -> Value:
-        within = range_between(start(scope), end(scope), has_start=has_start, has_end=has_end)
-        return within and is_in(scope.variable(INPUT), within)
-
-    return is_input_in_range
+    return lambda scope: is_in(scope.variable(INPUT), Range(start(scope), end(scope), has_start, has_end))
 
 
 def compile_input_test(node: InputTest, compile_node: Compile) -> Code:

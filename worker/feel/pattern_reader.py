@@ -76,12 +76,16 @@ class PatternReader:
     def character_class(self) -> Predicate:
         """Read a class, whose `[` is taken, up to its `]`."""
         is_negated = self.accept("^")
+        predicate = self._members()
+        return complement(predicate) if is_negated else predicate
+
+    def _members(self) -> Predicate:
         members = [self._member()]
         while not self.accept("]"):
-            if self.next(2) == "&&":
-                raise FeelError("The pattern has an intersection of classes (&&), which is not supported.")
+            if self.accept("&&"):
+                return _both(_any_of(members), self._members())
             members.append(self._member())
-        return complement(_any_of(members)) if is_negated else _any_of(members)
+        return _any_of(members)
 
     def _member(self) -> Predicate:
         if self.accept("["):
@@ -106,6 +110,10 @@ class PatternReader:
 
     def _maybe_ignoring_case(self, predicate: Predicate) -> Predicate:
         return ignoring_case(predicate) if "i" in self.flags else predicate
+
+
+def _both(left: Predicate, right: Predicate) -> Predicate:
+    return lambda character: left(character) and right(character)
 
 
 def _any_of(members: list[Predicate]) -> Predicate:

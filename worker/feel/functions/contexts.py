@@ -16,9 +16,9 @@ def _get_entries(_run: Run, context: _Context) -> Value:
     return tuple([{"key": key, "value": value} for key, value in context.items()])
 
 
-@LIBRARY.add("get value", "m: context", "key: string | list")
-@LIBRARY.add("get value", "context: context", "key: string | list")
 @LIBRARY.add("get value", "context: context", "keys: list")
+@LIBRARY.add("get value", "context: context", "key: string | list")
+@LIBRARY.add("get value", "m: context", "key: string | list")
 def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Value:
     keys = (key,) if isinstance(key, str) else key
     value: Value = context if keys else None
@@ -29,8 +29,8 @@ def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Va
     return value
 
 
-@LIBRARY.add("context put", "context: context", "key: string | list", "value")
 @LIBRARY.add("context put", "context: context", "keys: list", "value")
+@LIBRARY.add("context put", "context: context", "key: string | list", "value")
 @LIBRARY.add("put", "context: context", "key: string | list", "value")
 def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], value: Value) -> Value:
     keys = (key,) if isinstance(key, str) else key

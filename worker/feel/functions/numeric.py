@@ -121,8 +121,8 @@ def _exp(_run: Run, number: Decimal) -> Decimal | None:
 def _in_doubles(function: Callable[[float], float], number: Decimal) -> Decimal | None:
     try:
         return from_double(function(float(number)))
-    except (OverflowError, ValueError):
-        return None
+    except (OverflowError, ValueError) as error:
+        raise FeelError(f"{function.__name__}({number}) has no value.") from error
 
 
 @LIBRARY.add("random number")

@@ -48,11 +48,10 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     parts = []
     start = 0
     for places in compiled.matches(text, run):
-        # An empty match at the very start leaves no empty part before it, one at the end none behind it.
-        if places[1] == 0 or places[0] == places[1] == len(text):
-            continue
-        parts.append(text[start : places[0]])
-        start = places[1]
+        # An empty match at the very start leaves no empty part before it.
+        if places[1] > 0:
+            parts.append(text[start : places[0]])
+            start = places[1]
     return (*parts, text[start:])
 
 

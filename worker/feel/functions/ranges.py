@@ -15,7 +15,7 @@ from worker.feel.signature import Library
 from worker.feel.values import Range, Value
 
 LIBRARY = Library()
-_POINT = "number | date | time | date and time | days | months"
+_TYPES = {"point": "number | date | time | date and time | days | months", "range": "range"}
 _End = tuple[Value, int]
 _Relation = Callable[[_End, _End, _End, _End], bool]
 
@@ -30,11 +30,12 @@ def _first(value: Value) -> Value:
     return value.start if isinstance(value, Range) else value
 
 
-def _add(name: str, relation: _Relation, *parameters: tuple[str, str]) -> None:
-    for pair in parameters:
-        types = [f"{parameter}: {'range' if parameter.startswith('range') else _POINT}" for parameter in pair]
+def _add(name: str, relation: _Relation, *signatures: tuple[str, str]) -> None:
+    """Declare a function under each pair of parameter names; each place takes what any of its names says."""
+    types = [" | ".join(dict.fromkeys(_TYPES[name.rstrip("12")] for name in place)) for place in zip(*signatures, strict=True)]
+    for names in signatures:
 
-        @LIBRARY.add(name, *types)
+        @LIBRARY.add(name, *(f"{parameter}: {kind}" for parameter, kind in zip(names, types, strict=True)))
         def _(_run: Run, left: Value, right: Value) -> bool | None:
             return relation(*_ends(left), *_ends(right)) if is_same_order(_first(left), _first(right)) else None
 
