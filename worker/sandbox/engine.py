@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from worker.sandbox.archive import engine_java
 from worker.sandbox.child import Child, Listener
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.jars import class_path
 from worker.sandbox.ports import free_port
 from worker.sandbox.records import Record, Records
 
@@ -48,9 +48,9 @@ class JobEvent:
 class Engine:
     """A running engine. Its clock, its instances and its diagrams live in memory and end with it."""
 
-    def __init__(self, port: int, jars: list[Path]) -> None:
+    def __init__(self, port: int, java: dict[str, Any]) -> None:
         self._port = port
-        self._jars = jars
+        self._java = java
         self._records = Records()
         self._child: Child | None = None
 
@@ -58,8 +58,8 @@ class Engine:
     @asynccontextmanager
     async def start(cls, port: int | None = None) -> AsyncIterator[Engine]:
         """Run an engine on a port, else on a free one, until the context ends. Takes about 3 s."""
-        jars = await asyncio.to_thread(class_path, "engine")
-        engine = cls(free_port() if port is None else port, jars)
+        java = await asyncio.to_thread(engine_java)
+        engine = cls(free_port() if port is None else port, java)
         try:
             await engine.restart()
             yield engine
@@ -92,7 +92,7 @@ class Engine:
         """Run a new, empty engine on the same port."""
         await self.kill()
         self._records = Records()
-        arguments = {"class_path": [str(jar) for jar in self._jars], "port": self._port}
+        arguments = {**self._java, "port": self._port}
         self._child = await Child.start("engine", arguments, Listener(self._records.add, self._records.end))
 
     async def deploy(self, source: Path | str | bytes, name: str | None = None) -> None:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from worker.sandbox.archive import engine_java
 from worker.sandbox.child import Child, Listener
-from worker.sandbox.jars import class_path
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class FeelReference:
     @asynccontextmanager
     async def start(cls) -> AsyncIterator[FeelReference]:
         """Run the engine in a process of its own until the context ends."""
-        jars = await asyncio.to_thread(class_path, "engine")
-        child = await Child.start("feel", {"class_path": [str(jar) for jar in jars]}, Listener())
+        java = await asyncio.to_thread(engine_java)
+        child = await Child.start("feel", java, Listener())
         try:
             yield cls(child)
         finally:

@@ -22,7 +22,7 @@ LOCK_FILE = Path(__file__).with_name("jars.lock")
 CACHE_VARIABLE = "EMAIL_WORKER_SANDBOX_CACHE"
 
 _DOWNLOADS_AT_ONCE = 4
-_WAIT_FOR_OTHER_DOWNLOAD_SECONDS = 900
+_WAIT_FOR_OTHER_PROCESS_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def class_path(bundle: str) -> list[Path]:
     cache = cache_directory()
     jars = locked_jars(bundle)
     if _missing(jars, cache):
-        with _only_one_downloads(cache):
+        with one_process_at_a_time(cache):
             # Another process may have fetched them while this one waited for its turn.
             if missing := _missing(jars, cache):
                 _download(missing, cache)
@@ -87,11 +87,12 @@ def _is_intact(file: Path, jar: Jar) -> bool:
 
 
 @contextmanager
-def _only_one_downloads(cache: Path) -> Iterator[None]:
+def one_process_at_a_time(cache: Path) -> Iterator[None]:
+    """Wait until no other process changes the cache, then keep others waiting."""
     # SQLite's file lock is in the standard library of every platform and goes when its process dies.
     cache.mkdir(parents=True, exist_ok=True)
     lock = sqlite3.connect(
-        cache / "download.lock", timeout=_WAIT_FOR_OTHER_DOWNLOAD_SECONDS, isolation_level=None
+        cache / "download.lock", timeout=_WAIT_FOR_OTHER_PROCESS_SECONDS, isolation_level=None
     )
     try:
         lock.execute("BEGIN EXCLUSIVE")

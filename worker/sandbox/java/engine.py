@@ -10,15 +10,19 @@ from typing import Any
 import jpype
 
 from worker.sandbox.java.channel import Methods, Notify
-from worker.sandbox.java.machine import start_java
+from worker.sandbox.java.machine import ENGINE_MEMORY_MB, start_java
 
-_MEMORY_MB = 512
 _TOLD_TYPES = {"PROCESS_INSTANCE", "VARIABLE", "JOB", "INCIDENT"}
 
 
-def start(notify: Notify, *, class_path: list[str], port: int) -> Methods:
+def start(notify: Notify, *, class_path: list[str], port: int, archive: str) -> Methods:
+    """Start Java with an archive of classes, and in it the engine."""
+    start_java(class_path, ENGINE_MEMORY_MB, f"-XX:AOTCache={archive}")
+    return start_engine(notify, port)
+
+
+def start_engine(notify: Notify, port: int) -> Methods:
     """Start the engine with its gateway on a port."""
-    start_java(class_path, _MEMORY_MB)
     engine = jpype.JClass("io.camunda.zeebe.process.test.engine.EngineFactory").create(port)
     engine.start()
     threading.Thread(target=_tell_records, args=(engine, notify), daemon=True).start()

