@@ -62,23 +62,24 @@ class Maildir:
 
     def messages(self) -> list[StoredMessage]:
         """All that is there now, in the order of their UIDs, those without one last."""
-        uids = dict(self._uids())
-        found = [message for file in self._files() if (message := _read(file, uids)) is not None]
-        return sorted(found, key=lambda message: (message.uid is None, message.uid or 0, message.received))
+        while True:
+            uids = dict(self._uids())
+            found = [_read(file, uids) for file in self._files()]
+            messages = [message for message in found if message is not None]
+            # A file that the server renamed meanwhile (a new flag is a new name) is found the next time.
+            if len(messages) == len(found):
+                return sorted(messages, key=lambda each: (each.uid is None, each.uid or 0, each.received))
 
     def _files(self) -> list[Path]:
-        parts = [part for name in ("cur", "new") if (part := self.path / name).is_dir()]
+        parts = [part for name in ("new", "cur") if (part := self.path / name).is_dir()]
         return sorted(file for part in parts for file in part.iterdir())
 
     def _uids(self) -> Iterator[tuple[str, int]]:
         uid_list = self.path / "dovecot-uidlist"
         lines = uid_list.read_text("utf-8", "replace").splitlines()[1:] if uid_list.exists() else []
         for line in lines:
-            uid, _, name = line.partition(" ")
-            yield (
-                _base_name(name.rpartition(":2,")[0].rpartition(":")[2] or name.rpartition(":")[2]),
-                int(uid),
-            )
+            fields, _, name = line.partition(":")
+            yield _base_name(name), int(fields.split()[0])
 
     def _make_directory(self, path: Path) -> None:
         if not path.is_dir():
@@ -102,7 +103,7 @@ def numbered_message(number: int) -> bytes:
 
 
 def _read(file: Path, uids: dict[str, int]) -> StoredMessage | None:
-    """One message, or None when it went away (or was renamed by a flag) meanwhile."""
+    """One message, or None when it is no longer there under this name."""
     try:
         raw, status = file.read_bytes(), file.stat()
     except FileNotFoundError:
