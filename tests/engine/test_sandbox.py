@@ -5,6 +5,7 @@ import imaplib
 import os
 import poplib
 import select
+import signal
 import smtplib
 import ssl
 import sys
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from worker.sandbox import Engine, SandboxError
+from worker.sandbox.archive import engine_java
+from worker.sandbox.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,6 +39,17 @@ async def main():
         await asyncio.Event().wait()
 
 asyncio.run(main())
+"""
+
+
+SANDBOX = """
+import asyncio
+from worker.sandbox import run_sandbox
+
+def announce(line):
+    print(line, flush=True)
+
+asyncio.run(run_sandbox(engine_port=None, engine_only={engine_only}, announce=announce))
 """
 
 
@@ -152,6 +166,16 @@ async def test_a_taken_port_is_said(engine: Engine) -> None:
             pass
 
 
+async def test_an_engine_without_its_archive_starts_all_the_same(tmp_path: Path) -> None:
+    engine = Engine(free_port(), {**engine_java(), "archive": str(tmp_path / "missing.aot")})
+    await engine.restart()
+    try:
+        await engine.deploy(ONE_TASK)
+        await engine.completed(await engine.create_instance("one-task", {"skipped": True}))
+    finally:
+        await engine.kill()
+
+
 async def test_mail_comes_in_by_smtp_and_goes_out_by_pop3_and_imap(
     mail_server: MailServer, certificates: Certificates
 ) -> None:
@@ -236,3 +260,22 @@ async def test_a_killed_parent_leaves_no_child() -> None:
     parent.kill()
     await parent.wait()
     await asyncio.gather(*endings)
+
+
+@pytest.mark.parametrize(
+    ("number", "engine_only", "addresses"), [(signal.SIGTERM, False, 6), (signal.SIGINT, True, 2)]
+)
+async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
+    number: signal.Signals, engine_only: bool, addresses: int
+) -> None:
+    sandbox = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SANDBOX.format(engine_only=engine_only)), stdout=asyncio.subprocess.PIPE
+    )
+    assert sandbox.stdout is not None
+    said = [(await sandbox.stdout.readline()).decode() for _ in range(addresses)]
+    assert "ZEEBE_ADDRESS=127.0.0.1:" in said[0]
+    assert any("SMTP" in line for line in said) != engine_only
+    assert "Ctrl-C" in said[-1]
+    sandbox.send_signal(number)
+    async with asyncio.timeout(10):
+        assert await sandbox.wait() == 0

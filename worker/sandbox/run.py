@@ -20,20 +20,20 @@ async def run_sandbox(*, engine_port: int | None, engine_only: bool, announce: C
     """
     async with AsyncExitStack() as running:
         engine = await running.enter_async_context(Engine.start(engine_port))
-        announce(f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}")
+        lines = [f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}"]
         if not engine_only:
-            for line in _describe(await running.enter_async_context(MailServer.start(USERS))):
-                announce(line)
-        announce("Press Ctrl-C to stop.")
-        await _signal_to_stop()
+            lines += _describe(await running.enter_async_context(MailServer.start(USERS)))
+        stopped = _stop_signal()
+        for line in [*lines, "Press Ctrl-C to stop."]:
+            announce(line)
+        await stopped.wait()
 
 
-async def _signal_to_stop() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def _stop_signal() -> asyncio.Event:
+    stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
 
 
 def _describe(mail: MailServer) -> list[str]:
