@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+from testkit.scripted_gateway import Fault, ScriptedGateway
+from testkit.skipping_clock import on_skipping_clock
+
+from worker.errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
+from worker.job.lease import Lease
+
+GONE = JobGone("NOT_FOUND")
+AWAY = GatewayUnavailable("UNAVAILABLE")
+
+
+def is_over(lease: Lease) -> bool:
+    return lease.is_expired
+
+
+def lease_on(gateway: ScriptedGateway) -> Lease:
+    return Lease(gateway, 7, 60.0)
+
+
+@on_skipping_clock
+async def test_a_lease_ends_when_its_time_is_up() -> None:
+    lease = lease_on(ScriptedGateway())
+    await asyncio.sleep(59.9)
+    assert not is_over(lease)
+    await asyncio.sleep(0.2)
+    assert is_over(lease)
+
+
+@on_skipping_clock
+async def test_a_lease_that_is_kept_goes_on_and_ends_a_period_after_the_block() -> None:
+    gateway = ScriptedGateway()
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await asyncio.sleep(3_610)
+        assert not is_over(lease)
+    beats = len(gateway.extended)
+    assert beats == 3_610 // 20
+    assert {(beat.job_key, beat.fields["timeout_seconds"]) for beat in gateway.extended} == {(7, 60.0)}
+    await asyncio.sleep(61)
+    assert is_over(lease)
+    assert len(gateway.extended) == beats
+
+
+@on_skipping_clock
+async def test_a_job_of_less_than_a_third_of_the_period_costs_no_command() -> None:
+    gateway = ScriptedGateway()
+    async with lease_on(gateway).kept():
+        await asyncio.sleep(19)
+    assert gateway.extended == []
+
+
+@on_skipping_clock
+async def test_a_gateway_that_is_away_for_a_moment_costs_nothing() -> None:
+    gateway = ScriptedGateway()
+    gateway.script("extend", AWAY, AWAY)
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await asyncio.sleep(59)
+        assert not is_over(lease)
+        await asyncio.sleep(60)
+        assert not is_over(lease)
+
+
+@on_skipping_clock
+async def test_a_gateway_that_stays_away_ends_the_lease_and_its_return_renews_it() -> None:
+    gateway = ScriptedGateway()
+    gateway.always("extend", AWAY)
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await asyncio.sleep(61)
+        assert is_over(lease)
+        gateway.come_back()
+        await asyncio.sleep(20)
+        assert not is_over(lease)
+
+
+@on_skipping_clock
+async def test_the_period_counts_from_the_question_not_from_a_late_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = ScriptedGateway()
+    lease = lease_on(gateway)
+    slow = asyncio.Event()
+
+    async def answer_late(job_key: int, timeout_seconds: float) -> None:
+        await slow.wait()
+
+    monkeypatch.setattr(gateway, "extend", answer_late)
+    extension = asyncio.create_task(lease.extend())
+    await asyncio.sleep(50)
+    slow.set()
+    await extension
+    await asyncio.sleep(11)
+    assert is_over(lease)
+
+
+@pytest.mark.parametrize("refusal", [GONE, CommandRefused("INVALID_ARGUMENT")])
+@on_skipping_clock
+async def test_a_lease_that_is_lost_says_so_once_and_asks_no_more(refusal: EngineError) -> None:
+    gateway = ScriptedGateway()
+    gateway.script("extend", refusal)
+    with capture_logs() as logs:
+        async with lease_on(gateway).kept():
+            await asyncio.sleep(600)
+    assert [line["event"] for line in logs] == ["job_lease_lost"]
+    assert gateway.extended == []
+
+
+@on_skipping_clock
+async def test_a_job_that_is_handed_out_again_renews_the_lease() -> None:
+    lease = lease_on(ScriptedGateway())
+    await asyncio.sleep(61)
+    lease.renewed()
+    assert not is_over(lease)
+    await asyncio.sleep(61)
+    assert is_over(lease)
+
+
+@pytest.mark.parametrize("error", [GONE, AWAY, CommandRefused("no")])
+@on_skipping_clock
+async def test_an_extension_that_fails_is_told_to_who_asked(error: EngineError) -> None:
+    gateway = ScriptedGateway()
+    gateway.script("extend", error)
+    with pytest.raises(type(error)):
+        await lease_on(gateway).extend()
+
+
+@on_skipping_clock
+async def test_a_beat_that_hangs_does_not_outlive_the_block() -> None:
+    gateway = ScriptedGateway()
+    gateway.always("extend", Fault.HANGS)
+    async with lease_on(gateway).kept():
+        await asyncio.sleep(25)
+    await asyncio.sleep(0)
+    assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"lease of job 7"})
