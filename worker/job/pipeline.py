@@ -33,7 +33,7 @@ from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account
 from worker.mail.answer import Answer, Deferred
-from worker.secret_store import Mask, SecretStore
+from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +176,7 @@ class Pipeline:
             self._ledger.record(job, unknown)
             raise
         work.deferred = answer.deferred
-        work.result = _without_password(account, to_json(answer.result, self._secrets.mask))
+        work.result = to_json(answer.result, self._secrets.mask)
         if answer.has_effect:
             work.has_effect = True
             self._ledger.record(job, (work.result,))
@@ -232,14 +232,6 @@ class Pipeline:
     async def _abandon(self, work: _Work) -> None:
         if work.deferred is not None:
             await work.deferred.abandon()
-
-
-def _without_password(account: Account, result: Any) -> Any:
-    """A server's answer may echo the password; the user name is often an address that the result is about."""
-    mask = Mask()
-    if account.password is not None:
-        mask.learn_sign_in(account.username or "", account.password)
-    return mask.hide_in(result)
 
 
 def _reference(job: Job, cluster_name: str) -> str:
