@@ -14,10 +14,12 @@ from worker.mail.parse_addresses import read_addresses
 from worker.mail.parse_bodies import read_bodies, searchable_texts_of
 from worker.mail.parse_charsets import decode_text, to_json_text
 from worker.mail.parse_dates import read_date, read_received_date
-from worker.mail.parse_fields import Field, first_value, read_fields, unfold
+from worker.mail.parse_fields import Field, read_fields, unfold
 from worker.mail.parse_structure import read_structure
 from worker.mail.parse_words import decode_words
+from worker.models.mail import Header, ListedMail, ReadMail
 
+_SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
 
@@ -43,6 +45,17 @@ class ParsedHeaders:
         """The first sender's address."""
         return self.from_addresses[0] if self.from_addresses else None
 
+    def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedMail:
+        """Return the row of a list; the id, the size and the moment of receipt are the session's to say."""
+        return ListedMail(
+            message_id=message_id,
+            from_address=self.from_address,
+            subject=self.subject,
+            size=size,
+            received_date_time=received_date,
+            sent_date=self.sent_date,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
@@ -56,6 +69,22 @@ class ParsedMail:
     size: int
     plain_text_body: str | None
     html_body: str | None
+
+    def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadMail:
+        """Return the result of reading; the id, the size and the moment of receipt are the session's to say."""
+        return ReadMail(
+            message_id=message_id,
+            from_address=self.summary.from_address,
+            headers=tuple(Header(header=name, value=value) for name, value in self.headers),
+            subject=self.summary.subject,
+            size=size,
+            plain_text_body=self.plain_text_body,
+            html_body=self.html_body,
+            received_date_time=received_date,
+            sent_date=self.summary.sent_date,
+            to_addresses=self.summary.to_addresses,
+            cc_addresses=self.summary.cc_addresses,
+        )
 
 
 def parse_mail(raw: bytes) -> ParsedMail:
@@ -92,33 +121,31 @@ def normalize_message_id(text: str) -> str:
 
 
 def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
-    subject = first_value(fields, b"subject")
-    date = first_value(fields, b"date")
-    received = first_value(fields, b"received")
+    values: dict[bytes, list[bytes]] = {name: [] for name in _SUMMARIZED}
+    for field in fields:
+        name = field.name.lower()
+        if name in values:
+            values[name].append(unfold(field.value))
+    first = {name: named[0] for name, named in values.items() if named}
     return ParsedHeaders(
-        message_id=_read_message_id(first_value(fields, b"message-id")),
-        from_addresses=_read_all_addresses(fields, b"from"),
-        from_text=", ".join(decode_words(unfold(field.value)) for field in _named(fields, b"from")),
-        to_addresses=_read_all_addresses(fields, b"to"),
-        cc_addresses=_read_all_addresses(fields, b"cc"),
-        subject=None if subject is None else decode_words(subject),
-        sent_date=read_date(date) if date else None,
-        received_date=read_received_date(received) if received else None,
+        message_id=_read_message_id(first.get(b"message-id", b"")),
+        from_addresses=_read_all_addresses(values[b"from"]),
+        from_text=", ".join(decode_words(value) for value in values[b"from"]),
+        to_addresses=_read_all_addresses(values[b"to"]),
+        cc_addresses=_read_all_addresses(values[b"cc"]),
+        subject=decode_words(first[b"subject"]) if b"subject" in first else None,
+        sent_date=read_date(first.get(b"date", b"")),
+        received_date=read_received_date(first.get(b"received", b"")),
     )
 
 
-def _read_message_id(value: bytes | None) -> str | None:
-    text = to_json_text(decode_text(value or b"", None)).strip()
+def _read_message_id(value: bytes) -> str | None:
+    text = to_json_text(decode_text(value, None)).strip()
     return text if normalize_message_id(text) else None
 
 
-def _read_all_addresses(fields: tuple[Field, ...], name: bytes) -> tuple[str, ...]:
-    values = (unfold(field.value) for field in _named(fields, name))
+def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
     return tuple(address for value in values for address in read_addresses(value))
-
-
-def _named(fields: tuple[Field, ...], name: bytes) -> Iterator[Field]:
-    return (field for field in fields if field.name.lower() == name)
 
 
 def _with_line_feeds(raw: bytes) -> bytes:

@@ -119,4 +119,6 @@ def _decode(raw: bytes, part: Part) -> str:
     if not charset and part.content_type == "text/html":
         meta = _META_CHARSET.search(data, 0, _META_WITHIN)
         charset = meta[1].decode("ascii") if meta else None
-    return to_json_text(decode_text(data, charset).replace("\r\n", "\n"))
+    text = decode_text(data, charset)
+    del data  # a large text need not be held a third time
+    return to_json_text(text.replace("\r\n", "\n"))

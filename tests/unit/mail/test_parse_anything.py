@@ -92,7 +92,7 @@ def damaged_mails(draw: st.DrawFn) -> bytes:
 
 
 generous = settings(
-    max_examples=400, deadline=timedelta(seconds=2), suppress_health_check=[HealthCheck.too_slow]
+    max_examples=400, deadline=timedelta(seconds=10), suppress_health_check=[HealthCheck.too_slow]
 )
 
 

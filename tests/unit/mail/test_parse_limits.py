@@ -1,0 +1,120 @@
+"""Large and hostile mails: no recursion, no second copy, no time that grows with the square."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from worker.mail.parse import parse_mail, searchable_texts
+
+MEGABYTE = 1_000_000
+ATTACHMENT = b"".join(
+    (
+        b"From: a@example.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n",
+        b"--b\r\n\r\nsee the file\r\n",
+        b"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        b"JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZUQ\r\n" * 650_000,
+        b"--b--\r\n",
+    )
+)
+
+# Each repeated to half a megabyte: a time that grows with the square would be minutes.
+HOSTILE = {
+    "fields": (b"", b"a:\n", b"\nx"),
+    "folds": (b"Subject: x", b"\n x", b"\n\n"),
+    "lines that are no field": (b"Subject: x\n", b"g\nX:\n", b"\n"),
+    "words": (b"Subject: ", b"=?utf-8?q?a=C3=A4?= ", b"\n\n"),
+    "words that never end": (b"Subject: ", b"=?a?q?x ", b"\n\n"),
+    "words split in base64": (b"Subject: ", b"=?utf-8?b?4p?= ", b"\n\n"),
+    "unknown charsets": (b"Subject: ", b"=?x?q?x?= =?y?q?y?= ", b"\n\n"),
+    "addresses": (b"To: ", b"Joe <joe@example.com>, ", b"\n\n"),
+    "comments never closed": (b"To: ", b"(", b"\n\n"),
+    "comments in comments": (b"To: ", b"(", b")" * 500_000 + b"\n\n"),
+    "quotes never closed": (b"To: ", b'"\\', b"\n\n"),
+    "escaped quotes": (b"To: ", b'\\"', b"\n\n"),
+    "pieces of one mailbox": (b"To: ", b"a(b)", b"@x\n\n"),
+    "angle brackets": (b"To: ", b"<a ", b"\n\n"),
+    "square brackets": (b"To: ", b"[", b"\n\n"),
+    "blanks": (b"To: a", b" ", b"@ x\n\n"),
+    "parameters": (b"Content-Type: text/plain", b"; a=b", b"\n\n"),
+    "parameter segments": (b"Content-Type: text/plain; ", b"a*1", b"=x\n\n"),
+    "parameter quotes": (b"Content-Type: text/plain", b'; a="\\', b"\n\n"),
+    "message ids": (b"Message-ID: ", b"<", b"\n\n"),
+    "a date": (b"Date: ", b"(", b"\n\n"),
+    "boundary lines": (b"Content-Type: multipart/mixed; boundary=b\n\n", b"--\n", b""),
+    "boundary lines with fields": (b"Content-Type: multipart/mixed\n\n", b"--x\nContent-\n", b""),
+    "parts": (b"Content-Type: multipart/mixed; boundary=b\n\n", b"--b\n\nx\n", b""),
+    "levels": (b"", b"Content-Type: multipart/mixed; boundary=b\n\n--b\n", b""),
+    "attached messages": (b"", b"Content-Type: message/rfc822\n\n", b""),
+    "quoted-printable blanks": (b"Content-Transfer-Encoding: quoted-printable\n\n", b" ", b"x"),
+    "base64 chunks": (b"Content-Transfer-Encoding: base64\n\n", b"AA==", b""),
+    "punycode": (b"Content-Type: text/plain; charset=punycode\n\n", b"a-b", b""),
+    "meta elements": (b"Content-Type: text/html\n\n", b"<meta ", b""),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_half_a_megabyte_of_hostility_is_read_in_linear_time(name: str) -> None:
+    start, repeated, end = HOSTILE[name]
+    raw = start + repeated * (MEGABYTE // 2 // len(repeated)) + end
+
+    assert seconds(lambda: parse_mail(raw)) < 20
+
+
+def test_a_mail_with_an_attachment_of_50_mb_is_read_without_a_second_copy() -> None:
+    assert seconds(lambda: parse_mail(ATTACHMENT)) < 3
+
+    tracemalloc.start()
+    mail = parse_mail(ATTACHMENT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert mail.plain_text_body == "see the file"
+    assert mail.size == len(ATTACHMENT) > 50 * MEGABYTE
+    assert peak < MEGABYTE
+
+
+def test_a_search_does_not_decode_the_attachment() -> None:
+    assert list(searchable_texts(ATTACHMENT)) == ["see the file"]
+
+
+def test_text_is_found_under_a_thousand_levels() -> None:
+    levels = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(1000))
+
+    assert parse_mail(levels + b"\ndeep\n").plain_text_body == "deep\n"
+
+
+def test_text_is_found_in_a_thousand_attached_messages_by_a_search_alone() -> None:
+    raw = b"Content-Type: message/rfc822\n\n" * 1000 + b"\ndeep\n"
+
+    assert parse_mail(raw).plain_text_body is None
+    assert list(searchable_texts(raw)) == ["deep\n"]
+
+
+def test_ten_thousand_fields_are_all_there() -> None:
+    raw = b"".join(b"X-%d: value %d\r\n" % (number, number) for number in range(10_000)) + b"\r\nbody"
+
+    mail = parse_mail(raw)
+
+    assert len(mail.headers) == 10_000
+    assert mail.headers[-1] == ("X-9999", "value 9999")
+    assert mail.plain_text_body == "body"
+
+
+def test_ten_thousand_recipients_are_all_there() -> None:
+    raw = (
+        b"To: "
+        + b", ".join(b"R %d <r%d@example.com>" % (number, number) for number in range(10_000))
+        + b"\n\n"
+    )
+
+    assert parse_mail(raw).summary.to_addresses[-1] == "r9999@example.com"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from worker.mail.parse import parse_headers, parse_mail
+
+RAW = b"""\
+From: Ann <ann@example.com>
+To: bob@example.com
+Cc: carol@example.com
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=
+Date: Mon, 19 Aug 2024 08:54:28 +0200
+Message-ID: <1@example.com>
+
+hello
+"""
+RECEIVED = datetime(2024, 8, 19, 7, 0, tzinfo=UTC)
+
+
+def test_a_read_mail_has_all_that_the_documentation_names() -> None:
+    result = parse_mail(RAW).to_read(message_id="<1@example.com>", size=len(RAW), received_date=RECEIVED)
+
+    assert result.to_variables() == {
+        "messageId": "<1@example.com>",
+        "fromAddress": "ann@example.com",
+        "headers": [
+            {"header": "From", "value": "Ann <ann@example.com>"},
+            {"header": "To", "value": "bob@example.com"},
+            {"header": "Cc", "value": "carol@example.com"},
+            {"header": "Subject", "value": "Grüße"},
+            {"header": "Date", "value": "Mon, 19 Aug 2024 08:54:28 +0200"},
+            {"header": "Message-ID", "value": "<1@example.com>"},
+        ],
+        "subject": "Grüße",
+        "size": len(RAW),
+        "plainTextBody": "hello\n",
+        "htmlBody": None,
+        "receivedDateTime": "2024-08-19T07:00:00Z",
+        "sentDate": "2024-08-19T06:54:28Z",
+        "toAddresses": ["bob@example.com"],
+        "ccAddresses": ["carol@example.com"],
+    }
+
+
+def test_a_listed_mail_has_all_that_the_documentation_names() -> None:
+    row = parse_headers(RAW).to_listed(message_id="<1@example.com>", size=99865, received_date=None)
+
+    assert row.to_variables() == {
+        "messageId": "<1@example.com>",
+        "fromAddress": "ann@example.com",
+        "subject": "Grüße",
+        "size": 99865,
+        "receivedDateTime": None,
+        "sentDate": "2024-08-19T06:54:28Z",
+    }
+
+
+def test_a_search_by_sender_sees_the_name_as_well_as_the_address() -> None:
+    headers = parse_headers(b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.com>, b@example.com\n\n")
+
+    assert headers.from_text == "Jürgen <j@example.com>, b@example.com"
+    assert headers.from_addresses == ("j@example.com", "b@example.com")
