@@ -247,9 +247,11 @@ class _Connection:
             due, data = await self._late.get()
             if data == END:
                 return
-            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            if (pause_seconds := due - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(pause_seconds)
             self._to_client.write(data)
-            await self._to_client.drain()
+            if self._late.empty():
+                await self._to_client.drain()
 
 
 async def _read_line(reader: asyncio.StreamReader) -> bytes:
