@@ -208,6 +208,8 @@ async def test_a_wait_ends_when_the_mail_arrives_and_not_before(mail_server: Mai
     delivered, _sent = await waiting
     assert delivered.rstrip() == MAIL.rstrip()
     assert await mail_server.messages("nobody@example.com") == []
+    with pytest.raises(SandboxError, match="no user nobody@example"):
+        await mail_server.deliver("nobody@example.com", MAIL)
     with pytest.raises(SandboxError, match=r"has 2 mails after 0\.1 s, not 3"):
         await mail_server.wait_for("bob@example.com", 3, within_seconds=0.1)
 

@@ -57,7 +57,11 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def start(cls, port: int | None = None) -> AsyncIterator[Engine]:
-        """Run an engine on a port, else on a free one, until the context ends. Takes about 3 s."""
+        """Run an engine on a port, else on a free one, until the context ends. Takes about 1 s.
+
+        Its gateway listens on every interface of the machine and asks nobody who they are: it is for
+        development and tests.
+        """
         java = await asyncio.to_thread(engine_java)
         engine = cls(free_port() if port is None else port, java)
         try:

@@ -68,9 +68,12 @@ class _Methods:
         return [_raw(stored.getMimeMessage()) for stored in self._mailboxes.getInbox(owner).getMessages()]
 
     def deliver(self, user: str, content: str) -> None:
+        owner = self._users.getUserByEmail(user)
+        if owner is None:
+            raise LookupError(f"there is no user {user}")
         source = jpype.JClass("java.io.ByteArrayInputStream")(base64.b64decode(content))
         message = jpype.JClass("jakarta.mail.internet.MimeMessage")(None, source)
-        self._mailboxes.getInbox(self._users.getUserByEmail(user)).store(message)
+        self._mailboxes.getInbox(owner).store(message)
 
 
 def _raw(message: Any) -> str:
