@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from worker.feel.compiled import Code, Compile
 from worker.feel.error import FeelError
 from worker.feel.functions import find_builtin
-from worker.feel.run import MAX_CALL_DEPTH, Run
+from worker.feel.run import ITERATION_STEPS, MAX_CALL_DEPTH, Run
 from worker.feel.scope import Scope
 from worker.feel.signature import Builtin
 from worker.feel.syntax import Call, FunctionOf
@@ -20,7 +20,7 @@ def compile_function(node: FunctionOf, compile_node: Compile) -> Code:
 
     def define(scope: Scope) -> Function:
         def call(run: Run, arguments: tuple[Value, ...]) -> Value:
-            run.spend(node.weight)
+            run.spend(ITERATION_STEPS + node.weight)
             run.depth += 1
             if run.depth > MAX_CALL_DEPTH:
                 raise FeelError(f"Functions call each other more than {MAX_CALL_DEPTH} levels deep.")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from worker.feel.compiled import Code, Compile
 from worker.feel.properties import property_of
-from worker.feel.run import Run
+from worker.feel.run import ITERATION_STEPS, Run
 from worker.feel.scope import Scope
 from worker.feel.syntax import Call, Chain, Comparison, Filter, Key, Literal, Negation
 from worker.feel.values import FunctionContext, Value, whole
@@ -87,7 +87,7 @@ def _filter(items: tuple[Value, ...], condition: Code, weight: int, scope: Scope
     run = scope.run
     kept = []
     for number, item in enumerate(items):
-        run.spend(weight)
+        run.spend(ITERATION_STEPS + weight)
         outcome = condition(_item_scope(item, scope))
         if not number and type(outcome) is Decimal:
             return _item_at(items, outcome)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import product
 
 from worker.feel.compiled import Code, Compile
-from worker.feel.run import Run
+from worker.feel.run import ITERATION_STEPS, Run
 from worker.feel.scope import Scope
 from worker.feel.syntax import Iteration, Steps
 from worker.feel.values import Value
@@ -47,7 +47,7 @@ def compile_iteration(node: Iteration, compile_node: Compile) -> Code:
     def each(lists: list[tuple[Value, ...]], results: list[Value], scope: Scope) -> Iterator[Value]:
         run = scope.run
         for combination in product(*lists):
-            run.spend(node.weight)
+            run.spend(ITERATION_STEPS + node.weight)
             variables = dict(zip(names, combination, strict=True))
             if node.uses_partial:
                 run.spend(len(results))

@@ -65,8 +65,8 @@ def power(left: Value, right: Value, _run: Run) -> Value:
         return left**exponent if exponent else Decimal(1)
     try:
         return from_double(math.pow(left, right))
-    except (OverflowError, ValueError):
-        return None
+    except (OverflowError, ValueError) as error:
+        raise FeelError(f"{left} ** {right} has no value.") from error
 
 
 OPERATORS: dict[str, Operator] = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}

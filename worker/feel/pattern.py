@@ -16,6 +16,7 @@ from worker.feel.pattern_syntax import Assertion, Characters, Choice, Group, Par
 from worker.feel.run import Run
 
 MAX_INSTRUCTIONS = 10_000
+_STEPS_PER_THREAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Pattern:
                 self._follow(threads, 0, (-1,) * (2 * self.group_count + 2), at, text)
             elif not threads:
                 break
-            run.spend(1 + len(threads))
+            run.spend(1 + _STEPS_PER_THREAD * len(threads))
             following: _Threads = {}
             for index, places in threads.items():
                 instruction = self._program[index]
@@ -178,9 +179,15 @@ def _holds(kind: str, text: str, at: int) -> bool:
     if kind == "line end":
         return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
     if kind == "last line end":
-        return at == len(text) or (text[at:] in {*LINE_ENDS, "\r\n"} and text[max(at - 1, 0) : at + 1] != "\r\n")
+        return at == len(text) or _is_last_line_end(text, at)
     is_edge = (at > 0 and is_word(text[at - 1])) != (at < len(text) and is_word(text[at]))
     return is_edge == (kind == "word edge")
+
+
+def _is_last_line_end(text: str, at: int) -> bool:
+    if at + 1 == len(text):
+        return text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n"
+    return at + 2 == len(text) and text.endswith("\r\n")
 
 
 def _ends_line(text: str, at: int) -> bool:

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from worker.feel.error import FeelError
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 MAX_CHARACTERS = 20_000_000
 MAX_CALL_DEPTH = 40
+ITERATION_STEPS = 5
 
 
 def _current_time() -> datetime:

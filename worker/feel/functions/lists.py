@@ -13,6 +13,7 @@ from worker.feel.values import Function, FunctionContext, Value, whole
 LIBRARY = Library()
 _Items = tuple[Value, ...]
 _COMPARED_ARGUMENTS = 2
+_STEPS_PER_KEY = 5
 
 
 @LIBRARY.add("list contains", "list: list", "element")
@@ -102,7 +103,7 @@ def _duplicate_values(run: Run, items: _Items) -> _Items:
 
 def _identity(value: Value, run: Run) -> Value:
     """Return a key that is the same for values that are equal in FEEL."""
-    run.spend(1)
+    run.spend(_STEPS_PER_KEY)
     kind = type(value)
     if kind is tuple:
         return (tuple, tuple([_identity(item, run) for item in value]))
