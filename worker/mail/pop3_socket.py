@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import socket
 import ssl
 import time
@@ -104,10 +105,16 @@ async def connect(account: Account, within_seconds: float) -> DeadlineSocket:
             f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
         ) from error
     except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
-        reason = (getattr(error, "strerror", None) or "no such host").lower()
         raise ConnectionFailed(
-            f"No connection to {server} ({reason}); check host and port.", server=server
+            f"No connection to {server} ({_reason(error)}); check host and port.", server=server
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's words; asyncio's own hold the address again."""
+    number = getattr(error, "errno", None) or 0
+    text = os.strerror(number) if number > 0 else getattr(error, "strerror", None)
+    return (text or "no such host").lower()
 
 
 async def _connect_to_any(host: str, port: int) -> socket.socket:

@@ -16,12 +16,12 @@ from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.timeouts import Timeouts
 
 SHORT = Timeouts(
-    connect_seconds=1,
-    tls_seconds=1,
-    greeting_seconds=1,
-    login_seconds=1,
-    command_seconds=1,
-    transfer_seconds=1,
+    connect_seconds=0.7,
+    tls_seconds=0.7,
+    greeting_seconds=0.7,
+    login_seconds=0.7,
+    command_seconds=0.7,
+    transfer_seconds=0.7,
 )
 
 MakeMaildrops = Callable[..., Maildrops]
