@@ -46,7 +46,7 @@ class ParsedHeaders:
         return self.from_addresses[0] if self.from_addresses else None
 
     def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedMail:
-        """Return the row of a list; the id, the size and the moment of receipt are the session's to say."""
+        """Return the row of a list; the session gives id, size and receipt."""
         return ListedMail(
             message_id=message_id,
             from_address=self.from_address,
@@ -71,7 +71,7 @@ class ParsedMail:
     html_body: str | None
 
     def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadMail:
-        """Return the result of reading; the id, the size and the moment of receipt are the session's to say."""
+        """Return the result of reading; the session gives id, size and receipt."""
         return ReadMail(
             message_id=message_id,
             from_address=self.summary.from_address,

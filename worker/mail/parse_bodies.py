@@ -95,14 +95,16 @@ def _is_text(part: Part) -> bool:
 
 
 def _is_attachment(part: Part) -> bool:
-    """Whether the part is a file rather than text to be shown; an unknown disposition says so (RFC 2183).
+    """Whether the part is a file rather than text to be shown.
 
-    A file name alone says so as well, unless the part is the whole message or an alternative.
+    A file name says so too, and an unknown disposition (RFC 2183, 2.8), but only of one part among
+    several: the whole message and an alternative are there to be read.
     """
-    if part.disposition not in ("", "inline"):
+    if part.disposition == "attachment":
         return True
-    is_one_of_several = part.parent is not None and part.parent.content_type != "multipart/alternative"
-    return part.has_file_name and is_one_of_several
+    if part.parent is None or part.parent.content_type == "multipart/alternative":
+        return False
+    return part.has_file_name or part.disposition not in ("", "inline")
 
 
 def _join(raw: bytes, last_first: list[Part]) -> str | None:

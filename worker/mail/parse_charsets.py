@@ -51,6 +51,11 @@ def decode_text(data: bytes, label: str | None) -> str:
         return _decode_undeclared(data)
     if codec == "utf_8":
         return _decode_utf_8(data)
+    for candidate in (codec, "utf_8"):  # UTF-8 does not come about by chance: then the label is wrong
+        try:
+            return data.decode(candidate)
+        except UnicodeError:
+            continue
     return data.decode(codec, "replace")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def read_fields(
     the field above if a field follows (a broken fold), else as the first line of the body.
     """
     marks: list[tuple[bytes, int, int]] = []  # name, and where the value starts and ends
-    position = start
+    position = start or (len(BOM_UTF8) if raw.startswith(BOM_UTF8) else 0)  # files put into a mailbox
     while position < len(raw) and len(marks) < most:
         line_end = raw.find(b"\n", position) + 1 or len(raw)
         name = _NAME.match(raw, position, line_end)
@@ -54,10 +55,10 @@ def read_fields(
             return _to_block(raw, marks, line_end)
         elif is_delimiter(raw[position:line_end]):
             return _to_block(raw, marks, position)
-        elif not _MBOX_LINE.match(raw, position):
-            if not marks or not (raw[position] in b" \t" or _NAME.match(raw, line_end)):
-                return _to_block(raw, marks, position)
+        elif marks and (raw[position] in b" \t" or _is_broken_fold(raw, position, line_end)):
             marks[-1] = (*marks[-1][:2], line_end)
+        elif not (_MBOX_LINE.match(raw, position) and _NAME.match(raw, line_end)):
+            return _to_block(raw, marks, position)
         position = line_end
     blank = _BLANK_LINE.search(raw, position - 1) if position < len(raw) else None
     return _to_block(raw, marks, blank.end() if blank else len(raw))
@@ -71,6 +72,10 @@ def unfold(value: bytes) -> bytes:
 def first_value(fields: Iterable[Field], name: bytes) -> bytes | None:
     """Return the unfolded value of the first field of a name (in lower case), or None."""
     return next((unfold(field.value) for field in fields if field.name.lower() == name), None)
+
+
+def _is_broken_fold(raw: bytes, position: int, line_end: int) -> bool:
+    return bool(_NAME.match(raw, line_end)) and not _MBOX_LINE.match(raw, position)
 
 
 def _to_block(raw: bytes, marks: list[tuple[bytes, int, int]], body_start: int) -> HeaderBlock:

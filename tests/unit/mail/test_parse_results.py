@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from worker.mail.parse import parse_headers, parse_mail
+from worker.models.mail import DeletedMail, FoundMail, MovedMail
 
 RAW = b"""\
 From: Ann <ann@example.com>
@@ -60,3 +61,13 @@ def test_a_search_by_sender_sees_the_name_as_well_as_the_address() -> None:
 
     assert headers.from_text == "Jürgen <j@example.com>, b@example.com"
     assert headers.from_addresses == ("j@example.com", "b@example.com")
+
+
+def test_the_other_results_have_the_names_that_the_documentation_gives() -> None:
+    found = FoundMail(message_id="1", subject="x")
+    deleted = DeletedMail(deleted=True, message_id="1")
+    moved = MovedMail(message_id="1", from_folder="INBOX", to_folder="Done")
+
+    assert found.to_variables() == {"messageId": "1", "subject": "x"}
+    assert deleted.to_variables() == {"deleted": True, "messageId": "1"}
+    assert moved.to_variables() == {"messageId": "1", "from": "INBOX", "to": "Done"}
