@@ -15,6 +15,9 @@ from worker.operations.imap import delete_mail, list_mails, move_mail, read_mail
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from testkit.accounts import Account
+    from testkit.counting_proxy import CountingProxy
+    from testkit.imap_probe import ImapProbe
     from worker.mail.answer import Answer
     from worker.mail.imap_mailboxes import ImapMailboxes
     from worker.mail.room import MailRoom
@@ -36,7 +39,7 @@ class ImapCaller:
     reference: str = "job-1"
     answers: list[Answer] = field(default_factory=list)
 
-    async def list(self, **parameters: Any) -> list[dict[str, Any]]:
+    async def list_mails(self, **parameters: Any) -> list[dict[str, Any]]:
         """`email.imap.list`."""
         return cast("list[dict[str, Any]]", await self._call(list_mails, ListRequest, parameters))
 
@@ -75,3 +78,27 @@ class ImapCaller:
         self.answers.append(answer)
         result = answer.result
         return [row.to_variables() for row in result] if isinstance(result, list) else result.to_variables()
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An account at a server, and what is special there.
+
+    `removed`: capabilities that the server is to do without. `is_size_wrong`: its RFC822.SIZE is that of
+    the body alone.
+    """
+
+    port: int
+    account: Account
+    removed: tuple[str, ...] = ()
+    is_size_wrong: bool = False
+
+
+@dataclass
+class Place:
+    """A spot with a proxy before it: `caller` does our operations there, `probe` is somebody else."""
+
+    caller: ImapCaller
+    probe: ImapProbe
+    proxy: CountingProxy
+    spot: Spot

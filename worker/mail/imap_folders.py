@@ -58,11 +58,16 @@ class ImapFolders:
         joined = self._delimiter.join(levels)
         return joined if joined.startswith(self._prefix) else self._prefix + joined
 
-    def open(self, path: str) -> SelectedFolder:
-        """Select a folder unless it is selected already; raises FolderNotFound with the closest names."""
+    def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
+        """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
+
+        `is_current`: what others have done there until now must be seen.
+        """
         name = self.name_of(path)
         selected = self._session.selected
         if selected is not None and selected.name == name:
+            if is_current and not self._session.is_current:
+                self._session.refresh()
             return selected
         reply = self._session.select(name)
         if may_mean_missing_folder(reply):

@@ -45,15 +45,13 @@ class ImapMailbox:
         own = read_own_id(message_id)
         if own is not None:
             return self._find_own(folder, own, is_doubt_allowed=is_doubt_allowed)
-        for text in search_texts(message_id):
-            hits = self._search_message_id(text)
-            if is_doubt_allowed and len(hits) == 1:
-                return hits
-            known = self._message_ids(folder, hits)
-            exact = [uid for uid in hits if is_same_id(message_id, known.get(uid))]
-            if exact:
-                return exact
-        raise self.not_found(folder.name, message_id)
+        found = self._search(folder, message_id, is_doubt_allowed=is_doubt_allowed)
+        if not found and not self.session.is_current:
+            self.session.refresh()
+            found = self._search(folder, message_id, is_doubt_allowed=is_doubt_allowed)
+        if not found:
+            raise self.not_found(folder.name, message_id)
+        return found
 
     def find_one(self, folder: SelectedFolder, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
@@ -85,6 +83,17 @@ class ImapMailbox:
         if is_current and (is_doubt_allowed or self.fetch([own.uid], "UID", doing="find the message")):
             return [own.uid]
         raise self.not_found(folder.name, str(own))
+
+    def _search(self, folder: SelectedFolder, message_id: str, *, is_doubt_allowed: bool) -> list[int]:
+        for text in search_texts(message_id):
+            hits = self._search_message_id(text)
+            if is_doubt_allowed and len(hits) == 1:
+                return hits
+            known = self._message_ids(folder, hits)
+            exact = [uid for uid in hits if is_same_id(message_id, known.get(uid))]
+            if exact or not self.session.is_current:
+                return exact
+        return []
 
     def _search_message_id(self, text: str) -> list[int]:
         chunks = command_chunks([b"UID SEARCH HEADER Message-ID", astring(text)])

@@ -85,7 +85,7 @@ class PooledImapSession:
 
     def begin(self) -> None:
         """Note that the session has been taken from the pool."""
-        self._session.has_changed = False
+        self._session.begin()
 
     async def run(self, work: Callable[[ImapMailbox], T]) -> T:
         """Do blocking work in a thread; cancelling cuts the connection."""

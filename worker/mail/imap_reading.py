@@ -13,15 +13,14 @@ from worker.mail.parse import ParsedMail, parse_mail
 
 _DOING = "read the message"
 # PEEK: the message stays unread.
-_WHOLE = "RFC822.SIZE INTERNALDATE BODY.PEEK[]"
+_WHOLE = "INTERNALDATE BODY.PEEK[]"
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """A message with what only the server knows of it. `size` in octets."""
+    """A message, and when the server got it."""
 
     mail: ParsedMail
-    size: int
     received: datetime | None
 
 
@@ -42,7 +41,7 @@ def _read(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> ReceivedMai
         mail = parse_mail(message.section or b"")
         place = FolderKey.of(mailbox.account, folder)
         mailbox.memory.keep_message_ids(place, [(uid, mail.summary.message_id)])
-        return ReceivedMail(mail, mail.size if message.size is None else message.size, message.received)
+        return ReceivedMail(mail, message.received)
     return None
 
 

@@ -11,8 +11,9 @@ from worker.mail.imap_client import quote_name
 from worker.mail.imap_errors import may_mean_missing_folder, refusal
 from worker.mail.imap_ids import search_texts
 from worker.mail.imap_mailbox import ImapMailbox
-from worker.mail.imap_responses import Reply, format_set
-from worker.mail.imap_search import astring, command_chunks
+from worker.mail.imap_memory import FolderKey
+from worker.mail.imap_responses import Fetched, Reply, format_set, read_copy_uid
+from worker.mail.imap_search import Part, astring, command_chunks
 from worker.mail.imap_session import ImapSession, SelectedFolder
 from worker.mail.parse import parse_headers
 
@@ -22,7 +23,7 @@ _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 
 def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message for good; messages that others have flagged as deleted stay."""
-    folder = mailbox.folders.open(path)
+    folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
     _refuse_read_only(mailbox.session, folder)
     _remove(mailbox.session, uid)
@@ -30,7 +31,7 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
 
 def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: str) -> bool:
     """Move the message, creating what is missing of the target; return whether anything was to be done."""
-    folder = mailbox.folders.open(path)
+    folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
     target = mailbox.folders.name_of(target_path)
     if target == folder.name:
@@ -59,6 +60,7 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, m
     evidence = "COPYUID" if mailbox.session.can("UIDPLUS") else "EXPUNGE"
     if evidence not in reply.data:
         raise mailbox.not_found(folder.name, message_id)
+    _remember_arrival(mailbox, folder, uid, target, reply)
 
 
 def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> None:
@@ -83,21 +85,41 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> Reply:
     return reply
 
 
+def _remember_arrival(
+    mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, reply: Reply
+) -> None:
+    """The next operation on the message need not compare its id: COPYUID says which one it is now."""
+    arrival = read_copy_uid(reply.data.get("COPYUID", ()))
+    known = mailbox.memory.message_ids(FolderKey.of(mailbox.account, folder), [uid])
+    if arrival is not None and uid in known:
+        place = FolderKey(mailbox.account, target, arrival.uid_validity)
+        mailbox.memory.keep_message_ids(place, [(arrival.uid, known[uid])])
+
+
 def _has_copy(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> bool:
     """Look in the target for a message with the same header and size, and come back to the source."""
     originals = mailbox.fetch([uid], _WHAT_A_COPY_SHARES, doing=_DOING_MOVE)
     if not originals:
         return False
     original = originals[0]
-    mailbox.folders.open(target)
-    key = b"SMALLER %d LARGER %d" % ((original.size or 0) + 1, max((original.size or 0) - 1, 0))
-    message_id = parse_headers(original.section or b"").message_id
-    texts = search_texts(message_id) if message_id else ()
-    parts = [b"UID SEARCH HEADER Message-ID", astring(texts[0])] if texts else [b"UID SEARCH " + key]
-    reply = mailbox.session.command(*command_chunks(parts), doing=_DOING_MOVE, is_long=True)
-    copies = mailbox.fetch(reply.numbers("SEARCH"), _WHAT_A_COPY_SHARES, doing=_DOING_MOVE)
+    try:
+        mailbox.folders.open(target)
+        copies = mailbox.fetch(_like(mailbox.session, original), _WHAT_A_COPY_SHARES, doing=_DOING_MOVE)
+    except FolderNotFound:
+        copies = []
     mailbox.folders.open(folder.name)
     return any(copy.size == original.size and copy.section == original.section for copy in copies)
+
+
+def _like(session: ImapSession, original: Fetched) -> list[int]:
+    """Find messages of the same id, or of the same size where there is none to search for."""
+    message_id = parse_headers(original.section or b"").message_id
+    texts = search_texts(message_id) if message_id else ()
+    size = original.size or 0
+    key: Part = b"SMALLER %d LARGER %d" % (size + 1, max(size - 1, 0))
+    parts = [b"HEADER Message-ID", astring(texts[0])] if texts else [key]
+    chunks = command_chunks([b"UID SEARCH", *parts])
+    return session.command(*chunks, doing=_DOING_MOVE, is_long=True).numbers("SEARCH")
 
 
 def _remove(session: ImapSession, uid: int) -> None:
@@ -113,15 +135,18 @@ def _remove_beside_others(session: ImapSession, uid: int) -> None:
 
     A crash in between leaves those messages there, without their flag: nothing is lost.
     """
+    session.command(b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, doing=_DOING_DELETE)
+    # As late as can be, since others may flag a message at any time.
     reply = session.command(b"UID SEARCH DELETED NOT UID %d" % uid, doing=_DOING_DELETE)
     others = format_set(reply.numbers("SEARCH"))
-    if others:
-        session.command(f"UID STORE {others} -FLAGS.SILENT (\\Deleted)".encode(), doing=_DOING_DELETE)
+    if not others:
+        session.command(b"EXPUNGE", doing=_DOING_DELETE)
+        return
+    session.command(f"UID STORE {others} -FLAGS.SILENT (\\Deleted)".encode(), doing=_DOING_DELETE)
     try:
-        session.command(b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, doing=_DOING_DELETE)
         session.command(b"EXPUNGE", doing=_DOING_DELETE)
     finally:
-        if others and session.is_usable:
+        if session.is_usable:
             session.command(f"UID STORE {others} +FLAGS.SILENT (\\Deleted)".encode(), doing=_DOING_DELETE)
 
 

@@ -92,6 +92,14 @@ class PartialResult:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Which message a copied one has become (COPYUID, RFC 4315)."""
+
+    uid_validity: int
+    uid: int
+
+
 def read_values(pieces: Iterable[Piece]) -> list[Value]:
     """Read atoms, strings and lists; an unquoted NIL is None. Damaged parts are passed over."""
     root: list[Value] = []
@@ -195,6 +203,14 @@ def read_partial(lines: Sequence[Piece]) -> PartialResult | None:
             found = value[1] if len(value) > 1 else None
             uids = expand_set(found) if isinstance(found, bytes) else []
     return None if count is None or uids is None else PartialResult(uids, count)
+
+
+def read_copy_uid(lines: Sequence[Piece]) -> Arrival | None:
+    """Read `<uidvalidity> <source> <target>` of one message; None where it is not there."""
+    words = lines[-1].split() if lines and isinstance(lines[-1], bytes) else []
+    if len(words) != 3 or not words[0].isdigit() or not words[2].isdigit():  # noqa: PLR2004 - as above
+        return None
+    return Arrival(int(words[0]), int(words[2]))
 
 
 def expand_set(text: bytes) -> list[int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from worker.mail.imap_client import quote
-from worker.models.search import Condition, Criterion, SearchOperator
+from worker.models.search import Condition, Criterion, SearchField, SearchOperator
 
 # RFC 2683, 3.2.1.5: longer strings go as literals, so that lines stay short.
 _LONGEST_QUOTED = 1000
@@ -20,28 +20,33 @@ class Literal(bytes):
 Part = bytes | Literal
 
 
-def search_keys(criterion: Criterion | None, charset: str = "UTF-8") -> list[Part]:
+def search_keys(
+    criterion: Criterion | None, charset: str = "UTF-8", *, is_from_a_header: bool = False
+) -> list[Part]:
     """Return criteria as search keys; None finds all.
 
-    Raises UnicodeEncodeError where the charset lacks a character of a value.
+    `is_from_a_header`: look for senders in the header field as it stands, not by FROM. Raises
+    UnicodeEncodeError where the charset lacks a character of a value.
     """
     if criterion is None:
         return [b"ALL"]
     if isinstance(criterion, Condition):
-        return [criterion.field.value.encode(), astring(criterion.value, charset)]
-    members = [search_keys(member, charset) for member in criterion.criteria]
-    if criterion.operator is SearchOperator.OR:
-        return _any_of(members)
-    return _all_of(members)
+        is_from = criterion.field is SearchField.FROM and is_from_a_header
+        key = b"HEADER From" if is_from else criterion.field.value.encode()
+        return [key, astring(criterion.value, charset)]
+    members = [
+        search_keys(member, charset, is_from_a_header=is_from_a_header) for member in criterion.criteria
+    ]
+    return _any_of(members) if criterion.operator is SearchOperator.OR else _all_of(members)
 
 
-def is_ascii(criterion: Criterion | None) -> bool:
-    """Tell whether no charset needs to be named."""
-    if criterion is None:
-        return True
+def conditions_of(criterion: Criterion | None) -> Iterator[Condition]:
+    """Yield the conditions of a tree, left to right."""
     if isinstance(criterion, Condition):
-        return criterion.value.isascii()
-    return all(is_ascii(member) for member in criterion.criteria)
+        yield criterion
+    elif criterion is not None:
+        for member in criterion.criteria:
+            yield from conditions_of(member)
 
 
 def astring(text: str, charset: str = "UTF-8") -> Part:
@@ -55,7 +60,7 @@ def command_chunks(parts: Iterable[Part]) -> list[bytes]:
     """Return a command as what is sent at once: a chunk ends where a literal is announced."""
     chunks = [b""]
     for part in parts:
-        if chunks[-1] and not chunks[-1].endswith(b"("):
+        if chunks[-1] and not chunks[-1].endswith(b"(") and part != b")":
             chunks[-1] += b" "
         if isinstance(part, Literal):
             chunks[-1] += b"{%d}" % len(part)

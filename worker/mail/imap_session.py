@@ -43,7 +43,8 @@ class ImapSession:
     """A session from greeting to LOGOUT. Every method raises a MailServerError where it fails.
 
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
-    something has been sent since it was last set to false. Only `cut` may be called from another thread.
+    something has been sent since `begin`. `is_current`: the folder has been looked at anew since then.
+    Only `cut` may be called from another thread.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ImapSession:
         self.server = account.server
         self.is_usable = True
         self.has_changed = False
+        self.is_current = False
         self.capabilities: frozenset[str] = frozenset()
         self.selected: SelectedFolder | None = None
         self._account = account
@@ -71,9 +73,13 @@ class ImapSession:
             self._start_tls(tls_context)
         self._sign_in()
 
+    def begin(self) -> None:
+        """Begin an operation."""
+        self.has_changed = self.is_current = False
+
     @property
     def exists(self) -> int:
-        """How many messages the selected folder had at the end of the last command."""
+        """How many messages the selected folder has, as far as the server has said; exact if `is_current`."""
         return self._client.exists
 
     def can(self, capability: str) -> bool:
@@ -93,7 +99,16 @@ class ImapSession:
             self.selected = SelectedFolder(
                 name, reply.number("UIDVALIDITY") or 0, is_read_only=reply.code == "READ-ONLY"
             )
+            self.is_current = True
         return reply
+
+    def refresh(self) -> None:
+        """Have the server look for what others have changed in the selected folder.
+
+        Dovecot for one does not look before it searches, but after (RFC 9051, 5.2 lets it).
+        """
+        self.command(b"NOOP", doing="look for new mail")
+        self.is_current = True
 
     def command(self, *chunks: bytes, doing: str, is_long: bool = False) -> Reply:
         """Send a command and return the reply, which is OK; a refusal is raised as what its code means.

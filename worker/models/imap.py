@@ -30,10 +30,8 @@ def _is_a_message_id(text: str) -> str:
 
 def _is_text(text: str) -> str:
     """Refuse what no server can be sent: NUL, and half a character (a lone surrogate)."""
-    if (
-        "\0" in text
-        or (not text.isprintable()
-        and any("\ud800" <= character <= "\udfff" for character in text))
+    if "\0" in text or (
+        not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
     ):
         raise ValueError("may not hold NUL or half a character")
     return text

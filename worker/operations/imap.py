@@ -122,7 +122,7 @@ def _read_mail(received: ReceivedMail, message_id: str) -> ReadMail:
         from_address=summary.from_address,
         headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
         subject=summary.subject,
-        size=received.size,
+        size=mail.size,
         plain_text_body=mail.plain_text_body,
         html_body=mail.html_body,
         received_date_time=received.received,
