@@ -42,9 +42,10 @@ clean: ## Remove what make has set up
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
 .venv/ready: locks/dev.txt pyproject.toml
-	@echo "Setting up .venv (about a minute, once) ..."
+	@echo "Setting up .venv and the sandbox (a minute or two, once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --progress-bar on --disable-pip-version-check --require-hashes -r locks/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m worker.sandbox
 	@touch $@

@@ -28,6 +28,7 @@ from worker.mail.account import split_server_pattern
 from worker.models.expectation import expectation
 
 PREFIX = "EMAIL_WORKER_"
+_READ_BY_THE_SANDBOX = {"EMAIL_WORKER_SANDBOX_CACHE"}
 S = TypeVar("S", bound=BaseModel)
 _SHOWN_CHARACTERS = 60
 
@@ -252,7 +253,11 @@ class Settings(_Settings):
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read both groups; InputError names the variable that is wrong, misspelt ones included."""
         given = {name: value for name, value in environment.items() if value.strip()}
-        ours = {name: value for name, value in given.items() if name.startswith(PREFIX)}
+        ours = {
+            name: value
+            for name, value in given.items()
+            if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
+        }
         return cls(
             gateway=_read(GatewaySettings, {n: given[n] for n in _aliases(GatewaySettings) if n in given}),
             worker=_read(WorkerSettings, ours),
