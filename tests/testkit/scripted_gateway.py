@@ -46,7 +46,7 @@ class ScriptedGateway:
         self.extended: list[Command] = []
         self.polls: list[tuple[str, int, float]] = []
         self._jobs: dict[str, deque[Job]] = defaultdict(deque)
-        self._faults: dict[str, deque[Exception | Fault]] = defaultdict(deque)
+        self._faults: dict[str, deque[Exception | Fault | None]] = defaultdict(deque)
         self._lasting: dict[str, Exception | Fault] = {}
         self._changed = asyncio.Event()
 
@@ -54,10 +54,10 @@ class ScriptedGateway:
         """Hand out `jobs` to the next polls of their types; the same one may be offered again."""
         for job in jobs:
             self._jobs[job.type].append(job)
-        self._notify()
+        self.notify()
 
-    def script(self, name: str, *faults: Exception | Fault) -> None:
-        """Let the next calls of `name` (complete, fail, extend, activate) end in `faults`, one each."""
+    def script(self, name: str, *faults: Exception | Fault | None) -> None:
+        """Let the next calls of `name` (complete, fail, extend, activate) end in `faults`; None: well."""
         self._faults[name].extend(faults)
 
     def always(self, name: str, fault: Exception | Fault | None) -> None:
@@ -90,7 +90,7 @@ class ScriptedGateway:
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
         assert max_jobs >= 1, "the engine refuses a request for no jobs"
         self.polls.append((subscription.task_type, max_jobs, now()))
-        self._notify()
+        self.notify()
         await self._suffer("activate")
         queue = self._jobs[subscription.task_type]
         try:
@@ -129,17 +129,17 @@ class ScriptedGateway:
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         await self._suffer("extend")
         self.extended.append(Command("extend", job_key, {"timeout_seconds": timeout_seconds}))
-        self._notify()
+        self.notify()
 
     async def _take(self, command: Command) -> None:
         self.tried.append(command)
-        self._notify()
+        self.notify()
         if await self._suffer(command.name) is Fault.ANSWER_LOST:
             self.taken.append(command)
-            self._notify()
+            self.notify()
             raise GatewayUnavailable("DEADLINE_EXCEEDED: the answer is lost")
         self.taken.append(command)
-        self._notify()
+        self.notify()
 
     async def _suffer(self, name: str) -> Fault | None:
         faults = self._faults[name]
@@ -151,5 +151,6 @@ class ScriptedGateway:
             raise GatewayUnavailable("no answer in time")
         return fault
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Let those who wait in `until` look again."""
         self._changed.set()

@@ -1,0 +1,253 @@
+"""The engine hands a job out again: what was sent is never sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from testkit.job_bench import LISTED, SENT, Bench, LetterResult
+from testkit.jobs import make_job
+from testkit.scripted_gateway import Fault
+from testkit.skipping_clock import on_skipping_clock
+
+from worker.errors import GatewayUnavailable, JobGone, SendOutcomeUnknown, ServerTimeout
+from worker.mail.answer import Answer
+
+AWAY = GatewayUnavailable("UNAVAILABLE")
+UNKNOWN = SendOutcomeUnknown("The mail may be out.", messageId="<1@x>")
+JOB = make_job(key=5, retries=3, headers={"resultVariable": "mail"})
+
+
+def events(logs: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [line["event"] for line in logs]
+
+
+@on_skipping_clock
+async def test_a_sent_mail_whose_completion_never_got_through_is_completed_when_the_job_returns() -> None:
+    bench = Bench()
+    bench.gateway.always("complete", AWAY)
+    bench.gateway.always("extend", AWAY)
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(JOB)
+            await bench.gateway.until(lambda: "outcome_not_delivered" in events(logs))
+            bench.gateway.come_back()
+            bench.gateway.offer(JOB)
+            (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.fields["variables"]) == ("complete", {"mail": {"text": "sent"}})
+    assert bench.handler.runs == 1
+    assert "job_done_before" in events(logs)
+
+
+@on_skipping_clock
+async def test_a_list_whose_completion_never_got_through_is_simply_listed_again() -> None:
+    bench = Bench()
+    bench.handler.script.extend([LISTED, LISTED])
+    bench.gateway.always("complete", AWAY)
+    bench.gateway.always("extend", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(100)
+        bench.gateway.come_back()
+        bench.gateway.offer(JOB)
+        await bench.gateway.until_taken(1)
+    assert bench.handler.runs == 2
+
+
+@on_skipping_clock
+async def test_a_send_of_unknown_outcome_is_never_repeated_when_its_failure_did_not_get_through() -> None:
+    bench = Bench()
+    bench.handler.script.append(UNKNOWN)
+    bench.gateway.always("fail", AWAY)
+    bench.gateway.always("extend", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(100)
+        bench.gateway.come_back()
+        bench.gateway.offer(JOB)
+        (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.fields["retries"]) == ("fail", 0)
+    assert command.fields["message"] == "SEND_OUTCOME_UNKNOWN: The mail may be out."
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_send_of_unknown_outcome_is_not_repeated_when_another_worker_had_the_job() -> None:
+    bench = Bench()
+    bench.handler.script.append(UNKNOWN)
+    bench.gateway.script("fail", JobGone("FAILED_PRECONDITION: it has failed already"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until(lambda: len(bench.gateway.tried) == 1)
+        bench.gateway.offer(replace(JOB, retries=2))
+        (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.fields["retries"]) == ("fail", 0)
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_person_who_retries_the_incident_of_an_unknown_outcome_is_obeyed() -> None:
+    bench = Bench()
+    bench.handler.script.extend([UNKNOWN, SENT])
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until_taken(1)
+        bench.gateway.offer(replace(JOB, retries=1))
+        failed, completed = await bench.gateway.until_taken(2)
+    assert (failed.name, completed.name) == ("fail", "complete")
+    assert bench.handler.runs == 2
+
+
+@on_skipping_clock
+async def test_a_sent_mail_is_completed_when_another_worker_had_failed_the_job_meanwhile() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", JobGone("FAILED_PRECONDITION: it has failed already"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until(lambda: len(bench.gateway.tried) == 1)
+        bench.gateway.offer(replace(JOB, retries=2))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.name == "complete"
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_sent_mail_is_completed_even_when_its_secret_is_gone() -> None:
+    variables = {**JOB.variables, "authentication": {"username": "a", "password": "{{secrets.P}}"}}
+    job = replace(JOB, variables=variables)
+    bench = Bench(secrets={"SECRET_P": "hunter2"})
+    bench.gateway.script("complete", JobGone("FAILED_PRECONDITION"))
+    async with bench.serving():
+        bench.gateway.offer(job)
+        await bench.gateway.until(lambda: len(bench.gateway.tried) == 1)
+        bench.secrets.clear()
+        bench.gateway.offer(job)
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.name == "complete"
+
+
+@on_skipping_clock
+async def test_an_acknowledged_failure_lets_the_next_attempt_run() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until_taken(1)
+        bench.gateway.offer(replace(JOB, retries=2))
+        failed, completed = await bench.gateway.until_taken(2)
+    assert (failed.name, completed.name) == ("fail", "complete")
+    assert bench.handler.runs == 2
+
+
+@on_skipping_clock
+async def test_a_sent_mail_whose_result_was_too_large_is_not_sent_by_a_retry() -> None:
+    bench = Bench(max_result_bytes=200)
+    bench.handler.script.append(Answer(LetterResult(text="x" * 500), has_effect=True))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until_taken(1)
+        bench.gateway.offer(replace(JOB, retries=1))
+        commands = await bench.gateway.until_taken(2)
+        bench.gateway.offer(replace(JOB, retries=1, headers={}))
+        commands = await bench.gateway.until_taken(3)
+    assert [command.name for command in commands] == ["fail", "fail", "complete"]
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_corrected_variables_are_new_work() -> None:
+    bench = Bench(max_result_bytes=200)
+    bench.handler.script.append(Answer(LetterResult(text="x" * 500), has_effect=True))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until_taken(1)
+        bench.gateway.offer(replace(JOB, variables={**JOB.variables, "parameters": {"text": "new"}}))
+        commands = await bench.gateway.until_taken(2)
+    assert [command.name for command in commands] == ["fail", "complete"]
+    assert bench.handler.runs == 2
+
+
+@on_skipping_clock
+async def test_a_job_handed_out_again_while_it_runs_is_joined() -> None:
+    bench = Bench()
+    bench.handler.shut()
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(JOB)
+            await bench.until_running(1)
+            bench.gateway.offer(JOB, JOB)
+            await bench.gateway.until(lambda: events(logs).count("job_joined") == 2)
+            bench.handler.open()
+            await bench.gateway.until_taken(1)
+            await asyncio.sleep(100)
+    assert len(bench.gateway.tried) == 1
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_joined_job_has_the_deadline_of_its_newest_activation() -> None:
+    bench = Bench()
+    bench.handler.shut()
+    bench.gateway.always("extend", AWAY)
+    bench.gateway.always("complete", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        await asyncio.sleep(61)
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(50)
+        bench.handler.open()
+        await asyncio.sleep(5)
+        bench.gateway.come_back()
+        await bench.gateway.until_taken(1)
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_job_joined_to_a_run_that_fails_is_run_again_if_the_engine_says_that_it_is_ours() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(1)
+        bench.handler.open()
+        commands = await bench.gateway.until_taken(2)
+    assert [command.name for command in commands] == ["fail", "complete"]
+
+
+@pytest.mark.parametrize("refusal", [JobGone("FAILED_PRECONDITION"), AWAY])
+@on_skipping_clock
+async def test_a_job_joined_to_a_run_that_fails_is_left_if_it_is_not_ours_any_more(
+    refusal: Exception,
+) -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(1)
+        bench.gateway.always("extend", refusal)
+        bench.handler.open()
+        await asyncio.sleep(100)
+    assert [command.name for command in bench.gateway.taken] == ["fail"]
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_completion_whose_answer_is_lost_is_not_done_again() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", Fault.ANSWER_LOST, JobGone("NOT_FOUND"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
+    assert len(bench.gateway.taken) == 1
+    assert bench.handler.runs == 1

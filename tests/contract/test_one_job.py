@@ -1,0 +1,216 @@
+"""One job in, one command out."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+from testkit.job_bench import LISTED, SENT, Bench, LetterResult
+from testkit.jobs import make_job, variables_for
+from testkit.scripted_gateway import Fault
+from testkit.skipping_clock import now, on_skipping_clock
+
+from worker.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    GatewayUnavailable,
+    JobGone,
+    ServerTimeout,
+)
+from worker.mail.answer import Answer
+
+AWAY = GatewayUnavailable("UNAVAILABLE")
+HEADERS = {"resultVariable": "mail"}
+
+
+@on_skipping_clock
+async def test_a_job_is_done_and_completed_with_its_result() -> None:
+    bench = Bench()
+    async with bench.serving():
+        bench.gateway.offer(make_job(key=5, headers=HEADERS))
+        (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.job_key) == ("complete", 5)
+    assert command.fields["variables"] == {"mail": {"text": "sent"}}
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_without_a_header_the_process_gets_no_variable() -> None:
+    bench = Bench()
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["variables"] == {}
+
+
+@on_skipping_clock
+async def test_a_completion_is_repeated_while_the_gateway_is_away_and_the_work_is_not() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", AWAY, Fault.HANGS, AWAY)
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.gateway.until_taken(1)
+    assert [command.name for command in bench.gateway.tried] == ["complete"] * 4
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
+    bench = Bench()
+    bench.handler.script.append(ServerTimeout("Slow."))
+    bench.gateway.script("fail", AWAY, AWAY)
+    async with bench.serving():
+        bench.gateway.offer(make_job(retries=3))
+        (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.fields["retries"]) == ("fail", 2)
+    assert command.fields["message"] == "TIMEOUT: Slow."
+    assert 8 <= command.fields["backoff_seconds"] <= 12
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_what_cannot_pass_by_itself_is_an_incident_at_once() -> None:
+    bench = Bench()
+    bench.handler.script.append(AuthenticationFailed("No."))
+    async with bench.serving():
+        bench.gateway.offer(make_job(retries=3))
+        (command,) = await bench.gateway.until_taken(1)
+    assert (command.fields["retries"], command.fields["backoff_seconds"]) == (0, 0)
+
+
+@on_skipping_clock
+async def test_bad_input_is_an_incident_and_no_mail_server_is_asked() -> None:
+    bench = Bench()
+    async with bench.serving():
+        bench.gateway.offer(make_job(variables={"server": {"host": "h", "prot": 25}}))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["retries"] == 0
+    assert command.fields["message"].startswith("INVALID_INPUT: server.prot is not a field")
+    assert bench.handler.runs == 0
+
+
+@on_skipping_clock
+async def test_a_missing_secret_is_an_incident() -> None:
+    bench = Bench()
+    async with bench.serving():
+        bench.gateway.offer(make_job(variables=variables_for("{{secrets.HOST}}")))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["message"].startswith("SECRET_NOT_FOUND: The secret HOST")
+
+
+@on_skipping_clock
+async def test_a_job_that_is_gone_is_logged_and_dropped() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", JobGone("NOT_FOUND: no such job"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.gateway.until(lambda: len(bench.gateway.tried) == 1)
+    assert len(bench.gateway.tried) == 1
+    assert [line["log_level"] for line in logs if line["event"] == "job_gone"] == ["warning"]
+
+
+@on_skipping_clock
+async def test_the_deadline_moves_ahead_as_long_as_the_handler_runs() -> None:
+    bench = Bench()
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(make_job(key=5))
+        await bench.gateway.until(lambda: len(bench.gateway.extended) == 9)
+        assert now() == pytest.approx(180, abs=1)
+        bench.handler.open()
+        await bench.gateway.until_taken(1)
+    assert {command.job_key for command in bench.gateway.extended} == {5}
+
+
+@on_skipping_clock
+async def test_a_result_that_is_too_large_is_an_incident() -> None:
+    bench = Bench(max_result_bytes=200)
+    bench.handler.script.append(Answer(LetterResult(text="x" * 200)))
+    async with bench.serving():
+        bench.gateway.offer(make_job(headers=HEADERS))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["retries"] == 0
+    assert command.fields["message"].startswith("RESULT_TOO_LARGE")
+
+
+@on_skipping_clock
+async def test_a_result_that_the_engine_does_not_take_is_an_incident() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", CommandRefused("INVALID_ARGUMENT: too deep"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            (command,) = await bench.gateway.until_taken(1)
+    assert (command.name, command.fields["retries"]) == ("fail", 0)
+    assert command.fields["message"].startswith("RESULT_REFUSED")
+    assert [line["outcome"] for line in logs if line["event"] == "job_ended"] == ["RESULT_REFUSED"]
+
+
+@on_skipping_clock
+async def test_an_engine_that_takes_no_command_at_all_does_not_end_the_worker() -> None:
+    bench = Bench()
+    bench.gateway.script("complete", CommandRefused("no"))
+    bench.gateway.script("fail", CommandRefused("no"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
+            bench.gateway.offer(make_job(key=9))
+            (command,) = await bench.gateway.until_taken(1)
+    assert command.job_key == 9
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["job_lost"]
+
+
+@on_skipping_clock
+async def test_an_unforeseen_exception_is_an_incident_without_its_text_and_a_trace_in_the_log() -> None:
+    bench = Bench()
+    bench.handler.script.append(KeyError("hunter2"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["retries"] == 0
+    assert command.fields["message"].startswith("INTERNAL_ERROR")
+    assert "hunter2" not in command.fields["message"]
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert line["exc_info"]
+
+
+@on_skipping_clock
+async def test_no_command_carries_a_secret_that_a_server_echoes() -> None:
+    bench = Bench(secrets={"PASSWORD": "unused", "SECRET_HOST": "secret.example.com"}, max_jobs_per_server=1)
+    bench.handler.shut()
+    bench.handler.script.extend(
+        [AuthenticationFailed("535 alice/hunter2 at secret.example.com"), SENT, LISTED]
+    )
+    variables = variables_for("{{secrets.HOST}}")
+    async with bench.serving():
+        bench.gateway.offer(make_job(variables=variables))
+        await bench.until_running(1)
+        bench.gateway.offer(make_job(variables=variables))
+        await bench.gateway.until_taken(1)
+        bench.handler.open()
+        full, failed = await bench.gateway.until_taken(2)
+    assert full.fields["message"] == "All of this worker's slots for ***:587 are taken."
+    assert failed.fields["message"] == "AUTHENTICATION_FAILED: 535 alice/*** at ***"
+
+
+@on_skipping_clock
+async def test_a_job_is_named_the_same_on_every_attempt_and_apart_from_all_others() -> None:
+    bench = Bench()
+    bench.handler.script.append(ServerTimeout("Slow."))
+    async with bench.serving():
+        for number, job in enumerate(
+            [
+                make_job(key=1, retries=3),
+                make_job(key=1, retries=2),
+                make_job(key=2),
+                make_job(key=1, element_instance_key=31, variables=variables_for("other")),
+            ]
+        ):
+            bench.gateway.offer(job)
+            await bench.gateway.until_taken(number + 1)
+    first, second, other_job, other_cluster = bench.handler.references
+    assert first == second
+    assert len({first, other_job, other_cluster}) == 3
+    assert first.startswith("1.")

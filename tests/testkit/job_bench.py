@@ -1,0 +1,182 @@
+"""A worker between a scripted gateway and a fake operation: what the tests of the job room stand on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE
+from testkit.scripted_gateway import ScriptedGateway
+from worker.job.gateway import Subscription
+from worker.job.pipeline import Errands, JobRules, Pipeline
+from worker.job.runtime import Runtime, Served
+from worker.mail.account import Account, MailProtocol, account_of
+from worker.mail.answer import Answer
+from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.secret_store import SecretStore
+
+JOB_TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 30.0
+
+
+class LetterParameters(Request):
+    """Any text."""
+
+    text: str | None = None
+
+
+class LetterRequest(Request):
+    """The three groups, as of a real operation."""
+
+    authentication: OptionalAuthentication
+    server: Server
+    parameters: LetterParameters
+
+
+class LetterResult(Result):
+    """A text to tell results apart."""
+
+    text: str = "sent"
+
+
+@dataclass(frozen=True)
+class FakeOperation:
+    """Satisfies worker.job.pipeline.Operation."""
+
+    task_type: str
+    request: type[LetterRequest] = LetterRequest
+
+
+class FakeDeferred:
+    """Satisfies worker.mail.answer.Deferred; `ends` holds what it was told, which must be one thing."""
+
+    def __init__(self, failure: Exception | None = None, *, takes_seconds: float = 0) -> None:
+        self.ends: list[str] = []
+        self._failure = failure
+        self._takes_seconds = takes_seconds
+
+    async def commit(self) -> None:
+        self.ends.append("commit")
+        await asyncio.sleep(self._takes_seconds)
+        if self._failure is not None:
+            raise self._failure
+
+    async def abandon(self) -> None:
+        self.ends.append("abandon")
+
+
+SENT = Answer(LetterResult(), has_effect=True)
+LISTED = Answer(LetterResult(text="listed"))
+
+Script = Answer | Exception | Callable[[], Awaitable[Answer]]
+
+
+class FakeHandler:
+    """Does what the script says, one entry a run; without one it answers SENT. Waits at `gate` first."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self.script: deque[Script] = deque()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.references: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        self.cancelled = 0
+
+    @property
+    def runs(self) -> int:
+        """How often the work was done or begun."""
+        return len(self.references)
+
+    def shut(self) -> None:
+        """Let runs wait until the gate is opened."""
+        self.gate.clear()
+
+    def open(self) -> None:
+        """Let runs go on."""
+        self.gate.set()
+
+    async def __call__(
+        self, _operation: Any, _request: Any, _account: Account, reference: str, _started_at: datetime
+    ) -> Answer:
+        self.references.append(reference)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self._changed()
+        try:
+            await self.gate.wait()
+            step = self.script.popleft() if self.script else SENT
+            if isinstance(step, Exception):
+                raise step
+            return step if isinstance(step, Answer) else await step()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+            self._changed()
+
+
+@dataclass
+class Bench:
+    """The rules of one worker, and what surrounds it."""
+
+    gateway: ScriptedGateway = field(default_factory=ScriptedGateway)
+    handler: FakeHandler = field(init=False)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    max_jobs: int = 8
+    max_jobs_per_server: int = 8
+    max_result_bytes: int = 1_000
+    grace_seconds: float = 20.0
+    secrets: dict[str, str] = field(default_factory=dict)
+    task_types: tuple[str, ...] = (TASK_TYPE, SECOND_TASK_TYPE)
+
+    def __post_init__(self) -> None:
+        self.handler = FakeHandler(self.gateway.notify)
+
+    def runtime(self) -> Runtime:
+        """Join the rooms."""
+        rules = JobRules(
+            job_timeout_seconds=JOB_TIMEOUT_SECONDS,
+            retry_backoff_seconds=10.0,
+            max_result_bytes=self.max_result_bytes,
+            max_jobs=self.max_jobs,
+            max_jobs_per_server=self.max_jobs_per_server,
+            secret_fields=("authentication.*", "server.*"),
+            cluster_name="test",
+        )
+        secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
+        pipeline = Pipeline(self.gateway, Errands(_account, self.handler), secrets, rules)
+        served = [
+            Served(
+                FakeOperation(task_type),
+                Subscription(task_type, ("authentication",), JOB_TIMEOUT_SECONDS, POLL_SECONDS),
+            )
+            for task_type in self.task_types
+        ]
+        return Runtime(self.gateway, pipeline, served, max_jobs=self.max_jobs)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Serve while the block runs, then stop in an orderly way; yield the task of `run`."""
+        task = asyncio.create_task(self.runtime().run(self.stop, grace_seconds=self.grace_seconds))
+        try:
+            yield task
+        finally:
+            self.stop.set()
+            await asyncio.wait([task])
+        task.result()
+
+    async def until_running(self, count: int) -> None:
+        """Wait until `count` runs of the handler are under way."""
+        await self.gateway.until(lambda: self.handler.running == count)
+
+
+def _account(_operation: Any, request: LetterRequest) -> Account:
+    return account_of(MailProtocol.SMTP, request.server, request.authentication)
