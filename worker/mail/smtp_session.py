@@ -154,8 +154,10 @@ class SmtpSession:
         command = f"MAIL FROM:<{message.envelope_from}>"
         if "size" in self._extensions:  # RFC 1870
             command += f" SIZE={len(message.content)}"
-        if message.smtputf8_mailboxes:  # RFC 6531 wants 8BITMIME offered with it
-            command += " BODY=8BITMIME SMTPUTF8"
+        if message.smtputf8_mailboxes:
+            command += " SMTPUTF8"
+            if "8bitmime" in self._extensions:  # which RFC 6531 asks to be offered with it
+                command += " BODY=8BITMIME"
         return command
 
     async def _hand_over(self, message: ComposedMessage) -> Reply:

@@ -126,7 +126,8 @@ class _PipeliningProtocol(SMTPProtocol):
             super().data_received(line)
 
     def _drain_wholly(self) -> None:
-        cast("asyncio.WriteTransport", self.transport).set_write_buffer_limits(high=0)
+        # Not 0: asyncio's TLS transport would take an empty buffer for a full one, and never resume.
+        cast("asyncio.WriteTransport", self.transport).set_write_buffer_limits(high=1, low=0)
 
 
 class SmtpWire:

@@ -1,0 +1,208 @@
+"""A server that hangs, dies, drips or talks nonsense at each step: the right error, the mail never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+from testkit.accounts import Account
+from testkit.certificates import Certificates
+from testkit.rooms_smtp import SmtpCaller
+from testkit.scripted_server import (
+    Dialogue,
+    Step,
+    close,
+    drip,
+    endless_line,
+    garbage,
+    hang,
+    reset,
+    say,
+    sequence,
+)
+from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+
+from worker.errors import (
+    ConnectionFailed,
+    MailServerError,
+    ProtocolViolation,
+    SendOutcomeUnknown,
+    ServerTimeout,
+    ServerUnavailable,
+)
+
+ANN = Account("ann@example.org", "s3cret")
+LARGE = "x" * 20_000_000
+
+FAULTS: dict[str, tuple[Step, type[MailServerError]]] = {
+    "hangs": (hang(), ServerTimeout),
+    "closes": (close(), ConnectionFailed),
+    "resets": (reset(), ConnectionFailed),
+    "drips": (drip("250 " + "x" * 200), ServerTimeout),
+    "babbles": (sequence(garbage(), hang()), ProtocolViolation),
+    "never ends its line": (endless_line(), ProtocolViolation),
+    "answers with no known code": (sequence(say("999 what"), hang()), ProtocolViolation),
+    "says goodbye": (sequence(say("421 4.3.2 Shutting down"), close()), ServerUnavailable),
+}
+BEFORE_THE_END = (
+    SmtpStep.GREETING,
+    SmtpStep.EHLO,
+    SmtpStep.STARTTLS,
+    SmtpStep.AUTH,
+    SmtpStep.MAIL,
+    SmtpStep.RCPT,
+    SmtpStep.DATA,
+)
+AFTER_THE_END = (SmtpStep.DOT, SmtpStep.ANSWER)
+
+
+async def stop_reading(dialogue: Dialogue) -> None:
+    """Let the connection fill up."""
+    cast("asyncio.Transport", dialogue._writer.transport).pause_reading()
+    await asyncio.Event().wait()
+
+
+with_and_without_pipelining = pytest.mark.parametrize(
+    "extensions", [("PIPELINING", "SIZE 99999999"), ()], ids=["pipelining", "one by one"]
+)
+
+
+def options_of(certificates: Certificates, extensions: tuple[str, ...]) -> SmtpOptions:
+    """A server that asks for all steps, and behaves from the second connection on."""
+    starttls = certificates.server.server_context()
+    return SmtpOptions(starttls=starttls, account=ANN, extensions=extensions, faulty_connections=1)
+
+
+@with_and_without_pipelining
+@pytest.mark.parametrize("step", BEFORE_THE_END)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_before_the_end_of_the_message_is_worth_a_retry_that_sends_it_once(
+    fault: str,
+    step: SmtpStep,
+    extensions: tuple[str, ...],
+    hasty_caller: SmtpCaller,
+    certificates: Certificates,
+) -> None:
+    play, expected = FAULTS[fault]
+    async with ScriptedSmtp({step: play}, options_of(certificates, extensions)) as server:
+        caller = hasty_caller.at(server.port, "TLS", ANN)
+        with pytest.raises(expected) as caught:
+            await caller.send()
+        await caller.send()
+
+    assert caught.value.is_retryable
+    assert caught.value.details["server"] == f"127.0.0.1:{server.port}"
+    assert len(server.accepted) == 1
+
+
+@with_and_without_pipelining
+@pytest.mark.parametrize("step", AFTER_THE_END)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "says goodbye"])
+async def test_a_fault_after_the_end_of_the_message_leaves_the_outcome_unknown_and_is_not_retried(
+    fault: str,
+    step: SmtpStep,
+    extensions: tuple[str, ...],
+    hasty_caller: SmtpCaller,
+    certificates: Certificates,
+) -> None:
+    play, _ = FAULTS[fault]
+    async with ScriptedSmtp({step: play}, options_of(certificates, extensions)) as server:
+        with pytest.raises(SendOutcomeUnknown) as caught:
+            await hasty_caller.at(server.port, "TLS", ANN).send()
+
+    assert not caught.value.is_retryable
+    assert caught.value.details["messageId"] == "<job-1@example.org>"
+    assert server.connections == 1
+    assert len(server.accepted) == (step is SmtpStep.ANSWER)
+
+
+async def test_a_question_in_place_of_a_verdict_leaves_the_outcome_unknown(caller: SmtpCaller) -> None:
+    async with ScriptedSmtp({SmtpStep.ANSWER: say("354 More?")}) as server:
+        with pytest.raises(SendOutcomeUnknown):
+            await caller.at(server.port).send()
+
+    assert caller.pool.open_sessions == 0
+
+
+async def test_a_server_that_says_goodbye_after_the_message_has_not_taken_it(caller: SmtpCaller) -> None:
+    play, expected = FAULTS["says goodbye"]
+    async with ScriptedSmtp({SmtpStep.DOT: play}, SmtpOptions(faulty_connections=1)) as server:
+        with pytest.raises(expected):
+            await caller.at(server.port).send()
+        await caller.at(server.port).send()
+
+    assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("protocol", ["NONE", "TLS", "SSL"])
+@pytest.mark.parametrize(
+    ("play", "expected"),
+    [(close(), ConnectionFailed), (reset(), ConnectionFailed), (stop_reading, ServerTimeout)],
+    ids=["closes", "resets", "stops reading"],
+)
+async def test_a_fault_in_the_middle_of_a_large_message_is_worth_a_retry(
+    play: Step,
+    expected: type[MailServerError],
+    protocol: str,
+    hasty_caller: SmtpCaller,
+    certificates: Certificates,
+) -> None:
+    context = certificates.server.server_context()
+    options = SmtpOptions(
+        starttls=context if protocol == "TLS" else None, tls=context if protocol == "SSL" else None
+    )
+    async with ScriptedSmtp({SmtpStep.BODY: play}, options) as server:
+        with pytest.raises(expected) as caught:
+            await hasty_caller.at(server.port, protocol).send(body=LARGE)
+
+    assert caught.value.is_retryable
+    assert server.accepted == []
+
+
+async def test_a_server_that_is_not_there_is_worth_a_retry(caller: SmtpCaller) -> None:
+    async with ScriptedSmtp() as server:
+        port = server.port
+
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}"):
+        await caller.at(port).send()
+
+
+async def test_a_host_that_is_not_known_is_named(caller: SmtpCaller) -> None:
+    with pytest.raises(ConnectionFailed, match=r"mail\.invalid:25 is not known"):
+        await caller.at(25, host="mail.invalid").send()
+
+
+@with_and_without_pipelining
+async def test_work_cancelled_before_the_end_of_the_message_sends_nothing(
+    extensions: tuple[str, ...], caller: SmtpCaller
+) -> None:
+    options = SmtpOptions(extensions=extensions)
+    async with ScriptedSmtp({SmtpStep.DATA: hang()}, options) as server:
+        work = asyncio.create_task(caller.at(server.port).send())
+        await server.heard("DATA")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    assert server.accepted == []
+    assert caller.pool.open_sessions == 0
+
+
+async def test_work_cancelled_after_the_end_of_the_message_leaves_the_outcome_unknown(
+    caller: SmtpCaller,
+) -> None:
+    has_message = asyncio.Event()
+
+    async def note_and_hang(dialogue: Dialogue) -> None:
+        has_message.set()
+        await dialogue.wait_for_the_end()
+
+    async with ScriptedSmtp({SmtpStep.DOT: note_and_hang}) as server:
+        work = asyncio.create_task(caller.at(server.port).send())
+        await has_message.wait()
+        work.cancel()
+        with pytest.raises(SendOutcomeUnknown):
+            await work
+
+    assert caller.pool.open_sessions == 0

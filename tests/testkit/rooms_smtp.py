@@ -1,0 +1,84 @@
+"""`email.smtp.send` as the worker calls it: a request, an errand and a room, without an engine."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Self, cast
+
+from testkit.accounts import Account
+from worker.mail.account import MailProtocol, account_of
+from worker.mail.answer import Answer
+from worker.mail.pool import Pool, PoolLimits
+from worker.mail.room import MailRoom
+from worker.mail.smtp_session import SmtpSession, SmtpSettings, open_smtp_session
+from worker.mail.timeouts import Timeouts
+from worker.models.base import Result
+from worker.models.smtp import SendRequest
+from worker.operations.errand import Errand
+from worker.operations.smtp import send
+
+STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+PATIENT = Timeouts(
+    connect_seconds=10,
+    tls_seconds=10,
+    greeting_seconds=10,
+    login_seconds=10,
+    command_seconds=10,
+    transfer_seconds=10,
+)
+
+
+@dataclass(frozen=True)
+class SmtpCaller:
+    """Sends to one server, by default in the clear and without signing in."""
+
+    pool: Pool[SmtpSession]
+    port: int
+    account: Account | None = None
+    host: str = "127.0.0.1"
+    protocol: str = "NONE"
+
+    @classmethod
+    def open(
+        cls, tls_context: ssl.SSLContext, *, timeouts: Timeouts = PATIENT, limits: PoolLimits | None = None
+    ) -> Self:
+        """A caller with a pool of its own; `at` names the server."""
+        settings = SmtpSettings(tls_context, timeouts)
+        return cls(Pool(partial(open_smtp_session, settings=settings), limits or PoolLimits()), 0)
+
+    def at(self, port: int, protocol: str = "NONE", account: Account | None = None, **changes: Any) -> Self:
+        """The same for another server, encryption or account, with the same pool."""
+        return replace(self, port=port, protocol=protocol, account=account, **changes)
+
+    async def send(self, **parameters: Any) -> dict[str, Any]:
+        """Send a mail from Ann to Bob, but for what is given; the variables that come back."""
+        answer = await self.answer(**parameters)
+        assert isinstance(answer.result, Result)
+        variables = answer.result.to_variables()
+        assert isinstance(variables, dict)
+        assert answer.has_effect == variables["sent"]
+        return variables
+
+    async def answer(self, *, reference: str = "job-1", **parameters: Any) -> Answer:
+        """Send as `send` does; the answer as the pipeline gets it."""
+        usual = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
+        request = SendRequest.model_validate(
+            {
+                "authentication": self._authentication(),
+                "server": {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol},
+                "parameters": {**usual, **parameters},
+            }
+        )
+        account = account_of(MailProtocol.SMTP, request.server, request.authentication)
+        # The doors of the other protocols stay closed here.
+        room = cast("MailRoom", SimpleNamespace(smtp=self.pool))
+        return await send(request, Errand(account, room, reference, STARTED_AT))
+
+    def _authentication(self) -> dict[str, str]:
+        if self.account is None:
+            return {"type": "noAuth"}
+        return {"type": "simple", "username": self.account.username, "password": self.account.password}
