@@ -54,9 +54,10 @@ async def test_it_is_left_where_the_engine_takes_nothing_at_all() -> None:
     bench = bench_with(deferred)
     bench.gateway.always("complete", CommandRefused("no"))
     bench.gateway.always("fail", CommandRefused("no"))
-    async with bench.serving():
-        bench.gateway.offer(make_job())
-        await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
+    with capture_logs():
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
     assert deferred.ends == ["abandon"]
 
 

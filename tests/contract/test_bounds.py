@@ -1,0 +1,119 @@
+"""How many jobs at once: over all task types, and at one mail server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from testkit.job_bench import SENT, Bench
+from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job, variables_for
+from testkit.skipping_clock import now, on_skipping_clock
+
+from worker.mail.answer import Answer
+
+
+@on_skipping_clock
+async def test_no_more_jobs_run_at_once_than_the_bound_over_all_task_types() -> None:
+    bench = Bench(max_jobs=4)
+
+    async def takes_a_second() -> Answer:
+        await asyncio.sleep(1)
+        return SENT
+
+    bench.handler.script.extend([takes_a_second] * 40)
+    jobs = [make_job(type=task_type) for task_type in (TASK_TYPE, SECOND_TASK_TYPE) for _ in range(20)]
+    async with bench.serving():
+        bench.gateway.offer(*jobs)
+        await bench.gateway.until_taken(40)
+    assert bench.handler.most_running == 4
+    assert Counter(command.name for command in bench.gateway.taken) == {"complete": 40}
+    assert {command.job_key for command in bench.gateway.taken} == {job.key for job in jobs}
+
+
+@on_skipping_clock
+async def test_a_full_worker_asks_for_no_jobs_and_goes_on_as_soon_as_there_is_room() -> None:
+    bench = Bench(max_jobs=1, task_types=(TASK_TYPE,))
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.until_running(1)
+        await asyncio.sleep(100)
+        assert len(bench.gateway.polls) == 1
+        bench.gateway.offer(make_job())
+        bench.handler.open()
+        opened_at = now()
+        await bench.gateway.until_taken(2)
+        assert now() - opened_at < 0.1
+
+
+@on_skipping_clock
+async def test_several_pollers_that_wait_for_one_place_never_ask_for_none() -> None:
+    # The gateway asserts that it is asked for at least one job.
+    task_types = tuple(f"email.test.{number}" for number in range(10))
+    bench = Bench(max_jobs=1, task_types=task_types)
+    jobs = [make_job(type=task_type) for task_type in task_types for _ in range(10)]
+    async with bench.serving():
+        bench.gateway.offer(*jobs)
+        await bench.gateway.until_taken(100)
+    assert bench.handler.most_running == 1
+
+
+@on_skipping_clock
+async def test_hundreds_of_short_jobs_are_not_slowed_down_by_any_pause() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=64)
+    async with bench.serving():
+        bench.gateway.offer(*(make_job() for _ in range(300)))
+        await bench.gateway.until_taken(300)
+        assert now() < 0.1
+
+
+@on_skipping_clock
+async def test_a_full_server_sends_jobs_back_unharmed_and_the_others_go_on() -> None:
+    bench = Bench(max_jobs=8, max_jobs_per_server=2)
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(*(make_job(variables=variables_for("slow.example.com")) for _ in range(4)))
+        back = list(await bench.gateway.until_taken(2))
+        bench.gateway.offer(make_job(key=77, variables=variables_for("quick.example.com")))
+        await bench.until_running(3)
+        bench.handler.open()
+        await bench.gateway.until_taken(5)
+    assert [command.name for command in back] == ["fail", "fail"]
+    assert [command.fields["retries"] for command in back] == [3, 3]
+    assert all(0 < command.fields["backoff_seconds"] < 2 for command in back)
+    assert back[0].fields["message"] == "All of this worker's slots for slow.example.com:587 are taken."
+    assert [command.name for command in bench.gateway.taken[2:]] == ["complete"] * 3
+
+
+@on_skipping_clock
+async def test_a_job_that_was_sent_back_runs_when_it_returns() -> None:
+    bench = Bench(max_jobs_per_server=1)
+    bench.handler.shut()
+    second = make_job()
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.until_running(1)
+        bench.gateway.offer(second)
+        await bench.gateway.until_taken(1)
+        bench.handler.open()
+        await bench.gateway.until_taken(2)
+        bench.gateway.offer(second)
+        commands = await bench.gateway.until_taken(3)
+    assert [command.name for command in commands] == ["fail", "complete", "complete"]
+    assert bench.handler.runs == 2
+
+
+@on_skipping_clock
+async def test_a_server_is_full_by_host_and_port() -> None:
+    bench = Bench(max_jobs_per_server=1)
+    bench.handler.shut()
+    other_port = {**variables_for("a.example.com"), "server": {"host": "a.example.com", "port": 465}}
+    async with bench.serving():
+        bench.gateway.offer(
+            make_job(variables=variables_for("a.example.com")),
+            make_job(variables=other_port),
+            make_job(variables=variables_for("b.example.com")),
+        )
+        await bench.until_running(3)
+        bench.handler.open()
+    assert [command.name for command in bench.gateway.taken] == ["complete"] * 3
