@@ -47,10 +47,13 @@ class Connection:
         self.last_answer_at: float | None = None
         self._lost_at: float | None = None
 
-    def answered(self) -> None:
-        """Note an answer of the gateway."""
+    def answered(self, asked_at: float) -> None:
+        """Note an answer of the gateway to what was asked at `asked_at` (monotonic seconds)."""
         now = time.monotonic()
         if self._lost_at is not None:
+            if asked_at < self._lost_at:
+                # A long poll from before the loss: no sign of a return.
+                return
             log.info("gateway_back", away_seconds=round(now - self._lost_at, 1))
         elif self.last_answer_at is None:
             log.info("gateway_reached")
@@ -103,15 +106,16 @@ class Runtime:
     async def _poll(self, served: Served) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
+            room, asked_at = await self._room(), time.monotonic()
             try:
-                async for job in self._gateway.activate(served.subscription, max_jobs=await self._room()):
+                async for job in self._gateway.activate(served.subscription, max_jobs=room):
                     self._accept(job, served)
             except GatewayUnavailable as error:
                 self.connection.failed(error)
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
             else:
-                self.connection.answered()
+                self.connection.answered(asked_at)
                 pause_seconds = _FIRST_PAUSE_SECONDS
 
     async def _room(self) -> int:
