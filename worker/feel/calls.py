@@ -88,12 +88,16 @@ def _call_function(function: Function, node: Call, values: tuple[Value, ...], ru
     return function.call(run, _in_order(function.parameters, node.names, values))
 
 
-def _call_builtin(builtin: Builtin, names: tuple[str, ...] | None, values: tuple[Value, ...], run: Run) -> Value:
+def _call_builtin(
+    builtin: Builtin, names: tuple[str, ...] | None, values: tuple[Value, ...], run: Run
+) -> Value:
     values = builtin.gather(values) if names is None else _in_order(builtin.parameters, names, values)
     return builtin.invoke(run, values)
 
 
-def _in_order(parameters: tuple[str, ...], names: tuple[str, ...] | None, values: tuple[Value, ...]) -> tuple[Value, ...]:
+def _in_order(
+    parameters: tuple[str, ...], names: tuple[str, ...] | None, values: tuple[Value, ...]
+) -> tuple[Value, ...]:
     """Put named arguments in the order of the parameters; the missing ones are null."""
     if names is None:
         return values

@@ -83,7 +83,7 @@ def _item_at(items: tuple[Value, ...], index: Decimal) -> Value:
 
 
 def _filter(items: tuple[Value, ...], condition: Code, weight: int, scope: Scope) -> Value:
-    """Return the items for which the condition is true, or if it is a number for the first, the item there."""
+    """Return the items for which the condition is true; if it is a number for the first, the item there."""
     run = scope.run
     kept = []
     for number, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""Sets of characters in patterns, as Java names them; `\\w`, `\\d` and `\\s` are of ASCII only."""
+r"""Sets of characters in patterns, as Java names them; `\w`, `\d` and `\s` are of ASCII only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CharacterSet(dict[str, bool]):
 
 
 def is_word(character: str) -> bool:
-    """Whether `\\w` takes the character."""
+    r"""Whether `\w` takes the character."""
     return character in _WORD
 
 
@@ -49,7 +49,9 @@ CLASSES: dict[str, Predicate] = {
     "d": _DIGITS.__contains__,
     "w": is_word,
     "s": frozenset(" \t\n\x0b\f\r").__contains__,
-    "h": frozenset(" \t\xa0\u1680\u180e\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))).__contains__,
+    "h": frozenset(
+        " \t\xa0\u1680\u180e\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+    ).__contains__,
     "v": frozenset("\n\x0b\f\r\x85\u2028\u2029").__contains__,
 }
 _NAMED: dict[str, Predicate] = {
@@ -71,16 +73,14 @@ _NAMED: dict[str, Predicate] = {
     "IsWhite_Space": str.isspace,
     "IsPunctuation": lambda character: unicodedata.category(character).startswith("P"),
 }
-_CATEGORIES = frozenset(
-    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Co Cn".split()
-)
+_CATEGORIES = {"L": "ultmo", "M": "nce", "N": "dlo", "P": "cdseifo", "S": "mcko", "Z": "slp", "C": "cfon"}
 
 
 def named_class(name: str) -> Predicate | None:
-    """Return the set of `\\p{name}`, or None if it is not known here."""
+    r"""Return the set of `\p{name}`, or None if it is not known here."""
     if name in _NAMED:
         return _NAMED[name]
     category = name.removeprefix("Is")
-    if category not in _CATEGORIES:
+    if category[1:] not in {"", *_CATEGORIES.get(category[:1], "")} or category[:1] not in _CATEGORIES:
         return None
     return lambda character: unicodedata.category(character).startswith(category)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from worker.feel.temporal_arithmetic import utc_clock
 from worker.feel.run import Run
+from worker.feel.temporal_arithmetic import utc_clock
 from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})

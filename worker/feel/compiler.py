@@ -12,7 +12,12 @@ from worker.feel.chains import compile_chain
 from worker.feel.comparison import equal, kind_of, less, negate, range_between
 from worker.feel.compiled import Code
 from worker.feel.error import FeelError
-from worker.feel.input_tests import compile_in, compile_input_comparison, compile_input_in_range, compile_input_test
+from worker.feel.input_tests import (
+    compile_in,
+    compile_input_comparison,
+    compile_input_in_range,
+    compile_input_test,
+)
 from worker.feel.iteration import compile_iteration, compile_steps, decide
 from worker.feel.operators import OPERATORS
 from worker.feel.scope import Scope
@@ -61,10 +66,12 @@ def _compile_context(node: syntax.ContextOf) -> Code:
         for key, code in entries:
             value = code(inner)
             if type(value) is Function:
-                # The entries that follow get a frame of their own: a function sees what stands before it only.
+                # What follows gets a frame of its own: a function sees only what stands before it.
                 functions[key] = value
                 frame = {}
-                inner = Scope(frame, Scope(FunctionContext(_NOTHING, {key: value}), inner, scope.run), scope.run)
+                inner = Scope(
+                    frame, Scope(FunctionContext(_NOTHING, {key: value}), inner, scope.run), scope.run
+                )
             else:
                 result[key] = frame[key] = value
         return FunctionContext(result, functions) if functions else result
@@ -74,7 +81,9 @@ def _compile_context(node: syntax.ContextOf) -> Code:
 
 def _compile_range(node: syntax.RangeOf) -> Code:
     start, end = compile_node(node.start), compile_node(node.end)
-    return lambda scope: range_between(start(scope), end(scope), has_start=node.has_start, has_end=node.has_end)
+    return lambda scope: range_between(
+        start(scope), end(scope), has_start=node.has_start, has_end=node.has_end
+    )
 
 
 def _compile_arithmetic(node: syntax.Arithmetic) -> Code:

@@ -30,7 +30,7 @@ class Expression:
     code: Code
 
     def evaluate(self, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
-        """Return the value as JSON; raise FeelError where there is none. Only named variables are looked at."""
+        """Return the value as JSON, or raise FeelError; see `evaluate`."""
         run = Run(sources)
         try:
             with localcontext(ARITHMETIC):

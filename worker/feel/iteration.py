@@ -20,9 +20,10 @@ def decide(values: Iterable[Value], *, decisive: bool) -> bool | None:
     """
     has_other = False
     for value in values:
-        if value is decisive:
+        if type(value) is not bool:
+            has_other = True
+        elif value == decisive:
             return decisive
-        has_other = has_other or type(value) is not bool
     return None if has_other else not decisive
 
 

@@ -41,6 +41,7 @@ class Token:
 
     @property
     def end(self) -> int:
+        """The offset behind it."""
         return self.start + len(self.text)
 
 
@@ -75,6 +76,6 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "'": "'", '"'
 
 
 def unescape(literal: str) -> str:
-    """Return the text that a literal in quotes stands for; other escapes stay as they are, as in the reference."""
+    """Return the text that a literal in quotes stands for; unknown escapes stay, as in the reference."""
     body = literal[1:-1]
     return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], body).replace("\\\\", "\\") if "\\" in body else body

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 
-from worker.feel.error import FeelError
-from worker.feel.lexer import END, RESERVED, Source, Token, unescape
+from worker.feel.lexer import END, RESERVED, Token, unescape
 from worker.feel.syntax import (
     Call,
     Chain,
@@ -26,8 +23,8 @@ from worker.feel.syntax import (
     RangeOf,
 )
 from worker.feel.temporal import parse_temporal
+from worker.feel.token_reader import TokenReader
 
-MAX_NESTING = 50
 _CONSTANTS = {"null": None, "true": True, "false": False}
 _NAMES_WITH_RESERVED_WORDS = (
     ("date", "and", "time"),
@@ -39,15 +36,8 @@ _NAMES_WITH_RESERVED_WORDS = (
 _NOT_IN_KEYS = {'"', "{", "}", ":", ",", "[", "]", "`"}
 
 
-class OperandParser(ABC):
-    """A reader of tokens, and the part of the grammar that stands between operators."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.tokens = source.tokens
-        self.index = 0
-        self.inputs = 0
-        self._nesting = 0
+class OperandParser(TokenReader, ABC):
+    """The part of the grammar that stands between operators."""
 
     @abstractmethod
     def expression(self) -> Node:
@@ -56,60 +46,6 @@ class OperandParser(ABC):
     @abstractmethod
     def arithmetic(self, rank: int = 0, *, is_range_allowed: bool = False) -> Node:
         """Read an expression that has no comparison at its top."""
-
-    # --- tokens ---
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.index]
-
-    def peek(self, offset: int = 1) -> Token:
-        """Return a token further on."""
-        return self.tokens[min(self.index + offset, len(self.tokens) - 1)]
-
-    def advance(self) -> Token:
-        """Take the token."""
-        token = self.token
-        self.index += token.kind != END
-        return token
-
-    def accept(self, text: str) -> bool:
-        """Take the token if it is this operator or word."""
-        is_found = self.token.text == text
-        self.index += is_found
-        return is_found
-
-    def expect(self, text: str) -> None:
-        """Take this operator or word (or the end), or raise."""
-        if self.token.kind == END == text or self.accept(text):
-            return
-        raise self.error(f"Expected {'the end' if text == END else repr(text)}")
-
-    def error(self, expected: str) -> FeelError:
-        """Return the error that this token is not what was expected."""
-        found = "the expression ends" if self.token.kind == END else f"found {self.token.text[:40]!r}"
-        return FeelError(f"{expected}, but {found}.", *self.source.place(self.token.start))
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """Count one level of nesting."""
-        self._nesting += 1
-        if self._nesting > MAX_NESTING:
-            place = self.source.place(self.token.start)
-            raise FeelError(f"The expression is nested more than {MAX_NESTING} levels deep.", *place)
-        yield
-        self._nesting -= 1
-
-    def name(self) -> str:
-        """Read a name, perhaps in backticks."""
-        token = self.token
-        if token.kind == "quoted":
-            return self.advance().text[1:-1]
-        if token.kind != "name" or token.text in RESERVED:
-            raise self.error("Expected a name")
-        return self.advance().text
-
-    # --- operands ---
 
     def operand(self, *, is_range_allowed: bool) -> Node:
         """Read a value and the paths and filters behind it."""
@@ -128,7 +64,17 @@ class OperandParser(ABC):
     def _closes_range(self) -> bool:
         """Whether this `[` is the open end of a range like `]1..5[`: no operand follows it."""
         follower = self.peek()
-        return follower.kind == END or follower.text in {")", "]", ",", "}", "and", "or", "then", "else", "return"}
+        return follower.kind == END or follower.text in {
+            ")",
+            "]",
+            ",",
+            "}",
+            "and",
+            "or",
+            "then",
+            "else",
+            "return",
+        }
 
     def _key_of_path(self) -> str:
         if self.token.text == "time" and self.peek().text == "offset":
@@ -214,7 +160,11 @@ class OperandParser(ABC):
             return self.advance().text[1:-1]
         start = self.token
         last = None
-        while self.token.kind != END and self.token.kind not in {"string", "quoted"} and self.token.text not in _NOT_IN_KEYS:
+        while (
+            self.token.kind != END
+            and self.token.kind not in {"string", "quoted"}
+            and self.token.text not in _NOT_IN_KEYS
+        ):
             last = self.advance()
         if last is None:
             raise self.error("Expected the name of an entry")
@@ -226,7 +176,11 @@ class OperandParser(ABC):
         words = self._call_words()
         if words:
             place = self.source.place(self.token.start)
-            name = self.source.text[self.token.start : self.peek(words - 1).end] if words > 1 else self.token.text
+            name = (
+                self.source.text[self.token.start : self.peek(words - 1).end]
+                if words > 1
+                else self.token.text
+            )
             self.index += words
             return self._call((), name, place)
         text = self.token.text
@@ -291,7 +245,7 @@ class OperandParser(ABC):
     def _function(self) -> Node:
         self.advance()
         self.expect("(")
-        parameters = []
+        parameters: list[str] = []
         while not self.accept(")"):
             if parameters:
                 self.expect(",")

@@ -10,7 +10,12 @@ from decimal import Decimal
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
-from worker.feel.temporal_arithmetic import add_temporal, divide_duration, multiply_duration, subtract_temporal
+from worker.feel.temporal_arithmetic import (
+    add_temporal,
+    divide_duration,
+    multiply_duration,
+    subtract_temporal,
+)
 from worker.feel.values import Months, Value, whole
 
 Operator = Callable[[Value, Value, Run], Value]

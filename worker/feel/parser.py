@@ -42,6 +42,7 @@ class Parser(OperandParser):
         return node
 
     def expression(self) -> Node:
+        """Read an expression of the loosest precedence: a statement or a disjunction."""
         with self.nested():
             word = self.token.text
             if word == "if" and self._starts_operand(self.peek()):
@@ -54,7 +55,16 @@ class Parser(OperandParser):
         """Whether `if` before the token is the keyword; else it is a variable of that name."""
         if token.kind == "name":
             return token.text not in RESERVED or token.text in {"null", "true", "false", "function"}
-        return token.kind in {"number", "string", "quoted"} or token.text in {"(", "[", "{", "@", "?", "-", "<", ">"}
+        return token.kind in {"number", "string", "quoted"} or token.text in {
+            "(",
+            "[",
+            "{",
+            "@",
+            "?",
+            "-",
+            "<",
+            ">",
+        }
 
     def _is_iterator(self) -> bool:
         return self.peek().kind in {"name", "quoted"} and self.peek(2).text == "in"

@@ -12,7 +12,16 @@ from functools import lru_cache
 
 from worker.feel.character_sets import LINE_ENDS, CharacterSet, is_word
 from worker.feel.error import FeelError
-from worker.feel.pattern_syntax import Assertion, Characters, Choice, Group, Part, PatternParser, Repeat, Sequence
+from worker.feel.pattern_syntax import (
+    Assertion,
+    Characters,
+    Choice,
+    Group,
+    Part,
+    PatternParser,
+    Repeat,
+    Sequence,
+)
 from worker.feel.run import Run
 
 MAX_INSTRUCTIONS = 10_000

@@ -223,7 +223,7 @@ class PatternParser(PatternReader):
         return name
 
     def _change_flags(self) -> str:
-        """Read flags like `i-s` and return what ends them: `:` for this group, `)` for the rest of the outer one."""
+        """Read flags like `i-s`; return what ends them: `:` for this group, `)` for the rest of the outer."""
         is_on = True
         while (character := self.take()) not in {":", ")"}:
             if character == "-":

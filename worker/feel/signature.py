@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from worker.feel.run import Run
 from worker.feel.values import Function, FunctionContext, Months, Range, Value, ZonedTime
@@ -26,6 +27,7 @@ _TYPES: dict[str, frozenset[type]] = {
     "null": frozenset({type(None)}),
 }
 _CHARACTERS_PER_STEP = 100
+_Call = TypeVar("_Call", bound=Callable[..., Value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,14 @@ class Library:
     def __init__(self) -> None:
         self.functions: dict[str, list[Builtin]] = {}
 
-    def add(self, name: str, *parameters: str) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    def add(self, name: str, *parameters: str) -> Callable[[_Call], _Call]:
         """Declare a function: each parameter as `name`, `name: type` or `name: type | type`.
 
         A last parameter `name...` takes all arguments that are left, as a list. The function is called
         with the run and then its arguments.
         """
 
-        def register(call: Callable[..., Value]) -> Callable[..., Value]:
+        def register(call: _Call) -> _Call:
             names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
             is_variadic = bool(parameters) and parameters[-1].endswith("...")
             self.functions.setdefault(name, []).append(Builtin(names, accepted, is_variadic, call))

@@ -124,7 +124,9 @@ def parse_duration(text: str) -> Months | timedelta | None:
         sign, year_sign, years, month_sign, months = found.groups()
         if years is None and months is None:
             return None
-        total = int(year_sign + (years or "0")) * 12 + int((month_sign if years else year_sign or month_sign) + (months or "0"))
+        total = int(year_sign + (years or "0")) * 12 + int(
+            (month_sign if years else year_sign or month_sign) + (months or "0")
+        )
         return Months(-total if sign else total)
     found = _SECONDS.fullmatch(text)
     if not found or text.endswith(("P", "T")):
@@ -132,10 +134,12 @@ def parse_duration(text: str) -> Months | timedelta | None:
     sign, days, hours, minutes, seconds, fraction = found.groups()
     micros = _microseconds(fraction) * (-1 if (seconds or "").startswith("-") else 1)
     try:
-        span = timedelta(int(days or 0), int(seconds or 0), micros, minutes=int(minutes or 0), hours=int(hours or 0))
-        return -span if sign else span
+        span = timedelta(
+            int(days or 0), int(seconds or 0), micros, minutes=int(minutes or 0), hours=int(hours or 0)
+        )
     except OverflowError:
         return None
+    return -span if sign else span
 
 
 def parse_temporal(text: str) -> Value:

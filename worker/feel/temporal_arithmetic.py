@@ -87,7 +87,9 @@ def _move(point: Value, span: timedelta) -> Value:
     kind = type(point)
     if kind is datetime:
         # With a zone the clock of the zone counts: an hour later is an hour later.
-        return point + span if point.tzinfo is None else (point.astimezone(UTC) + span).astimezone(point.tzinfo)
+        return (
+            point + span if point.tzinfo is None else (point.astimezone(UTC) + span).astimezone(point.tzinfo)
+        )
     if kind is date:
         return (datetime.combine(point, time()) + span).date()
     if kind is time:
@@ -124,7 +126,9 @@ def _between(left: Value, right: Value) -> Value:
 
 
 def _since_midnight(clock: time) -> timedelta:
-    return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond)
+    return timedelta(
+        hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond
+    )
 
 
 def utc_clock(clock: ZonedTime) -> timedelta:

@@ -29,7 +29,9 @@ def temporal_json(value: Value) -> str:
         case time():
             return _shortest_clock(value)
         case ZonedTime():
-            return _clock(value.time) + (f"@{value.zone}" if value.zone else offset_text(value.offset_seconds))
+            return _clock(value.time) + (
+                f"@{value.zone}" if value.zone else offset_text(value.offset_seconds)
+            )
         case Months():
             return _months(value.total)
         case _:
@@ -54,7 +56,9 @@ def offset_text(seconds: int) -> str:
     if not seconds:
         return "Z"
     hours, rest = divmod(abs(seconds), 3600)
-    return f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}" + (f":{rest % 60:02}" if rest % 60 else "")
+    return f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}" + (
+        f":{rest % 60:02}" if rest % 60 else ""
+    )
 
 
 def _date_time_zone(value: datetime) -> str:
@@ -107,7 +111,11 @@ def _java_duration(value: Months | timedelta) -> str:
     sign = -1 if isinstance(value, Months) and value.total < 0 else 1
     if isinstance(value, Months):
         years, months = divmod(abs(value.total), 12)
-        return "P" + (f"{sign * years}Y" if years else "") + (f"{sign * months}M" if months else "") if value.total else "P0D"
+        return (
+            "P" + (f"{sign * years}Y" if years else "") + (f"{sign * months}M" if months else "")
+            if value.total
+            else "P0D"
+        )
     micros = abs(value) // _MICROSECOND
     minus = "-" if value < timedelta(0) else ""
     hours, rest = divmod(micros, 3_600_000_000)
@@ -116,5 +124,3 @@ def _java_duration(value: Months | timedelta) -> str:
     parts = ((str(hours), "H"), (str(minutes), "M"), (seconds, "S"))
     text = "".join(f"{minus}{amount}{unit}" for amount, unit in parts if amount != "0")
     return f"PT{text or '0S'}"
-
-

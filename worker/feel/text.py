@@ -45,7 +45,9 @@ def json_text(value: Value, run: Run) -> str:
     if kind is str:
         return run.hold(json.dumps(value, ensure_ascii=False))
     if kind is dict or kind is FunctionContext:
-        entries = [f"{json.dumps(key, ensure_ascii=False)}:{json_text(item, run)}" for key, item in value.items()]
+        entries = [
+            f"{json.dumps(key, ensure_ascii=False)}:{json_text(item, run)}" for key, item in value.items()
+        ]
         return run.hold(f"{{{','.join(entries)}}}")
     if kind is tuple:
         return run.hold(f"[{','.join([json_text(item, run) for item in value])}]")

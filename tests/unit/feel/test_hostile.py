@@ -49,7 +49,7 @@ HOSTILE = {
     "a huge number as a text": 'number("1e999999999") + 1',
     "a huge number rounded": 'decimal(number("1e999999999"), 2)',
     "a tiny number rounded": "decimal(1/3, 999999999)",
-    "a huge index": '[1, 2, 3][number("1e999999999") - 1 > 0 and number("1e999999999") > 1e9]',
+    "a huge scale": 'floor(1, number("1e999999999"))',
     "a huge position": 'sublist([1], number("1e999999999"))',
     "a huge remainder": 'modulo(number("1e999999999"), 7)',
     "texts that double": f'{{x0: "0123456789", {_DOUBLED_TEXT} r: 1}}',
@@ -66,7 +66,7 @@ HOSTILE = {
     "a text joined many times": 'string join(for x in 1..100000 return text, "")',
     "a delimiter joined many times": 'string join(for x in 1..100000 return "", text)',
     "functions that call functions": f"{{f0: function(x) x + 1, {_CALLS} r: f45(1)}}.r",
-    "a function that is given itself": "sort(for x in 1..3000 return 3000 - x, function(a, b) count(list) > 0)",
+    "a sort that asks for much": "sort(for x in 1..3000 return -x, function(a, b) count(list) > 0)",
     "a sort of everything": "sort(list, function(a, b) a < b)",
     "a pattern of nested repetitions": 'matches(text, "^(a+)+$b")',
     "a pattern of alternatives": 'matches(text, "^(a|aa)+$b")',
@@ -137,7 +137,9 @@ def test_nothing_of_python_is_in_reach(expression: str) -> None:
     assert evaluate(expression, {"a": {"b": 1}}) is None
 
 
-@pytest.mark.parametrize("zone", ["../../etc/passwd", "/etc/passwd", "..", "posixrules/../../x", "a\x00b", ""])
+@pytest.mark.parametrize(
+    "zone", ["../../etc/passwd", "/etc/passwd", "..", "posixrules/../../x", "a\x00b", ""]
+)
 def test_a_zone_name_is_no_way_to_a_file(zone: str) -> None:
     with pytest.raises(FeelError):
         evaluate('date and time(@"2026-01-31T10:00:00", zone)', {"zone": zone})
@@ -154,7 +156,17 @@ def test_the_room_imports_only_itself_and_what_cannot_reach_out() -> None:
     }
     outside = {name for name in imported if not name.startswith("worker.feel")}
     assert {name.partition(".")[0] for name in outside} <= sys.stdlib_module_names
-    assert not outside & {"os", "io", "pathlib", "socket", "subprocess", "sys", "importlib", "ctypes", "pickle"}
+    assert not outside & {
+        "os",
+        "io",
+        "pathlib",
+        "socket",
+        "subprocess",
+        "sys",
+        "importlib",
+        "ctypes",
+        "pickle",
+    }
 
 
 def _imported_names(node: ast.AST) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.feel.functions import (
+    aggregates,
     booleans,
     contexts,
     conversions,
@@ -11,7 +12,6 @@ from worker.feel.functions import (
     outcomes,
     patterns,
     ranges,
-    aggregates,
     temporals,
     texts,
 )

@@ -38,7 +38,7 @@ def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], val
         return None
     path = [context]
     for name in keys[:-1]:
-        inner = path[-1].get(name)
+        inner: Value = path[-1].get(name)
         path.append(inner if _is_context(inner) else {})
     for name, outer in zip(reversed(keys), reversed(path), strict=True):
         value = {**outer, name: value}
@@ -59,7 +59,9 @@ def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
 
 @LIBRARY.add("context", "entries: list")
 def _context(_run: Run, entries: tuple[Value, ...]) -> Value:
-    if not all(_is_context(entry) and type(entry.get("key")) is str and "value" in entry for entry in entries):
+    if not all(
+        _is_context(entry) and type(entry.get("key")) is str and "value" in entry for entry in entries
+    ):
         return None
     return {entry["key"]: entry["value"] for entry in entries}
 

@@ -81,7 +81,9 @@ def _time_of_parts(run: Run, hour: Decimal, minute: Decimal, second: Decimal) ->
 
 
 @LIBRARY.add("time", "hour: number", "minute: number", "second: number", "offset: days | null")
-def _time_with_offset(_run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None) -> Value:
+def _time_with_offset(
+    _run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None
+) -> Value:
     try:
         clock = time(whole(hour), whole(minute), whole(second), int(second % 1 * 1_000_000))
         if offset is None:
@@ -116,7 +118,9 @@ def _number_with_groups(run: Run, text: str, grouping: str) -> Decimal | None:
     return _number(run, text.replace(grouping, "")) if grouping in _GROUPING else None
 
 
-@LIBRARY.add("number", "from: string", "grouping separator: string | null", "decimal separator: string | null")
+@LIBRARY.add(
+    "number", "from: string", "grouping separator: string | null", "decimal separator: string | null"
+)
 def _number_with_separators(run: Run, text: str, grouping: str | None, decimal: str | None) -> Decimal | None:
     is_known = grouping in (*_GROUPING, None) and decimal in (*_DECIMAL, None)
     if not is_known or grouping == decimal:

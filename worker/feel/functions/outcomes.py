@@ -6,7 +6,6 @@ an error rather than null, which would silently mean "no error".
 
 from __future__ import annotations
 
-
 from worker.feel.comparison import kind_of
 from worker.feel.error import FeelError
 from worker.feel.run import Run

@@ -78,7 +78,7 @@ def _replace_with_flags(run: Run, text: str, pattern: str, replacement: str, fla
 
 
 def _expand(replacement: str, pattern: Pattern, places: tuple[int, ...], text: str) -> str | None:
-    """Put the groups into `$1`, `${name}`; null if there is no such group or a `$` or backslash stands alone."""
+    """Put the groups into `$1`, `${name}`; null if there is no such group or a `$` stands alone."""
     parts = []
     for found in _REPLACEMENT.finditer(replacement):
         plain, escaped, digits, name = found.groups()

@@ -22,7 +22,10 @@ _Relation = Callable[[_End, _End, _End, _End], bool]
 
 def _ends(value: Value) -> tuple[_End, _End]:
     if isinstance(value, Range):
-        return (order_key(value.start), int(not value.has_start)), (order_key(value.end), -int(not value.has_end))
+        return (order_key(value.start), int(not value.has_start)), (
+            order_key(value.end),
+            -int(not value.has_end),
+        )
     return (order_key(value), 0), (order_key(value), 0)
 
 
@@ -32,12 +35,17 @@ def _first(value: Value) -> Value:
 
 def _add(name: str, relation: _Relation, *signatures: tuple[str, str]) -> None:
     """Declare a function under each pair of parameter names; each place takes what any of its names says."""
-    types = [" | ".join(dict.fromkeys(_TYPES[name.rstrip("12")] for name in place)) for place in zip(*signatures, strict=True)]
+    types = [
+        " | ".join(dict.fromkeys(_TYPES[name.rstrip("12")] for name in place))
+        for place in zip(*signatures, strict=True)
+    ]
     for names in signatures:
 
         @LIBRARY.add(name, *(f"{parameter}: {kind}" for parameter, kind in zip(names, types, strict=True)))
         def _(_run: Run, left: Value, right: Value) -> bool | None:
-            return relation(*_ends(left), *_ends(right)) if is_same_order(_first(left), _first(right)) else None
+            return (
+                relation(*_ends(left), *_ends(right)) if is_same_order(_first(left), _first(right)) else None
+            )
 
 
 def _is_overlapping_before(start: _End, end: _End, other_start: _End, other_end: _End) -> bool:
