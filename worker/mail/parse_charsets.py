@@ -51,11 +51,8 @@ def decode_text(data: bytes, label: str | None) -> str:
         return _decode_undeclared(data)
     if codec == "utf_8":
         return _decode_utf_8(data)
-    for candidate in (codec, "utf_8"):  # UTF-8 does not come about by chance: then the label is wrong
-        try:
-            return data.decode(candidate)
-        except UnicodeError:
-            continue
+    if not data.isascii() and not is_valid(data, codec) and is_valid(data, "utf_8"):
+        codec = "utf_8"  # that does not come about by chance: the label is wrong
     return data.decode(codec, "replace")
 
 

@@ -2,8 +2,8 @@
 
 The standard library's parser is not used here: it keeps several times the message in memory (measured:
 nearly eight times, for a mail with an attachment of 50 MB) and calls itself for each level of nesting
-(a thousand levels end in a RecursionError). This walk copies no body, uses no recursion, and looks at
-each byte a fixed number of times.
+(a thousand levels end in a RecursionError). This walk copies no body, uses no recursion, and takes time
+in proportion to the message.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Walk:
 
     def run(self) -> Structure:
         self._open(parent=None)
-        while self.open_parts and len(self.parts) < MOST_PARTS and self._read_delimiter():
+        while self.open_parts and self._read_delimiter():
             pass
         return Structure(self.fields, self.parts)
 
@@ -113,7 +113,7 @@ class _Walk:
         self.open_boundaries.setdefault(boundary, []).append(len(self.open_parts) - 1)
 
     def _read_delimiter(self) -> bool:
-        """Go to the next line that starts with two hyphens and do what it says; False at the end."""
+        """Go to the next line that starts with two hyphens and do what it says; False after the last."""
         newline = self.raw.find(b"\n--", max(0, self.position - 1))
         if newline < 0:
             return False
@@ -123,6 +123,8 @@ class _Walk:
         if text in self.open_boundaries or self._is_missing_boundary(text):
             depth = self.open_boundaries[text][-1]
             self._close(depth + 1, newline)
+            if len(self.parts) >= MOST_PARTS:
+                return False
             self._open(self.open_parts[depth])
         elif text.endswith(b"--") and text[:-2] in self.open_boundaries:
             self._close(self.open_boundaries[text[:-2]][-1], newline)

@@ -94,6 +94,12 @@ def test_text_is_found_in_a_thousand_attached_messages_by_a_search_alone() -> No
     assert list(searchable_texts(raw)) == ["deep\n"]
 
 
+def test_what_follows_the_ten_thousandth_part_is_left_out_and_not_taken_for_its_text() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 10_100
+
+    assert list(searchable_texts(raw)) == ["x"] * 9_999
+
+
 def test_ten_thousand_fields_are_all_there() -> None:
     raw = b"".join(b"X-%d: value %d\r\n" % (number, number) for number in range(10_000)) + b"\r\nbody"
 
