@@ -39,12 +39,14 @@ _NOT_IN_KEYS = {'"', "{", "}", ":", ",", "[", "]", "`"}
 class OperandParser(TokenReader, ABC):
     """The part of the grammar that stands between operators."""
 
+    _is_in_range_end = False
+
     @abstractmethod
     def expression(self) -> Node:
         """Read an expression of the loosest precedence."""
 
     @abstractmethod
-    def arithmetic(self, rank: int = 0, *, is_range_allowed: bool = False) -> Node:
+    def arithmetic(self) -> Node:
         """Read an expression that has no comparison at its top."""
 
     def operand(self, *, is_range_allowed: bool) -> Node:
@@ -64,6 +66,8 @@ class OperandParser(TokenReader, ABC):
     def _closes_range(self) -> bool:
         """Whether this `[` is the open end of a range like `]1..5[`: no operand follows it."""
         follower = self.peek()
+        if not self._is_in_range_end:
+            return False
         return follower.kind == END or follower.text in {
             ")",
             "]",
@@ -137,7 +141,9 @@ class OperandParser(TokenReader, ABC):
     def range_end(self, opening: Token, start: Node) -> RangeOf:
         """Read `..`, the end of a range and its bracket."""
         self.expect("..")
+        self._is_in_range_end = True
         end = self.arithmetic()
+        self._is_in_range_end = False
         closing = self.token.text
         if closing not in {")", "[", "]"}:
             raise self.error("Expected the end of the range")

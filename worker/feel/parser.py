@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.feel.lexer import END, RESERVED, Token
+from worker.feel.lexer import END, RESERVED
 from worker.feel.operands import OperandParser
 from worker.feel.syntax import (
     Arithmetic,
@@ -23,6 +23,7 @@ from worker.feel.syntax import (
 )
 
 _RANKS = {"+": 0, "-": 0, "*": 1, "/": 1, "**": 2}
+_OPERAND_SIGNS = {"(", "[", "{", "@", "?", "-", "<", "<=", ">", ">="}
 _ORDER = {"<", "<=", ">", ">="}
 _LONG_TYPES = (
     ("years", "and", "months", "duration"),
@@ -45,26 +46,20 @@ class Parser(OperandParser):
         """Read an expression of the loosest precedence: a statement or a disjunction."""
         with self.nested():
             word = self.token.text
-            if word == "if" and self._starts_operand(self.peek()):
+            if word == "if" and self._is_condition():
                 return self._if()
             if word in {"for", "some", "every"} and self._is_iterator():
                 return self._iteration()
             return self._disjunction()
 
-    def _starts_operand(self, token: Token) -> bool:
-        """Whether `if` before the token is the keyword; else it is a variable of that name."""
+    def _is_condition(self) -> bool:
+        """Whether this `if` is the keyword: an operand follows. Else it is a variable of that name."""
+        token = self.peek()
+        if token.text in {"and", "or"}:
+            return self.peek(2).text == "("
         if token.kind == "name":
             return token.text not in RESERVED or token.text in {"null", "true", "false", "function"}
-        return token.kind in {"number", "string", "quoted"} or token.text in {
-            "(",
-            "[",
-            "{",
-            "@",
-            "?",
-            "-",
-            "<",
-            ">",
-        }
+        return token.kind in {"number", "string", "quoted"} or token.text in _OPERAND_SIGNS
 
     def _is_iterator(self) -> bool:
         return self.peek().kind in {"name", "quoted"} and self.peek(2).text == "in"
@@ -91,9 +86,13 @@ class Parser(OperandParser):
     def _iterator(self) -> tuple[str, Node]:
         name = self.name()
         self.expect("in")
-        start = self.arithmetic()
+        is_negated = self.token.text == "-" and self.peek().kind != "number"
+        value = None if is_negated else self.operand(is_range_allowed=False)
+        start = self.arithmetic(left=value)
         if self.accept(".."):
             return name, Steps(start, self.arithmetic())
+        if start is not value:
+            raise self.error("Expected '..'")
         return name, start
 
     def _disjunction(self) -> Node:
@@ -164,9 +163,14 @@ class Parser(OperandParser):
         uses_input, self.inputs = self.inputs > inputs, inputs
         return InputTest(node, uses_input)
 
-    def arithmetic(self, rank: int = 0, *, is_range_allowed: bool = False) -> Node:
-        """Read operators of at least this rank; with `is_range_allowed` perhaps a range instead."""
-        left = self._signed(is_range_allowed=is_range_allowed)
+    def arithmetic(
+        self, rank: int = 0, *, left: Node | None = None, is_range_allowed: bool = False
+    ) -> Node:
+        """Read operators of at least this rank, perhaps behind a `left` that is read already.
+
+        With `is_range_allowed` there may be a range instead.
+        """
+        left = left or self._signed(is_range_allowed=is_range_allowed)
         while not isinstance(left, RangeOf) and (found := _RANKS.get(self.token.text, -1)) >= rank:
             rest = []
             while _RANKS.get(self.token.text) == found:

@@ -28,14 +28,14 @@ def _get_or_else(_run: Run, value: Value, default: Value) -> Value:
 
 @LIBRARY.add("assert", "value", "condition")
 def _assert(run: Run, value: Value, condition: Value) -> Value:
-    return _assert_because(run, value, condition, "The condition of assert() is not fulfilled.")
+    return _assert_because(run, value, condition, None)
 
 
-@LIBRARY.add("assert", "value", "condition", "cause: string")
-def _assert_because(_run: Run, value: Value, condition: Value, cause: str) -> Value:
+@LIBRARY.add("assert", "value", "condition", "cause")
+def _assert_because(_run: Run, value: Value, condition: Value, cause: Value) -> Value:
     if condition is True:
         return value
-    raise FeelError(cause)
+    raise FeelError(cause if isinstance(cause, str) else "The condition of assert() is not fulfilled.")
 
 
 @LIBRARY.add("all", "list...")
