@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.mail.ordering import sort_listed, sort_numbers
@@ -72,6 +72,7 @@ def test_each_field_sorts_by_its_own_key(field: SortField, expected: list[str]) 
     assert [mail.message_id for mail in sort_listed(mails, field, SortOrder.ASC)] == expected
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(), st.none() | st.integers(0, 5)), st.sampled_from(SortOrder))
 def test_the_order_of_arrival_does_not_matter(keys: dict[int, int | None], order: SortOrder) -> None:
     forwards = sort_numbers(keys.items(), order)

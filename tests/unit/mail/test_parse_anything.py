@@ -119,6 +119,7 @@ def test_any_charset_label_has_a_reading(label: str, body: bytes) -> None:
     assert_sound(head + body)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=80))
 def test_a_subject_that_python_encodes_is_read_back(subject: str) -> None:
     from email.header import Header  # noqa: PLC0415 - only here: the other side of the same standard

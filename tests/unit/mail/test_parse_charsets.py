@@ -8,7 +8,7 @@ from worker.mail import parse_charsets
 from worker.mail.parse_charsets import decode_text, is_valid, to_json_text
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(parse_charsets._CODECS)), st.binary(max_size=60))
 def test_every_charset_reads_any_bytes(charset: str, data: bytes) -> None:
     text = to_json_text(decode_text(data, charset))
@@ -17,6 +17,7 @@ def test_every_charset_reads_any_bytes(charset: str, data: bytes) -> None:
     assert "\0" not in text
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_undeclared_bytes_are_never_replaced(data: bytes) -> None:
     assert parse_charsets.REPLACEMENT.encode() in data or parse_charsets.REPLACEMENT not in decode_text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.mail.parse import parse_mail
@@ -15,7 +15,7 @@ body = st.lists(line, max_size=5).map(lambda lines: "".join(f"{text}\n" for text
 encoding = st.sampled_from(["quoted-printable", "base64", "8bit"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plain=body, html=st.none() | body, attachment=st.none() | st.binary(max_size=200), encoding=encoding)
 def test_bodies_are_read_back_whatever_stands_beside_them(
     plain: str, html: str | None, attachment: bytes | None, encoding: str

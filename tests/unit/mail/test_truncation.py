@@ -4,7 +4,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import ResultTooLarge
@@ -99,6 +99,7 @@ def test_bodies_of_50_mb_are_cut_without_encoding_them() -> None:
     assert peak < 64_000_000
 
 
+@settings(deadline=None)
 @given(
     st.none() | st.text(max_size=60),
     st.none() | st.text(max_size=60),
