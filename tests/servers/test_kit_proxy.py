@@ -155,10 +155,13 @@ async def test_pop3_commands_that_are_not_offered_are_refused_in_their_turn(
     proxy = CountingProxy(Pop3Wire, dovecot.pop3_port, ProxyOptions(removed=("TOP", "PIPELINING")))
     await proxy.__aenter__()
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-    writer.write(f"USER {dovecot_account.username}\r\nPASS s3cret\r\nTOP 1 0\r\nSTAT\r\n".encode())
-    assert [(await reader.readline())[:4] for _ in range(3)] == [b"+OK ", b"+OK\r", b"-ERR"]
+    for line in (f"USER {dovecot_account.username}\r\n", "PASS s3cret\r\n", "TOP 1 0\r\nSTAT\r\n"):
+        await reader.readline()
+        writer.write(line.encode())
+    assert (await reader.readline()).startswith(b"+OK")
+    assert [await reader.readline() for _ in range(2)] == [b"-ERR Unknown command\r\n"] * 2
     writer.close()
-    assert {command.verb for command in proxy.violations} >= {"PASS", "TOP", "STAT"}
+    assert [command.verb for command in proxy.violations] == ["TOP", "STAT"]
     with pytest.raises(AssertionError):
         await proxy.__aexit__(None, None, None)
 

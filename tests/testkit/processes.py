@@ -89,6 +89,7 @@ class ServerProcess:
         self._account = account
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._addresses: list[tuple[str, int]] = []
 
     def start(self, ports: Sequence[int], host: str = "127.0.0.1", within_seconds: float = 20) -> None:
         """Start it and return when all its ports take connections."""
@@ -103,8 +104,9 @@ class ServerProcess:
                 **identity(self._account),
             )
         deadline = time.monotonic() + within_seconds
-        for port in ports:
-            self._wait_until_listening((host, port), deadline)
+        self._addresses = [(host, port) for port in ports]
+        for address in self._addresses:
+            self._wait_until_listening(address, deadline)
 
     def stop(self, within_seconds: float = 10) -> None:
         """Ask it to end, and end it if it does not; nothing of it is left."""
@@ -123,20 +125,27 @@ class ServerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        # Its children die a moment later, and hold the ports until then.
+        deadline = time.monotonic() + 5
+        while any(_is_listening(address) for address in self._addresses) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def log(self) -> str:
         """All that it has said so far."""
         return self._log_file.read_text(errors="replace")
 
     def _wait_until_listening(self, address: tuple[str, int], deadline: float) -> None:
-        while True:
-            try:
-                socket.create_connection(address, timeout=1).close()
-            except OSError:
-                assert self._process is not None
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.kill()
-                    raise AssertionError(f"{self._command[0]} did not start:\n{self.log()}") from None
-                time.sleep(0.01)
-            else:
-                return
+        while not _is_listening(address):
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"{self._command[0]} did not start:\n{self.log()}")
+            time.sleep(0.01)
+
+
+def _is_listening(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
