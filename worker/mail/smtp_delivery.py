@@ -61,9 +61,10 @@ def judge_refused_offer(server: str, recipients: Sequence[str], offer: Offer) ->
         if refusal is None:
             raise ProtocolViolation(f"{server} answered DATA with “{offer.data}”.", server=server)
         return Delivery(is_sent=False, refused_recipients=refused, refusal=refusal)
-    if any(reply.is_transient for reply in offer.recipients):
+    passing = next((reply for reply in offer.recipients if reply.is_transient), None)
+    if passing is not None:
         raise RecipientRefused(
-            f"{server} took none of the recipients; its first answer was: {offer.recipients[0]}",
+            f"{server} takes none of the recipients now: {passing}",
             server=server,
             refusedRecipients=[recipient.to_variables() for recipient in refused],
         )

@@ -250,7 +250,9 @@ async def connect(account: Account, *, timeouts: Timeouts, tls_context: ssl.SSLC
 
 def parse_extensions(reply: Reply) -> dict[str, str]:
     """Read the reply to EHLO: extension in lower case to its parameters (RFC 5321 4.1.1.1)."""
-    return parse_esmtp_extensions("\n".join(reply.lines))[0]
+    extensions, mechanisms = parse_esmtp_extensions("\n".join(reply.lines))
+    # Some servers offer sign-in twice, the second time in the old way: AUTH=LOGIN.
+    return {**extensions, "auth": " ".join(mechanisms)}
 
 
 def failure_of(server: str, error: Exception, seconds: float | None = None) -> MailServerError:
