@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from worker.errors import MessageIdAmbiguous, MessageNotFound, ProtocolViolation, ResultTooLarge
-from worker.mail.maildrop_ids import WantedId, has_foreign_id, own_id
+from worker.mail.maildrop_ids import WantedId, has_foreign_id, own_id, read_id
 from worker.mail.maildrop_memory import KnownMail, MaildropKey, MaildropMemory, read_known_mail
 from worker.mail.parse import ParsedMail, normalize_message_id, parse_mail
 from worker.mail.pop3_limits import Pop3Limits
@@ -91,7 +91,7 @@ class Maildrop:
 
         Where the memory knows the id, there is no scan.
         """
-        wanted = WantedId(message_id)
+        wanted = read_id(message_id)
         while True:
             number = max(await self._find(wanted, is_one_enough=True))
             self._check_size(number)
@@ -105,7 +105,7 @@ class Maildrop:
 
     async def find_only(self, message_id: str) -> int:
         """Return the number of the one mail of that id, after a look at the mail itself."""
-        wanted = WantedId(message_id)
+        wanted = read_id(message_id)
         while True:
             numbers = await self._find(wanted, is_one_enough=False)
             if len(numbers) > 1:
@@ -113,10 +113,6 @@ class Maildrop:
             if wanted.key is None or numbers[0] in self._fetched:
                 return numbers[0]
             await self._correct(numbers[0])
-
-    async def mark_deleted(self, number: int) -> None:
-        """Mark a mail: it goes when the session ends with QUIT."""
-        await self._run(partial(self._session.mark_deleted, number))
 
     def id_of(self, mail: KnownMail) -> str:
         """Return the mail's Message-ID, or an id of ours where it has none that is its own.

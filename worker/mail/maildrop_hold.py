@@ -1,4 +1,4 @@
-"""A session that waits, with a mail marked for deletion, until the engine has taken the result."""
+"""A session that waits until the engine has taken the result, and deletes the mail only then."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ _PARTING_SECONDS = 5.0
 
 
 class MaildropHold:
-    """Deletes what is marked (`commit`) or leaves it (`abandon`), whichever comes first.
+    """Deletes a mail (`commit`) or leaves it (`abandon`), whichever comes first.
 
-    Without QUIT a server deletes nothing (RFC 1939, section 6), so whatever becomes of the worker or of the
-    connection, the mail stays. The maildrop is locked meanwhile: after `max_seconds` it is let go as by
-    `abandon`. `resources` holds the session and the turn at the maildrop; `on_failed_deletion` is told
-    where a commit did not succeed.
+    Nothing about the deletion has been said to the server before `commit`, so whatever becomes of the
+    worker, the engine or the connection, the mail stays. The maildrop is locked meanwhile: after
+    `max_seconds` it is let go as by `abandon`. `resources` holds the session and the turn at the maildrop;
+    `on_failed_deletion` is told where a commit did not succeed.
     """
 
     def __init__(
         self,
+        delete: Callable[[], None],
         session: Pop3Session,
         threads: Pop3Threads,
         resources: AsyncExitStack,
@@ -36,6 +37,7 @@ class MaildropHold:
         max_seconds: float,
         on_failed_deletion: Callable[[], None],
     ) -> None:
+        self._delete = delete
         self._session = session
         self._threads = threads
         self._resources = resources
@@ -46,7 +48,7 @@ class MaildropHold:
         self._timer = asyncio.get_running_loop().call_later(max_seconds, self._expire)
 
     async def commit(self) -> None:
-        """Delete what is marked. Raises a MailServerError where the server has not said that it did."""
+        """Delete the mail. Raises a MailServerError where the server has not said that it did."""
         try:
             if not self._end():
                 raise ConnectionFailed(
@@ -55,7 +57,7 @@ class MaildropHold:
                     server=self._session.server,
                 )
             async with self._resources:
-                await self._threads.run(self._session, self._session.quit)
+                await self._threads.run(self._session, self._delete)
         except MailServerError as error:
             # Refused: it is still there. No answer: nobody knows, and the next read of its id will tell.
             log.warning("mail_not_deleted", server=self._session.server, reason=error.message)
@@ -66,7 +68,7 @@ class MaildropHold:
         """Leave the mail where it is and let the maildrop go. Never raises."""
         if self._end():
             async with self._resources:
-                await part(self._session, self._threads, has_marks=True)
+                await part(self._session, self._threads)
 
     def _end(self) -> bool:
         """Tell whether it was still to be decided; from now on it is not."""
@@ -80,10 +82,8 @@ class MaildropHold:
         self._expiry = asyncio.ensure_future(self.abandon())
 
 
-async def part(session: Pop3Session, threads: Pop3Threads, *, has_marks: bool) -> None:
-    """End a session politely within a short time, and deleting nothing. Never raises."""
+async def part(session: Pop3Session, threads: Pop3Threads) -> None:
+    """End a session politely within a short time. Never raises."""
     if session.is_usable:
         with suppress(MailServerError):
-            if has_marks:
-                await threads.run(session, partial(session.unmark_all, _PARTING_SECONDS))
             await threads.run(session, partial(session.quit, _PARTING_SECONDS))

@@ -12,32 +12,31 @@ _OWN_PREFIX = "pop3:"
 
 @dataclass(frozen=True, slots=True)
 class WantedId:
-    """The id by which somebody asks for a mail, as it was given.
+    """The id by which somebody asks for a mail: `text` as it was given.
 
-    An id of ours is `pop3:` and the unique id (UIDL, RFC 1939) of the mail; anything else is a
-    Message-ID, with or without angle brackets.
+    Either `uid`, the unique id (UIDL, RFC 1939) in an id of ours, or `key`, a Message-ID in the form to
+    compare, is not None.
     """
 
     text: str
-
-    @property
-    def uid(self) -> str | None:
-        """The unique id in an id of ours, else None."""
-        text = self.text.strip()
-        if text.startswith("<") and text.endswith(">"):
-            text = text[1:-1]
-        return text.removeprefix(_OWN_PREFIX) if text.startswith(_OWN_PREFIX) else None
-
-    @property
-    def key(self) -> str | None:
-        """The Message-ID in the form to compare; None in an id of ours."""
-        return normalize_message_id(self.text) if self.uid is None else None
+    uid: str | None
+    key: str | None
 
     def names(self, mail: KnownMail) -> bool:
         """Tell whether this is the mail's id."""
         if self.uid is not None:
             return mail.uid == self.uid
         return bool(self.key) and mail.message_id_key == self.key
+
+
+def read_id(text: str) -> WantedId:
+    """Read an id: `pop3:` and a unique id, or a Message-ID; angle brackets or none."""
+    inner = text.strip()
+    if inner.startswith("<") and inner.endswith(">"):
+        inner = inner[1:-1]
+    if inner.startswith(_OWN_PREFIX):
+        return WantedId(text, uid=inner.removeprefix(_OWN_PREFIX), key=None)
+    return WantedId(text, uid=None, key=normalize_message_id(text))
 
 
 def own_id(mail: KnownMail) -> str:

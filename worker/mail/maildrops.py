@@ -57,7 +57,7 @@ class Maildrops:
             visit = Visit(maildrop, partial(self._hold, session, resources))
             yield visit
             if not visit.is_held:
-                await part(session, self._threads, has_marks=False)
+                await part(session, self._threads)
 
     async def close(self) -> None:
         """Give up what waits for the engine: those mails stay."""
@@ -88,8 +88,9 @@ class Maildrops:
             resources.push_async_callback(attempt.pop_all().aclose)
             return session
 
-    def _hold(self, session: Pop3Session, resources: AsyncExitStack) -> MaildropHold:
+    def _hold(self, session: Pop3Session, resources: AsyncExitStack, number: int) -> MaildropHold:
         hold = MaildropHold(
+            partial(session.delete_and_quit, number),
             session,
             self._threads,
             resources.pop_all(),
@@ -106,12 +107,12 @@ class Maildrops:
 class Visit:
     """A maildrop for the time of one operation, and beyond it by `hold`."""
 
-    def __init__(self, maildrop: Maildrop, hold: Callable[[], MaildropHold]) -> None:
+    def __init__(self, maildrop: Maildrop, hold: Callable[[int], MaildropHold]) -> None:
         self.maildrop = maildrop
         self.is_held = False
         self._hold = hold
 
-    def hold(self) -> MaildropHold:
-        """Keep the session, with what is marked in it, until the engine has spoken."""
+    def hold(self, number: int) -> MaildropHold:
+        """Keep the session until the engine has spoken; then the mail of that number goes, or stays."""
         self.is_held = True
-        return self._hold()
+        return self._hold(number)

@@ -74,6 +74,14 @@ class Capabilities:
         return name in self.names
 
 
+def wants_sasl(capabilities: Capabilities | None, username: str, password: str) -> bool:
+    """Tell whether to sign in by SASL PLAIN, which is UTF-8 (RFC 4616); USER and PASS are ASCII alone."""
+    if capabilities is None or "PLAIN" not in capabilities.sasl:
+        return False
+    is_plain = (username + password).isascii() and " " not in username
+    return not is_plain or "USER" not in capabilities
+
+
 def read_capabilities(block: bytes) -> Capabilities:
     """Read the lines of a CAPA answer; what is no capability is passed over."""
     lines = [line.upper().split() for line in block.decode("ascii", "replace").splitlines()]

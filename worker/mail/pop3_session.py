@@ -6,8 +6,9 @@ import base64
 import io
 import poplib
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from worker.errors import (
     AuthenticationFailed,
@@ -21,7 +22,14 @@ from worker.errors import (
 )
 from worker.mail.account import Account, Encryption
 from worker.mail.pop3_limits import Pop3Limits
-from worker.mail.pop3_replies import Capabilities, read_capabilities, read_sizes, read_uids, refusal
+from worker.mail.pop3_replies import (
+    Capabilities,
+    read_capabilities,
+    read_sizes,
+    read_uids,
+    refusal,
+    wants_sasl,
+)
 from worker.mail.pop3_socket import DeadlineSocket
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
@@ -29,6 +37,8 @@ from worker.mail.tls import tls_failure
 _PIECE_BYTES = 64 * 1024
 _END_OF_STREAM = "-ERR EOF"  # as poplib says it
 _WANTED_AFTER_LOGIN = frozenset({"PIPELINING", "TOP", "UIDL"})
+
+T = TypeVar("T")
 
 
 class Pop3Session:
@@ -67,18 +77,13 @@ class Pop3Session:
 
     def sizes(self) -> dict[int, int]:
         """Return the octets of each message by its number (LIST)."""
-        with self._door("LIST", ServerRefused, self._timeouts.transfer_seconds):
-            return read_sizes(self._listing("LIST"))
+        return self._listing("LIST", read_sizes, self._timeouts.transfer_seconds)
 
     def uids(self) -> dict[int, str] | None:
         """Return the unique id of each message by its number (UIDL), or None where the server has none."""
         if not self._may_offer("UIDL"):
             return None
-        try:
-            with self._door("UIDL", ServerRefused, self._timeouts.transfer_seconds):
-                return read_uids(self._listing("UIDL"))
-        except ServerRefused:
-            return None
+        return self._optional_listing("UIDL", read_uids, self._timeouts.transfer_seconds)
 
     def headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
         """Yield each number with its header section; None where the message is gone. Exhaust it.
@@ -87,35 +92,30 @@ class Pop3Session:
         """
         if self._has_top is None:
             self._has_top = self._may_offer("TOP") and self._takes_top(numbers[0])
-        if self._has_top:
-            commands = [f"TOP {number} 0" for number in numbers]
-            window, seconds = self._limits.pipelined_headers, self._timeouts.command_seconds
-        else:
-            commands = [f"RETR {number}" for number in numbers]
-            window, seconds = self._limits.pipelined_messages, self._timeouts.transfer_seconds
-        blocks = self._blocks(commands, window, seconds, keep_bytes=self._limits.max_header_bytes)
-        yield from zip(numbers, blocks, strict=True)
+        keep_bytes = self._limits.max_header_bytes
+        if not self._has_top:
+            return self._retrieve(numbers, keep_bytes)
+        commands = [f"TOP {number} 0" for number in numbers]
+        window, seconds = self._limits.pipelined_headers, self._timeouts.command_seconds
+        return zip(numbers, self._blocks(commands, window, seconds, keep_bytes), strict=True)
 
     def messages(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
         """Yield each number with its whole message; None where it is gone. Exhaust it.
 
         One message at a time is in memory, if the caller keeps none.
         """
-        commands = [f"RETR {number}" for number in numbers]
-        window, seconds = self._limits.pipelined_messages, self._timeouts.transfer_seconds
-        blocks = self._blocks(commands, window, seconds, keep_bytes=self._limits.max_message_bytes)
-        yield from zip(numbers, blocks, strict=True)
+        return self._retrieve(numbers, self._limits.max_message_bytes)
 
-    def mark_deleted(self, number: int) -> None:
-        """Mark a message: it goes when the server takes QUIT, and not before (DELE)."""
-        self._command(f"DELE {number}")
+    def delete_and_quit(self, number: int) -> None:
+        """Delete a message and end the session; returns when the server says that it has done so.
 
-    def unmark_all(self, within_seconds: float) -> None:
-        """Take the marks back (RSET)."""
-        self._command("RSET", within_seconds)
+        In one go, since some servers delete a marked message also where the connection breaks before QUIT.
+        """
+        self._command(f"DELE {number}", self._timeouts.command_seconds)
+        self.quit(self._timeouts.command_seconds)
 
-    def quit(self, within_seconds: float | None = None) -> None:
-        """Delete what is marked and end the session; returns when the server says that it has."""
+    def quit(self, within_seconds: float) -> None:
+        """End the session in an orderly way."""
         self._command("QUIT", within_seconds)
         self.is_usable = False
 
@@ -138,13 +138,13 @@ class Pop3Session:
 
     def _start_tls(self, tls_context: ssl.SSLContext) -> None:
         """Encrypt by STLS (RFC 2595), which must succeed; what was said before does not count."""
-        refused = f"{self.server} does not offer STLS, so the connection cannot be encrypted"
+        refused = f"{self.server} does not offer STLS, which would encrypt the connection; use its TLS port."
         if not self._may_offer("STLS"):
-            raise TlsFailed(f"{refused}; use its TLS port.", server=self.server)
+            raise TlsFailed(refused, server=self.server)
         try:
-            self._command("STLS")
+            self._command("STLS", self._timeouts.command_seconds)
         except ServerRefused as error:
-            raise TlsFailed(f"{refused}; use its TLS port.", server=self.server) from error
+            raise TlsFailed(refused, server=self.server) from error
         self._shake_hands(tls_context)
         self._pop3.file = self._connection.makefile("rb")
         self._capabilities = self._ask_capabilities()
@@ -152,7 +152,7 @@ class Pop3Session:
     def _sign_in(self) -> None:
         username, password = self._account.username or "", self._account.password or ""
         with self._door("the sign-in", AuthenticationFailed, self._timeouts.login_seconds):
-            if self._needs_sasl(username, password):
+            if wants_sasl(self._capabilities, username, password):
                 secret = f"\0{username}\0{password}".encode()
                 # Not as an initial response: a line has 255 octets at most (RFC 5034, section 4).
                 self._pop3.ask("AUTH PLAIN")
@@ -161,19 +161,8 @@ class Pop3Session:
                 self._pop3.ask(f"USER {username}")
                 self._pop3.ask(f"PASS {password}")
 
-    def _needs_sasl(self, username: str, password: str) -> bool:
-        """USER and PASS are defined for printable ASCII alone; SASL PLAIN is UTF-8 (RFC 4616)."""
-        if self._capabilities is None or "PLAIN" not in self._capabilities.sasl:
-            return False
-        is_plain = (username + password).isascii() and " " not in username
-        return not is_plain or "USER" not in self._capabilities
-
     def _ask_capabilities(self) -> Capabilities | None:
-        try:
-            with self._door("CAPA", ServerRefused, self._timeouts.command_seconds):
-                return read_capabilities(self._listing("CAPA"))
-        except ServerRefused:
-            return None
+        return self._optional_listing("CAPA", read_capabilities, self._timeouts.command_seconds)
 
     def _may_offer(self, capability: str) -> bool:
         return self._capabilities is None or capability in self._capabilities
@@ -185,17 +174,28 @@ class Pop3Session:
         blocks = self._blocks([f"TOP {number} 0"], 1, self._timeouts.command_seconds, keep_bytes=0)
         return next(blocks) is not None
 
-    def _command(self, command: str, within_seconds: float | None = None) -> None:
-        with self._door(command, ServerRefused, within_seconds or self._timeouts.command_seconds):
+    def _command(self, command: str, within_seconds: float) -> None:
+        with self._door(command, ServerRefused, within_seconds):
             self._pop3.ask(command)
 
-    def _listing(self, command: str) -> bytes:
+    def _listing(self, command: str, read: Callable[[bytes], T], within_seconds: float) -> T:
         limit = self._limits.max_listing_bytes
-        self._pop3.ask(command)
-        return self._pop3.read_block(keep_bytes=limit, max_bytes=limit)
+        with self._door(command, ServerRefused, within_seconds):
+            self._pop3.send([command])
+            return read(self._pop3.read_answer(limit, limit))
+
+    def _optional_listing(self, command: str, read: Callable[[bytes], T], within_seconds: float) -> T | None:
+        with suppress(ServerRefused):
+            return self._listing(command, read, within_seconds)
+        return None
+
+    def _retrieve(self, numbers: Sequence[int], keep_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+        commands = [f"RETR {number}" for number in numbers]
+        window, seconds = self._limits.pipelined_messages, self._timeouts.transfer_seconds
+        return zip(numbers, self._blocks(commands, window, seconds, keep_bytes), strict=True)
 
     def _blocks(
-        self, commands: Sequence[str], window: int, seconds: float, *, keep_bytes: int
+        self, commands: Sequence[str], window: int, seconds: float, keep_bytes: int
     ) -> Iterator[bytes | None]:
         """Yield the answer to each command, with up to `window` of them under way; None for a refusal."""
         if self._capabilities is None or "PIPELINING" not in self._capabilities:
@@ -207,8 +207,7 @@ class Pop3Session:
                     if sent - answered <= window // 2:
                         self._pop3.send(commands[sent : answered + window])
                         sent = min(answered + window, len(commands))
-                    self._pop3.read_reply()
-                    block = self._pop3.read_block(keep_bytes, self._limits.max_message_bytes)
+                    block = self._pop3.read_answer(keep_bytes, self._limits.max_message_bytes)
             except ServerRefused:
                 yield None
             else:
@@ -279,22 +278,15 @@ class _Pop3(poplib.POP3):
         """Send commands in one go; their answers come in the same order."""
         self.sock.sendall("".join(f"{command}\r\n" for command in commands).encode())
 
-    def read_reply(self) -> None:
-        """Read the first line of an answer."""
+    def read_answer(self, keep_bytes: int, max_bytes: int) -> bytes:
+        """Read an answer of several lines up to its final dot; return the first `keep_bytes` or so."""
         self._getresp()  # type: ignore[attr-defined]
-
-    def read_block(self, keep_bytes: int, max_bytes: int) -> bytes:
-        """Read the lines of an answer up to the final dot; return the first `keep_bytes` or so."""
         kept = io.BytesIO()
         size = 0
         is_line_start = True
-        while True:
-            piece = self.file.readline(_PIECE_BYTES)
-            if not piece:
-                raise poplib.error_proto(_END_OF_STREAM)
-            is_next_line_start = piece.endswith(b"\n")
+        while piece := self.file.readline(_PIECE_BYTES):
             if is_line_start and piece.startswith(b"."):
-                if piece.rstrip(b"\r\n") == b"." and is_next_line_start:
+                if piece in {b".\r\n", b".\n"}:
                     return kept.getvalue()
                 piece = piece[1:]
             if size < keep_bytes:
@@ -302,4 +294,5 @@ class _Pop3(poplib.POP3):
             size += len(piece)
             if size > max_bytes:
                 raise poplib.error_proto("answer too long")
-            is_line_start = is_next_line_start
+            is_line_start = piece.endswith(b"\n")
+        raise poplib.error_proto(_END_OF_STREAM)

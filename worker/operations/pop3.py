@@ -1,6 +1,6 @@
 """List, read, delete and search email over POP3.
 
-Reading and deleting end with QUIT, which is what deletes: it is left to the answer's `deferred`.
+Reading and deleting delete only when the engine has taken the result: that is the answer's `deferred`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from worker.mail.answer import Answer
 from worker.mail.local_search import body_values, decide, find_values
 from worker.mail.maildrop import Maildrop
-from worker.mail.maildrop_ids import WantedId
+from worker.mail.maildrop_ids import read_id
 from worker.mail.maildrop_memory import KnownMail
 from worker.mail.ordering import sort_numbers
 from worker.mail.parse import ParsedMail, searchable_texts
@@ -38,17 +38,15 @@ async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
         )
         if result.truncated:
             return Answer(result)
-        await visit.maildrop.mark_deleted(number)
-        return Answer(result, deferred=visit.hold())
+        return Answer(result, deferred=visit.hold(number))
 
 
 async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
     """Delete one mail, once the engine has the result."""
     async with errand.room.pop3.visit(errand.account) as visit:
         number = await visit.maildrop.find_only(request.parameters.message_id)
-        await visit.maildrop.mark_deleted(number)
         result = DeletedMail(deleted=True, message_id=request.parameters.message_id)
-        return Answer(result, deferred=visit.hold())
+        return Answer(result, deferred=visit.hold(number))
 
 
 async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
@@ -109,7 +107,7 @@ def _listed(maildrop: Maildrop, mail: KnownMail) -> ListedMail:
 def _read(mail: ParsedMail, message_id: str, size: int) -> ReadMail:
     summary = mail.summary
     return ReadMail(
-        message_id=summary.message_id if WantedId(message_id).uid is None else message_id,
+        message_id=summary.message_id if read_id(message_id).uid is None else message_id,
         from_address=summary.from_address,
         headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
         subject=summary.subject,

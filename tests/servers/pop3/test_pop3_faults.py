@@ -151,14 +151,6 @@ async def test_a_mail_that_is_gone_between_list_and_retr_is_not_found(make_calle
             await make_caller(server.port).read("one@x")
 
 
-async def test_a_deletion_that_is_refused_is_an_error_and_nothing_goes(make_caller: MakeCaller) -> None:
-    options = Pop3Options(faults={"DELE": say("-ERR read only")})
-    async with ScriptedPop3({"1": mail("one")}, options) as server:
-        with pytest.raises(MailServerError, match="read only"):
-            await make_caller(server.port).read("one@x")
-        assert len(server.messages) == 1
-
-
 async def test_a_server_whose_top_and_retr_differ_is_an_error_and_not_a_loop(make_caller: MakeCaller) -> None:
     options = Pop3Options(faults={"RETR": say("+OK", "Message-ID: <other@x>", "", ".")})
     async with ScriptedPop3({"1": mail("one")}, options) as server:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.maildrop_ids import WantedId, has_foreign_id, own_id
+from worker.mail.maildrop_ids import has_foreign_id, own_id, read_id
 from worker.mail.maildrop_memory import KnownMail, MaildropKey, MaildropMemory, maildrop_key, read_known_mail
 
 ANN = MaildropKey("mail", 110, "ann")
@@ -88,10 +88,10 @@ def test_a_date_received_is_the_date_sent_where_no_server_has_noted_it() -> None
 def test_an_id_names_a_mail_with_or_without_brackets() -> None:
     known = mail("u1", message_id="<One@x>")
     for text in ("<One@x>", "One@x", " <One@x> ", "pop3:u1", "<pop3:u1>"):
-        assert WantedId(text).names(known), text
+        assert read_id(text).names(known), text
     for text in ("one@x", "pop3:u2", "u1", "<>", ""):
-        assert not WantedId(text).names(known), text
-    assert not WantedId("<>").names(mail("u1"))
+        assert not read_id(text).names(known), text
+    assert not read_id("<>").names(mail("u1"))
 
 
 def test_an_id_of_ours_is_made_from_the_unique_id() -> None:
