@@ -184,7 +184,7 @@ def _holds(kind: str, text: str, at: int) -> bool:
     if kind == "end":
         return at == len(text)
     if kind == "line start":
-        return at == 0 or (at < len(text) and _ends_line(text, at - 1))
+        return at < len(text) and (at == 0 or _ends_line(text, at - 1))
     if kind == "line end":
         return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
     if kind == "last line end":

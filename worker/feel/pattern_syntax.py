@@ -102,9 +102,12 @@ class PatternParser(PatternReader):
         parts: list[Part] = []
         while self.next() not in {"", "|", ")"}:
             if self.accept("\\Q"):
-                parts.extend(self._quoted())
+                *rest, last = self._quoted()
+                parts += (*rest, self._repeated(last))
             elif not ("x" in self.flags and self._skip_comment()):
-                parts.append(self._repeated(self._atom()))
+                part = self._atom()
+                if part is not None:
+                    parts.append(self._repeated(part))
         return Sequence(tuple(parts))
 
     def _skip_comment(self) -> bool:
@@ -120,15 +123,16 @@ class PatternParser(PatternReader):
         text, _, _ = self.pattern[self.at :].partition("\\E")
         self.at += len(text)
         self.accept("\\E")
-        return [_characters(self.single(character)) for character in text]
+        return [_characters(self.single(character)) for character in text] or [Sequence(())]
 
     def _repeated(self, part: Part) -> Part:
-        while (bounds := self._bounds()) is not None:
-            if self.next() == "+":
-                raise FeelError("The pattern has a possessive quantifier, which is not supported.")
-            low, high = bounds
-            part = Repeat(part, low, high, is_greedy=not self.accept("?"))
-        return part
+        bounds = self._bounds()
+        if bounds is None:
+            return part
+        if self.next() == "+":
+            raise FeelError("The pattern has a possessive quantifier, which is not supported.")
+        low, high = bounds
+        return Repeat(part, low, high, is_greedy=not self.accept("?"))
 
     def _bounds(self) -> tuple[int, int | None] | None:
         if self.accept("*"):
@@ -158,7 +162,7 @@ class PatternParser(PatternReader):
             raise FeelError(f"The pattern repeats a part more than {MAX_REPEAT} times.")
         return int(digits)
 
-    def _atom(self) -> Part:
+    def _atom(self) -> Part | None:
         character = self.take()
         match character:
             case "(":
@@ -190,7 +194,8 @@ class PatternParser(PatternReader):
         escaped = self.escaped()
         return _characters(self.single(escaped) if isinstance(escaped, str) else escaped)
 
-    def _group(self) -> Part:
+    def _group(self) -> Part | None:
+        """Read a group behind its `(`; one that only changes flags, like `(?i)`, is no part."""
         if self.pattern.startswith(_UNSUPPORTED_GROUPS, self.at):
             raise FeelError("The pattern has a lookaround or an atomic group, which are not supported.")
         flags = self.flags
@@ -200,7 +205,7 @@ class PatternParser(PatternReader):
         elif not self.accept("?"):
             number = self._new_group()
         elif self._change_flags() == ")":
-            return Sequence(())
+            return None
         part = self._choice()
         if not self.accept(")"):
             raise InvalidPatternError("unclosed group")
