@@ -158,7 +158,6 @@ async def test_pop3_commands_that_are_not_offered_are_refused_in_their_turn(
     for line in (f"USER {dovecot_account.username}\r\n", "PASS s3cret\r\n", "TOP 1 0\r\nSTAT\r\n"):
         await reader.readline()
         writer.write(line.encode())
-    assert (await reader.readline()).startswith(b"+OK")
     assert [await reader.readline() for _ in range(2)] == [b"-ERR Unknown command\r\n"] * 2
     writer.close()
     assert [command.verb for command in proxy.violations] == ["TOP", "STAT"]

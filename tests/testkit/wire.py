@@ -35,6 +35,7 @@ class Wire:
         self.server_literal = 0
         # The server has asked for the rest of a command.
         self.is_challenged = False
+        self._replaced: set[Command] = set()
 
     def client_line(self, line: bytes) -> Command | None:
         """The command that begins with this line; None for what belongs to an earlier one."""
@@ -56,7 +57,8 @@ class Wire:
         return self.refused.replace("{tag}", command.tag).encode() + b"\r\n"
 
     def harmless(self, command: Command) -> bytes:
-        """A command that does nothing, with an answer in the same place."""
+        """A command that does nothing, with an answer of one line in the same place."""
+        self._replaced.add(command)
         return self.nothing.replace("{tag}", command.tag).encode() + b"\r\n"
 
     def abandon(self) -> bool:
@@ -169,6 +171,8 @@ class Pop3Wire(Wire):
         return b"" if name.upper() in removed else line
 
     def _has_lines(self, command: Command) -> bool:
+        if command in self._replaced:
+            return False
         return command.verb in {"RETR", "TOP", "CAPA"} or command.line.upper() in {"LIST", "UIDL"}
 
 
