@@ -14,7 +14,8 @@ from worker.models.base import OptionalAuthentication, Request, Result, Server
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
-_MESSAGE_ID = re.compile(r"<?(?P<id>[^\s<>@\x00-\x20\x7f-\U0010ffff]+@[^\s<>@\x00-\x20\x7f-\U0010ffff]+)>?")
+_ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
+_MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
 _MAX_MESSAGE_ID = 250
 
 # What the worker writes itself, or the servers on the way: a second one would contradict the first.
@@ -37,37 +38,57 @@ class SendParameters(Request):
 
     from_: AddressList = Field(
         alias="from",
-        description="The sender: one address, several with commas between them, or a list of addresses,"
-        " each with or without a name, such as Jane Doe <jane@example.com>.",
+        title="From",
+        description="The sender, with or without a name. Your mail server may insist on the address you sign"
+        " in with.",
+        examples=["Orders <orders@example.com>"],
     )
     to: AddressList = Field(
-        default=(), description="The recipients: one address, several with commas between them, or a list."
+        default=(),
+        title="To",
+        description="One address, several with commas between them, or a FEEL list. To, Cc or Bcc must name"
+        " someone.",
+        examples=["jane@example.com, Joe Doe <joe@example.com>"],
     )
     cc: AddressList = Field(
-        default=(), description="Who gets a copy and is seen by all recipients; written as in “to”."
+        default=(),
+        title="Cc",
+        description="Who gets a copy, seen by all. Written as in To.",
+        examples=["sales@example.com"],
     )
     bcc: AddressList = Field(
-        default=(), description="Who gets a copy unseen by the other recipients; written as in “to”."
+        default=(),
+        title="Bcc",
+        description="Who gets a copy that the others do not see. Written as in To.",
+        examples=["archive@example.com"],
     )
     headers: dict[str, str] = Field(
         default_factory=dict,
-        description='More header fields as a context, such as {"Reply-To": "desk@example.com"}. A Message-ID'
-        " given here takes the place of the worker's own. Fields that the worker writes itself (From, To, Cc,"
-        " Bcc, Subject, Sender, Date, MIME-Version, Content-…) and those of servers on the way (Received,"
-        " Return-Path, Resent-…) are refused.",
+        title="More headers",
+        description='A context of further header fields, such as `{"Reply-To": "desk@example.com"}`. Subject,'
+        " Date, the addresses above and what mail servers write are refused here.",
+        examples=[{"Reply-To": "desk@example.com"}],
     )
-    subject: str = Field(description="The subject line.")
+    subject: str = Field(title="Subject", description="One line.", examples=["Your order is on its way"])
     content_type: ContentType = Field(
         default=ContentType.PLAIN,
-        description="PLAIN sends “body” as text, HTML sends “htmlBody”, MULTIPART sends both and lets the"
-        " reader's program choose.",
+        title="Format",
+        description="With both, the reader's mail program shows the one that it can.",
     )
     body: str | None = Field(
         default=None,
-        description="The text of the email, for PLAIN and MULTIPART. With HTML it is taken as the HTML where"
-        " “htmlBody” is not given.",
+        title="Text",
+        description="The text of the email. Variables come in with FEEL:"
+        ' `="Dear " + customer.name + ", it is on its way."`',
+        examples=["Good morning, …"],
     )
-    html_body: str | None = Field(default=None, description="The HTML of the email, for HTML and MULTIPART.")
+    html_body: str | None = Field(
+        default=None,
+        title="HTML",
+        description="The HTML of the email. Variables come in with FEEL:"
+        ' `="<p>Dear " + customer.name + "</p>"`',
+        examples=["<p>Good morning, …</p>"],
+    )
 
     @field_validator("subject")
     @classmethod

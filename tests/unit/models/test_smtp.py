@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from worker.models.smtp import ContentType, Refusal, RefusedRecipient, SendParameters, SendRequest, SendResult
+
+MAIL = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
+
+
+def parameters(**changes: Any) -> SendParameters:
+    return SendParameters.model_validate({**MAIL, **changes})
+
+
+def error_of(**changes: Any) -> tuple[str, str]:
+    """The field and the sentence of the first error."""
+    with pytest.raises(ValidationError) as caught:
+        parameters(**changes)
+    error = caught.value.errors()[0]
+    return ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+
+
+def test_a_plain_mail_needs_sender_recipient_subject_and_body_only() -> None:
+    mail = parameters()
+    assert mail.content_type is ContentType.PLAIN
+    assert (mail.text, mail.html, mail.cc, mail.bcc, mail.headers) == ("Hello Bob", None, (), (), {})
+
+
+@pytest.mark.parametrize("field", ["from", "subject", "body"])
+def test_what_a_mail_cannot_do_without_is_missed(field: str) -> None:
+    where, message = error_of(**{field: " "})
+    assert where == field or field in message
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc"])
+def test_one_recipient_anywhere_is_enough(field: str) -> None:
+    assert parameters(**{"to": None, field: "bob@example.org"})
+
+
+def test_a_mail_to_nobody_is_refused() -> None:
+    assert "at least one recipient in to, cc or bcc" in error_of(to=None, cc="", bcc=None)[1]
+
+
+@pytest.mark.parametrize("field", ["from", "to", "cc", "bcc"])
+@pytest.mark.parametrize("value", ["a b@c", [], ["x@"], "ann@example.org\r\nX-Evil: 1"])
+def test_a_bad_address_is_reported_with_its_field(field: str, value: Any) -> None:
+    where, message = error_of(**{field: value})
+    assert where == field
+    assert "found" in message
+
+
+@pytest.mark.parametrize("subject", ["a\r\nBcc: eve@example.net", "a\nb", "a\rb", "a\0b"])
+def test_a_subject_of_several_lines_is_refused(subject: str) -> None:
+    assert error_of(subject=subject) == ("subject", "may not hold a line break or NUL")
+
+
+def test_the_content_of_html_may_come_in_either_field() -> None:
+    for field in ("body", "htmlBody"):
+        mail = parameters(contentType="HTML", **{"body": None, field: "<p>Hi"})
+        assert (mail.text, mail.html) == (None, "<p>Hi")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"contentType": "PLAIN", "body": None}, "must have a body"),
+        ({"contentType": "PLAIN", "htmlBody": "<p>"}, "may have an htmlBody only when"),
+        ({"contentType": "HTML", "body": None}, "must have an htmlBody"),
+        ({"contentType": "HTML", "htmlBody": "<p>"}, "may not have both"),
+        ({"contentType": "MULTIPART"}, "must have both"),
+        ({"contentType": "MULTIPART", "body": None, "htmlBody": "<p>"}, "must have both"),
+    ],
+)
+def test_content_that_does_not_fit_its_type_is_explained(changes: dict[str, Any], message: str) -> None:
+    assert message in error_of(**changes)[1]
+
+
+def test_numbers_are_taken_for_header_values_and_blank_ones_are_not_given() -> None:
+    mail = parameters(
+        headers={"X-Priority": 1, "X-Ratio": 2.5, "X-Whole": 3.0, "X-None": None, "X-Blank": " "}
+    )
+    assert mail.headers == {"X-Priority": "1", "X-Ratio": "2.5", "X-Whole": "3"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "From",
+        "to",
+        "CC",
+        "Bcc",
+        "Subject",
+        "Sender",
+        "Date",
+        "MIME-Version",
+        "Content-Type",
+        "content-transfer-encoding",
+        "Content-Anything",
+        "Resent-To",
+        "Received",
+        "Return-Path",
+    ],
+)
+def test_a_header_that_would_break_the_message_is_refused_by_name(name: str) -> None:
+    where, message = error_of(headers={name: "x"})
+    assert where == "headers"
+    assert f"may not hold {name}" in message
+
+
+@pytest.mark.parametrize("name", ["", "X Y", "X:", "X-Ä", "X\r\nY", "X\0", " X", "X" * 71])
+def test_a_header_name_that_is_none_is_refused(name: str) -> None:
+    where, message = error_of(headers={name: "x"})
+    assert where == "headers"
+    assert "names" in message
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: eve@example.net", "a\nb", "a\0b"])
+def test_a_header_value_of_several_lines_is_refused_by_name(value: str) -> None:
+    assert error_of(headers={"X-Note": value}) == (
+        "headers",
+        "may not hold a line break or NUL, but X-Note does",
+    )
+
+
+@pytest.mark.parametrize("value", [True, ["a"], {"a": "b"}])
+def test_a_header_value_that_is_no_text_is_refused_by_name(value: Any) -> None:
+    assert "'X-Note'" in error_of(headers={"X-Note": value})[1]
+
+
+def test_a_header_given_twice_is_refused() -> None:
+    assert "once" in error_of(headers={"X-Note": "a", "x-note": "b"})[1]
+
+
+@pytest.mark.parametrize("value", ["id", "<a b@c>", "<a@b> <c@d>", "<a@b", "a@b>", f"<{'a' * 250}@b>"])
+def test_a_message_id_that_is_none_is_refused(value: str) -> None:
+    assert "Message-ID" in error_of(headers={"Message-ID": value})[1]
+
+
+def test_a_reply_to_that_is_no_address_is_refused() -> None:
+    assert "Reply-To must be an address" in error_of(headers={"Reply-To": "nobody"})[1]
+
+
+def test_an_unknown_field_is_refused() -> None:
+    assert error_of(recipient="x")[0] == "recipient"
+
+
+def test_noauth_needs_neither_name_nor_password() -> None:
+    request = SendRequest.model_validate(
+        {"authentication": {"type": "noAuth"}, "server": {"host": "mail.example.org"}, "parameters": MAIL}
+    )
+    assert request.authentication.username is None
+
+
+def test_a_result_has_no_empty_entries() -> None:
+    result = SendResult(subject="Hello", sent=True, message_id="<a@b>")
+    assert result.to_variables() == {"subject": "Hello", "sent": True, "messageId": "<a@b>"}
+
+
+def test_a_result_names_what_was_refused() -> None:
+    result = SendResult(
+        subject="Hello",
+        sent=False,
+        message_id="<a@b>",
+        refused_recipients=[RefusedRecipient(address="x@y", code=550, message="No")],
+        error=Refusal(code=554, message="Never"),
+    )
+    assert result.to_variables() == {
+        "subject": "Hello",
+        "sent": False,
+        "messageId": "<a@b>",
+        "refusedRecipients": [{"address": "x@y", "code": 550, "message": "No"}],
+        "error": {"code": 554, "message": "Never"},
+    }
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    for model in (SendParameters, SendResult):
+        assert all(field.description for field in model.model_fields.values())
