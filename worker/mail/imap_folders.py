@@ -8,7 +8,7 @@ import re
 from worker.errors import FolderNotFound, MailServerError
 from worker.mail.imap_client import decode_name, quote_name
 from worker.mail.imap_errors import may_mean_missing_folder, refusal
-from worker.mail.imap_responses import read_folders, read_personal_namespace
+from worker.mail.imap_responses import Reply, UidMark, read_folders, read_next_uids, read_personal_namespace
 from worker.mail.imap_session import ImapSession, SelectedFolder
 
 INBOX = "INBOX"
@@ -24,13 +24,16 @@ class ImapFolders:
         self._prefix = ""
         self._delimiter: str | None = None
         self._names: set[str] = set()
+        self._next_uids: dict[str, UidMark] = {}
 
     def learn(self) -> None:
-        """Ask for the hierarchy and the names in it."""
-        listed = self._session.command(b'LIST "" "*"', doing="list the folders", is_long=True)
+        """Ask for the hierarchy and the names in it, and how far each folder is, where that costs nothing."""
+        status = b" RETURN (STATUS (UIDNEXT UIDVALIDITY))" if self._session.can("LIST-STATUS") else b""
+        listed = self._session.command(b'LIST "" "*"' + status, doing="list the folders", is_long=True)
         folders = read_folders(listed.data.get("LIST", ()))
         self._names = {decode_name(folder.raw_name) for folder in folders if folder.is_selectable}
         self._delimiter = next((folder.delimiter for folder in folders if folder.delimiter), None)
+        self._keep_next_uids(listed)
         if self._session.can("NAMESPACE"):
             reply = self._session.command(b"NAMESPACE", doing="name the user's own folders")
             personal = read_personal_namespace(reply.data.get("NAMESPACE", ()))
@@ -84,6 +87,17 @@ class ImapFolders:
         """Tell whether a folder of this name was there when the session last asked, or was made by it."""
         return name in self._names
 
+    def next_uid(self, name: str) -> UidMark:
+        """Return the lowest UID that was still free in a folder when the session last heard of it."""
+        if name not in self._next_uids:
+            command = b"STATUS " + quote_name(name) + b" (UIDNEXT UIDVALIDITY)"
+            self._keep_next_uids(self._session.attempt(command, doing=f"look at the folder {name}"))
+        return self._next_uids.get(name, UidMark(0, 1))
+
+    def note_arrival(self, name: str, arrival: UidMark) -> None:
+        """Remember which UID a message has got in a folder: the next one gets a higher one."""
+        self._next_uids[name] = UidMark(arrival.uid_validity, arrival.uid + 1)
+
     def create(self, name: str) -> None:
         """Create a folder and the levels above it that are missing, and subscribe to them."""
         for level in self._levels(name):
@@ -97,6 +111,12 @@ class ImapFolders:
             if reply.is_ok:
                 self._session.attempt(b"SUBSCRIBE " + quote_name(level), doing=f"subscribe to {level}")
             self._names.add(level)
+            # Whoever has made it: when the session last heard of it, there was nothing in it.
+            self._next_uids[level] = UidMark(0, 1)
+
+    def _keep_next_uids(self, reply: Reply) -> None:
+        marks = read_next_uids(reply.data.get("STATUS", ()))
+        self._next_uids |= {decode_name(raw_name): mark for raw_name, mark in marks.items()}
 
     def _confirm(self, name: str, failure: MailServerError) -> None:
         """Raise unless somebody else has created the folder meanwhile."""

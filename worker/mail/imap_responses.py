@@ -93,8 +93,8 @@ class PartialResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """Which message a copied one has become (COPYUID, RFC 4315)."""
+class UidMark:
+    """A UID, with the UIDVALIDITY under which it means something."""
 
     uid_validity: int
     uid: int
@@ -205,12 +205,29 @@ def read_partial(lines: Sequence[Piece]) -> PartialResult | None:
     return None if count is None or uids is None else PartialResult(uids, count)
 
 
-def read_copy_uid(lines: Sequence[Piece]) -> Arrival | None:
-    """Read `<uidvalidity> <source> <target>` of one message; None where it is not there."""
+def read_next_uids(lines: Sequence[Piece]) -> dict[bytes, UidMark]:
+    """Read the UID that the next message will get from STATUS answers, by the folder's name."""
+    marks = {}
+    for line in _joined(lines):
+        values = read_values(line)
+        if len(values) < 2 or not isinstance(values[0], bytes) or not isinstance(values[1], list):  # noqa: PLR2004 - name, items
+            continue
+        items = {
+            name: int(value)
+            for name, value in zip(values[1][::2], values[1][1::2], strict=False)
+            if isinstance(name, bytes) and isinstance(value, bytes)
+        }
+        if b"UIDNEXT" in items and b"UIDVALIDITY" in items:
+            marks[values[0]] = UidMark(items[b"UIDVALIDITY"], items[b"UIDNEXT"])
+    return marks
+
+
+def read_copy_uid(lines: Sequence[Piece]) -> UidMark | None:
+    """Read which message one has become from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines and isinstance(lines[-1], bytes) else []
     if len(words) != 3 or not words[0].isdigit() or not words[2].isdigit():  # noqa: PLR2004 - as above
         return None
-    return Arrival(int(words[0]), int(words[2]))
+    return UidMark(int(words[0]), int(words[2]))
 
 
 def expand_set(text: bytes) -> list[int]:

@@ -104,7 +104,7 @@ def spot(request: pytest.FixtureRequest) -> Spot:
 @pytest.fixture
 async def place(spot: Spot, make_caller: MakeCaller) -> AsyncIterator[Place]:
     """An account at each server in turn, behind a counting proxy."""
-    async with open_place(spot, make_caller) as place:
+    async with stand_between(spot, make_caller) as place:
         yield place
 
 
@@ -113,12 +113,18 @@ async def dovecot_place(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> AsyncIterator[Place]:
     """An account at Dovecot behind a counting proxy."""
-    async with open_place(Spot(dovecot.imap_port, dovecot_account), make_caller) as place:
+    async with stand_between(Spot(dovecot.imap_port, dovecot_account), make_caller) as place:
         yield place
 
 
+@pytest.fixture
+def open_place() -> Callable[[Spot, MakeCaller], AbstractAsyncContextManager[Place]]:
+    """What puts a proxy before an account."""
+    return stand_between
+
+
 @asynccontextmanager
-async def open_place(spot: Spot, make_caller: MakeCaller) -> AsyncIterator[Place]:
+async def stand_between(spot: Spot, make_caller: MakeCaller) -> AsyncIterator[Place]:
     """Put a proxy before an account."""
     async with CountingProxy(ImapWire, spot.port, ProxyOptions(removed=spot.removed)) as proxy:
         probe = ImapProbe("127.0.0.1", spot.port, spot.account)

@@ -1,0 +1,141 @@
+"""Delete and move when the connection breaks at any command, and when two do it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testkit.accounts import Account
+from testkit.counting_proxy import Cut
+from testkit.dovecot import Dovecot
+from testkit.imap_probe import ImapProbe, mail
+from testkit.rooms_imap import ImapCaller, Place, Spot
+
+from worker.errors import ConnectionFailed, MailServerError, MessageNotFound
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+MakeCaller = Callable[..., ImapCaller]
+OpenPlace = Callable[[Spot, MakeCaller], "AbstractAsyncContextManager[Place]"]
+
+WITHOUT = [(), ("MOVE",), ("UIDPLUS",), ("MOVE", "UIDPLUS")]
+# More than any operation needs; the last rounds are not cut.
+ROUNDS = range(1, 21)
+
+
+@pytest.mark.parametrize("when", Cut)
+@pytest.mark.parametrize(
+    "removed", WITHOUT, ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
+)
+async def test_a_move_that_is_cut_after_any_command_ends_with_one_mail_in_the_right_folder(
+    dovecot: Dovecot,
+    dovecot_account: Account,
+    make_caller: MakeCaller,
+    open_place: OpenPlace,
+    removed: tuple[str, ...],
+    when: Cut,
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, removed), make_caller) as place:
+        place.probe.deliver(mail("other"), flags="\\Deleted")
+        for number in ROUNDS:
+            place.probe.deliver(mail(number))
+            target = f"Target{number}"
+            cuts = place.proxy.cuts
+            place.caller.reference = f"job-{number}"
+            place.proxy.cut(number, when)
+            await repeat_where_it_broke(lambda: place.caller.move(f"{number}@example.org", target))  # noqa: B023
+            assert place.probe.ids(target) == [f"{number}@example.org"]
+            assert place.probe.ids() == ["other@example.org"]
+        assert place.proxy.cuts == cuts, "the last rounds were still cut: more rounds are needed"
+
+
+@pytest.mark.parametrize("when", Cut)
+@pytest.mark.parametrize(
+    "removed", WITHOUT[::2], ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
+)
+async def test_a_delete_that_is_cut_after_any_command_ends_with_the_mail_gone_and_no_other(
+    dovecot: Dovecot,
+    dovecot_account: Account,
+    make_caller: MakeCaller,
+    open_place: OpenPlace,
+    removed: tuple[str, ...],
+    when: Cut,
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, removed), make_caller) as place:
+        place.probe.deliver(mail("other"), flags="\\Deleted")
+        for number in ROUNDS:
+            place.probe.deliver(mail(number))
+            cuts = place.proxy.cuts
+            place.caller.reference = f"job-{number}"
+            place.proxy.cut(number, when)
+            deleted = await repeat_where_it_broke(lambda: place.caller.delete(f"{number}@example.org"))  # noqa: B023
+            assert deleted["deleted"]
+            assert place.probe.ids() == ["other@example.org"]
+        assert place.proxy.cuts == cuts, "the last rounds were still cut: more rounds are needed"
+
+
+async def test_another_worker_finds_the_mail_moved_by_one_whose_connection_broke(
+    dovecot_place: Place, make_caller: MakeCaller
+) -> None:
+    place = dovecot_place
+    place.probe.deliver(mail(1))
+    place.proxy.cut("UID MOVE", Cut.BEFORE_ANSWER)
+    with pytest.raises(ConnectionFailed):
+        await place.caller.move("1@example.org", "Target")
+    other = make_caller(place.spot.port, place.spot.account)
+    with pytest.raises(MessageNotFound):
+        await other.move("1@example.org", "Target")
+    assert place.probe.ids("Target") == ["1@example.org"]
+
+
+async def test_of_two_workers_that_move_one_mail_one_wins_and_nothing_is_doubled(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    probe = ImapProbe(dovecot.host, dovecot.imap_port, dovecot_account)
+    workers = [make_caller(dovecot.imap_port, dovecot_account) for _ in range(2)]
+    for worker in workers:
+        await worker.list_mails()
+    for number in range(20):
+        probe.deliver(mail(number))
+        outcomes = await asyncio.gather(
+            *(worker.move(f"{number}@example.org", "Target") for worker in workers), return_exceptions=True
+        )
+        kinds = sorted(type(outcome).__name__ for outcome in outcomes)
+        assert kinds == ["MessageNotFound", "dict"], outcomes
+    assert probe.ids() == []
+    assert probe.ids("Target") == [f"{number}@example.org" for number in range(20)]
+
+
+async def test_what_changes_something_is_not_repeated_on_a_session_that_died(dovecot_place: Place) -> None:
+    place = dovecot_place
+    await place.caller.list_mails()
+    place.probe.deliver(mail(1))
+    place.proxy.cut("UID STORE", Cut.BEFORE_COMMAND)
+    with pytest.raises(ConnectionFailed):
+        await place.caller.delete("1@example.org")
+
+
+@pytest.mark.parametrize("verb", ["NOOP", "UID SEARCH", "UID FETCH"])
+async def test_a_session_that_died_while_idle_costs_one_silent_reconnect(
+    dovecot_place: Place, verb: str
+) -> None:
+    place = dovecot_place
+    place.probe.deliver(mail(1))
+    await place.caller.list_mails()
+    place.proxy.cut(verb, Cut.BEFORE_COMMAND)
+    assert (await place.caller.read("1@example.org"))["messageId"] == "<1@example.org>"
+    assert place.proxy.connections == 2
+
+
+async def repeat_where_it_broke(operation: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Do it again, as the engine does after a failure that may pass."""
+    for _ in range(3):
+        try:
+            return await operation()
+        except MailServerError as error:
+            if not error.is_retryable:
+                raise
+    raise AssertionError("three attempts were not enough")
