@@ -42,7 +42,7 @@ def _entry(value: Value, name: str, run: Run) -> Value:
     if kind is dict or kind is FunctionContext:
         return value.get(name)
     if kind is tuple:
-        run.spend(len(value))
+        run.spend(2 * len(value))
         return tuple([_entry(item, name, run) for item in value])
     return property_of(value, name)
 

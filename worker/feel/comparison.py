@@ -84,12 +84,12 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
 
 
 def _equal_lists(left: tuple[Value, ...], right: tuple[Value, ...], run: Run) -> bool:
-    run.spend(1 + min(len(left), len(right)))
+    run.spend(1 + 2 * min(len(left), len(right)))
     return len(left) == len(right) and all(equal(a, b, run) is True for a, b in zip(left, right, strict=True))
 
 
 def _equal_contexts(left: dict[str, Value], right: dict[str, Value], run: Run) -> bool:
-    run.spend(1 + min(len(left), len(right)))
+    run.spend(1 + 2 * min(len(left), len(right)))
     return left.keys() == right.keys() and all(equal(left[key], right[key], run) is True for key in left)
 
 

@@ -47,7 +47,7 @@ def from_double(number: float) -> Decimal | None:
 
 def to_json(value: Value, run: Run) -> Any:
     """Turn a result into JSON as Camunda writes it into process variables; a function is an error."""
-    run.spend(1)
+    run.spend(2)
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value

@@ -163,9 +163,7 @@ class Parser(OperandParser):
         uses_input, self.inputs = self.inputs > inputs, inputs
         return InputTest(node, uses_input)
 
-    def arithmetic(
-        self, rank: int = 0, *, left: Node | None = None, is_range_allowed: bool = False
-    ) -> Node:
+    def arithmetic(self, rank: int = 0, *, left: Node | None = None, is_range_allowed: bool = False) -> Node:
         """Read operators of at least this rank, perhaps behind a `left` that is read already.
 
         With `is_range_allowed` there may be a range instead.

@@ -25,7 +25,7 @@ from worker.feel.pattern_syntax import (
 from worker.feel.run import Run
 
 MAX_INSTRUCTIONS = 10_000
-_STEPS_PER_THREAD = 2
+_SKIPPED_PER_STEP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Pattern:
         self._program: list[_Instruction] = []
         self._add(Group(tree, 0))
         self._program.append(None)
+        self._first = self._first_characters()
 
     # --- compiling ---
 
@@ -129,38 +130,68 @@ class Pattern:
             inside, behind = fork + 1, len(self._program)
             self._program[fork] = Fork(inside, behind) if repeat.is_greedy else Fork(behind, inside)
 
+    def _first_characters(self) -> CharacterSet | None:
+        """Return the characters with which a match can begin; None if it can be empty."""
+        pending, visited = [0], set[int]()
+        sets: list[CharacterSet] = []
+        while pending:
+            index = pending.pop()
+            if index in visited:
+                continue
+            visited.add(index)
+            match self._program[index]:
+                case None:
+                    return None
+                case Take(members):
+                    sets.append(members)
+                case Fork(first, second):
+                    pending += (first, second)
+                case _:
+                    pending.append(index + 1)
+        return CharacterSet(lambda character: any(members[character] for members in sets))
+
     # --- matching ---
 
     def search(self, text: str, start: int, run: Run) -> _Places | None:
         """Return the places (start and end of each group, -1: none) of the first match, or null."""
         found: _Places | None = None
         threads: _Threads = {}
-        for at in range(start, len(text) + 1):
+        at = start
+        while at <= len(text) and (found is None or threads):
             if found is None:
+                at = at if threads else self._next_start(text, at, run)
                 self._follow(threads, 0, (-1,) * (2 * self.group_count + 2), at, text)
-            elif not threads:
-                break
-            run.spend(1 + _STEPS_PER_THREAD * len(threads))
+            run.spend(1 + len(threads))
             following: _Threads = {}
             for index, places in threads.items():
                 instruction = self._program[index]
                 if instruction is None:
+                    # The threads behind this one are less preferred than a match.
                     found = places
                     break
                 if at < len(text) and isinstance(instruction, Take) and instruction.members[text[at]]:
                     self._follow(following, index + 1, places, at + 1, text)
             threads = following
+            at += 1
         return found
+
+    def _next_start(self, text: str, at: int, run: Run) -> int:
+        """Return the next place where a match can start, going by its first character."""
+        first = self._first
+        if first is None:
+            return at
+        start = next((place for place in range(at, len(text)) if first[text[place]]), len(text))
+        run.spend((start - at) // _SKIPPED_PER_STEP)
+        return start
 
     def _follow(self, threads: _Threads, index: int, places: _Places, at: int, text: str) -> None:
         """Add the threads that start at an instruction: those that wait for a character, or have matched."""
-        visited = threads
         pending = [(index, places)]
         while pending:
             index, places = pending.pop()
-            if index in visited:
+            if index in threads:
                 continue
-            visited[index] = places
+            threads[index] = places
             match self._program[index]:
                 case Fork(first, second):
                     pending += ((second, places), (first, places))

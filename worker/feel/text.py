@@ -12,7 +12,7 @@ from worker.feel.values import Function, FunctionContext, Range, Value
 
 def text_of(value: Value, run: Run) -> str:
     """Return the value as an expression would show it: texts in quotes, contexts and lists in full."""
-    run.spend(1)
+    run.spend(2)
     kind = type(value)
     if kind is str:
         return run.hold(f'"{value}"')
@@ -40,7 +40,7 @@ def _scalar(value: Value) -> str:
 
 def json_text(value: Value, run: Run) -> str:
     """Return the value as JSON, without spaces; dates, times and durations in ISO 8601."""
-    run.spend(1)
+    run.spend(2)
     kind = type(value)
     if kind is str:
         return run.hold(json.dumps(value, ensure_ascii=False))
