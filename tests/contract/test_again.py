@@ -222,6 +222,22 @@ async def test_a_job_joined_to_a_run_that_fails_is_run_again_if_the_engine_says_
     assert [command.name for command in commands] == ["fail", "complete"]
 
 
+@on_skipping_clock
+async def test_a_job_joined_twice_to_a_run_that_fails_is_run_again_once() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), SENT, SENT])
+    bench.handler.shut()
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        bench.gateway.offer(JOB, JOB)
+        await asyncio.sleep(1)
+        bench.handler.open()
+        await asyncio.sleep(100)
+    assert [command.name for command in bench.gateway.taken] == ["fail", "complete"]
+    assert bench.handler.runs == 2
+
+
 @pytest.mark.parametrize("refusal", [JobGone("FAILED_PRECONDITION"), AWAY])
 @on_skipping_clock
 async def test_a_job_joined_to_a_run_that_fails_is_left_if_it_is_not_ours_any_more(

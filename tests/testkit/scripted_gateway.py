@@ -10,11 +10,12 @@ from enum import Enum
 from typing import Any
 
 from testkit.skipping_clock import now
-from worker.errors import GatewayUnavailable
+from worker.errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription
 from worker.job.job import Job
 
 _COMMAND_TIMEOUT_SECONDS = 10.0
+_LATENCY_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ class ScriptedGateway:
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         await self._suffer("extend")
+        if any(command.name == "complete" and command.job_key == job_key for command in self.taken):
+            raise JobGone("NOT_FOUND: the job is completed")
         self.extended.append(Command("extend", job_key, {"timeout_seconds": timeout_seconds}))
         self.notify()
 
@@ -142,6 +145,8 @@ class ScriptedGateway:
         self.notify()
 
     async def _suffer(self, name: str) -> Fault | None:
+        # The network takes its time, and others have their turn meanwhile.
+        await asyncio.sleep(_LATENCY_SECONDS)
         faults = self._faults[name]
         fault = faults.popleft() if faults else self._lasting.get(name)
         if isinstance(fault, Exception):

@@ -13,7 +13,7 @@ from worker.errors import EngineError, GatewayUnavailable
 from worker.job.gateway import Gateway, Subscription
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import Completed, Outcome
+from worker.job.outcome import Outcome
 from worker.job.pipeline import Operation, Pipeline
 
 log = structlog.get_logger(__name__)
@@ -138,16 +138,15 @@ class Runtime:
         successor.add_done_callback(self._waiting.discard)
 
     async def _succeed(self, running: _Running, job: Job, served: Served) -> None:
-        """When the first run ends without having ended the job, and the job is ours, run it again."""
+        """When the first run has ended and the engine says that the job is still ours, run it again."""
         await asyncio.wait([running.task])
-        is_completed = running.task.exception() is None and isinstance(running.task.result(), Completed)
-        if is_completed or job.key in self._running:
-            return
         try:
             await self._gateway.extend(job.key, served.subscription.job_timeout_seconds)
         except EngineError:
             return
-        self._start(job, served)
+        # While we asked, another activation of the same job may have been started.
+        if job.key not in self._running:
+            self._start(job, served)
 
     def _start(self, job: Job, served: Served) -> None:
         lease = Lease(self._gateway, job.key, served.subscription.job_timeout_seconds)
