@@ -55,7 +55,4 @@ def _renderer(settings: WorkerSettings) -> Processor:
     )
     if wants_json:
         return structlog.processors.JSONRenderer()
-    # The trace is text already, and masked; the renderer's own would show local variables.
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
