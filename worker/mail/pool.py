@@ -201,17 +201,20 @@ class Pool(Generic[S]):
         task.add_done_callback(self._closing.discard)
 
     def _schedule_sweep(self) -> None:
-        if self._sweeper is None:
-            loop = asyncio.get_running_loop()
-            self._sweeper = loop.call_later(self._limits.max_idle_seconds, self._sweep)
+        """Come back when the oldest idle session will have been idle for too long."""
+        if self._sweeper is not None:
+            return
+        since = [shelf.idle[0][0] for shelf in self._shelves.values() if shelf.idle]
+        if since:
+            delay = min(since) + self._limits.max_idle_seconds - self._clock()
+            self._sweeper = asyncio.get_running_loop().call_later(max(0, delay), self._sweep)
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long, and come back when the next one will be."""
+        """Close what has been idle for too long."""
         self._sweeper = None
         now = self._clock()
         for account, shelf in list(self._shelves.items()):
             while shelf.idle and now - shelf.idle[0][0] >= self._limits.max_idle_seconds:
                 self._close_soon(shelf.idle.popleft()[1])
             self._drop_if_empty(account)
-        if any(shelf.idle for shelf in self._shelves.values()):
-            self._schedule_sweep()
+        self._schedule_sweep()
