@@ -18,7 +18,6 @@ from pyzeebe import (
     create_secure_channel,
 )
 from pyzeebe.errors import (
-    ActivateJobsRequestInvalidError,
     JobAlreadyDeactivatedError,
     JobNotFoundError,
     PyZeebeError,
@@ -34,8 +33,10 @@ T = TypeVar("T")
 
 # A command is answered in milliseconds; one that takes longer is sent again.
 _COMMAND_TIMEOUT_SECONDS = 10.0
-# gRPC would let two minutes pass between attempts to reconnect.
+# gRPC would let two minutes pass between attempts to reconnect, and take no more than 4 MB: what may be
+# in a message is for the engine to bound.
 _CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
@@ -139,10 +140,10 @@ class ZeebeGateway:
         try:
             async for job in jobs:
                 yield _own_job(job)
-        except ActivateJobsRequestInvalidError as error:
-            raise GatewayUnavailable(_reason(error)) from error
         except PyZeebeError as error:
-            _raise_ours(error)
+            raise GatewayUnavailable(_reason(error)) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise GatewayUnavailable(f"the variables of a job cannot be read ({error})") from error
 
     async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
         """See Gateway."""
