@@ -32,6 +32,7 @@ _CLOSING = 421  # RFC 5321 3.8: the server closes the connection, whatever was a
 _CHUNK_BYTES = 64 * 1024
 _HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
 _LINE_BREAK = re.compile(rb"[\r\n\0]")
 
 
@@ -44,8 +45,12 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The lines as one, printable, and cut to a length fit for a message."""
-        return " ".join(self.lines)[:_MAX_TEXT]
+        """The lines as one, cut to a length fit for a message, their status (RFC 2034) said once."""
+        status = _STATUS.match(self.lines[0])
+        repeated = status[0] if status else ""
+        return " ".join([self.lines[0], *(line.removeprefix(repeated) for line in self.lines[1:])])[
+            :_MAX_TEXT
+        ]
 
     @property
     def is_positive(self) -> bool:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 from worker.mail.answer import Answer
-from worker.mail.compose import compose_message
+from worker.mail.compose import ComposedMessage, compose_message
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations.errand import Errand
+
+# Above this, writing the message takes long enough to make other work wait.
+_LARGE_CHARACTERS = 200_000
 
 
 async def send(request: SendRequest, errand: Errand) -> Answer:
@@ -14,7 +20,7 @@ async def send(request: SendRequest, errand: Errand) -> Answer:
     Raises a MailServerError where another attempt may succeed, and SendOutcomeUnknown where the email may
     have been sent.
     """
-    message = compose_message(request.parameters, reference=errand.reference, date=errand.started_at)
+    message = await _compose(request, errand)
     delivery = await errand.room.smtp.run(errand.account, lambda session: session.send(message))
     result = SendResult(
         subject=request.parameters.subject,
@@ -24,3 +30,11 @@ async def send(request: SendRequest, errand: Errand) -> Answer:
         error=delivery.refusal,
     )
     return Answer(result, has_effect=delivery.is_sent)
+
+
+async def _compose(request: SendRequest, errand: Errand) -> ComposedMessage:
+    mail = request.parameters
+    compose = partial(compose_message, mail, reference=errand.reference, date=errand.started_at)
+    if len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
+        return await asyncio.to_thread(compose)
+    return compose()

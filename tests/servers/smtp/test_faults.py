@@ -206,3 +206,26 @@ async def test_work_cancelled_after_the_end_of_the_message_leaves_the_outcome_un
             await work
 
     assert caller.pool.open_sessions == 0
+
+
+async def test_a_large_message_to_a_server_that_does_not_read_holds_up_nobody_else(
+    caller: SmtpCaller,
+) -> None:
+    reads_again = asyncio.Event()
+
+    async def pause(dialogue: Dialogue) -> None:
+        transport = cast("asyncio.Transport", dialogue._writer.transport)
+        transport.pause_reading()
+        await reads_again.wait()
+        transport.resume_reading()
+
+    async with ScriptedSmtp({SmtpStep.BODY: pause}) as slow, ScriptedSmtp() as quick:
+        work = asyncio.create_task(caller.at(slow.port).send(body=LARGE))
+        await slow.heard("DATA")
+        for _ in range(20):
+            await caller.at(quick.port).send()
+        assert not work.done()
+        reads_again.set()
+        assert (await work)["sent"]
+
+    assert len(slow.accepted[0].raw) > len(LARGE)

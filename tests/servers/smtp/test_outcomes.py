@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from testkit.accounts import Account
 from testkit.rooms_smtp import SmtpCaller
-from testkit.scripted_server import ScriptedServer, expect, hang, say
+from testkit.scripted_server import Dialogue, ScriptedServer, expect, hang, say
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 
 from worker.errors import (
@@ -96,7 +96,7 @@ async def test_a_message_refused_for_good_is_not_sent(
     step: SmtpStep, extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:
     options = SmtpOptions(extensions=extensions)
-    async with ScriptedSmtp({step: say("554-5.7.1 Looks like", "554 spam")}, options) as server:
+    async with ScriptedSmtp({step: say("554-5.7.1 Looks like", "554 5.7.1 spam")}, options) as server:
         variables = await caller.at(server.port).send()
 
     assert variables["sent"] is False
@@ -234,6 +234,18 @@ async def test_the_size_is_said_in_advance_where_the_server_asks_for_it(
         await caller.at(server.port).send()
 
     assert f"MAIL FROM:<ann@example.org> SIZE={len(server.accepted[0].raw)}" in server.commands
+
+
+async def test_a_server_may_answer_in_any_bytes(caller: SmtpCaller) -> None:
+    async def refuse(dialogue: Dialogue) -> None:
+        await dialogue.send(b"550-5.1.1 Gr\xfc\xdfe\x00\x1b[31m\r\n550 5.1.1 " + b"x" * 5000 + b"\r\n")
+
+    async with ScriptedSmtp({SmtpStep.RCPT: refuse}) as server:
+        variables = await caller.at(server.port).send()
+
+    message = variables["refusedRecipients"][0]["message"]
+    assert message.startswith("5.1.1 Gr\ufffde\ufffd[31m xxx")
+    assert len(message) == 1000
 
 
 async def test_lines_that_begin_with_a_dot_arrive_as_they_were(caller: SmtpCaller) -> None:
