@@ -1,4 +1,4 @@
-"""The command line: email-worker run, call, check, demo, sandbox."""
+"""The command line: email-worker run, call, check, templates, demo, sandbox."""
 
 from __future__ import annotations
 
@@ -93,6 +93,37 @@ def check(env_file: EnvFile = None) -> None:
     from worker.check import check_setup
 
     if not asyncio.run(check_setup(env_file)):
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
+def templates(
+    directory: Annotated[Path, typer.Option(help="Where they are.")] = Path("element-templates"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="A template alone, such as smtp.send; may be repeated.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Put before task types, ids and names: <prefix>.email.…")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Keep this version under versioned/.")] = False,
+) -> None:
+    """Write the element templates for Camunda Modeler, desktop and web."""
+    from worker.template import TemplateStore, make_templates
+
+    made = make_templates(prefix=prefix)
+    unknown = set(only or ()) - {template.name for template in made}
+    if unknown:
+        names = ", ".join(template.name for template in made)
+        raise typer.BadParameter(f"there is no template {', '.join(sorted(unknown))}, only {names}.")
+    chosen = [template for template in made if not only or template.name in only]
+    store = TemplateStore(directory)
+    written = [] if check else store.write(chosen)
+    faults = store.faults(chosen)
+    written += store.publish(chosen) if publish and not faults else []
+    for path in written:
+        typer.echo(path)
+    for fault in faults:
+        typer.secho(fault, err=True, fg=typer.colors.RED)
+    if faults:
         raise typer.Exit(_FAILED)
 
 

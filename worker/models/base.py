@@ -51,12 +51,23 @@ class AuthenticationType(StrEnum):
     NO_AUTH = "noAuth"
 
 
+_USER_DESCRIPTION = "Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`."
+_USER_EXAMPLES = ["orders@example.com"]
+_SIGN_IN_DESCRIPTION = (
+    "Name a secret of the worker, never the password itself: everyone who sees the diagram would see it."
+    " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."
+)
+_SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
+
+
 class Authentication(Request):
     """A sign-in with user name and password."""
 
-    type: Literal[AuthenticationType.SIMPLE] = AuthenticationType.SIMPLE
-    username: SecretStr
-    password: SecretStr
+    type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
+    username: SecretStr = Field(title="User name", description=_USER_DESCRIPTION, examples=_USER_EXAMPLES)
+    password: SecretStr = Field(
+        title="Password", description=_SIGN_IN_DESCRIPTION, examples=_SIGN_IN_EXAMPLES
+    )
 
     @field_validator("username", "password")
     @classmethod
@@ -69,9 +80,17 @@ class Authentication(Request):
 class OptionalAuthentication(Request):
     """A sign-in with user name and password, or none (SMTP relays)."""
 
-    type: AuthenticationType = AuthenticationType.SIMPLE
-    username: SecretStr | None = None
-    password: SecretStr | None = None
+    type: AuthenticationType = Field(
+        default=AuthenticationType.SIMPLE,
+        title="Sign in with",
+        description="“Nothing” is for a relay that takes mail from your network without a password.",
+    )
+    username: SecretStr | None = Field(
+        default=None, title="User name", description=_USER_DESCRIPTION, examples=_USER_EXAMPLES
+    )
+    password: SecretStr | None = Field(
+        default=None, title="Password", description=_SIGN_IN_DESCRIPTION, examples=_SIGN_IN_EXAMPLES
+    )
 
     @model_validator(mode="after")
     def _simple_needs_both(self) -> Self:
@@ -91,9 +110,25 @@ class CryptographicProtocol(StrEnum):
 class Server(Request):
     """The mail server. Without a port, the protocol's own for the encryption is taken."""
 
-    host: str = Field(min_length=1)
-    port: int | None = Field(default=None, ge=1, le=65535)
-    cryptographic_protocol: CryptographicProtocol = CryptographicProtocol.TLS
+    host: str = Field(
+        min_length=1,
+        title="Host",
+        description="The mail server's name or IP address, as your mail provider gives it.",
+        examples=["mail.example.com"],
+    )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        title="Port",
+        description="The usual one is filled in. Change it only where your mail provider says so.",
+        examples=[587],
+    )
+    cryptographic_protocol: CryptographicProtocol = Field(
+        default=CryptographicProtocol.TLS,
+        title="Encryption",
+        description="How the way to the server is protected. TLS is right for nearly every server.",
+    )
 
     @field_validator("host")
     @classmethod

@@ -52,28 +52,53 @@ MessageId = Annotated[
     str,
     Field(
         max_length=_MAX_MESSAGE_ID,
-        description="The message's Message-ID, with or without angle brackets, or the id that a list gave.",
+        title="Message id",
+        description="Which email: the messageId that a list or search gave, such as `=emails[1].messageId`,"
+        " or the Message-ID of its header, with or without `<` and `>`.",
+        examples=["<20240819.42@example.com>"],
     ),
     AfterValidator(_is_a_message_id),
 ]
 MaxToBeRead = Annotated[
-    int, Field(ge=1, le=10_000, description="How many to list at most."), BeforeValidator(_is_no_boolean)
+    int,
+    Field(
+        ge=1,
+        le=10_000,
+        title="Maximum number of emails",
+        description="The list ends here, whatever else there is. From 1 to 10000.",
+        examples=[10],
+    ),
+    BeforeValidator(_is_no_boolean),
 ]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
 
-_FOLDER = "The folder; “.” and “/” divide its levels."
+CRITERIA_DESCRIPTION = (
+    "What the emails must hold, letter case aside; `field` is `FROM`, `SUBJECT` or `BODY`. Several conditions"
+    ' are joined by `AND` or `OR`: `{"operator": "AND", "criteria": [{"field": "FROM", "value":'
+    ' "jane@example.com"}, {"field": "SUBJECT", "value": "order"}]}`. Empty finds every email.'
+)
+_FOLDER = "A folder inside another is written with a dot or a slash between them: `Projects.2023`."
 
 
 class ListParameters(Request):
     """Which mails to list, in which order."""
 
-    folder: Folder = Field(default="INBOX", description=_FOLDER)
+    folder: Folder = Field(
+        default="INBOX",
+        title="Folder",
+        description=f"New email arrives in `INBOX`. {_FOLDER}",
+        examples=["Projects.2023"],
+    )
     max_to_be_read: MaxToBeRead = 100
     sort_field: SortField = Field(
-        default=SortField.RECEIVED_DATE, description="What to sort by: the whole folder, before it is cut."
+        default=SortField.RECEIVED_DATE,
+        title="Sort by",
+        description="The whole folder is sorted first, then cut at the maximum.",
     )
     sort_order: SortOrder = Field(
-        default=SortOrder.ASC, description="ASC: oldest or smallest first. DESC: newest or largest first."
+        default=SortOrder.ASC,
+        title="Order",
+        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
     )
 
 
@@ -89,7 +114,12 @@ class ReadParameters(Request):
     """Which mail to read."""
 
     message_id: MessageId
-    folder: Folder = Field(default="INBOX", description=_FOLDER)
+    folder: Folder = Field(
+        default="INBOX",
+        title="Folder",
+        description=f"New email arrives in `INBOX`. {_FOLDER}",
+        examples=["Projects.2023"],
+    )
 
 
 class ReadRequest(Request):
@@ -104,7 +134,12 @@ class DeleteParameters(Request):
     """Which mail to delete."""
 
     message_id: MessageId
-    folder: Folder = Field(default="INBOX", description=_FOLDER)
+    folder: Folder = Field(
+        default="INBOX",
+        title="Folder",
+        description=f"New email arrives in `INBOX`. {_FOLDER}",
+        examples=["Projects.2023"],
+    )
 
 
 class DeleteRequest(Request):
@@ -120,11 +155,16 @@ class SearchParameters(Request):
 
     criteria: Criteria = Field(
         default=None,
-        description='A context, or its JSON text: {"field": "FROM", "value": "jane@example.com"} with the'
-        ' fields FROM, SUBJECT and BODY, or {"operator": "AND", "criteria": […]} with the operators AND'
-        " and OR. Without it, every mail is found.",
+        title="Search for",
+        description=CRITERIA_DESCRIPTION,
+        examples=[{"field": "SUBJECT", "value": "order"}],
     )
-    folder: Folder = Field(default="INBOX", description=_FOLDER)
+    folder: Folder = Field(
+        default="INBOX",
+        title="Folder",
+        description=f"New email arrives in `INBOX`. {_FOLDER}",
+        examples=["Projects.2023"],
+    )
 
 
 class SearchRequest(Request):
@@ -139,8 +179,17 @@ class MoveParameters(Request):
     """Which mail to move, and where."""
 
     message_id: MessageId
-    from_folder: Folder = Field(default="INBOX", description=f"{_FOLDER} The mail is there now.")
-    to_folder: Folder = Field(description=f"{_FOLDER} Levels that are missing are created.")
+    from_folder: Folder = Field(
+        default="INBOX",
+        title="From folder",
+        description="Where the email is now. New email arrives in `INBOX`.",
+        examples=["INBOX"],
+    )
+    to_folder: Folder = Field(
+        title="To folder",
+        description=f"Where to put the email. Folders that do not exist yet are made. {_FOLDER}",
+        examples=["Archive.Orders"],
+    )
 
 
 class MoveRequest(Request):

@@ -7,19 +7,30 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from worker.models.base import Authentication, Request, Server
-from worker.models.imap import Criteria, MessageId
+from worker.models.imap import CRITERIA_DESCRIPTION, Criteria, MessageId
 from worker.models.mail import SortField, SortOrder
 
 
 class ListParameters(Request):
     """Which mails to list, in which order."""
 
-    max_to_be_read: int = Field(default=100, ge=1, le=10_000, description="How many to list at most.")
+    max_to_be_read: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        title="Maximum number of emails",
+        description="The list ends here, whatever else there is. From 1 to 10000.",
+        examples=[10],
+    )
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
-        default=SortField.SENT_DATE, description="What to sort by: the whole mailbox, before it is cut."
+        default=SortField.SENT_DATE,
+        title="Sort by",
+        description="The whole mailbox is sorted first, then cut at the maximum.",
     )
     sort_order: SortOrder = Field(
-        default=SortOrder.ASC, description="ASC: oldest or smallest first. DESC: newest or largest first."
+        default=SortOrder.ASC,
+        title="Order",
+        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
     )
 
     @field_validator("max_to_be_read", mode="before")
@@ -71,9 +82,9 @@ class SearchParameters(Request):
 
     criteria: Criteria = Field(
         default=None,
-        description='A context, or its JSON text: {"field": "FROM", "value": "jane@example.com"} with the'
-        ' fields FROM, SUBJECT and BODY, or {"operator": "AND", "criteria": […]} with the operators AND'
-        " and OR. Without it, every mail is found.",
+        title="Search for",
+        description=CRITERIA_DESCRIPTION,
+        examples=[{"field": "SUBJECT", "value": "order"}],
     )
 
 

@@ -1,0 +1,150 @@
+"""What only Modeler asks: where a field stands, which control shows it, and when it matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from worker.models.base import AuthenticationType, CryptographicProtocol
+from worker.models.mail import SortField, SortOrder
+from worker.models.smtp import ContentType
+from worker.template.property import Feel, Kind, Pattern
+
+GROUPS: tuple[tuple[str, str], ...] = (
+    ("operation", "Operation"),
+    ("server", "Server"),
+    ("sign-in", "Sign-in"),
+    ("email", "Email"),
+    ("result", "Result"),
+    ("errors", "Errors"),
+    ("retries", "Retries"),
+    ("timeouts", "Timeouts"),
+)
+"""Id and label, in the order in which a person thinks. The first ones are open from the start."""
+
+OPEN_GROUPS = frozenset({"operation", "server", "sign-in", "email", "result"})
+
+_PLACEHOLDER = r"\{\{ *secrets\.[^{}]+\}\}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one field of a request is shown.
+
+    `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
+    it whenever it is shown, though its default alone does not say so.
+    """
+
+    group: str
+    kind: Kind = "String"
+    feel: Feel | None = "optional"
+    shown_while: tuple[str, tuple[str, ...]] | None = None
+    is_needed: bool = False
+    pattern: Pattern | None = None
+
+
+_WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
+
+LOOKS: dict[str, Look] = {
+    "server.host": Look(
+        "server",
+        pattern=Pattern(
+            r"^[^\s/@]+$|" + _PLACEHOLDER,
+            "must be a name such as mail.example.com, without https:// or a port.",
+        ),
+    ),
+    "server.cryptographicProtocol": Look("server", "Dropdown", None),
+    "server.port": Look(
+        "server",
+        pattern=Pattern(rf"^([1-9][0-9]{{0,4}}|{_PLACEHOLDER})?$", "must be a number from 1 to 65535."),
+    ),
+    "authentication.type": Look("sign-in", "Dropdown", None),
+    "authentication.username": Look("sign-in", shown_while=_WITH_PASSWORD, is_needed=True),
+    "authentication.password": Look(
+        "sign-in",
+        shown_while=_WITH_PASSWORD,
+        is_needed=True,
+        pattern=Pattern(_PLACEHOLDER, "must name a secret, such as {{secrets.MAIL_PASSWORD}}."),
+    ),
+    "parameters.from": Look("email"),
+    "parameters.to": Look("email"),
+    "parameters.cc": Look("email"),
+    "parameters.bcc": Look("email"),
+    "parameters.subject": Look("email"),
+    "parameters.contentType": Look("email", "Dropdown", None),
+    "parameters.body": Look(
+        "email",
+        "Text",
+        shown_while=("parameters.contentType", (ContentType.PLAIN.value, ContentType.MULTIPART.value)),
+        is_needed=True,
+    ),
+    "parameters.htmlBody": Look(
+        "email",
+        "Text",
+        shown_while=("parameters.contentType", (ContentType.HTML.value, ContentType.MULTIPART.value)),
+        is_needed=True,
+    ),
+    "parameters.headers": Look("email", feel="required"),
+    "parameters.messageId": Look("email"),
+    "parameters.folder": Look("email"),
+    "parameters.fromFolder": Look("email"),
+    "parameters.toFolder": Look("email"),
+    "parameters.criteria": Look("email", "Text"),
+    "parameters.maxToBeRead": Look(
+        "email",
+        pattern=Pattern(r"^([1-9][0-9]{0,3}|10000)?$", "must be a whole number from 1 to 10000."),
+    ),
+    "parameters.sortField": Look("email", "Dropdown", None),
+    "parameters.sortOrder": Look("email", "Dropdown", None),
+}
+"""Every field of every request, in the order of the panel."""
+
+CHOICE_NAMES: dict[StrEnum, str] = {
+    AuthenticationType.SIMPLE: "User name and password",
+    AuthenticationType.NO_AUTH: "Nothing",
+    ContentType.PLAIN: "Plain text",
+    ContentType.HTML: "HTML",
+    ContentType.MULTIPART: "Both plain text and HTML",
+    SortField.RECEIVED_DATE: "Date received",
+    SortField.SENT_DATE: "Date sent",
+    SortField.SIZE: "Size",
+    SortOrder.ASC: "Oldest or smallest first",
+    SortOrder.DESC: "Newest or largest first",
+}
+
+ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {
+    "smtp": {
+        CryptographicProtocol.TLS: "TLS, begun with STARTTLS",
+        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
+        CryptographicProtocol.NONE: "None: all can be read on the way",
+    },
+    "imap": {
+        CryptographicProtocol.TLS: "TLS (at port 143: begun with STARTTLS)",
+        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
+        CryptographicProtocol.NONE: "None: all can be read on the way",
+    },
+    "pop3": {
+        CryptographicProtocol.TLS: "TLS (at port 110: begun with STLS)",
+        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
+        CryptographicProtocol.NONE: "None: all can be read on the way",
+    },
+}
+
+PORTS: dict[str, dict[CryptographicProtocol, int]] = {
+    "smtp": {
+        CryptographicProtocol.TLS: 587,
+        CryptographicProtocol.SSL: 465,
+        CryptographicProtocol.NONE: 25,
+    },
+    "imap": {
+        CryptographicProtocol.TLS: 993,
+        CryptographicProtocol.SSL: 993,
+        CryptographicProtocol.NONE: 143,
+    },
+    "pop3": {
+        CryptographicProtocol.TLS: 995,
+        CryptographicProtocol.SSL: 995,
+        CryptographicProtocol.NONE: 110,
+    },
+}
+"""The port that each encryption offers: the worker's own choice where none is given."""

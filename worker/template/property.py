@@ -1,0 +1,121 @@
+"""The parts of an element template, as Modeler's JSON schema for Camunda 8 names them."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+Kind = Literal["String", "Text", "Dropdown", "Hidden"]
+Feel = Literal["optional", "required"]
+
+INPUT = "zeebe:input"
+"""The binding of an input variable. Left empty, it reaches the worker as null (Camunda 8.8 and later)."""
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What a value must look like, and the end of the sentence "<label> …" for one that does not.
+
+    A regular expression for JavaScript and Python alike, over the whole value. FEEL is not held to it.
+    """
+
+    value: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Holds while the property with this id has one of the values."""
+
+    property_id: str
+    values: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the condition as the schema writes it."""
+        if len(self.values) == 1:
+            return {"property": self.property_id, "equals": self.values[0], "type": "simple"}
+        return {"property": self.property_id, "oneOf": list(self.values), "type": "simple"}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where in the BPMN a value is kept, such as `zeebe:input` with the `name` `server.host`."""
+
+    type: str
+    attribute: str
+    value: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the binding as the schema writes it."""
+        return {"type": self.type, self.attribute: self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One field of the panel, or a hidden constant, with the place in the BPMN that it is bound to.
+
+    `description` is text with `code` in backticks. All conditions must hold for it to be there. What is
+    `is_optional` may be left empty.
+    """
+
+    id: str
+    group: str
+    binding: Binding
+    kind: Kind
+    label: str = ""
+    description: str = ""
+    placeholder: str = ""
+    value: str | None = None
+    feel: Feel | None = None
+    is_optional: bool = False
+    pattern: Pattern | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def only_while(self, condition: Condition) -> Self:
+        """Return the same field under one more condition, the first to hold."""
+        return replace(self, conditions=(condition, *self.conditions))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the property as the schema writes it, without what is empty."""
+        entries = {
+            "id": self.id,
+            "label": self.label,
+            "description": _to_html(self.description),
+            "group": self.group,
+            "type": self.kind,
+            "feel": self.feel,
+            "value": self.value,
+            "placeholder": self.placeholder,
+            "optional": self.is_optional and self.binding.type != INPUT,
+            "choices": [{"name": name, "value": value} for value, name in self.choices],
+            "constraints": self._constraints(),
+            "binding": self.binding.to_json(),
+            "condition": self._condition(),
+        }
+        return {name: entry for name, entry in entries.items() if entry}
+
+    def _constraints(self) -> dict[str, Any]:
+        pattern = self.pattern and {"value": self.pattern.value, "message": self.pattern.message}
+        is_free = self.is_optional or self.kind in {"Hidden", "Dropdown"}
+        # For an optional header the schema wants to be told that it may be empty.
+        is_header = self.is_optional and self.binding.type != INPUT
+        constraints = {} if is_free and not (is_header and pattern) else {"notEmpty": not is_free}
+        return constraints | ({"pattern": pattern} if pattern else {})
+
+    def _condition(self) -> dict[str, Any] | None:
+        match self.conditions:
+            case ():
+                return None
+            case (condition,):
+                return condition.to_json()
+            case conditions:
+                return {"allMatch": [condition.to_json() for condition in conditions]}
+
+
+def _to_html(description: str) -> str:
+    return _CODE.sub(r"<code>\1</code>", html.escape(description, quote=False))

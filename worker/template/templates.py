@@ -1,0 +1,204 @@
+"""The eleven templates: one for each operation, and "Email" with all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.operations.catalogue import CATALOGUE, Operation
+from worker.template.icons import icon
+from worker.template.inputs import input_properties
+from worker.template.panel import GROUPS, LOOKS, OPEN_GROUPS
+from worker.template.property import Binding, Condition, Property
+from worker.template.steering import steering_properties
+from worker.template.versions import VERSIONS
+from worker.template.wording import WORDINGS
+
+# Web Modeler takes this address alone, without a version in it.
+SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
+# The operations and their fields are those of Camunda's own connector; this page describes them.
+DOCUMENTATION = "https://docs.camunda.io/docs/components/connectors/out-of-the-box-connectors/email/"
+ID_PREFIX = "camunda-email-worker"
+_TASK_TYPE = Binding("zeebe:taskDefinition", "property", "type")
+_PROTOCOLS = {
+    "smtp": "SMTP: send email",
+    "imap": "IMAP: work with the folders of a mailbox",
+    "pop3": "POP3: collect email from a mailbox",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template: its name, such as `smtp.send`, its version, which every change raises, and the JSON."""
+
+    name: str
+    version: int
+    content: dict[str, Any]
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file, without version and ending."""
+        return self.name.replace(".", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a template says of itself in Modeler's menus."""
+
+    name: str
+    title: str
+    description: str
+    keywords: tuple[str, ...]
+
+
+def make_templates(*, prefix: str = "") -> list[Template]:
+    """Return all templates; with a prefix, `<prefix>.email.smtp.send` is the task type of sending."""
+    return [_email(prefix), *(_single(operation, prefix) for operation in CATALOGUE)]
+
+
+def _single(operation: Operation, prefix: str) -> Template:
+    wording = WORDINGS[operation.task_type]
+    _, protocol, name = operation.task_type.split(".")
+    head = _Head(
+        f"{protocol}.{name}",
+        operation.title,
+        wording.description,
+        (name, protocol, "email", "e-mail", *wording.keywords),
+    )
+    properties = [_task_type(operation, prefix), *_properties(operation)]
+    return _template(head, properties, prefix)
+
+
+def _email(prefix: str) -> Template:
+    keywords = [word for wording in WORDINGS.values() for word in wording.keywords]
+    head = _Head(
+        "email",
+        "Email",
+        "Sends, lists, reads, searches, moves and deletes email.",
+        ("e-mail", "smtp", "imap", "pop3", *keywords),
+    )
+    return _template(head, [*_choices(prefix), *_merged(prefix)], prefix)
+
+
+def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Template:
+    template_id = ".".join(part for part in (prefix, ID_PREFIX, head.name) if part)
+    version = VERSIONS[head.name]
+    constants = [
+        _constant("elementTemplateId", template_id),
+        _constant("elementTemplateVersion", str(version)),
+    ]
+    shown = {made.group for made in properties if made.kind != "Hidden"}
+    content = {
+        "$schema": SCHEMA,
+        "name": f"{head.title} ({prefix})" if prefix else head.title,
+        "id": template_id,
+        "version": version,
+        "description": head.description,
+        "keywords": list(dict.fromkeys(head.keywords)),
+        "documentationRef": DOCUMENTATION,
+        "engines": {"camunda": "^8.8"},
+        "category": {"id": ID_PREFIX, "name": "Email"},
+        "appliesTo": ["bpmn:Task"],
+        "elementType": {"value": "bpmn:ServiceTask"},
+        "groups": [
+            {"id": group, "label": label, "openByDefault": group in OPEN_GROUPS}
+            for group, label in GROUPS
+            if group in shown
+        ],
+        "properties": [made.to_json() for made in (*properties, *constants)],
+        "icon": {"contents": icon(head.name.rsplit(".", 1)[-1])},
+    }
+    return Template(head.name, version, content)
+
+
+def _properties(operation: Operation) -> list[Property]:
+    return [*input_properties(operation), *steering_properties(operation)]
+
+
+def _prefixed(task_type: str, prefix: str) -> str:
+    return f"{prefix}.{task_type}" if prefix else task_type
+
+
+def _task_type(operation: Operation, prefix: str) -> Property:
+    return Property(
+        id="taskType",
+        group="operation",
+        binding=_TASK_TYPE,
+        kind="Hidden",
+        value=_prefixed(operation.task_type, prefix),
+    )
+
+
+def _constant(key: str, value: str) -> Property:
+    binding = Binding("zeebe:taskHeader", "key", key)
+    return Property(id=key, group="operation", binding=binding, kind="Hidden", value=value)
+
+
+def _choices(prefix: str) -> Iterator[Property]:
+    """Yield the protocol, and for each of them the operations that it has: these set the task type."""
+    yield Property(
+        id="protocol",
+        group="operation",
+        # The engine keeps it in the diagram and gives it to nobody.
+        binding=Binding("zeebe:property", "name", "protocol"),
+        kind="Dropdown",
+        label="Protocol",
+        description="SMTP sends. IMAP and POP3 look into a mailbox; IMAP does more if your server has both.",
+        value="smtp",
+        choices=tuple(_PROTOCOLS.items()),
+    )
+    for protocol in _PROTOCOLS:
+        task_types = [row.task_type for row in CATALOGUE if row.protocol.value == protocol]
+        yield Property(
+            id=f"{protocol}.operation",
+            group="operation",
+            binding=_TASK_TYPE,
+            kind="Dropdown",
+            label="Operation",
+            description="What the task does.",
+            value=_prefixed(task_types[0], prefix),
+            choices=tuple((_prefixed(each, prefix), WORDINGS[each].choice) for each in task_types),
+            conditions=(Condition("protocol", (protocol,)),),
+        )
+
+
+def _merged(prefix: str) -> list[Property]:
+    """Return the properties of all operations, each once, there while an operation that has it is chosen."""
+    holders: dict[Property, list[Operation]] = {}
+    for operation in CATALOGUE:
+        for made in _properties(operation):
+            holders.setdefault(made, []).append(operation)
+    parts = [
+        _while_chosen(made, [row for row in rows if row.protocol.value == protocol], protocol, prefix)
+        for made, rows in holders.items()
+        for protocol in (_PROTOCOLS if len(rows) < len(CATALOGUE) else ("",))
+        if not protocol or any(row.protocol.value == protocol for row in rows)
+    ]
+    return _with_ids_of_their_own(sorted(parts, key=_place))
+
+
+def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, prefix: str) -> Property:
+    """Put the property under the condition that one of these operations of a protocol is chosen."""
+    if not protocol:
+        return made
+    if len(rows) == sum(row.protocol.value == protocol for row in CATALOGUE):
+        return made.only_while(Condition("protocol", (protocol,)))
+    chosen = tuple(_prefixed(row.task_type, prefix) for row in rows)
+    return made.only_while(Condition(f"{protocol}.operation", chosen))
+
+
+def _place(made: Property) -> tuple[int, int]:
+    """Sort by the order of the panel; what has no look of its own keeps its order."""
+    path = made.binding.value
+    return [group for group, _ in GROUPS].index(made.group), [*LOOKS, path].index(path)
+
+
+def _with_ids_of_their_own(properties: Sequence[Property]) -> list[Property]:
+    seen: Counter[str] = Counter()
+    named = []
+    for made in properties:
+        seen[made.id] += 1
+        named.append(made if seen[made.id] == 1 else replace(made, id=f"{made.id}.{seen[made.id]}"))
+    return named

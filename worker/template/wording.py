@@ -1,0 +1,117 @@
+"""What is said about each operation: to find it, and to show what its result and its errors are good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One operation in words.
+
+    `result_variable` is offered where a result that nobody keeps would be of no use. `warning` stands at the
+    field that names the email.
+    """
+
+    choice: str
+    description: str
+    keywords: tuple[str, ...]
+    result_expression: str
+    error_expression: str
+    result_variable: str | None = None
+    warning: str = ""
+
+
+def _error(code: str) -> str:
+    return f'=if error.code = "{code}" then bpmnError("{code}", error.message) else null'
+
+
+_GONE = _error("MESSAGE_NOT_FOUND")
+_LIST = "={newest: response[1].messageId, howMany: count(response)}"
+_SEARCH = "={isFound: count(response) > 0, first: response[1].messageId}"
+_READ = "={sender: response.fromAddress, orderText: response.plainTextBody}"
+_DELETE = "={isDeleted: response.deleted}"
+_POP3_READ_WARNING = (
+    "⚠ Reading over POP3 takes the email from the server: it is deleted there as soon as the process has it."
+)
+
+WORDINGS: dict[str, Wording] = {
+    "email.smtp.send": Wording(
+        "Send an email",
+        "Sends an email through your mail server.",
+        ("smtp", "mail", "message", "notify", "confirmation"),
+        "={sentAs: response.messageId}",
+        '=if response.sent = false then bpmnError("NOT_SENT", "It was taken for nobody") else null',
+    ),
+    "email.imap.list": Wording(
+        "List emails of a folder",
+        "Lists the emails of a folder, with sender, subject, size and dates.",
+        ("mail", "inbox", "mailbox", "folder", "fetch", "receive"),
+        _LIST,
+        _error("FOLDER_NOT_FOUND"),
+        result_variable="emails",
+    ),
+    "email.imap.read": Wording(
+        "Read an email",
+        "Reads one email: its text, HTML, addresses and headers. It stays on the server as it is.",
+        ("mail", "inbox", "open", "body", "fetch", "receive"),
+        _READ,
+        _GONE,
+        result_variable="email",
+    ),
+    "email.imap.delete": Wording(
+        "Delete an email",
+        "Deletes one email from a folder for good.",
+        ("mail", "remove", "inbox", "expunge"),
+        _DELETE,
+        _GONE,
+    ),
+    "email.imap.search": Wording(
+        "Search a folder",
+        "Finds the emails of a folder by sender, subject or text.",
+        ("mail", "find", "filter", "query", "inbox"),
+        _SEARCH,
+        _error("FOLDER_NOT_FOUND"),
+        result_variable="foundEmails",
+    ),
+    "email.imap.move": Wording(
+        "Move an email to another folder",
+        "Moves one email to another folder, which is made if there is none.",
+        ("mail", "file", "archive", "folder", "inbox"),
+        "={filedIn: response.to}",
+        _GONE,
+    ),
+    "email.pop3.list": Wording(
+        "List emails of the mailbox",
+        "Lists the emails of a mailbox, with sender, subject, size and date. They stay there.",
+        ("mail", "inbox", "mailbox", "fetch", "receive"),
+        _LIST,
+        _error("AUTHENTICATION_FAILED"),
+        result_variable="emails",
+    ),
+    "email.pop3.read": Wording(
+        "Read an email, and delete it there",
+        "Reads one email and deletes it on the server, once the process has it.",
+        ("mail", "inbox", "open", "body", "fetch", "receive", "collect"),
+        _READ,
+        _GONE,
+        result_variable="email",
+        warning=_POP3_READ_WARNING,
+    ),
+    "email.pop3.delete": Wording(
+        "Delete an email",
+        "Deletes one email from a mailbox for good.",
+        ("mail", "remove", "inbox"),
+        _DELETE,
+        _GONE,
+    ),
+    "email.pop3.search": Wording(
+        "Search the mailbox",
+        "Finds the emails of a mailbox by sender, subject or text. They stay there.",
+        ("mail", "find", "filter", "query", "inbox"),
+        _SEARCH,
+        _error("AUTHENTICATION_FAILED"),
+        result_variable="foundEmails",
+    ),
+}
+"""By task type."""
