@@ -8,6 +8,7 @@ from collections.abc import Callable
 Predicate = Callable[[str], bool]
 
 LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
+_MAX_REMEMBERED = 1_000
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DIGITS = frozenset("0123456789")
 _ASCII_LETTERS = _WORD - _DIGITS - {"_"}
@@ -15,7 +16,7 @@ _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 class CharacterSet(dict[str, bool]):
-    """A set that is asked by `set[character]` and remembers its answers."""
+    """A set that is asked by `set[character]` and remembers its first thousand answers."""
 
     __slots__ = ("_predicate",)
 
@@ -24,7 +25,9 @@ class CharacterSet(dict[str, bool]):
         self._predicate = predicate
 
     def __missing__(self, character: str) -> bool:
-        answer = self[character] = self._predicate(character)
+        answer = self._predicate(character)
+        if len(self) < _MAX_REMEMBERED:
+            self[character] = answer
         return answer
 
 

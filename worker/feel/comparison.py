@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from worker.feel.run import Run
-from worker.feel.temporal_arithmetic import utc_clock
+from worker.feel.temporal_arithmetic import instant, utc_clock
 from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
@@ -51,7 +51,7 @@ def order_key(value: Value) -> Value:
     if kind is ZonedTime:
         return utc_clock(value)
     if kind is datetime and value.tzinfo is not None:
-        return (value.astimezone(UTC), value.replace(tzinfo=None), str(value.tzinfo))
+        return (instant(value), value.replace(tzinfo=None), str(value.tzinfo))
     return value
 
 

@@ -38,13 +38,13 @@ class Expression:
                 return to_json(self.code(Scope(known, None, run)), run)
         except FeelError as error:
             raise error.at(1, 1) from error.__cause__
-        except DecimalException as error:
-            raise FeelError("A number is too large or too small.", 1, 1) from error
+        except (DecimalException, OverflowError) as error:
+            raise FeelError("A number or a date is too large or too small.", 1, 1) from error
         except RecursionError as error:
             raise FeelError("The expression or a value is nested too deeply.", 1, 1) from error
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def parse(expression: str) -> Expression:
     """Read an expression, with or without its leading `=`; raise FeelError at the first syntax error."""
     # The sign becomes a space so that columns stay those of the text.

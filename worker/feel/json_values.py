@@ -9,7 +9,7 @@ from typing import Any
 from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.temporal_text import temporal_json
-from worker.feel.values import Function, FunctionContext, Range, Value
+from worker.feel.values import ARITHMETIC, Function, FunctionContext, Range, Value
 
 _PLAIN_DOUBLE_FROM, _PLAIN_DOUBLE_TO = 1e-3, 1e7
 _INT64 = range(-(2**63), 2**63)
@@ -22,7 +22,7 @@ def from_json(value: Any) -> Value:
     if kind is str or kind is bool or value is None:
         return value
     if kind is int:
-        return Decimal(value)
+        return Decimal(value) if value in _INT64 else ARITHMETIC.create_decimal(value)
     if kind is float:
         return from_double(value)
     if kind is dict:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from decimal import Decimal
 
-from worker.feel.lexer import END, RESERVED, Token, unescape
+from worker.feel.lexer import END, RESERVED, Source, Token, unescape
 from worker.feel.syntax import (
     Call,
     Chain,
@@ -24,6 +23,7 @@ from worker.feel.syntax import (
 )
 from worker.feel.temporal import parse_temporal
 from worker.feel.token_reader import TokenReader
+from worker.feel.values import number_of
 
 _CONSTANTS = {"null": None, "true": True, "false": False}
 _NAMES_WITH_RESERVED_WORDS = (
@@ -33,13 +33,18 @@ _NAMES_WITH_RESERVED_WORDS = (
     ("and",),
     ("or",),
 )
+_NOT_IN_FUNCTION_NAMES = RESERVED | {"between"}
+_BEHIND_RANGES = {")", "]", ",", "}", "and", "or", "then", "else", "return"}
 _NOT_IN_KEYS = {'"', "{", "}", ":", ",", "[", "]", "`"}
 
 
 class OperandParser(TokenReader, ABC):
     """The part of the grammar that stands between operators."""
 
-    _is_in_range_end = False
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.inputs = 0
+        self._is_in_range_end = False
 
     @abstractmethod
     def expression(self) -> Node:
@@ -65,20 +70,7 @@ class OperandParser(TokenReader, ABC):
 
     def _closes_range(self) -> bool:
         """Whether this `[` is the open end of a range like `]1..5[`: no operand follows it."""
-        follower = self.peek()
-        if not self._is_in_range_end:
-            return False
-        return follower.kind == END or follower.text in {
-            ")",
-            "]",
-            ",",
-            "}",
-            "and",
-            "or",
-            "then",
-            "else",
-            "return",
-        }
+        return self._is_in_range_end and (self.peek().kind == END or self.peek().text in _BEHIND_RANGES)
 
     def _key_of_path(self) -> str:
         if self.token.text == "time" and self.peek().text == "offset":
@@ -114,7 +106,7 @@ class OperandParser(TokenReader, ABC):
 
     def _number(self) -> Node:
         is_negative = self.accept("-")
-        number = Decimal(self.advance().text)
+        number = number_of(self.advance().text)
         return Negation(Literal(number)) if is_negative else Literal(number)
 
     def _temporal(self) -> Node:
@@ -166,11 +158,7 @@ class OperandParser(TokenReader, ABC):
             return self.advance().text[1:-1]
         start = self.token
         last = None
-        while (
-            self.token.kind != END
-            and self.token.kind not in {"string", "quoted"}
-            and self.token.text not in _NOT_IN_KEYS
-        ):
+        while self.token.kind not in {END, "string", "quoted"} and self.token.text not in _NOT_IN_KEYS:
             last = self.advance()
         if last is None:
             raise self.error("Expected the name of an entry")
@@ -182,11 +170,7 @@ class OperandParser(TokenReader, ABC):
         words = self._call_words()
         if words:
             place = self.source.place(self.token.start)
-            name = (
-                self.source.text[self.token.start : self.peek(words - 1).end]
-                if words > 1
-                else self.token.text
-            )
+            name = self.source.text[self.token.start : self.peek(words - 1).end]
             self.index += words
             return self._call((), name, place)
         text = self.token.text
@@ -203,7 +187,7 @@ class OperandParser(TokenReader, ABC):
             if self.peek(len(words)).text == "(" and all(self.peek(i).text == w for i, w in enumerate(words)):
                 return len(words)
         count = 0
-        while self.peek(count).kind == "name" and self.peek(count).text not in RESERVED | {"between"}:
+        while self.peek(count).kind == "name" and self.peek(count).text not in _NOT_IN_FUNCTION_NAMES:
             count += 1
         return count if count and self.peek(count).text == "(" else 0
 

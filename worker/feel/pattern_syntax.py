@@ -14,6 +14,7 @@ from worker.feel.pattern_reader import InvalidPatternError, PatternReader
 
 MAX_PATTERN = 2_000
 MAX_REPEAT = 1_000
+MAX_GROUPS = 50
 _MAX_NESTING = 50
 _ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
 _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
@@ -214,6 +215,8 @@ class PatternParser(PatternReader):
 
     def _new_group(self, name: str | None = None) -> int:
         self.group_count += 1
+        if self.group_count > MAX_GROUPS:
+            raise FeelError(f"The pattern has more than {MAX_GROUPS} groups.")
         if name is not None:
             if name in self.group_names:
                 raise InvalidPatternError("two groups of one name")

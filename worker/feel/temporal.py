@@ -22,7 +22,8 @@ _SECONDS = re.compile(
     r"(?:T(?:(-?[0-9]{1,12})H)?(?:(-?[0-9]{1,12})M)?(?:(-?[0-9]{1,12})(?:\.([0-9]{0,9}))?S)?)?"
 )
 _ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
-_MAX_OFFSET_SECONDS = 18 * 3600
+_OFFSET = re.compile(r"([+-])([0-9]{2}):([0-5][0-9])")
+_MAX_OFFSET = timedelta(hours=18)
 
 
 def parse_date(text: str) -> date | None:
@@ -92,11 +93,10 @@ def parse_zone(name: str) -> tzinfo | None:
     """Return the zone for an offset (`Z`, `+02:00`) or for a name of the IANA database."""
     if name == "Z":
         return UTC
-    if name[:1] and name[0] in "+-":
-        sign, hours, minutes = (-1 if name[0] == "-" else 1), int(name[1:3]), int(name[4:6])
-        seconds = sign * (hours * 3600 + minutes * 60)
-        valid = abs(seconds) <= _MAX_OFFSET_SECONDS and minutes < 60  # noqa: PLR2004  minutes of an hour
-        return timezone(timedelta(seconds=seconds)) if valid else None
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        size = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-size if offset[1] == "-" else size) if size <= _MAX_OFFSET else None
     if not _ZONE_NAME.fullmatch(name):
         return None
     try:

@@ -117,7 +117,7 @@ def _between(left: Value, right: Value) -> Value:
     if kind is datetime:
         if (left.tzinfo is None) != (right.tzinfo is None):
             return None
-        return left - right if left.tzinfo is None else left.astimezone(UTC) - right.astimezone(UTC)
+        return left - right if left.tzinfo is None else instant(left) - instant(right)
     if kind is date:
         return left - right
     if kind is time:
@@ -134,3 +134,9 @@ def _since_midnight(clock: time) -> timedelta:
 def utc_clock(clock: ZonedTime) -> timedelta:
     """Return the time of day in UTC, which may lie before 0 or after 24 hours."""
     return _since_midnight(clock.time) - timedelta(seconds=clock.offset_seconds)
+
+
+def instant(moment: datetime) -> timedelta:
+    """Return how long a moment with a zone is after the start of year 1 in UTC."""
+    local = moment.replace(tzinfo=None) - datetime.min  # noqa: DTZ901  both without a zone
+    return local - (moment.utcoffset() or timedelta(0))

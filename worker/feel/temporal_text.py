@@ -108,14 +108,11 @@ def _time_part(seconds: int) -> str:
 
 def _java_duration(value: Months | timedelta) -> str:
     """Write a duration as `java.time` does: each part has its own sign, and hours may pass 24."""
-    sign = -1 if isinstance(value, Months) and value.total < 0 else 1
     if isinstance(value, Months):
+        minus = "-" if value.total < 0 else ""
         years, months = divmod(abs(value.total), 12)
-        return (
-            "P" + (f"{sign * years}Y" if years else "") + (f"{sign * months}M" if months else "")
-            if value.total
-            else "P0D"
-        )
+        text = "".join(f"{minus}{amount}{unit}" for amount, unit in ((years, "Y"), (months, "M")) if amount)
+        return f"P{text or '0D'}"
     micros = abs(value) // _MICROSECOND
     minus = "-" if value < timedelta(0) else ""
     hours, rest = divmod(micros, 3_600_000_000)

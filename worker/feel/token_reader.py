@@ -18,7 +18,6 @@ class TokenReader:
         self.source = source
         self.tokens = source.tokens
         self.index = 0
-        self.inputs = 0
         self._nesting = 0
 
     @property

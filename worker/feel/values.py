@@ -24,6 +24,7 @@ ARITHMETIC = Context(
     prec=34, Emax=999_999_999, Emin=-999_999_999, traps=[DivisionByZero, InvalidOperation, Overflow]
 )
 _MAX_WHOLE_DIGITS = 18
+_MAX_EXACT_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class FunctionContext(dict[str, Value]):
     def __init__(self, entries: Mapping[str, Value], functions: Mapping[str, Function]) -> None:
         super().__init__(entries)
         self.functions = functions
+
+
+def number_of(text: str) -> Decimal:
+    """Read a number; one of more than 100 characters is rounded, as arithmetic on it could take long."""
+    return Decimal(text) if len(text) <= _MAX_EXACT_LENGTH else ARITHMETIC.create_decimal(text)
 
 
 def whole(number: Decimal) -> int:

@@ -52,7 +52,7 @@ def _is_value_or_error(expression: str, variables: dict[str, Any]) -> None:
         value = evaluate(expression, variables)
     except FeelError as error:
         value = [error.line, error.column]
-        assert min(value) >= 1  # noqa: PT017  an error is as good as a value here, if it has a place
+        assert min(value) >= 1
     json.dumps(value, allow_nan=False)
 
 

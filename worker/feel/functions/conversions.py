@@ -14,7 +14,7 @@ from worker.feel.run import Run
 from worker.feel.signature import Library
 from worker.feel.temporal import at_zone, parse_date, parse_date_time, parse_duration, parse_time, parse_zone
 from worker.feel.text import json_text, text_of
-from worker.feel.values import Months, Value, ZonedTime, whole
+from worker.feel.values import Months, Value, ZonedTime, number_of, whole
 
 LIBRARY = Library()
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
@@ -110,7 +110,7 @@ def _years_and_months_duration(_run: Run, start: date, end: date) -> Months:
 
 @LIBRARY.add("number", "from: string")
 def _number(_run: Run, text: str) -> Decimal | None:
-    return Decimal(text) if _NUMBER.fullmatch(text) else None
+    return number_of(text) if _NUMBER.fullmatch(text) else None
 
 
 @LIBRARY.add("number", "from: string", "grouping separator: string")
@@ -142,7 +142,7 @@ def _to_json(run: Run, value: Value) -> str:
 @LIBRARY.add("from json", "json: string")
 def _from_json(_run: Run, text: str) -> Value:
     try:
-        return from_json(json.loads(text, parse_int=Decimal, parse_float=_double, parse_constant=_refuse))
+        return from_json(json.loads(text, parse_int=number_of, parse_float=_double, parse_constant=_refuse))
     except ValueError:
         return None
 
