@@ -104,7 +104,9 @@ class GatewaySettings(_Settings):
     def target(self) -> str:
         """The gateway as `host:port`."""
         if self.address is not None:
-            return self.address.rpartition("://")[2].removesuffix("/")
+            address = self.address.rpartition("://")[2].removesuffix("/")
+            has_port = address.rpartition(":")[2].isdecimal()
+            return address if has_port else f"{address}:{443 if self._asks_for_tls else 26500}"
         if self.cluster_id is not None:
             return f"{self.cluster_id}.{self.cluster_region}.zeebe.camunda.io:443"
         return "localhost:26500"
@@ -114,9 +116,12 @@ class GatewaySettings(_Settings):
         """Whether the way to the gateway is TLS."""
         if self.insecure_connection is not None:
             return not self.insecure_connection
-        asks_for_tls = (self.address or "").startswith(("https://", "grpcs://"))
         has_credentials = self.ca_certificate_path is not None or self.client_id is not None
-        return asks_for_tls or has_credentials or self.target.endswith(":443")
+        return self._asks_for_tls or has_credentials or self.target.endswith(":443")
+
+    @property
+    def _asks_for_tls(self) -> bool:
+        return (self.address or "").startswith(("https://", "grpcs://"))
 
 
 class LogFormat(StrEnum):
