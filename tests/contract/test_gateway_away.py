@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 from testkit.job_bench import POLL_SECONDS, Bench
-from testkit.jobs import TASK_TYPE, make_job
+from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job
 from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.errors import GatewayUnavailable
@@ -37,6 +37,22 @@ async def test_an_hour_without_a_gateway_is_one_line_and_its_return_another() ->
 def pauses_of(bench: Bench, first: int) -> list[float]:
     """The seconds between polls, from poll number `first` on."""
     return [later - earlier for (_, _, earlier), (_, _, later) in pairwise(bench.gateway.polls[first:])]
+
+
+@on_skipping_clock
+async def test_a_long_poll_from_before_the_loss_is_no_return() -> None:
+    bench = Bench(task_types=(TASK_TYPE, SECOND_TASK_TYPE))
+    with capture_logs() as logs:
+        async with bench.serving():
+            await asyncio.sleep(POLL_SECONDS / 2)
+            bench.gateway.offer(make_job(type=SECOND_TASK_TYPE))
+            await bench.gateway.until_taken(1)
+            # The polls of the two types now end half a period apart, the second one well.
+            bench.gateway.go_away()
+            await asyncio.sleep(POLL_SECONDS * 3)
+    events = [line["event"] for line in logs]
+    assert events.count("gateway_unreachable") == 1
+    assert "gateway_back" not in events
 
 
 @on_skipping_clock
