@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -33,6 +34,7 @@ _CHUNK_BYTES = 64 * 1024
 _HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
+_ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
 _LINE_BREAK = re.compile(rb"[\r\n\0]")
 
 
@@ -46,11 +48,10 @@ class Reply:
     @property
     def text(self) -> str:
         """The lines as one, cut to a length fit for a message, their status (RFC 2034) said once."""
-        status = _STATUS.match(self.lines[0])
+        first, *others = self.lines
+        status = _STATUS.match(first)
         repeated = status[0] if status else ""
-        return " ".join([self.lines[0], *(line.removeprefix(repeated) for line in self.lines[1:])])[
-            :_MAX_TEXT
-        ]
+        return " ".join([first, *(line.removeprefix(repeated) for line in others)])[:_MAX_TEXT]
 
     @property
     def is_positive(self) -> bool:
@@ -274,8 +275,13 @@ def failure_of(server: str, error: Exception, seconds: float | None = None) -> M
         )
     if isinstance(error, socket.gaierror | UnicodeError):
         return ConnectionFailed(f"The host of {server} is not known; check its name.", server=server)
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else "connection lost"
-    return ConnectionFailed(f"No connection to {server}: {reason}.", server=server)
+    return ConnectionFailed(f"No connection to {server}: {_reason(error)}.", server=server)
+
+
+def _reason(error: Exception) -> str:
+    # Where a host has several addresses, asyncio puts their errors into one text.
+    number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
+    return os.strerror(int(number[1])).lower() if number else "it was closed by the other side"
 
 
 def _reply(response: SMTPResponse) -> Reply:

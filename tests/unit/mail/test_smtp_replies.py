@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+from aiosmtplib import SMTPResponseException, SMTPServerDisconnected
+
+from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
+from worker.mail.smtp_delivery import Delivery, Offer, judge_refused_offer
+from worker.mail.smtp_wire import Reply, failure_of, parse_extensions
+from worker.models.smtp import Refusal, RefusedRecipient
+
+SERVER = "mail.example.org:587"
+OK = Reply(250, ("2.1.0 Ok",))
+NO = Reply(550, ("5.1.1 No",))
+NO_RECIPIENTS = Reply(554, ("5.5.1 No valid recipients",))
+
+
+def test_the_lines_of_a_reply_are_one_text_with_its_status_once() -> None:
+    reply = Reply(550, ("5.1.1 No such user;", "5.1.1 check the", "5.1.2 address"))
+    assert str(reply) == "550 5.1.1 No such user; check the 5.1.2 address"
+
+
+def test_a_reply_without_text_is_its_code() -> None:
+    assert str(Reply(250, ("",))) == "250"
+
+
+def test_a_long_reply_is_cut() -> None:
+    assert len(Reply(250, ("x" * 5000,)).text) == 1000
+
+
+def test_extensions_are_read_in_any_case_and_sign_in_however_it_is_offered() -> None:
+    lines = ("mail.example.org", "size 1000", "STARTTLS", "AUTH LOGIN", "AUTH=PLAIN")
+    assert parse_extensions(Reply(250, lines)) == {
+        "size": "1000",
+        "starttls": "",
+        "auth": "login plain",
+    }
+
+
+def test_a_sender_refused_for_good_is_the_answer_whatever_came_after_it() -> None:
+    offer = Offer(NO, (Reply(503, ("Sender first",)),), Reply(503, ("Sender first",)))
+    assert judge_refused_offer(SERVER, ["bob@x"], offer) == Delivery(
+        is_sent=False, refusal=Refusal(code=550, message="5.1.1 No")
+    )
+
+
+def test_a_refused_data_does_not_hide_the_recipients_that_were_refused_before() -> None:
+    offer = Offer(OK, (OK, NO), NO_RECIPIENTS)
+    assert judge_refused_offer(SERVER, ["bob@x", "cid@x"], offer) == Delivery(
+        is_sent=False,
+        refused_recipients=(RefusedRecipient(address="cid@x", code=550, message="5.1.1 No"),),
+        refusal=Refusal(code=554, message="5.5.1 No valid recipients"),
+    )
+
+
+def test_data_that_is_done_at_once_is_no_answer() -> None:
+    with pytest.raises(ProtocolViolation, match="250"):
+        judge_refused_offer(SERVER, ["bob@x"], Offer(OK, (OK,), OK))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        (TimeoutError(), ServerTimeout, "did not answer within 5 seconds"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), ConnectionFailed, "refused"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 101] Other"),
+            ConnectionFailed,
+            "refused",
+        ),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), ConnectionFailed, "is not known"),
+        (UnicodeError("label too long"), ConnectionFailed, "is not known"),
+        (SMTPServerDisconnected("Unexpected EOF"), ConnectionFailed, "closed by the other side"),
+        (SMTPResponseException(-1, "Malformed \x00 line"), ProtocolViolation, "does not speak SMTP"),
+    ],
+)
+def test_a_failure_is_said_in_words(error: Exception, expected: type[MailServerError], text: str) -> None:
+    failure = failure_of(SERVER, error, 5)
+    assert type(failure) is expected
+    assert text in failure.message
+    assert SERVER in failure.message
+    assert failure.details == {"server": SERVER}
