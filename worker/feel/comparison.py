@@ -12,11 +12,6 @@ from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
 
 
-def kind_of(value: Value) -> str:
-    """Return the type name that `instance of` knows."""
-    return _KINDS.get(type(value), "function")
-
-
 _KINDS = {
     type(None): "null",
     Decimal: "number",
@@ -33,6 +28,11 @@ _KINDS = {
     FunctionContext: "context",
     Range: "range",
 }
+
+
+def kind_of(value: Value) -> str:
+    """Return the type name that `instance of` knows."""
+    return _KINDS.get(type(value), "function")
 
 
 def is_same_order(left: Value, right: Value) -> bool:

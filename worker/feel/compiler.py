@@ -12,12 +12,7 @@ from worker.feel.chains import compile_chain
 from worker.feel.comparison import equal, kind_of, less, negate, range_between
 from worker.feel.compiled import Code
 from worker.feel.error import FeelError
-from worker.feel.input_tests import (
-    compile_in,
-    compile_input_comparison,
-    compile_input_in_range,
-    compile_input_test,
-)
+from worker.feel.input_tests import compile_in, compile_input_in_range, compile_input_test
 from worker.feel.iteration import compile_iteration, compile_steps, decide
 from worker.feel.operators import OPERATORS
 from worker.feel.scope import Scope
@@ -163,7 +158,6 @@ _COMPILERS: dict[type[syntax.Node], Callable[[Any], Code]] = {
     syntax.Call: lambda node: compile_call(node, compile_node),
     syntax.FunctionOf: lambda node: compile_function(node, compile_node),
     syntax.In: lambda node: compile_in(node, compile_node),
-    syntax.InputComparison: lambda node: compile_input_comparison(node, compile_node),
     syntax.InputInRange: lambda node: compile_input_in_range(node, compile_node),
     syntax.InputTest: lambda node: compile_input_test(node, compile_node),
 }

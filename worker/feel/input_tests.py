@@ -1,16 +1,14 @@
-"""The tests behind `in`: their input is a variable of this name, as in the reference."""
+"""The tests behind `in`."""
 
 from __future__ import annotations
 
-from worker.feel.comparison import contains, equal, is_in, less, negate
+from worker.feel.comparison import contains, equal, is_in
 from worker.feel.compiled import Code, Compile
 from worker.feel.iteration import decide
 from worker.feel.run import Run
 from worker.feel.scope import Scope
-from worker.feel.syntax import In, InputComparison, InputInRange, InputTest
+from worker.feel.syntax import INPUT, In, InputInRange, InputTest
 from worker.feel.values import Range, Value
-
-INPUT = "cellInput"
 
 
 def compile_in(node: In, compile_node: Compile) -> Code:
@@ -27,27 +25,10 @@ def compile_in(node: In, compile_node: Compile) -> Code:
     return is_one_met
 
 
-def compile_input_comparison(node: InputComparison, compile_node: Compile) -> Code:
-    """Compile `> a`."""
-    operand = compile_node(node.operand)
-    match node.operator:
-        case "=":
-            return lambda scope: equal(scope.variable(INPUT), operand(scope), scope.run)
-        case "<":
-            return lambda scope: less(scope.variable(INPUT), operand(scope))
-        case ">":
-            return lambda scope: less(operand(scope), scope.variable(INPUT))
-        case "<=":
-            return lambda scope: negate(less(operand(scope), scope.variable(INPUT)))
-        case _:
-            return lambda scope: negate(less(scope.variable(INPUT), operand(scope)))
-
-
 def compile_input_in_range(node: InputInRange, compile_node: Compile) -> Code:
     """Compile `[a..b]` as a test."""
     start, end = compile_node(node.range.start), compile_node(node.range.end)
     has_start, has_end = node.range.has_start, node.range.has_end
-
     return lambda scope: is_in(scope.variable(INPUT), Range(start(scope), end(scope), has_start, has_end))
 
 

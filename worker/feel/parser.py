@@ -5,23 +5,25 @@ from __future__ import annotations
 from worker.feel.lexer import END, RESERVED
 from worker.feel.operands import OperandParser
 from worker.feel.syntax import (
+    INPUT,
     Arithmetic,
     Comparison,
     If,
     In,
-    InputComparison,
     InputInRange,
     InputTest,
     InstanceOf,
     Iteration,
     Literal,
     Logic,
+    Name,
     Negation,
     Node,
     RangeOf,
     Steps,
 )
 
+_INPUT = Name(INPUT)
 _RANKS = {"+": 0, "-": 0, "*": 1, "/": 1, "**": 2}
 _OPERAND_SIGNS = {"(", "[", "{", "@", "?", "-", "<", "<=", ">", ">="}
 _ORDER = {"<", "<=", ">", ">="}
@@ -127,7 +129,7 @@ class Parser(OperandParser):
         return In(left, self._tests()) if self.accept("in") else left
 
     def _input_comparison(self) -> Node:
-        return InputComparison(self.advance().text, self.arithmetic())
+        return Comparison(self.advance().text, _INPUT, self.arithmetic())
 
     def _type_name(self) -> str:
         for words in _LONG_TYPES:
@@ -155,10 +157,10 @@ class Parser(OperandParser):
 
     def _test(self) -> Node:
         if self.token.text in {"true", "false"} and self.peek().kind == END:
-            return InputComparison("=", Literal(self.advance().text == "true"))
+            return Comparison("=", _INPUT, Literal(self.advance().text == "true"))
         inputs = self.inputs
         node = self.expression()
-        if isinstance(node, InputComparison | InputInRange):
+        if isinstance(node, InputInRange) or (isinstance(node, Comparison) and node.left == _INPUT):
             return node
         uses_input, self.inputs = self.inputs > inputs, inputs
         return InputTest(node, uses_input)

@@ -6,7 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from worker.feel.error import FeelError
@@ -15,6 +15,7 @@ MAX_STEPS = 500_000
 MAX_CHARACTERS = 20_000_000
 MAX_CALL_DEPTH = 40
 ITERATION_STEPS = 5
+_CHANCE = random.SystemRandom()
 
 
 def _current_time() -> datetime:
@@ -24,7 +25,7 @@ def _current_time() -> datetime:
 def _new_uuid() -> str:
     """Return a UUID of version 7 (RFC 9562), the version that the reference makes."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | random.SystemRandom().getrandbits(80)
+    value = (milliseconds << 80) | _CHANCE.getrandbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return str(uuid.UUID(int=value))
@@ -36,7 +37,7 @@ class Sources:
 
     now: Callable[[], datetime] = _current_time
     uuid: Callable[[], str] = _new_uuid
-    random: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+    random: Callable[[], float] = _CHANCE.random
 
 
 @dataclass(slots=True)

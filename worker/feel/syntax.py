@@ -11,6 +11,9 @@ from worker.feel.values import Value
 
 Place = tuple[int, int]
 
+INPUT = "cellInput"
+"""The variable that holds the input of a test, named as in the reference."""
+
 
 class Node:
     """Any expression."""
@@ -103,7 +106,7 @@ class Negation(Node):
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Node):
-    """`a < b` and the like."""
+    """`a < b` and the like; in a test like `> a` the left side is the input."""
 
     operator: str
     left: Node
@@ -132,14 +135,6 @@ class In(Node):
 
     operand: Node
     tests: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputComparison(Node):
-    """`> a`, compared with the input of the surrounding `in`; `=` stands for a lone boolean."""
-
-    operator: str
-    operand: Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,22 @@ def test_a_decimal_variable_keeps_its_digits() -> None:
     assert evaluate("string(a)", {"a": Decimal("1.10")}) == "1.10"
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (r'matches(text, "Invoice \\d+")', True),
+        (r'matches(text, "(?i).*invoice.*")', True),
+        (r'matches(text, ".*Invoice.*")', True),
+        (r'matches(text, "\\bReceipt\\b")', False),
+        (r'extract(text, "[0-9]{4}")', ["4711"]),
+        (r'count(split(text, "\n"))', 12_001),
+    ],
+)
+def test_a_text_of_a_megabyte_can_be_searched(expression: str, value: Any) -> None:
+    line = "Dear customer, thank you for your order of 3 items (EUR 12.50). <b>Best</b> regards\n"
+    assert evaluate(expression, {"text": line * 12_000 + "Invoice 4711"}) == value
+
+
 def test_now_and_today_take_the_clock_that_is_given() -> None:
     sources = Sources(now=lambda: NOON)
     assert evaluate("[now(), today()]", {}, sources=sources) == ["2026-03-04T12:00:00.123Z", "2026-03-04"]

@@ -13,6 +13,9 @@ from worker.feel.values import Value
 LIBRARY = Library()
 _REPLACEMENT = re.compile(r"([^$\\]+)|\\(.)|\$([0-9]+)|\$\{([a-zA-Z][a-zA-Z0-9]*)\}|.", re.DOTALL)
 
+# Whether there is a match does not depend on it, but without it the search can skip through the text.
+_LEADING_ANYTHING = re.compile(r"^(\(\?[ismx]+\))?\.\*\??(?![?*+{])")
+
 
 def _compiled(pattern: str, flags: str = "") -> Pattern | None:
     try:
@@ -28,7 +31,7 @@ def _matches(run: Run, text: str, pattern: str) -> bool | None:
 
 @LIBRARY.add("matches", "input: string", "pattern: string", "flags: string")
 def _matches_with_flags(run: Run, text: str, pattern: str, flags: str) -> bool | None:
-    compiled = _compiled(pattern, flags)
+    compiled = _compiled(_LEADING_ANYTHING.sub(r"\1", pattern), flags)
     return None if compiled is None else compiled.search(text, 0, run) is not None
 
 
