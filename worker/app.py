@@ -17,8 +17,8 @@ import structlog
 
 from worker.errors import EmailError, InputError
 from worker.job.binding import GROUPS, bind
+from worker.job.decision import to_json
 from worker.job.gateway import GatewayAddress, OAuthClient, Subscription, ZeebeGateway
-from worker.job.outcome import to_json
 from worker.job.pipeline import Errands, JobRules, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, ServerPolicy, account_of

@@ -4,7 +4,9 @@ EmailError
 ├── InputError                  INVALID_INPUT
 │   ├── SecretNotFound          SECRET_NOT_FOUND
 │   └── ServerNotAllowed        SERVER_NOT_ALLOWED
+├── ExpressionFailed            EXPRESSION_FAILED
 ├── ResultTooLarge              RESULT_TOO_LARGE
+├── ResultRefused               RESULT_REFUSED
 ├── InternalError               INTERNAL_ERROR
 └── MailServerError
     ├── ConnectionFailed        CONNECTION_FAILED        retried
@@ -73,11 +75,28 @@ class ServerNotAllowed(InputError):
     remedy = "Ask the operator to add the server to EMAIL_WORKER_ALLOWED_SERVERS."
 
 
+class ExpressionFailed(EmailError):
+    """A result or error expression does not evaluate, or gives the wrong kind of value. `details`: header.
+
+    The work is done; it is not done again for this.
+    """
+
+    code = "EXPRESSION_FAILED"
+    remedy = "Correct the expression in the named task header; migrate the instance or end it by hand."
+
+
 class ResultTooLarge(EmailError):
     """The result is larger than the engine takes. `details`: bytes, limit."""
 
     code = "RESULT_TOO_LARGE"
     remedy = "Ask for fewer or smaller messages."
+
+
+class ResultRefused(EmailError):
+    """The engine did not take the result; the work is done and is not done again."""
+
+    code = "RESULT_REFUSED"
+    remedy = "See the engine's reason in the message; end the instance by hand or migrate it."
 
 
 class InternalError(EmailError):

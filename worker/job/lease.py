@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -12,6 +12,8 @@ from worker.errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 
 log = structlog.get_logger(__name__)
+
+_SHORTEST_PAUSE_SECONDS = 0.1
 
 
 class Lease:
@@ -22,6 +24,7 @@ class Lease:
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
         self._expires_at = self._now() + timeout_seconds
+        self._retimed = asyncio.Event()
 
     @property
     def is_expired(self) -> bool:
@@ -38,6 +41,18 @@ class Lease:
         await self._gateway.extend(self._job_key, self._timeout_seconds)
         self._expires_at = asked_at + self._timeout_seconds
 
+    async def retime(self, timeout_seconds: float) -> None:
+        """Keep the deadline `timeout_seconds` ahead from now on; raises JobGone where the job is not ours.
+
+        A gateway that cannot be reached does not stop the work: the job is ours until its old deadline.
+        """
+        self._timeout_seconds = timeout_seconds
+        self._retimed.set()
+        try:
+            await self.extend()
+        except GatewayUnavailable as error:
+            log.info("job_timeout_not_set", job_key=self._job_key, reason=str(error))
+
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Extend three times within each period, until the block ends or the job is gone."""
@@ -49,7 +64,12 @@ class Lease:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._timeout_seconds / 3)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._timeout_seconds / 3, _SHORTEST_PAUSE_SECONDS)):
+                    await self._retimed.wait()
+            if self._retimed.is_set():
+                self._retimed.clear()
+                continue
             try:
                 await self.extend()
             except GatewayUnavailable:

@@ -7,7 +7,7 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,19 +16,13 @@ from pydantic import BaseModel
 
 from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
 from worker.job.binding import bind
+from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
+from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.ledger import Ledger
-from worker.job.outcome import (
-    Completed,
-    HandedBack,
-    Outcome,
-    RetryRule,
-    decide,
-    decide_failure,
-    to_json,
-)
+from worker.job.outcome import Completed, Failed, HandedBack, Outcome
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account
@@ -79,6 +73,7 @@ class JobRules:
 class _Work:
     """What has come of the work so far."""
 
+    headers: ConnectorHeaders = field(default_factory=ConnectorHeaders)
     outcome: Outcome = _STOPPED
     result: Any = None
     deferred: Deferred | None = None
@@ -116,8 +111,11 @@ class Pipeline:
         work = _Work()
         async with lease.kept():
             try:
-                work.outcome = await self._outcome(job, operation, work)
+                work.outcome = await self._outcome(job, operation, work, lease)
                 await self._finish(job, work, lease)
+            except JobGone as error:
+                log.warning("job_gone", reason=str(error))
+                return HandedBack("The job was no longer ours.")
             except asyncio.CancelledError:
                 if not work.is_settled:
                     await self._finish_soon(job, work, lease)
@@ -131,19 +129,29 @@ class Pipeline:
         )
         return outcome
 
-    async def _outcome(self, job: Job, operation: Operation, work: _Work) -> Outcome:
+    async def _outcome(self, job: Job, operation: Operation, work: _Work, lease: Lease) -> Outcome:
+        """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
         try:
+            # Read before anything is done: what cannot work is found out while nothing has happened.
+            work.headers = ConnectorHeaders.of(job.headers)
+            if work.headers.job_timeout_seconds is not None:
+                await lease.retime(work.headers.job_timeout_seconds)
             async with self._room:
                 await self._do(job, operation, work)
-            return decide(job, work.result, max_bytes=self._rules.max_result_bytes)
+            return decide(job, work.headers, work.result, max_bytes=self._rules.max_result_bytes)
         except ServerFull as full:
             message = f"All of this worker's slots for {work.server} are taken."
             return HandedBack(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
+        except JobGone:
+            raise
         except Exception as error:
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
-            retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
-            return decide_failure(job, error, retry, self._secrets.mask.hide)
+            return decide_failure(job, work.headers, error, self._failure_rules())
+
+    def _failure_rules(self) -> FailureRules:
+        retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
+        return FailureRules(self._secrets.mask, retry, self._rules.max_result_bytes)
 
     async def _do(self, job: Job, operation: Operation, work: _Work) -> None:
         # First of all: a secret that has changed since then must not hide that the work is done.
@@ -202,7 +210,7 @@ class Pipeline:
             raise
         work.is_settled = True
         # A sent mail whose result could not be used stays in the ledger: a retry must not send it again.
-        if isinstance(work.outcome, Completed) or not work.has_effect:
+        if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._ledger.forget(job)
         if isinstance(work.outcome, Completed):
             await self._commit(work)

@@ -6,16 +6,17 @@ import asyncio
 
 import structlog
 
-from worker.errors import CommandRefused, GatewayUnavailable
+from worker.errors import CommandRefused, GatewayUnavailable, ResultRefused
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
 
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_MESSAGE_CHARACTERS = 2_000
 
 
 async def settle(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) -> Outcome:
@@ -28,11 +29,8 @@ async def settle(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) 
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease)
     except CommandRefused as error:
-        refusal = Failed(
-            "RESULT_REFUSED",
-            f"RESULT_REFUSED: the engine did not take the result of {job.type}: {error}",
-            retries=0,
-        )
+        refused = f"{ResultRefused.code}: The engine did not take the result of {job.type}: {error}"
+        refusal = Failed(ResultRefused.code, refused[:_MESSAGE_CHARACTERS], retries=0)
         await _send_until_taken(job, refusal, gateway=gateway, lease=lease)
         return refusal
     return outcome
@@ -64,6 +62,10 @@ async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
                 message=outcome.message,
                 backoff_seconds=outcome.backoff_seconds,
                 variables=outcome.variables,
+            )
+        case BpmnError():
+            await gateway.throw_error(
+                job.key, error_code=outcome.code, message=outcome.message, variables=outcome.variables
             )
         case HandedBack():
             await gateway.fail(

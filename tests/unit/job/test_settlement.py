@@ -110,6 +110,14 @@ async def test_a_result_that_the_engine_refuses_becomes_an_incident() -> None:
 
 
 @on_skipping_clock
+async def test_a_refusal_that_quotes_the_result_is_cut() -> None:
+    gateway = ScriptedGateway()
+    gateway.script("complete", CommandRefused("INVALID_ARGUMENT: " + "x" * 4_000_000))
+    await settled(gateway, DONE)
+    assert len(gateway.taken[0].fields["message"]) == 2_000
+
+
+@on_skipping_clock
 async def test_a_failure_that_the_engine_refuses_too_is_not_repeated_for_ever() -> None:
     gateway = ScriptedGateway()
     gateway.always("complete", CommandRefused("no"))

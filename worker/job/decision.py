@@ -1,0 +1,114 @@
+"""What becomes of a job: pure decisions, from a result or an exception to one outcome."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from worker.errors import EmailError, ExpressionFailed, InternalError, ResultTooLarge
+from worker.job.expressions import error_scope, examine, map_result, result_scope
+from worker.job.headers import ConnectorHeaders
+from worker.job.job import Job
+from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.models.base import Result
+from worker.secret_store import Mask
+
+_MESSAGE_CHARACTERS = 2_000
+_USUAL_RETRIES = 3
+_LONGEST_BACKOFF_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How long to wait before the next attempt: doubling, and spread by `jitter` (0 to 1, random)."""
+
+    first_backoff_seconds: float
+    jitter: float
+
+    def backoff_seconds(self, retries: int) -> float:
+        """Return the pause when `retries` were left, this attempt included; 3 is the usual start."""
+        doubled = self.first_backoff_seconds * 2.0 ** max(0, _USUAL_RETRIES - retries)
+        return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
+
+
+def to_json(result: Result | list[Any], mask: Mask) -> Any:
+    """Return a result, or a list of them, as JSON values, without a secret that a server echoed."""
+    if isinstance(result, list):
+        return [to_json(item, mask) for item in result]
+    variables = result.to_variables()
+    return mask.hide_in(variables) if result.quotes_server else variables
+
+
+def decide(job: Job, headers: ConnectorHeaders, result: Any, *, max_bytes: int) -> Outcome:
+    """Turn a result (JSON values) into variables, or into what the error expression makes of it.
+
+    Raises ExpressionFailed and ResultTooLarge.
+    """
+    variables = {headers.result_variable: result} if headers.result_variable else {}
+    variables |= map_result(headers.result_expression, result)
+    scope = {**variables, **result_scope(result)}
+    outcome = examine(headers.error_expression, scope, job) or Completed(variables)
+    _check_size(job, outcome, max_bytes)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRules:
+    """What a failure is decided by, beside the job: secrets to mask, pauses, and the engine's limit."""
+
+    mask: Mask
+    retry: RetryRule
+    max_bytes: int
+
+
+def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:
+    """Turn an exception into a failure, or into what the error expression makes of it.
+
+    What is not ours becomes INTERNAL_ERROR without its text. A broken error expression is an incident
+    that names it and the failure it was asked about.
+    """
+    ours = _ours(job, error, rules.mask)
+    failed = _failed(job, headers, ours, rules.retry)
+    if isinstance(ours, ExpressionFailed):
+        return failed
+    try:
+        outcome = examine(headers.error_expression, error_scope(ours), job) or failed
+        _check_size(job, outcome, rules.max_bytes)
+    except (ExpressionFailed, ResultTooLarge) as broken:
+        message = f"{broken.code}: {broken.message} It was asked about: {failed.message}"
+        return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
+    return outcome
+
+
+def _ours(job: Job, error: Exception, mask: Mask) -> EmailError:
+    """Return the failure as people may see it; masked before it is cut, as half a secret is not known."""
+    if isinstance(error, EmailError):
+        return type(error)(mask.hide(error.message), **mask.hide_in(error.details))
+    return InternalError(
+        f"The worker failed unexpectedly at {job.type} ({type(error).__name__});"
+        f" its log has the trace under job key {job.key}."
+    )
+
+
+def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: RetryRule) -> Failed:
+    message = f"{error.code}: {error.message}"[:_MESSAGE_CHARACTERS]
+    if not error.is_retryable:
+        return Failed(error.code, message, retries=0)
+    backoff_seconds = headers.retry_backoff_seconds
+    if backoff_seconds is None:
+        backoff_seconds = retry.backoff_seconds(job.retries)
+    return Failed(error.code, message, retries=max(0, job.retries - 1), backoff_seconds=backoff_seconds)
+
+
+def _check_size(job: Job, outcome: Outcome, max_bytes: int) -> None:
+    if isinstance(outcome, HandedBack):
+        return
+    size = len(json.dumps(outcome.variables))
+    if size > max_bytes:
+        raise ResultTooLarge(
+            f"The result of {job.type} is {size:,} bytes, and the engine takes {max_bytes:,};"
+            " ask for fewer or smaller messages.",
+            bytes=size,
+            limit=max_bytes,
+        )

@@ -1,0 +1,137 @@
+"""The FEEL expressions of a task's headers: from a result to variables, from an outcome to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker import feel
+from worker.errors import EmailError, ExpressionFailed, InputError
+from worker.job.durations import parse_duration_seconds
+from worker.job.job import Job
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome
+
+_SHOWN_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderExpression:
+    """An expression that has been read without fault, and the header that it stands in."""
+
+    header: str
+    text: str
+    parsed: feel.Expression
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], header: str) -> HeaderExpression | None:
+        """Read the expression of `header`, None for a blank one; raises InputError with line and column."""
+        text = headers.get(header, "").strip()
+        if not text:
+            return None
+        try:
+            return cls(header, text, feel.parse(text))
+        except feel.FeelError as error:
+            raise InputError(
+                f"The header {header} is not a FEEL expression: line {error.line}, column {error.column}:"
+                f" {error.message} in {_shown(text)}.",
+                field=header,
+                line=error.line,
+                column=error.column,
+            ) from error
+
+    def evaluate(self, scope: Mapping[str, Any]) -> Any:
+        """Return the JSON value of the expression; raises ExpressionFailed."""
+        try:
+            return self.parsed.evaluate(scope)
+        except feel.FeelError as error:
+            raise ExpressionFailed(
+                f"The header {self.header} cannot be evaluated: line {error.line}, column {error.column}:"
+                f" {error.message} in {_shown(self.text)}.",
+                header=self.header,
+            ) from error
+
+    def refuse(self, expected: str, found: Any) -> ExpressionFailed:
+        """Say that the expression gives the wrong kind of value."""
+        return ExpressionFailed(
+            f"The header {self.header} must give {expected}, but {_shown(self.text)} gives"
+            f" {_shown(str(found))}.",
+            header=self.header,
+        )
+
+
+def result_scope(result: Any) -> dict[str, Any]:
+    """Return what an expression sees of a result: `response`, and its entries by their own names."""
+    entries = result if isinstance(result, Mapping) else {}
+    return {**entries, "response": result}
+
+
+def map_result(expression: HeaderExpression | None, result: Any) -> dict[str, Any]:
+    """Return the process variables that the result expression makes of a result."""
+    if expression is None:
+        return {}
+    variables = expression.evaluate(result_scope(result))
+    if not isinstance(variables, dict):
+        raise expression.refuse("a context", variables)
+    return variables
+
+
+def error_scope(error: EmailError) -> dict[str, Any]:
+    """Return what the error expression sees of a failure."""
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "variables": error.details,
+            "type": type(error).__name__,
+        }
+    }
+
+
+def examine(expression: HeaderExpression | None, scope: Mapping[str, Any], job: Job) -> Outcome | None:
+    """Return what the error expression decides about `job`; None where it sees no error.
+
+    Raises ExpressionFailed where it cannot be evaluated or gives something else than one of
+    bpmnError(…), jobError(…) and ignoreError(…).
+    """
+    if expression is None:
+        return None
+    decision = expression.evaluate({**scope, "job": {"retries": job.retries}})
+    if decision is None or decision == {}:
+        return None
+    outcome = _outcome(decision) if isinstance(decision, dict) else None
+    if outcome is None:
+        raise expression.refuse("null, bpmnError(…), jobError(…) or ignoreError(…)", decision)
+    return outcome
+
+
+def _outcome(decision: dict[str, Any]) -> Outcome | None:
+    variables = decision.get("variables") or {}
+    message = decision.get("errorMessage") or ""
+    if not isinstance(variables, dict) or not isinstance(message, str):
+        return None
+    match decision.get("errorType"):
+        case "ignoreError":
+            return Completed(variables, code="IGNORED")
+        case "bpmnError":
+            code = decision.get("errorCode")
+            return BpmnError(code, message, variables) if isinstance(code, str) and code else None
+        case "jobError":
+            return _job_error(decision, message, variables)
+    return None
+
+
+def _job_error(decision: dict[str, Any], message: str, variables: dict[str, Any]) -> Failed | None:
+    retries = decision.get("retries") or 0
+    backoff = decision.get("retryBackoff")
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        return None
+    try:
+        backoff_seconds = 0.0 if backoff is None else parse_duration_seconds(backoff)
+    except ValueError:
+        return None
+    return Failed("JOB_ERROR", message, retries, backoff_seconds, variables)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
