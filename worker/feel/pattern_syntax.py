@@ -127,6 +127,8 @@ class PatternParser(PatternReader):
         return [_characters(self.single(character)) for character in text] or [Sequence(())]
 
     def _repeated(self, part: Part) -> Part:
+        if "x" in self.flags:
+            self._skip_comment()
         bounds = self._bounds()
         if bounds is None:
             return part
