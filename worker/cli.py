@@ -1,4 +1,4 @@
-"""The command line: email-worker run, call, check, templates, demo, sandbox."""
+"""The command line: email-worker run, call, check, templates, deploy, start, demo, sandbox."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from worker import __version__
-from worker.errors import EmailError, InputError
+from worker.errors import EmailError, EngineError, InputError
+
+if TYPE_CHECKING:
+    from worker.job.gateway import ZeebeGateway
 
 app = typer.Typer(
     name="email-worker",
@@ -128,6 +132,40 @@ def templates(
 
 
 @app.command()
+def deploy(
+    file: Annotated[Path, typer.Argument(help="A BPMN file.", exists=True, dir_okay=False)],
+    env_file: EnvFile = None,
+) -> None:
+    """Give a BPMN process to the engine, as Camunda Modeler does."""
+
+    async def once() -> None:
+        async with _gateway(env_file) as gateway:
+            await gateway.deploy(file)
+        typer.echo(f"{file.name} is deployed.")
+
+    _run(once, expected=EngineError)
+
+
+@app.command()
+def start(
+    process_id: Annotated[str, typer.Argument(help="The id of a process that is deployed.")],
+    variables: Annotated[
+        str | None, typer.Option(help="JSON file with the process variables, or - for standard input.")
+    ] = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Start an instance of a process."""
+
+    async def once() -> None:
+        given = _read_variables(variables) if variables else {}
+        async with _gateway(env_file) as gateway:
+            key = await gateway.start(process_id, given)
+        typer.echo(f"Instance {key} has started.")
+
+    _run(once, expected=EngineError)
+
+
+@app.command()
 def sandbox(
     engine_only: Annotated[bool, typer.Option(help="No mail server.")] = False,
     port: Annotated[int | None, typer.Option(help="The gateway's port; default: a free one.")] = None,
@@ -150,6 +188,18 @@ def demo(
     from worker.sandbox import SandboxError
 
     _run(lambda: run_demo(keep=keep), expected=SandboxError)
+
+
+@asynccontextmanager
+async def _gateway(env_file: Path | None) -> AsyncIterator[ZeebeGateway]:
+    from worker.app import open_gateway
+    from worker.settings import Settings, read_environment
+
+    gateway = open_gateway(Settings.from_environment(read_environment(env_file)))
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
 
 
 def _run(

@@ -20,6 +20,9 @@ from pyzeebe import (
 from pyzeebe.errors import (
     JobAlreadyDeactivatedError,
     JobNotFoundError,
+    ProcessDefinitionHasNoStartEventError,
+    ProcessDefinitionNotFoundError,
+    ProcessInvalidError,
     PyZeebeError,
     UnknownGrpcStatusCodeError,
 )
@@ -33,6 +36,7 @@ T = TypeVar("T")
 
 # A command is answered in milliseconds; one that takes longer is sent again.
 _COMMAND_TIMEOUT_SECONDS = 10.0
+_LATEST_VERSION = -1
 # gRPC would let two minutes pass between attempts to reconnect, and take no more than 4 MB: what may be
 # in a message is for the engine to bound.
 _CHANNEL_OPTIONS = (
@@ -125,6 +129,17 @@ class ZeebeGateway:
         """Ask for the gateway's version, which proves that it can be reached and lets us in."""
         topology = await _command(self._adapter.topology())
         return str(topology.gateway_version)
+
+    async def deploy(self, file: Path) -> None:
+        """Give a BPMN file to the engine. Raises CommandRefused where the engine finds a fault in it."""
+        await _command(self._adapter.deploy_resource(file))
+
+    async def start(self, process_id: str, variables: Mapping[str, Any]) -> int:
+        """Start the latest version of a process; give the key of the instance."""
+        instance = await _command(
+            self._adapter.create_process_instance(process_id, _LATEST_VERSION, dict(variables))
+        )
+        return instance.process_instance_key
 
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
         """Yield jobs as they come; see Gateway."""
@@ -232,6 +247,11 @@ async def _command(sent: Awaitable[T]) -> T:
 def _raise_ours(error: PyZeebeError) -> NoReturn:
     if isinstance(error, (JobNotFoundError, JobAlreadyDeactivatedError)):
         raise JobGone(_reason(error)) from error
+    if isinstance(
+        error,
+        (ProcessInvalidError, ProcessDefinitionNotFoundError, ProcessDefinitionHasNoStartEventError),
+    ):
+        raise CommandRefused(_reason(error)) from error
     refusals = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
     if isinstance(error, UnknownGrpcStatusCodeError) and error.grpc_error.code() in refusals:
         raise CommandRefused(_reason(error)) from error
