@@ -1,0 +1,46 @@
+# The worker as a small image: a virtual environment copied onto a plain Python.
+# Pin the base by digest for reproducible builds: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+
+# The result gets no pip of its own: the one of this stage installs into it.
+COPY locks/build.txt locks/runtime.txt locks/
+RUN python -m venv /build \
+    && /build/bin/pip install --quiet --require-hashes -r locks/build.txt \
+    && python -m venv --without-pip /opt/email-worker \
+    && /build/bin/pip --python /opt/email-worker/bin/python install --quiet --require-hashes -r locks/runtime.txt
+
+COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+COPY worker worker
+COPY element-templates element-templates
+COPY examples examples
+RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /build/bin/pip --python /opt/email-worker/bin/python install --quiet --no-deps /dist/*.whl
+
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="camunda-email-worker" \
+      org.opencontainers.image.description="A Camunda 8 job worker that sends and handles email over SMTP, POP3 and IMAP" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=build /opt/email-worker /opt/email-worker
+
+ENV PATH=/opt/email-worker/bin:${PATH} \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    EMAIL_WORKER_LOG_FORMAT=json
+
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+EXPOSE 8080
+
+# Exec form throughout: the worker is process 1 and SIGTERM reaches it.
+ENTRYPOINT ["email-worker"]
+CMD ["run"]
