@@ -191,7 +191,7 @@ class SendResult(Result):
 
 def _header_text(name: Any, value: Any) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return value.strip(" \t")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must hold texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
     return str(int(value)) if float(value).is_integer() else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -63,6 +64,22 @@ async def stop_reading(dialogue: Dialogue) -> None:
     await asyncio.Event().wait()
 
 
+@dataclass(frozen=True)
+class Callers:
+    """One with time, and one in a hurry for servers that say nothing more."""
+
+    patient: SmtpCaller
+    hasty: SmtpCaller
+
+    def facing(self, error: type[MailServerError]) -> SmtpCaller:
+        return self.hasty if error is ServerTimeout else self.patient
+
+
+@pytest.fixture
+def callers(caller: SmtpCaller, hasty_caller: SmtpCaller) -> Callers:
+    return Callers(caller, hasty_caller)
+
+
 with_and_without_pipelining = pytest.mark.parametrize(
     "extensions", [("PIPELINING", "SIZE 99999999"), ()], ids=["pipelining", "one by one"]
 )
@@ -81,15 +98,14 @@ async def test_a_fault_before_the_end_of_the_message_is_worth_a_retry_that_sends
     fault: str,
     step: SmtpStep,
     extensions: tuple[str, ...],
-    hasty_caller: SmtpCaller,
+    callers: Callers,
     certificates: Certificates,
 ) -> None:
     play, expected = FAULTS[fault]
     async with ScriptedSmtp({step: play}, options_of(certificates, extensions)) as server:
-        caller = hasty_caller.at(server.port, "TLS", ANN)
         with pytest.raises(expected) as caught:
-            await caller.send()
-        await caller.send()
+            await callers.facing(expected).at(server.port, "TLS", ANN).send()
+        await callers.patient.at(server.port, "TLS", ANN).send()
 
     assert caught.value.is_retryable
     assert caught.value.details["server"] == f"127.0.0.1:{server.port}"
@@ -103,13 +119,13 @@ async def test_a_fault_after_the_end_of_the_message_leaves_the_outcome_unknown_a
     fault: str,
     step: SmtpStep,
     extensions: tuple[str, ...],
-    hasty_caller: SmtpCaller,
+    callers: Callers,
     certificates: Certificates,
 ) -> None:
-    play, _ = FAULTS[fault]
+    play, usual = FAULTS[fault]
     async with ScriptedSmtp({step: play}, options_of(certificates, extensions)) as server:
         with pytest.raises(SendOutcomeUnknown) as caught:
-            await hasty_caller.at(server.port, "TLS", ANN).send()
+            await callers.facing(usual).at(server.port, "TLS", ANN).send()
 
     assert not caught.value.is_retryable
     assert caught.value.details["messageId"] == "<job-1@example.org>"
@@ -145,7 +161,7 @@ async def test_a_fault_in_the_middle_of_a_large_message_is_worth_a_retry(
     play: Step,
     expected: type[MailServerError],
     protocol: str,
-    hasty_caller: SmtpCaller,
+    callers: Callers,
     certificates: Certificates,
 ) -> None:
     context = certificates.server.server_context()
@@ -154,7 +170,7 @@ async def test_a_fault_in_the_middle_of_a_large_message_is_worth_a_retry(
     )
     async with ScriptedSmtp({SmtpStep.BODY: play}, options) as server:
         with pytest.raises(expected) as caught:
-            await hasty_caller.at(server.port, protocol).send(body=LARGE)
+            await callers.facing(expected).at(server.port, protocol).send(body=LARGE)
 
     assert caught.value.is_retryable
     assert server.accepted == []

@@ -51,7 +51,7 @@ def test_a_bad_address_is_reported_with_its_field(field: str, value: Any) -> Non
     assert "found" in message
 
 
-@pytest.mark.parametrize("subject", ["a\r\nBcc: eve@example.net", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("subject", ["a\r\nBcc: eve@example.net", "a\nb", "a\rb", "a\0b", "a\n"])
 def test_a_subject_of_several_lines_is_refused(subject: str) -> None:
     assert error_of(subject=subject) == ("subject", "may not hold a line break or NUL")
 
@@ -116,7 +116,7 @@ def test_a_header_name_that_is_none_is_refused(name: str) -> None:
     assert "names" in message
 
 
-@pytest.mark.parametrize("value", ["a\r\nBcc: eve@example.net", "a\nb", "a\0b"])
+@pytest.mark.parametrize("value", ["a\r\nBcc: eve@example.net", "a\nb", "a\0b", "a\n", "\ra"])
 def test_a_header_value_of_several_lines_is_refused_by_name(value: str) -> None:
     assert error_of(headers={"X-Note": value}) == (
         "headers",
@@ -178,3 +178,9 @@ def test_a_result_names_what_was_refused() -> None:
 def test_every_field_says_what_it_is_for() -> None:
     for model in (SendParameters, SendResult):
         assert all(field.description for field in model.model_fields.values())
+
+
+def test_the_models_can_be_described_to_a_program() -> None:
+    schema = SendRequest.model_json_schema(by_alias=True)["$defs"]["SendParameters"]
+    assert schema["required"] == ["from", "subject"]
+    assert schema["properties"]["htmlBody"]["description"]
