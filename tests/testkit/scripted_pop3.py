@@ -21,14 +21,18 @@ CAPABILITIES = ("TOP", "UIDL", "USER", "SASL PLAIN", "PIPELINING", "RESP-CODES")
 
 @dataclass(frozen=True)
 class Pop3Options:
-    """`capabilities` None: CAPA is unknown. `missing`: verbs that are unknown. `faults`: what happens at
-    a verb instead of its answer (GREETING: instead of the greeting); each holds for the first
-    `fault_sessions` sessions."""
+    """What the server lacks and where it fails.
+
+    `capabilities` None: CAPA is unknown. `missing`: verbs that are unknown. `faults`: what happens at a
+    verb instead of its answer (GREETING: instead of the greeting); each holds for the first
+    `fault_sessions` sessions. `renumbers`: what one session deletes changes the numbers of the others.
+    """
 
     capabilities: tuple[str, ...] | None = CAPABILITIES
     missing: frozenset[str] = frozenset()
     faults: Mapping[str, Step] = field(default_factory=dict)
     fault_sessions: int = 1_000
+    renumbers: bool = False
 
 
 class ScriptedPop3(ScriptedServer):
@@ -70,8 +74,8 @@ class _Session:
         self._server = server
         self._dialogue = dialogue
         self._faults = server.options.faults if is_faulty else {}
-        self._mails = list(server.messages)
-        self._marked: set[int] = set()
+        self._mails = server.messages if server.options.renumbers else list(server.messages)
+        self._marked: list[tuple[str, bytes]] = []
 
     async def run(self) -> None:
         await self._answer("GREETING", "")
@@ -107,8 +111,14 @@ class _Session:
         await self._dialogue.read_command()
         await self._dialogue.say("+OK")
 
-    async def _uidl(self, _: str) -> None:
-        await self._lines([f"{number} {uid}".encode() for number, (uid, _) in self._numbered()])
+    async def _uidl(self, argument: str) -> None:
+        numbered = dict(self._numbered())
+        if argument and int(argument) in numbered:
+            await self._dialogue.say(f"+OK {argument} {numbered[int(argument)][0]}")
+        elif argument:
+            await self._dialogue.say("-ERR no such message")
+        else:
+            await self._lines([f"{number} {uid}".encode() for number, (uid, _) in self._numbered()])
 
     async def _list(self, _: str) -> None:
         await self._lines([f"{number} {len(raw)}".encode() for number, (_, raw) in self._numbered()])
@@ -122,7 +132,7 @@ class _Session:
         await self._lines(raw.removesuffix(b"\r\n").split(b"\r\n"))
 
     async def _dele(self, argument: str) -> None:
-        self._marked.add(int(argument))
+        self._marked.append(self._mails[int(argument) - 1])
         await self._dialogue.say("+OK")
 
     async def _rset(self, _: str) -> None:
@@ -130,14 +140,14 @@ class _Session:
         await self._dialogue.say("+OK")
 
     async def _quit(self, _: str) -> None:
-        for number in self._marked:
-            self._server.messages.remove(self._mails[number - 1])
+        for mail in self._marked:
+            self._server.messages.remove(mail)
         await self._dialogue.say("+OK bye")
         await self._dialogue.close()
         raise DialogueOver
 
     def _numbered(self) -> list[tuple[int, tuple[str, bytes]]]:
-        return [entry for entry in enumerate(self._mails, 1) if entry[0] not in self._marked]
+        return [(number, mail) for number, mail in enumerate(self._mails, 1) if mail not in self._marked]
 
     async def _lines(self, lines: list[bytes]) -> None:
         stuffed = (b"." + line if line.startswith(b".") else line for line in lines)

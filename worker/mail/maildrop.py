@@ -27,8 +27,9 @@ T = TypeVar("T")
 class Maildrop:
     """The mails of one session, by numbers that hold within it alone.
 
-    `sizes`: the octets of each mail by its number. Where the server gives no unique ids (UIDL), a digest
-    of the header section takes their place, and nothing is remembered from one visit to the next.
+    `sizes`: the octets of each mail by its number; `uids`: its unique id (UIDL). Where the server gives
+    none, `uids` is empty, a digest of the header section takes their place in ids of ours, and nothing is
+    remembered from one visit to the next.
     """
 
     def __init__(
@@ -40,12 +41,12 @@ class Maildrop:
         limits: Pop3Limits,
     ) -> None:
         self.sizes: dict[int, int] = {}
+        self.uids: dict[int, str] = {}
         self._key = key
         self._session = session
         self._threads = threads
         self._memory = memory
         self._limits = limits
-        self._uids: dict[int, str] = {}
         self._fetched: set[int] = set()
         self._key_of: dict[int, str | None] = {}
         self._sharing: Counter[str | None] = Counter()
@@ -53,9 +54,9 @@ class Maildrop:
     async def look(self) -> None:
         """Ask what is there (UIDL, LIST), and see what of that is known already."""
         uids = await self._run(self._session.uids)
-        self._uids = uids or {}
+        self.uids = uids or {}
         self.sizes = await self._run(self._session.sizes)
-        self._memory.keep_only(self._key, set(self._uids.values()))
+        self._memory.keep_only(self._key, set(self.uids.values()))
         for number in self.sizes:
             if known := self._recall(number):
                 self._count(number, known)
@@ -124,8 +125,8 @@ class Maildrop:
 
     async def _find(self, wanted: WantedId, *, is_one_enough: bool) -> list[int]:
         """Return the numbers of the mails of that id, at least one; look at those not known, newest first."""
-        if wanted.uid is not None and self._uids:
-            matches = [number for number in self.sizes if self._uids.get(number) == wanted.uid]
+        if wanted.uid is not None and self.uids:
+            matches = [number for number in self.sizes if self.uids.get(number) == wanted.uid]
         else:
             matches = [number for number in self.sizes if self._is_known_as(number, wanted)]
             if not (matches and is_one_enough):
@@ -176,14 +177,14 @@ class Maildrop:
         return [(number, judge(raw)) for number, raw in self._session.messages(numbers) if raw is not None]
 
     def _uid_of(self, number: int, header_block: bytes) -> str:
-        return self._uids.get(number) or f"digest-{hashlib.sha256(header_block).hexdigest()[:40]}"
+        return self.uids.get(number) or f"digest-{hashlib.sha256(header_block).hexdigest()[:40]}"
 
     def _recall(self, number: int) -> KnownMail | None:
         return self._memory.recall(self._key, self._memory_id(number), self.sizes[number])
 
     def _memory_id(self, number: int) -> str:
         """Return the unique id, or what no unique id can be and the next visit will therefore forget."""
-        return self._uids.get(number) or f" {number}"
+        return self.uids.get(number) or f" {number}"
 
     def _is_known_as(self, number: int, wanted: WantedId) -> bool:
         known = self._recall(number)
@@ -213,10 +214,12 @@ class Maildrop:
         )
 
     async def _ambiguous(self, wanted: WantedId, numbers: Sequence[int]) -> MessageIdAmbiguous:
-        candidates = [own_id(mail) async for _, mail in self.mails(sorted(numbers)[:_MOST_CANDIDATES])]
+        mails = self.mails(sorted(numbers)[:_MOST_CANDIDATES])
+        candidates = list(dict.fromkeys([own_id(mail) async for _, mail in mails]))
+        is_choice = len(candidates) > 1
+        advice = f"use one of {', '.join(candidates)}" if is_choice else "nothing tells them apart"
         return MessageIdAmbiguous(
-            f"{len(numbers)} messages at {self._session.server} have the id {wanted.text}; use one of"
-            f" {', '.join(candidates)}.",
+            f"{len(numbers)} messages at {self._session.server} have the id {wanted.text}; {advice}.",
             messageId=wanted.text,
             candidates=candidates,
             server=self._session.server,

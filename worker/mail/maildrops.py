@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from weakref import WeakSet, WeakValueDictionary
 
-from worker.errors import MailboxBusy
+from worker.errors import EmailError, MailboxBusy
 from worker.mail.account import Account
 from worker.mail.maildrop import Maildrop
 from worker.mail.maildrop_hold import MaildropHold, part
 from worker.mail.maildrop_memory import MaildropKey, MaildropMemory, maildrop_key
+from worker.mail.pop3_deletion import delete_and_quit
 from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.pop3_session import Pop3Session
 from worker.mail.pop3_socket import connect
@@ -44,18 +45,19 @@ class Maildrops:
 
     @asynccontextmanager
     async def visit(self, account: Account) -> AsyncIterator[Visit]:
-        """Wait for the maildrop's turn, sign in, and see what is there; at the end, sign off.
-
-        An error inside cuts the connection, which deletes nothing.
-        """
+        """Wait for the maildrop's turn, sign in, and see what is there; at the end, sign off."""
         key = maildrop_key(account)
         async with AsyncExitStack() as resources:
             await resources.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
             session = await self._open_patiently(account, resources)
             maildrop = Maildrop(key, session, self._threads, self._memory, self._limits)
-            await maildrop.look()
-            visit = Visit(maildrop, partial(self._hold, session, resources))
-            yield visit
+            visit = Visit(maildrop, partial(self._hold, maildrop, session, resources))
+            try:
+                await maildrop.look()
+                yield visit
+            except EmailError:
+                await part(session, self._threads)
+                raise
             if not visit.is_held:
                 await part(session, self._threads)
 
@@ -88,9 +90,11 @@ class Maildrops:
             resources.push_async_callback(attempt.pop_all().aclose)
             return session
 
-    def _hold(self, session: Pop3Session, resources: AsyncExitStack, number: int) -> MaildropHold:
+    def _hold(
+        self, maildrop: Maildrop, session: Pop3Session, resources: AsyncExitStack, number: int
+    ) -> MaildropHold:
         hold = MaildropHold(
-            partial(session.delete_and_quit, number),
+            partial(delete_and_quit, session, number, maildrop.uids.get(number)),
             session,
             self._threads,
             resources.pop_all(),

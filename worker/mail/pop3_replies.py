@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote_from_bytes
 
 from worker.errors import (
     AuthenticationFailed,
@@ -98,11 +99,16 @@ def read_sizes(block: bytes) -> dict[int, int]:
     return sizes
 
 
+def _printable_uid(uid: bytes) -> str:
+    """Return a unique id as text: RFC 1939 allows printable ASCII, anything else stays distinct."""
+    text = uid.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else quote_from_bytes(uid)
+
+
 def read_uids(block: bytes) -> dict[int, str]:
     """Read the unique-id listings of a UIDL answer: message numbers with ids. ValueError for other lines."""
     uids = {}
     for line in block.splitlines():
         number, uid = line.split(maxsplit=1)
-        # RFC 1939 allows printable ASCII; what a server sends beside that must at least stay distinct.
-        uids[int(number)] = uid.strip().decode("latin-1")
+        uids[int(number)] = _printable_uid(uid.strip())
     return uids

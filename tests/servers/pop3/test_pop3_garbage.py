@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from worker.errors import MailServerError
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.maildrop_memory import read_known_mail
+from worker.mail.pop3_deletion import delete_and_quit
 from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.pop3_session import Pop3Session
 from worker.mail.pop3_socket import DeadlineSocket
@@ -49,7 +50,7 @@ def converse(stream: bytes) -> None:
             for number, block in session.headers(numbers):
                 read_known_mail(block or b"", uid=str(number), size=0)
             list(session.messages(numbers))
-            session.delete_and_quit(numbers[0])
+            delete_and_quit(session, numbers[0], None)
         finally:
             session.close()
 

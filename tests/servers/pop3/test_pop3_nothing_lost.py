@@ -268,3 +268,32 @@ async def test_two_workers_read_one_mail_at_once_and_both_have_it_or_one_has_not
     outcomes = await asyncio.gather(*map(read_and_commit, callers), return_exceptions=True)
     assert None in outcomes
     assert [stored.raw for stored in dovecot.messages(user)] == [mail("two")]
+
+
+async def test_a_mail_that_is_not_there_ends_in_an_orderly_session(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3({"1": mail("one")}) as server:
+        with pytest.raises(MessageNotFound, match="no message with the id two@x"):
+            await make_caller(server.port).read("two@x")
+        assert server.verbs[-1] == "QUIT"
+
+
+async def test_copies_that_nothing_tells_apart_are_not_deleted(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3([("1", mail("twin")), ("1", mail("twin"))]) as server:
+        with pytest.raises(MessageIdAmbiguous, match="nothing tells them apart"):
+            await make_caller(server.port).delete("pop3:1")
+        assert len(server.messages) == 2
+
+
+@pytest.mark.parametrize("taken", [["one@x"], ["zero@x"], ["zero@x", "one@x"]])
+async def test_numbers_that_another_session_changes_delete_no_other_mail(
+    taken: list[str], make_caller: MakeCaller
+) -> None:
+    messages = {name: mail(name) for name in ("zero", "one", "two")}
+    async with ScriptedPop3(messages, Pop3Options(renumbers=True)) as server:
+        _, deferred = await make_caller(server.port).read("one@x")
+        for message_id in taken:
+            _, other = await make_caller(server.port).read(message_id)
+            await other.commit()
+        await deferred.commit()
+        expected = [name for name in messages if name != "one" and f"{name}@x" not in taken]
+        assert [uid for uid, _ in server.messages] == expected

@@ -63,7 +63,7 @@ def test_capabilities_are_read_in_any_case_and_without_what_is_none() -> None:
 
 def test_listings_are_read_whatever_follows_the_two_words() -> None:
     assert read_sizes(b"1 120\r\n2 200 more\r\n") == {1: 120, 2: 200}
-    assert read_uids(b"1 abc\r\n2 with space\r\n3 \xff\r\n") == {1: "abc", 2: "with space", 3: "\xff"}
+    assert read_uids(b"1 abc\r\n2 with space\r\n3 \xff\r\n") == {1: "abc", 2: "with space", 3: "%FF"}
     assert read_sizes(b"") == {}
 
 
