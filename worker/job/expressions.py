@@ -115,7 +115,8 @@ def _outcome(decision: dict[str, Any]) -> Outcome | None:
             return Completed(variables, code="IGNORED")
         case "bpmnError":
             code = decision.get("errorCode")
-            return BpmnError(code, message, variables) if isinstance(code, str) and code else None
+            is_code = isinstance(code, str | int) and not isinstance(code, bool) and code != ""
+            return BpmnError(str(code), message, variables) if is_code else None
         case "jobError":
             return _job_error(decision, message, variables)
     return None

@@ -218,6 +218,7 @@ def test_an_expression_that_cannot_be_read_is_found_before_the_work(header: str)
         ("={}", None),
         ('=if sent then null else bpmnError("X")', None),
         ('=bpmnError("NOT_SENT")', BpmnError("NOT_SENT", "", {})),
+        ("=bpmnError(404)", BpmnError("404", "", {})),
         ('=bpmnError("A", "because", {x: subject})', BpmnError("A", "because", {"x": "Hi"})),
         ('=jobError("later")', Failed("JOB_ERROR", "later", 0)),
         (
