@@ -37,7 +37,18 @@ def to_json(result: Result | list[Any], mask: Mask) -> Any:
     if isinstance(result, list):
         return [to_json(item, mask) for item in result]
     variables = result.to_variables()
-    return mask.hide_in(variables) if result.quotes_server else variables
+    return _masked(variables, result.server_texts, mask) if result.server_texts else variables
+
+
+def _masked(value: Any, names: frozenset[str], mask: Mask) -> Any:
+    if isinstance(value, list):
+        return [_masked(item, names, mask) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: mask.hide_in(item) if name in names else _masked(item, names, mask)
+            for name, item in value.items()
+        }
+    return value
 
 
 def decide(job: Job, headers: ConnectorHeaders, result: Any, *, max_bytes: int) -> Outcome:

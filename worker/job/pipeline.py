@@ -21,7 +21,7 @@ from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.ledger import Ledger
+from worker.job.ledger import Entry, Ledger
 from worker.job.outcome import Completed, Failed, HandedBack, Outcome
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
@@ -132,12 +132,15 @@ class Pipeline:
     async def _outcome(self, job: Job, operation: Operation, work: _Work, lease: Lease) -> Outcome:
         """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
         try:
+            done = self._ledger.recall(job)
+            # First of all: a header or a secret that has changed must not hide that the work is done.
+            work.has_effect = isinstance(done, tuple)
             # Read before anything is done: what cannot work is found out while nothing has happened.
             work.headers = ConnectorHeaders.of(job.headers)
-            if work.headers.job_timeout_seconds is not None:
-                await lease.retime(work.headers.job_timeout_seconds)
-            async with self._room:
-                await self._do(job, operation, work)
+            if done is None:
+                await self._do(job, operation, work, lease)
+            else:
+                work.result = _result_of(done)
             return decide(job, work.headers, work.result, max_bytes=self._rules.max_result_bytes)
         except ServerFull as full:
             message = f"All of this worker's slots for {work.server} are taken."
@@ -153,16 +156,13 @@ class Pipeline:
         retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
         return FailureRules(self._secrets.mask, retry, self._rules.max_result_bytes)
 
-    async def _do(self, job: Job, operation: Operation, work: _Work) -> None:
-        # First of all: a secret that has changed since then must not hide that the work is done.
-        done = self._ledger.recall(job)
-        if isinstance(done, SendOutcomeUnknown):
-            raise done
-        if done is not None:
-            log.info("job_done_before")
-            work.has_effect = True
-            (work.result,) = done
-            return
+    async def _do(self, job: Job, operation: Operation, work: _Work, lease: Lease) -> None:
+        if work.headers.job_timeout_seconds is not None:
+            await lease.retime(work.headers.job_timeout_seconds)
+        async with self._room:
+            await self._bind_and_perform(job, operation, work)
+
+    async def _bind_and_perform(self, job: Job, operation: Operation, work: _Work) -> None:
         request = bind(
             operation.request,
             job.variables,
@@ -240,6 +240,14 @@ class Pipeline:
     async def _abandon(self, work: _Work) -> None:
         if work.deferred is not None:
             await work.deferred.abandon()
+
+
+def _result_of(done: Entry) -> Any:
+    """Return the result of work that was done before, or raise why nobody knows whether it was."""
+    log.info("job_done_before")
+    if isinstance(done, SendOutcomeUnknown):
+        raise done
+    return done[0]
 
 
 def _reference(job: Job, cluster_name: str) -> str:

@@ -31,11 +31,11 @@ class Request(BaseModel):
 class Result(BaseModel):
     """Output to a process: `to_variables` gives the JSON object that the documentation shows.
 
-    `quotes_server`: it holds answers of the mail server, which may echo a secret. Mail itself is never
-    altered, whatever it holds.
+    `server_texts`: the names of fields, at any depth, that quote the mail server, which may echo a
+    secret. Everything else, mail above all, is never altered, whatever it holds.
     """
 
-    quotes_server: ClassVar[bool] = False
+    server_texts: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -122,7 +122,6 @@ class Server(Request):
         le=65535,
         title="Port",
         description="The usual one is filled in. Change it only where your mail provider says so.",
-        examples=[587],
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,

@@ -174,7 +174,7 @@ def _is_blank(value: Any) -> bool:
 class SendResult(Result):
     """What became of the email."""
 
-    quotes_server = True
+    server_texts = frozenset({"message"})
 
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server took the email for at least one recipient.")

@@ -28,9 +28,15 @@ class Letter(Result):
     message_id: str
 
 
+class Quote(Result):
+    address: str
+    message: str
+
+
 class Echo(Result):
-    quotes_server = True
-    text: str
+    server_texts = frozenset({"message"})
+    subject: str
+    refused: list[Quote]
 
 
 def decided(job: Job, result: Any, max_bytes: int = 10_000) -> Outcome:
@@ -62,10 +68,14 @@ def test_a_result_or_a_list_of_them_becomes_json() -> None:
     assert to_json([], mask) == []
 
 
-def test_a_result_that_quotes_a_server_is_masked_and_a_mail_is_left_as_it_is() -> None:
+def test_what_a_server_said_is_masked_and_everything_else_is_left_as_it_is() -> None:
     mask = Mask()
     mask.learn("hunter2")
-    assert to_json(Echo(text="550 hunter2"), mask) == {"text": "550 ***"}
+    echo = Echo(subject="About hunter2", refused=[Quote(address="hunter2@x", message="550 hunter2")])
+    assert to_json(echo, mask) == {
+        "subject": "About hunter2",
+        "refused": [{"address": "hunter2@x", "message": "550 ***"}],
+    }
     assert to_json([Letter(message_id="<hunter2@x>")], mask) == [{"messageId": "<hunter2@x>"}]
 
 
