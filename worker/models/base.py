@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Request(BaseModel):
-    """Input from a process: camelCase names, unknown fields refused, null and blank mean "not given"."""
+    """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given"."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -146,4 +146,5 @@ class Server(Request):
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    # An expression that finds nobody for "cc" gives an empty list.
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
