@@ -100,7 +100,7 @@ class Maildrop:
             if not judged:
                 raise self._not_found(wanted)
             _, mail = judged[0]
-            if wanted.key in (None, normalize_message_id(mail.summary.message_id or "")):
+            if await self._is_wanted(number, mail, wanted):
                 return number, mail
             await self._correct(number)
 
@@ -113,7 +113,19 @@ class Maildrop:
                 raise await self._ambiguous(wanted, numbers)
             if wanted.key is None or numbers[0] in self._fetched:
                 return numbers[0]
-            await self._correct(numbers[0])
+            await self._look_at(numbers[0])
+
+    async def confirm(self) -> None:
+        """Forget the headers fetched in this visit if they may belong to other mails.
+
+        Some servers (GreenMail) let another session's deletions change the numbers, which RFC 1939
+        forbids; what follows a deleted mail then moves up, so that one look at the last will do.
+        """
+        if self._fetched and self.uids:
+            last = max(self._fetched)
+            if await self._run(partial(self._session.uid_at, last)) != self.uids.get(last):
+                for number in self._fetched:
+                    self._memory.forget(self._key, self._memory_id(number))
 
     def id_of(self, mail: KnownMail) -> str:
         """Return the mail's Message-ID, or an id of ours where it has none that is its own.
@@ -144,17 +156,29 @@ class Maildrop:
                 break
         return matches
 
-    async def _correct(self, number: int) -> None:
-        """Look at a mail that was known from an earlier visit.
+    async def _is_wanted(self, number: int, mail: ParsedMail, wanted: WantedId) -> bool:
+        if wanted.key is not None:
+            return normalize_message_id(mail.summary.message_id or "") == wanted.key
+        return not self.uids or await self._run(partial(self._session.uid_at, number)) == wanted.uid
 
-        RFC 1939 forbids servers to give a unique id twice; some do, and what is read or deleted by a
-        Message-ID must have that Message-ID.
+    async def _correct(self, number: int) -> None:
+        """Find out why a mail is not the one that its number promised.
+
+        Either the numbers have changed, or its unique id meant another mail in an earlier visit. Servers
+        do both, against RFC 1939, and what is read or deleted by an id must be what has that id.
         """
-        if number in self._fetched:
-            raise ProtocolViolation(
-                f"{self._session.server} shows another header in TOP than in RETR.",
-                server=self._session.server,
-            )
+        uids = self.uids
+        await self.look()
+        if self.uids != uids:
+            self._fetched.clear()
+        elif number in self._fetched:
+            server = self._session.server
+            raise ProtocolViolation(f"{server} shows another header in TOP than in RETR.", server=server)
+        else:
+            await self._look_at(number)
+
+    async def _look_at(self, number: int) -> None:
+        """Fetch the header of a mail that was known from an earlier visit."""
         if not await self._fetch_headers([number]):
             self.sizes.pop(number, None)
 

@@ -55,6 +55,8 @@ class Maildrops:
             try:
                 await maildrop.look()
                 yield visit
+                if not visit.is_held:
+                    await maildrop.confirm()
             except EmailError:
                 await part(session, self._threads)
                 raise
@@ -116,7 +118,8 @@ class Visit:
         self.is_held = False
         self._hold = hold
 
-    def hold(self, number: int) -> MaildropHold:
+    async def hold(self, number: int) -> MaildropHold:
         """Keep the session until the engine has spoken; then the mail of that number goes, or stays."""
+        await self.maildrop.confirm()
         self.is_held = True
         return self._hold(number)

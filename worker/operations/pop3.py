@@ -38,7 +38,7 @@ async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
         )
         if result.truncated:
             return Answer(result)
-        return Answer(result, deferred=visit.hold(number))
+        return Answer(result, deferred=await visit.hold(number))
 
 
 async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
@@ -46,7 +46,7 @@ async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
     async with errand.room.pop3.visit(errand.account) as visit:
         number = await visit.maildrop.find_only(request.parameters.message_id)
         result = DeletedMail(deleted=True, message_id=request.parameters.message_id)
-        return Answer(result, deferred=visit.hold(number))
+        return Answer(result, deferred=await visit.hold(number))
 
 
 async def search_mails(request: SearchRequest, errand: Errand) -> Answer:

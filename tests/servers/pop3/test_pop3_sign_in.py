@@ -199,7 +199,7 @@ async def test_a_capability_announced_after_the_sign_in_alone_is_used(make_calle
     messages = {"1": MAIL, "2": MAIL.replace(b"one", b"two")}
     async with ScriptedPop3(messages, Pop3Options(faults={"CAPA": capa})) as server:
         assert len(await make_caller(server.port).list_mails()) == 2
-        assert server.verbs == ["CAPA", "USER", "PASS", "CAPA", "UIDL", "LIST", "TOP", "TOP", "QUIT"]
+        assert server.verbs == ["CAPA", "USER", "PASS", "CAPA", "UIDL", "LIST", "TOP", "TOP", "UIDL", "QUIT"]
 
 
 async def test_nobody_there_is_a_failed_connection(make_caller: MakeCaller) -> None:

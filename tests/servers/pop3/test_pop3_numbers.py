@@ -1,0 +1,110 @@
+"""Numbers and unique ids that do not mean what they meant before: no other mail is read or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from testkit.rooms_pop3 import Pop3Caller
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import Dialogue, say
+
+from worker.errors import ConnectionFailed, MessageIdAmbiguous, MessageNotFound
+
+MakeCaller = Callable[..., Pop3Caller]
+
+
+def mail(name: str, body: str = "Hello") -> bytes:
+    return f"From: ann@example.org\r\nSubject: {name}\r\nMessage-ID: <{name}@x>\r\n\r\n{body}\r\n".encode()
+
+
+async def test_a_unique_id_that_now_means_another_mail_deletes_nothing(make_caller: MakeCaller) -> None:
+    old, new = mail("one", "aaaaa"), mail("two", "bbbbb")
+    assert len(old) == len(new)
+    async with ScriptedPop3({"1": old}) as server:
+        caller = make_caller(server.port)
+        await caller.list_mails()
+        server.messages[:] = [("1", new)]
+        for attempt in (caller.read, caller.delete):
+            with pytest.raises(MessageNotFound):
+                await attempt("one@x")
+        assert server.messages == [("1", new)]
+
+
+async def test_copies_that_nothing_tells_apart_are_not_deleted(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3([("1", mail("twin")), ("1", mail("twin"))]) as server:
+        with pytest.raises(MessageIdAmbiguous, match="nothing tells them apart"):
+            await make_caller(server.port).delete("pop3:1")
+        assert len(server.messages) == 2
+
+
+@pytest.mark.parametrize("taken", [["one@x"], ["zero@x"], ["zero@x", "one@x"]])
+async def test_numbers_that_another_session_changes_delete_no_other_mail(
+    taken: list[str], make_caller: MakeCaller
+) -> None:
+    messages = {name: mail(name) for name in ("zero", "one", "two")}
+    async with ScriptedPop3(messages, Pop3Options(renumbers=True)) as server:
+        _, deferred = await make_caller(server.port).read("one@x")
+        for message_id in taken:
+            _, other = await make_caller(server.port).read(message_id)
+            await other.commit()
+        await deferred.commit()
+        expected = [name for name in messages if name != "one" and f"{name}@x" not in taken]
+        assert [uid for uid, _ in server.messages] == expected
+
+
+async def test_a_mark_that_hit_another_mail_is_taken_back(make_caller: MakeCaller) -> None:
+    messages = {name: mail(name) for name in ("zero", "one", "two")}
+    answers = iter([say("+OK 2 one"), say("+OK 2 two")])
+
+    async def uidl(dialogue: Dialogue) -> None:
+        if dialogue.commands[-1] == "UIDL":
+            await say("+OK", "1 zero", "2 one", "3 two", ".")(dialogue)
+        elif dialogue.commands[-1] == "UIDL 3":
+            await dialogue.say("+OK 3 two")
+        else:
+            await next(answers)(dialogue)
+
+    async with ScriptedPop3(messages, Pop3Options(faults={"UIDL": uidl})) as server:
+        _, deferred = await make_caller(server.port).read("one@x")
+        with pytest.raises(ConnectionFailed, match="none was deleted"):
+            await deferred.commit()
+        assert server.verbs[-4:] == ["UIDL", "DELE", "UIDL", "RSET"]
+        assert len(server.messages) == 3
+
+
+async def test_a_read_by_an_id_of_ours_follows_the_mail_to_another_number(make_caller: MakeCaller) -> None:
+    messages = {name: mail(name) for name in ("zero", "one", "two")}
+
+    async def lose_the_first(dialogue: Dialogue) -> None:
+        if len(server.messages) == len(messages):
+            del server.messages[0]
+        raw = server.messages[int(dialogue.commands[-1].split()[1]) - 1][1]
+        await dialogue.send(b"+OK\r\n" + raw + b".\r\n")
+
+    options = Pop3Options(renumbers=True, faults={"RETR": lose_the_first})
+    async with ScriptedPop3(messages, options) as server:
+        read, deferred = await make_caller(server.port).read("pop3:one")
+        assert read["subject"] == "one"
+        await deferred.commit()
+        assert [uid for uid, _ in server.messages] == ["two"]
+
+
+async def test_headers_that_may_be_of_other_mails_are_not_remembered(make_caller: MakeCaller) -> None:
+    messages = {name: mail(name) for name in ("zero", "one", "two")}
+
+    async def lose_the_first(dialogue: Dialogue) -> None:
+        if len(server.messages) == len(messages):
+            del server.messages[0]
+        number = int(dialogue.commands[-1].split()[1])
+        if number > len(server.messages):
+            await dialogue.say("-ERR no such message")
+        else:
+            await dialogue.send(b"+OK\r\n" + server.messages[number - 1][1] + b".\r\n")
+
+    options = Pop3Options(renumbers=True, faults={"TOP": lose_the_first})
+    async with ScriptedPop3(messages, options) as server:
+        caller = make_caller(server.port)
+        await caller.list_mails()
+        listed = await caller.list_mails()
+        assert [row["messageId"] for row in listed] == ["<one@x>", "<two@x>"]
