@@ -48,7 +48,10 @@ class MaildropHold:
         self._timer = asyncio.get_running_loop().call_later(max_seconds, self._expire)
 
     async def commit(self) -> None:
-        """Delete the mail. Raises a MailServerError where the server has not said that it did."""
+        """Delete the mail. Raises a MailServerError where the server has not said that it did.
+
+        Refused, the mail is still there. Without an answer nobody knows; the next read of its id will tell.
+        """
         try:
             if not self._end():
                 raise ConnectionFailed(
@@ -58,9 +61,7 @@ class MaildropHold:
                 )
             async with self._resources:
                 await self._threads.run(self._session, self._delete)
-        except MailServerError as error:
-            # Refused: it is still there. No answer: nobody knows, and the next read of its id will tell.
-            log.warning("mail_not_deleted", server=self._session.server, reason=error.message)
+        except MailServerError:
             self._on_failed_deletion()
             raise
 
