@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run format docs lock clean
+.PHONY: help demo test check run format docs site lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ format: .venv/ready ## Format the code and mend what can be mended
 docs: .venv/ready ## Bring the generated tables of the documentation up to date
 	@$(BIN)/python docs/generate.py
 
+site: .venv/ready ## Build the documentation as a site, in site/
+	@$(BIN)/mkdocs build --strict --quiet
+
 lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -39,7 +42,7 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 		--generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
 
 clean: ## Remove what make has set up
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
 
 .venv/ready: locks/dev.txt pyproject.toml
 	@echo "Setting up .venv and the sandbox (a minute or two, once) ..."
