@@ -38,8 +38,8 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-header --quiet --upgrade -o locks/runtime.txt
-	@$(BIN)/uv pip compile pyproject.toml --group dev --extra sandbox --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra sandbox --extra traces --universal \
+		--python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
 
 clean: ## Remove what make has set up
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
