@@ -16,6 +16,8 @@ from typing import Any, Self
 import structlog
 
 from worker.errors import EmailError, InputError
+from worker.job import vendor
+from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
 from worker.job.decision import to_json
 from worker.job.gateway import GatewayAddress, OAuthClient, Subscription, ZeebeGateway
@@ -32,7 +34,7 @@ from worker.mail.room import MailRoom
 from worker.mail.smtp_session import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
-from worker.operations.catalogue import BY_TASK_TYPE, CATALOGUE, Operation
+from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.errand import Errand
 from worker.secret_store import SecretStore
 from worker.settings import GatewaySettings, Settings, WorkerSettings, read_environment
@@ -94,16 +96,18 @@ class EmailWorker:
         Raises EmailError; no secret is in its text.
         """
         try:
-            operation = _operation(task_type)
+            assignment = self._interpreter(task_type)(variables)
+            operation = assignment.operation
             request = bind(
                 operation.request,
-                variables,
+                assignment.variables,
                 secrets=self._secrets,
                 secret_fields=self._settings.worker.secret_fields,
+                notation=assignment.notation,
             )
             account = self._account(operation, request)
             answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
-            result = to_json(answer.result, self._secrets.mask)
+            result = assignment.reshape(to_json(answer.result, self._secrets.mask))
             if answer.deferred is not None:
                 await answer.deferred.commit()
         except EmailError as error:
@@ -118,12 +122,13 @@ class EmailWorker:
         pipeline = Pipeline(
             gateway, Errands(self._account, self._perform), self._secrets, _job_rules(self._settings)
         )
-        served = [Served(operation, self._subscription(operation)) for operation in CATALOGUE]
+        task_types = [*BY_TASK_TYPE, *([vendor.TASK_TYPE] if worker.vendor_task_type else [])]
+        served = [Served(self._interpreter(name), self._subscription(name)) for name in task_types]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         log.info(
             "worker_started",
             gateway=self._settings.gateway.target,
-            task_types=[operation.task_type for operation in CATALOGUE],
+            task_types=task_types,
         )
         try:
             await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
@@ -131,11 +136,16 @@ class EmailWorker:
             await gateway.close()
         log.info("worker_stopped")
 
-    def _subscription(self, operation: Operation) -> Subscription:
+    def _interpreter(self, task_type: str) -> Interpret:
+        if task_type == vendor.TASK_TYPE:
+            return partial(vendor.interpret, operations=BY_TASK_TYPE, stores_attachments=False)
+        return partial(Assignment, _operation(task_type))
+
+    def _subscription(self, task_type: str) -> Subscription:
         worker = self._settings.worker
         return Subscription(
-            operation.task_type,
-            variables=GROUPS,
+            task_type,
+            variables=vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS,
             job_timeout_seconds=worker.job_timeout_seconds,
             poll_seconds=worker.poll_timeout_seconds,
         )

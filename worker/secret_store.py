@@ -11,9 +11,12 @@ from typing import Any
 
 from worker.errors import SecretNotFound
 
-_PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([^{}]*?)\s*\}\}")
 # A file of that name cannot be outside of the directory.
-_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_NAME_PATTERN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
+_PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([^{}]*?)\s*\}\}")
+# Both in one pass: what a secret holds is never read as a placeholder.
+_PLACEHOLDER_OR_BARE = re.compile(rf"{_PLACEHOLDER.pattern}|(?<![\w.-])secrets\.({_NAME_PATTERN})")
+_NAME = re.compile(_NAME_PATTERN)
 _MASK = "***"
 # About a thousand values; the oldest go first.
 _KEPT_FORMS = 4_000
@@ -80,12 +83,14 @@ class SecretStore:
         self._directory = directory
         self.mask = Mask()
 
-    def reveal(self, text: str) -> str:
+    def reveal(self, text: str, *, has_bare: bool = False) -> str:
         """Put the values in place of the placeholders in `text`; raises SecretNotFound.
 
-        A blank secret counts as missing, and so does a file that is not UTF-8.
+        `has_bare`: `secrets.NAME` counts without braces too. A blank secret counts as missing, and so does
+        a file that is not UTF-8.
         """
-        return _PLACEHOLDER.sub(lambda match: self._value(match[1]), text)
+        placeholder = _PLACEHOLDER_OR_BARE if has_bare else _PLACEHOLDER
+        return placeholder.sub(lambda match: self._value(match[match.lastindex or 0]), text)
 
     def _value(self, name: str) -> str:
         if not _NAME.fullmatch(name):

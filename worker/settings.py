@@ -154,6 +154,11 @@ class WorkerSettings(_Settings):
         None,
         "Part of each Message-ID: sets apart clusters whose job keys are alike. Default: the gateway.",
     )
+    vendor_task_type: bool = _ours(
+        "VENDOR_TASK_TYPE",
+        False,  # noqa: FBT003 - the default, as of all settings
+        "`true`: also serve `io.camunda:email:1`, for diagrams drawn with Camunda's own template.",
+    )
     max_jobs: int = _ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
     max_jobs_per_server: int = _ours(
         "MAX_JOBS_PER_SERVER", 32, "Of these, how many one mail server may hold.", ge=1

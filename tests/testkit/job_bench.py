@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE
 from testkit.scripted_gateway import ScriptedGateway
+from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
 from worker.job.pipeline import Errands, JobRules, Pipeline
 from worker.job.runtime import Runtime, Served
@@ -46,7 +48,7 @@ class LetterResult(Result):
 
 @dataclass(frozen=True)
 class FakeOperation:
-    """Satisfies worker.job.pipeline.Operation."""
+    """Satisfies worker.job.assignment.Operation."""
 
     task_type: str
     request: type[LetterRequest] = LetterRequest
@@ -155,7 +157,7 @@ class Bench:
         pipeline = Pipeline(self.gateway, Errands(_account, self.handler), secrets, rules)
         served = [
             Served(
-                FakeOperation(task_type),
+                partial(Assignment, FakeOperation(task_type)),
                 Subscription(task_type, ("authentication",), JOB_TIMEOUT_SECONDS, POLL_SECONDS),
             )
             for task_type in self.task_types

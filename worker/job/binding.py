@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,38 +27,67 @@ _SHOWN_CHARACTERS = 60
 _HIDDEN_GROUP = "authentication"
 
 
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How a diagram writes what we read.
+
+    `field_names`: what it calls our fields or groups of them, by our paths. `has_bare_secrets`: whether
+    `secrets.NAME` counts without braces too.
+    """
+
+    field_names: Mapping[str, str]
+    has_bare_secrets: bool = False
+
+    def path(self, ours: str) -> str:
+        """Return the diagram's path for ours, by the longest part of it that has a name there."""
+        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", ours)]
+        longest = max(known, key=len, default="")
+        return self.field_names.get(longest, "") + ours.removeprefix(longest)
+
+
+OWN_NOTATION = Notation({})
+
+
 def bind(
-    model: type[R], variables: Mapping[str, Any], *, secrets: SecretStore, secret_fields: tuple[str, ...]
+    model: type[R],
+    variables: Mapping[str, Any],
+    *,
+    secrets: SecretStore,
+    secret_fields: tuple[str, ...],
+    notation: Notation = OWN_NOTATION,
 ) -> R:
     """Read the three variables of an operation into `model`; all others in `variables` do not matter.
 
     `secret_fields`: patterns of the fields in which `{{secrets.NAME}}` is replaced. Raises InputError
-    (field: its path, such as `parameters.to`) and SecretNotFound.
+    (field: its path in the diagram, such as `parameters.to`) and SecretNotFound.
     """
     groups = {name: variables.get(name) for name in GROUPS}
     # A group that is missing whole is read as empty, so that the message names the field in it.
     given = {name: {} if value is None else value for name, value in groups.items()}
-    revealed = _reveal(given, (), secrets=secrets, patterns=secret_fields)
+    reveal = partial(secrets.reveal, has_bare=notation.has_bare_secrets)
+    revealed = _reveal(given, (), reveal=reveal, patterns=secret_fields)
     _learn_sign_in(revealed["authentication"], secrets)
     try:
         return model.model_validate(revealed)
     except ValidationError as error:
         # A misspelt field is also a missing one: the misspelling is what there is to correct.
         errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-        raise _input_error(model, errors[0], secrets.mask) from None
+        raise _input_error(model, errors[0], secrets.mask, notation) from None
 
 
-def _reveal(value: Any, path: tuple[str, ...], *, secrets: SecretStore, patterns: tuple[str, ...]) -> Any:
+def _reveal(
+    value: Any, path: tuple[str, ...], *, reveal: Callable[[str], str], patterns: tuple[str, ...]
+) -> Any:
     if isinstance(value, str):
         is_allowed = any(fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns)
-        return secrets.reveal(value) if is_allowed else value
+        return reveal(value) if is_allowed else value
     if isinstance(value, Mapping):
         return {
-            name: _reveal(item, (*path, str(name)), secrets=secrets, patterns=patterns)
+            name: _reveal(item, (*path, str(name)), reveal=reveal, patterns=patterns)
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_reveal(item, path, secrets=secrets, patterns=patterns) for item in value]
+        return [_reveal(item, path, reveal=reveal, patterns=patterns) for item in value]
     return value
 
 
@@ -68,8 +100,8 @@ def _learn_sign_in(authentication: Any, secrets: SecretStore) -> None:
         secrets.mask.learn_sign_in(str(username), password)
 
 
-def _input_error(model: type[BaseModel], error: ErrorDetails, mask: Mask) -> InputError:
-    path = _path(error["loc"])
+def _input_error(model: type[BaseModel], error: ErrorDetails, mask: Mask, notation: Notation) -> InputError:
+    path = notation.path(_path(error["loc"]))
     if error["type"] == "extra_forbidden":
         return InputError(_unknown_field(model, error["loc"]), field=path)
     expected = expectation(error)

@@ -1,4 +1,4 @@
-"""The straight line of one job: bind, work, decide, settle, and then what had to wait."""
+"""The straight line of one job: interpret, bind, work, decide, settle, and then what had to wait."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
-from pydantic import BaseModel
 
 from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
+from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.binding import bind
 from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
@@ -34,18 +34,6 @@ log = structlog.get_logger(__name__)
 _FAREWELL_SECONDS = 5.0
 # What becomes of work that did not get as far as an outcome.
 _STOPPED = HandedBack("The worker is shutting down.")
-
-
-class Operation(Protocol):
-    """What the pipeline needs to know of an operation."""
-
-    @property
-    def task_type(self) -> str:
-        """The job's type."""
-
-    @property
-    def request(self) -> type[BaseModel]:
-        """The model of its variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +83,7 @@ class Pipeline:
         self._room = asyncio.Semaphore(rules.max_jobs)
         self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
 
-    async def run(self, job: Job, operation: Operation, lease: Lease) -> Outcome:
+    async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and tell the engine; return what it was, or would have been, told.
 
         Cancelled at the end of the grace, it gives the job back within a few seconds; a mail that is
@@ -111,7 +99,7 @@ class Pipeline:
         work = _Work()
         async with lease.kept():
             try:
-                work.outcome = await self._outcome(job, operation, work, lease)
+                work.outcome = await self._outcome(job, interpret, work, lease)
                 await self._finish(job, work, lease)
             except JobGone as error:
                 log.warning("job_gone", reason=str(error))
@@ -129,7 +117,7 @@ class Pipeline:
         )
         return outcome
 
-    async def _outcome(self, job: Job, operation: Operation, work: _Work, lease: Lease) -> Outcome:
+    async def _outcome(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> Outcome:
         """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
         try:
             done = self._ledger.recall(job)
@@ -138,7 +126,7 @@ class Pipeline:
             # Read before anything is done: what cannot work is found out while nothing has happened.
             work.headers = ConnectorHeaders.of(job.headers)
             if done is None:
-                await self._do(job, operation, work, lease)
+                await self._do(job, interpret, work, lease)
             else:
                 work.result = _result_of(done)
             return decide(job, work.headers, work.result, max_bytes=self._rules.max_result_bytes)
@@ -156,35 +144,37 @@ class Pipeline:
         retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
         return FailureRules(self._secrets.mask, retry, self._rules.max_result_bytes)
 
-    async def _do(self, job: Job, operation: Operation, work: _Work, lease: Lease) -> None:
+    async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
         async with self._room:
-            await self._bind_and_perform(job, operation, work)
+            await self._bind_and_perform(job, interpret, work)
 
-    async def _bind_and_perform(self, job: Job, operation: Operation, work: _Work) -> None:
+    async def _bind_and_perform(self, job: Job, interpret: Interpret, work: _Work) -> None:
+        assignment = interpret(job.variables)
         request = bind(
-            operation.request,
-            job.variables,
+            assignment.operation.request,
+            assignment.variables,
             secrets=self._secrets,
             secret_fields=self._rules.secret_fields,
+            notation=assignment.notation,
         )
-        account = self._errands.account(operation, request)
+        account = self._errands.account(assignment.operation, request)
         work.server = account.server
         with self._slots.slot(account.server):
-            await self._perform(job, operation, work, request=request, account=account)
+            await self._perform(job, assignment, work, request=request, account=account)
 
     async def _perform(
-        self, job: Job, operation: Operation, work: _Work, *, request: Any, account: Account
+        self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
     ) -> None:
-        reference = _reference(job, self._rules.cluster_name)
+        operation, reference = assignment.operation, _reference(job, self._rules.cluster_name)
         try:
             answer = await self._errands.perform(operation, request, account, reference, datetime.now(UTC))
         except SendOutcomeUnknown as unknown:
             self._ledger.record(job, unknown)
             raise
         work.deferred = answer.deferred
-        work.result = to_json(answer.result, self._secrets.mask)
+        work.result = assignment.reshape(to_json(answer.result, self._secrets.mask))
         if answer.has_effect:
             work.has_effect = True
             self._ledger.record(job, (work.result,))

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import structlog
 
 from worker.errors import EngineError, GatewayUnavailable
+from worker.job.assignment import Interpret
 from worker.job.gateway import Gateway, Subscription
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.outcome import Outcome
-from worker.job.pipeline import Operation, Pipeline
+from worker.job.pipeline import Pipeline
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +27,9 @@ _FAREWELL_SECONDS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An operation, and how to ask the engine for its jobs."""
+    """A task type: how the variables of its jobs are read, and how to ask the engine for them."""
 
-    operation: Operation
+    interpret: Interpret
     subscription: Subscription
 
 
@@ -150,7 +151,7 @@ class Runtime:
 
     def _start(self, job: Job, served: Served) -> None:
         lease = Lease(self._gateway, job.key, served.subscription.job_timeout_seconds)
-        task = asyncio.create_task(self._pipeline.run(job, served.operation, lease), name=f"job {job.key}")
+        task = asyncio.create_task(self._pipeline.run(job, served.interpret, lease), name=f"job {job.key}")
         self._running[job.key] = _Running(task, lease)
         task.add_done_callback(lambda ended: self._ended(job.key, ended))
         self._note_room()

@@ -1,0 +1,45 @@
+"""What a job asks for in the worker's own terms, whichever way its diagram writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from worker.job.binding import OWN_NOTATION, Notation
+
+
+class Operation(Protocol):
+    """What the job room needs to know of an operation."""
+
+    @property
+    def task_type(self) -> str:
+        """The type of its own jobs."""
+
+    @property
+    def request(self) -> type[BaseModel]:
+        """The model of its variables."""
+
+
+def _unchanged(result: Any) -> Any:
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """An operation and the variables that it takes.
+
+    `notation`: how the diagram writes them. `reshape`: from the operation's result, as JSON values, to the
+    one that the diagram expects.
+    """
+
+    operation: Operation
+    variables: Mapping[str, Any]
+    notation: Notation = OWN_NOTATION
+    reshape: Callable[[Any], Any] = _unchanged
+
+
+# Reads the variables of a job; raises InputError where they name nothing that can be done.
+Interpret = Callable[[Mapping[str, Any]], Assignment]

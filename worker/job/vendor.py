@@ -1,0 +1,162 @@
+"""`io.camunda:email:1`: what Camunda's own email template writes, read as ours; results told as theirs.
+
+All shapes of its template's versions 1 to 6. Fields that it has and we do not are left out, as its own
+runtime does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from worker.errors import InputError
+from worker.job.assignment import Assignment, Operation
+from worker.job.binding import Notation
+
+TASK_TYPE = "io.camunda:email:1"
+GROUPS = ("authentication", "protocol", "data")
+
+_DEFAULT_PORT = {"smtp": 587, "imap": 993, "pop3": 995}
+_SIGN_IN_FIELDS = ("type", "username", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """One discriminator: our task type, the vendor's field for each parameter, the entries of the result."""
+
+    task_type: str
+    fields: Mapping[str, str]
+    entries: tuple[str, ...]
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+# What a result has beyond the vendor's entries is there only where the vendor's own task would have failed.
+_SENT = ("subject", "sent", "messageId", "refusedRecipients", "error")
+_LISTED = ("messageId", "fromAddress", "subject", "size")
+_READ = (*_LISTED, "headers", "plainTextBody", "htmlBody", "receivedDateTime", "attachments", "truncated")
+_DELETED = ("deleted", "messageId")
+_FOUND = ("messageId", "subject")
+_MOVED = ("messageId", "from", "to")
+
+_MAIL = _same(
+    "from", "to", "cc", "bcc", "headers", "subject", "contentType", "body", "htmlBody", "attachments"
+)
+_ORDER = _same("maxToBeRead", "sortField", "sortOrder")
+_ID = _same("messageId")
+_CRITERIA = _same("criteria")
+
+_ACTIONS: dict[str, dict[str, _Action]] = {
+    "smtp": {"sendEmailSmtp": _Action("email.smtp.send", _MAIL, _SENT)},
+    "imap": {
+        "listEmailsImap": _Action("email.imap.list", {**_ORDER, "folder": "listEmailsFolder"}, _LISTED),
+        "readEmailImap": _Action("email.imap.read", {**_ID, "folder": "readEmailFolder"}, _READ),
+        "deleteEmailImap": _Action("email.imap.delete", {**_ID, "folder": "deleteEmailFolder"}, _DELETED),
+        "searchEmailsImap": _Action(
+            "email.imap.search", {**_CRITERIA, "folder": "searchEmailFolder"}, _FOUND
+        ),
+        "moveEmailImap": _Action("email.imap.move", {**_ID, **_same("fromFolder", "toFolder")}, _MOVED),
+    },
+    "pop3": {
+        "listEmailsPop3": _Action("email.pop3.list", _ORDER, _LISTED),
+        "readEmailPop3": _Action("email.pop3.read", _ID, _READ),
+        "deleteEmailPop3": _Action("email.pop3.delete", _ID, _DELETED),
+        "searchEmailsPop3": _Action("email.pop3.search", _CRITERIA, _FOUND),
+    },
+}
+
+
+def interpret(
+    variables: Mapping[str, Any], *, operations: Mapping[str, Operation], stores_attachments: bool
+) -> Assignment:
+    """Read a job's variables; `operations` by their own task types.
+
+    `stores_attachments`: whether reading hands attachments to the document store; else it gives none.
+    Raises InputError that names the vendor's field.
+    """
+    data = _context(variables, "data")
+    protocol = _choose(variables, "protocol", _ACTIONS)
+    actions = _ACTIONS[protocol]
+    action = actions[_choose(data, f"data.{protocol}ActionDiscriminator", actions)]
+    given = _context(data, f"data.{protocol}Action")
+    parameters = {ours: given.get(theirs) for ours, theirs in action.fields.items()}
+    if protocol == "smtp":
+        parameters = _without_hidden_body(parameters)
+    if stores_attachments and "attachments" in action.entries:
+        parameters["storeAttachments"] = True
+    sign_in = _context(variables, "authentication")
+    return Assignment(
+        operation=operations[action.task_type],
+        variables={
+            "authentication": {name: sign_in.get(name) for name in _SIGN_IN_FIELDS},
+            "server": _server(protocol, _context(data, f"data.{protocol}Config")),
+            "parameters": parameters,
+        },
+        notation=Notation(_field_names(protocol, action), has_bare_secrets=True),
+        reshape=partial(_reshape, action.entries),
+    )
+
+
+def _context(parent: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """Return the context at the end of `path`; one that is not given is empty."""
+    value = parent.get(path.rpartition(".")[2])
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{path} must be a context (an object with named fields).", field=path)
+    return value
+
+
+def _choose(parent: Mapping[str, Any], path: str, known: Mapping[str, Any]) -> str:
+    value = parent.get(path.rpartition(".")[2])
+    if isinstance(value, str) and value in known:
+        return value
+    expected = f"{path} must be {' or '.join(map(repr, known))}"
+    if value is None or value == "":
+        raise InputError(f"{expected}, and is not given.", field=path)
+    raise InputError(f"{expected}; found {str(value)[:60]!r}.", field=path)
+
+
+def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:
+    """Drop the body that the template hides for the content type, and may have left in the diagram."""
+    content_type = mail["contentType"] or "PLAIN"
+    if content_type == "PLAIN":
+        return {**mail, "htmlBody": None}
+    return {**mail, "body": None} if content_type == "HTML" and mail["htmlBody"] else mail
+
+
+def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    encryption = config.get(f"{protocol}CryptographicProtocol") or "TLS"
+    if encryption == "TLS" and protocol != "smtp":
+        # For the vendor only SMTP upgrades a connection; ours would do so at the clear-text ports.
+        encryption = "SSL"
+    port = config.get(f"{protocol}Port")
+    return {
+        "host": config.get(f"{protocol}Host"),
+        "port": _DEFAULT_PORT[protocol] if port in (None, "") else port,
+        "cryptographicProtocol": encryption,
+    }
+
+
+def _field_names(protocol: str, action: _Action) -> dict[str, str]:
+    """Return the vendor's path for each of ours, groups included."""
+    config = f"data.{protocol}Config"
+    return {
+        "server": config,
+        "server.host": f"{config}.{protocol}Host",
+        "server.port": f"{config}.{protocol}Port",
+        "server.cryptographicProtocol": f"{config}.{protocol}CryptographicProtocol",
+        "parameters": f"data.{protocol}Action",
+        **{f"parameters.{ours}": f"data.{protocol}Action.{theirs}" for ours, theirs in action.fields.items()},
+    }
+
+
+def _reshape(entries: tuple[str, ...], result: Any) -> Any:
+    if isinstance(result, list):
+        return [_reshape(entries, item) for item in result]
+    told = {name: value for name, value in result.items() if name in entries}
+    return {"attachments": [], **told} if "attachments" in entries else told
