@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +90,7 @@ class PooledImapSession:
 
     async def run(self, work: Callable[[ImapMailbox], T]) -> T:
         """Do blocking work in a thread; cancelling cuts the connection."""
-        future = self._executor.submit(self._work, work)
+        future = self._executor.submit(contextvars.copy_context().run, self._work, work)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:

@@ -14,6 +14,11 @@ from worker.mail.account import Account
 from worker.mail.imap_session import SelectedFolder
 from worker.models.mail import SortField
 
+# A key with its names, and the objects around the arrays.
+_ENTRY_BYTES = 1000
+# An id longer than a header line may be (RFC 5322, 2.1.1) is not worth the room.
+_LONGEST_ID = 998
+
 
 @dataclass(frozen=True, slots=True)
 class FolderKey:
@@ -52,8 +57,8 @@ class SortKeys:
 
     @property
     def bytes(self) -> int:
-        """What the arrays take."""
-        return len(self.uids) * (self.uids.itemsize + self.keys.itemsize)
+        """What they take in memory, more or less."""
+        return _ENTRY_BYTES + len(self.uids) * (self.uids.itemsize + self.keys.itemsize)
 
     def entries(self) -> Iterator[tuple[int, int | None]]:
         """Yield each UID with its key, None where the message has none."""
@@ -76,13 +81,13 @@ class SortKeys:
 class ImapMemory:
     """Sort keys of folders, Message-IDs by UID, and errands that broke off after they had changed something.
 
-    Of each, what was used longest ago is forgotten first.
+    Of each, what was used longest ago is forgotten first. `sort_key_bytes`: what the sort keys take now.
     """
 
     def __init__(self, *, max_sort_key_bytes: int, max_known_ids: int) -> None:
         self._lock = threading.Lock()
         self._sort_keys: OrderedDict[tuple[FolderKey, SortField], SortKeys] = OrderedDict()
-        self._sort_key_bytes = 0
+        self.sort_key_bytes = 0
         self._max_sort_key_bytes = max_sort_key_bytes
         self._ids: OrderedDict[tuple[FolderKey, int], str | None] = OrderedDict()
         self._broken_off: OrderedDict[Hashable, None] = OrderedDict()
@@ -102,10 +107,10 @@ class ImapMemory:
         with self._lock:
             before = self._sort_keys.pop((folder, sort_field), None)
             self._sort_keys[folder, sort_field] = keys
-            self._sort_key_bytes += keys.bytes - (before.bytes if before else 0)
-            while self._sort_key_bytes > self._max_sort_key_bytes:
+            self.sort_key_bytes += keys.bytes - (before.bytes if before else 0)
+            while self.sort_key_bytes > self._max_sort_key_bytes:
                 _, forgotten = self._sort_keys.popitem(last=False)
-                self._sort_key_bytes -= forgotten.bytes
+                self.sort_key_bytes -= forgotten.bytes
 
     def message_ids(self, folder: FolderKey, uids: Iterable[int]) -> dict[int, str | None]:
         """Return the Message-IDs of those of the UIDs of which they are known."""
@@ -116,6 +121,8 @@ class ImapMemory:
         """Remember the Message-IDs of messages; a message never changes under its UID."""
         with self._lock:
             for uid, message_id in message_ids:
+                if message_id is not None and len(message_id) > _LONGEST_ID:
+                    continue
                 self._ids[folder, uid] = message_id
                 self._ids.move_to_end((folder, uid))
             while len(self._ids) > self._max_entries:

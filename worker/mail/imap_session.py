@@ -26,6 +26,7 @@ from worker.mail.imap_responses import Fetched, Piece, Reply, read_fetched
 from worker.mail.pop3_socket import DeadlineSocket
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
+from worker.mail.trail import noted, noted_step
 
 _CHANGING_VERBS = ("STORE", "EXPUNGE", "MOVE", "COPY", "CREATE", "DELETE", "SUBSCRIBE")
 
@@ -66,7 +67,10 @@ class ImapSession:
         """Take the greeting, encrypt as the account asks, sign in, and learn what the server can do."""
         if self._account.encryption is Encryption.IMPLICIT:
             self._shake_hands(tls_context)
-        with self._door("begin a session", self._timeouts.greeting_seconds, ServerUnavailable):
+        with (
+            noted_step(self._account.protocol, self.server, "greeting"),
+            self._door("begin a session", self._timeouts.greeting_seconds, ServerUnavailable),
+        ):
             self._client = ImapClient(self._connection, self._limits.max_message_bytes)
         self._learn_capabilities()
         if self._account.encryption is Encryption.STARTTLS:
@@ -128,7 +132,7 @@ class ImapSession:
         self.has_changed = self.has_changed or verb.decode() in _CHANGING_VERBS
         seconds = self._timeouts.transfer_seconds if is_long else self._timeouts.command_seconds
         with self._door(doing, seconds):
-            return self._client.converse(chunks)
+            return self._converse(chunks)
 
     def fetch(self, uid_set: str, items: str, *, doing: str, keep: Callable[[Fetched], None]) -> None:
         """Fetch items of messages and hand each one over as it comes, in the order of the server."""
@@ -146,7 +150,7 @@ class ImapSession:
 
     def logout(self, within_seconds: float) -> None:
         """Sign off."""
-        with self._door("sign off", within_seconds):
+        with self._door("sign off", within_seconds), noted(self._account.protocol, self.server, "LOGOUT"):
             self.is_usable = False
             self._client.logout()
 
@@ -161,7 +165,10 @@ class ImapSession:
         self._connection.close()
 
     def _shake_hands(self, tls_context: ssl.SSLContext) -> None:
-        with self._door("begin TLS", self._timeouts.tls_seconds):
+        with (
+            noted_step(self._account.protocol, self.server, "tls"),
+            self._door("begin TLS", self._timeouts.tls_seconds),
+        ):
             try:
                 self._connection.start_tls(tls_context, self._account.host)
             except ssl.SSLError as error:
@@ -183,7 +190,7 @@ class ImapSession:
         if self._client.state == "AUTH":  # PREAUTH: somebody else has signed in for us
             return
         with self._door("sign in", self._timeouts.login_seconds, AuthenticationFailed):
-            reply = self._client.converse(self._sign_in_chunks())
+            reply = self._converse(self._sign_in_chunks())
         if not reply.is_ok:
             raise refusal(self.server, reply, "sign in", AuthenticationFailed)
         self._client.state = "AUTH"
@@ -191,6 +198,10 @@ class ImapSession:
         self._learn_capabilities(
             reply if "CAPABILITY" in reply.data else self.command(b"CAPABILITY", doing="say what it can do")
         )
+
+    def _converse(self, chunks: Sequence[bytes]) -> Reply:
+        with noted(self._account.protocol, self.server, chunks[0].decode("latin-1")):
+            return self._client.converse(chunks)
 
     def _sign_in_chunks(self) -> list[bytes]:
         username, password = self._account.username or "", self._account.password or ""

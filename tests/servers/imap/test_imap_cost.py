@@ -1,0 +1,135 @@
+"""How many commands an operation costs on a warm session, in a folder of 10,000 messages."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from testkit.accounts import Account
+from testkit.dovecot import Dovecot
+from testkit.rooms_imap import ImapCaller, Place, Spot
+from testkit.scripted_imap import ImapOptions, ScriptedImap
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+MakeCaller = Callable[..., ImapCaller]
+OpenPlace = Callable[[Spot, MakeCaller], "AbstractAsyncContextManager[Place]"]
+
+COUNT = 10_000
+FIELDS = ("RECEIVED_DATE", "SENT_DATE", "SIZE")
+
+
+@pytest.fixture(scope="module")
+def large_account(dovecot: Dovecot) -> Account:
+    """An account with 10,000 messages; what a test takes away, others do not look at."""
+    account = dovecot.add_user("large", "s3cret")
+    dovecot.populate(account.username, COUNT)
+    return account
+
+
+@pytest.fixture
+async def warm_place(
+    dovecot: Dovecot, large_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> AsyncIterator[Place]:
+    """That account, with a session that has the folder selected."""
+    async with open_place(Spot(dovecot.imap_port, large_account), make_caller) as place:
+        await place.caller.search({"field": "SUBJECT", "value": "no such subject"})
+        place.proxy.commands.clear()
+        yield place
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_a_list_takes_three_commands_and_bytes_for_what_is_listed(
+    warm_place: Place, field: str
+) -> None:
+    proxy = warm_place.proxy
+    before = proxy.bytes_from_server
+    mails = await warm_place.caller.list_mails(maxToBeRead=10, sortField=field, sortOrder="DESC")
+    if field != "SIZE":
+        assert [mail["subject"] for mail in mails] == [f"Message {COUNT - place}" for place in range(10)]
+    assert proxy.verbs == ["NOOP", "UID SORT", "UID FETCH"]
+    assert "RETURN (COUNT PARTIAL 1:10)" in proxy.commands[1].line
+    assert proxy.bytes_from_server - before < 10_000
+
+
+async def test_another_folder_costs_a_select_in_place_of_the_look_for_new_mail(warm_place: Place) -> None:
+    await warm_place.caller.move("<9000@numbered.example.org>", "Other")
+    warm_place.proxy.commands.clear()
+    assert len(await warm_place.caller.list_mails(folder="Other")) == 1
+    assert warm_place.proxy.verbs == ["SELECT", "UID FETCH"]
+    warm_place.proxy.commands.clear()
+    await warm_place.caller.list_mails()
+    assert warm_place.proxy.verbs == ["SELECT", "UID SORT", "UID FETCH"]
+
+
+async def test_reading_and_searching_take_three_commands(warm_place: Place) -> None:
+    caller, proxy = warm_place.caller, warm_place.proxy
+    assert (await caller.read("<5000@numbered.example.org>"))["subject"] == "Message 5000"
+    assert proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+    proxy.commands.clear()
+    assert len(await caller.search({"field": "SUBJECT", "value": "Message 500"})) == 11
+    assert proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+
+
+async def test_deleting_takes_four_commands_and_three_where_the_id_is_known(warm_place: Place) -> None:
+    caller, proxy = warm_place.caller, warm_place.proxy
+    await caller.delete("<6001@numbered.example.org>")
+    assert proxy.verbs == ["UID SEARCH", "UID FETCH", "UID STORE", "UID EXPUNGE"]
+    await caller.read("<6002@numbered.example.org>")
+    proxy.commands.clear()
+    await caller.delete("<6002@numbered.example.org>")
+    assert proxy.verbs == ["UID SEARCH", "UID STORE", "UID EXPUNGE"]
+
+
+async def test_moving_takes_three_commands_and_those_that_make_folders(warm_place: Place) -> None:
+    caller, proxy = warm_place.caller, warm_place.proxy
+    await caller.move("<7001@numbered.example.org>", "Archive.2026")
+    created = ["CREATE", "SUBSCRIBE"] * 2
+    assert proxy.verbs == ["UID SEARCH", "UID FETCH", *created, "UID MOVE"]
+    proxy.commands.clear()
+    await caller.move("<7002@numbered.example.org>", "Archive.2026")
+    assert proxy.verbs == ["UID SEARCH", "UID FETCH", "UID MOVE"]
+    proxy.commands.clear()
+    await caller.move("<7002@numbered.example.org>", "INBOX", fromFolder="Archive.2026")
+    assert proxy.verbs == ["SELECT", "UID SEARCH", "UID MOVE"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
+    dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace, field: str
+) -> None:
+    account = dovecot.add_user(f"unsorted-{field}".lower(), "s3cret")
+    dovecot.populate(account.username, 500)
+    spot = Spot(dovecot.imap_port, account, removed=("SORT", "ESORT"))
+    asked = {"maxToBeRead": 5, "sortField": field, "sortOrder": "DESC"}
+    async with open_place(spot, make_caller) as place:
+        first = await place.caller.list_mails(**asked)
+        place.proxy.commands.clear()
+        before = place.proxy.bytes_from_server
+        assert await place.caller.list_mails(**asked) == first
+        assert place.proxy.verbs == ["NOOP", "UID FETCH", "UID FETCH"]
+        assert place.proxy.commands[1].line.split(" ", 3)[3].startswith("501:* ")
+        assert place.proxy.bytes_from_server - before < 10_000
+        with place.probe.session() as session:
+            session.select()
+            session.store("490:500", "+FLAGS", "(\\Deleted)")
+            session.expunge()
+        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        assert len(subjects) == 5
+        assert not {f"Message {number}" for number in range(490, 501)} & set(subjects)
+
+
+async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_caller: MakeCaller) -> None:
+    async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1", message_count=100_000)) as server:
+        caller = make_caller(server.port)
+        await caller.search({"field": "SUBJECT", "value": "nothing"})
+        tracemalloc.start()
+        mails = await caller.list_mails(maxToBeRead=10, sortField="SIZE", sortOrder="DESC")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert [mail["size"] for mail in mails] == list(range(100_000, 99_990, -1))
+    assert peak < 25_000_000
+    assert caller.mailboxes.memory.sort_key_bytes < 100_000 * 13

@@ -1,0 +1,333 @@
+"""Connecting and signing in: encryption, names and passwords, and what a server says when it will not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from testkit.accounts import Account
+from testkit.certificates import Certificate, Certificates
+from testkit.dovecot import Dovecot, DovecotOptions
+from testkit.imap_probe import ImapProbe, mail
+from testkit.processes import loopback_addresses
+from testkit.rooms_imap import ImapCaller
+from testkit.scripted_imap import ImapOptions, ScriptedImap, answer
+from testkit.scripted_server import (
+    Dialogue,
+    Step,
+    close,
+    drip,
+    endless_line,
+    garbage,
+    hang,
+    reset,
+    say,
+    start_tls,
+)
+
+from worker.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MailboxBusy,
+    MailServerError,
+    NotSupported,
+    ProtocolViolation,
+    QuotaExceeded,
+    ResultTooLarge,
+    ServerRefused,
+    ServerTimeout,
+    ServerUnavailable,
+    TlsFailed,
+)
+from worker.mail import account as account_module
+from worker.mail.account import Encryption, MailProtocol
+
+MakeCaller = Callable[..., ImapCaller]
+
+
+@pytest.mark.parametrize("protocol", ["TLS", "SSL"])
+async def test_tls_and_ssl_both_encrypt_from_the_first_byte(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller, protocol: str
+) -> None:
+    caller = make_caller(dovecot.imaps_port, dovecot_account)
+    caller.protocol = protocol
+    assert await caller.list_mails() == []
+
+
+@pytest.mark.parametrize("kind", ["wrong_host", "expired"])
+async def test_a_certificate_that_is_not_good_is_refused(
+    certificates: Certificates, make_caller: MakeCaller, kind: str
+) -> None:
+    certificate: Certificate = getattr(certificates, kind)
+    async with ScriptedImap(tls=certificate.server_context()) as server:
+        caller = make_caller(server.port)
+        caller.protocol = "SSL"
+        with pytest.raises(TlsFailed):
+            await caller.list_mails()
+    assert server.commands == []
+
+
+async def test_an_ipv6_literal_is_a_host(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    if "::1" not in loopback_addresses():
+        pytest.skip("this machine has no ::1")
+    caller = make_caller(dovecot.imaps_port, dovecot_account)
+    caller.host, caller.protocol = "[::1]", "SSL"
+    assert await caller.list_mails() == []
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("quote", 'a "quoted" \\ password {1}'),
+        ("jürgen@example.org", "Пароль 密码 🔑"),
+        ("spaces in the name", " leading and trailing "),
+    ],
+)
+async def test_any_user_name_and_password_signs_in(
+    dovecot: Dovecot, make_caller: MakeCaller, username: str, password: str
+) -> None:
+    dovecot.add_user(username, password)
+    caller = make_caller(dovecot.imaps_port, Account(username, password))
+    caller.protocol = "SSL"
+    assert await caller.list_mails() == []
+
+
+async def test_a_login_beyond_ascii_goes_in_literals_where_the_server_has_no_sasl(
+    make_caller: MakeCaller,
+) -> None:
+    async def take_literals(dialogue: Dialogue) -> None:
+        await dialogue.say("+ go on")
+        assert await dialogue.read_line() == "jürgen {6}\r\n".encode()
+        await dialogue.say("+ go on")
+        assert await dialogue.read_line() == "pässe\r\n".encode()
+        await dialogue.say("{tag} OK in")
+
+    async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1", faults={"LOGIN": take_literals})) as server:
+        assert await make_caller(server.port, Account("jürgen", "pässe")).search() == []
+
+
+async def test_where_login_is_disabled_sasl_plain_is_used_and_without_that_the_reason_is_told(
+    make_caller: MakeCaller,
+) -> None:
+    async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1 LOGINDISABLED AUTH=PLAIN SASL-IR")) as server:
+        await make_caller(server.port).search()
+        assert "LOGIN" not in server.verbs
+    async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1 LOGINDISABLED STARTTLS")) as server:
+        with pytest.raises(AuthenticationFailed, match="cryptographicProtocol"):
+            await make_caller(server.port).search()
+        assert server.verbs == ["CAPABILITY"]
+
+
+async def test_a_wrong_password_is_told_with_the_servers_reason_and_never_retried(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    with pytest.raises(AuthenticationFailed) as caught:
+        await make_caller(dovecot.imap_port, Account(dovecot_account.username, "wrong")).list_mails()
+    assert not caught.value.is_retryable
+    assert "Authentication failed" in caught.value.message
+    assert "wrong" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("verb", "text", "kind"),
+    [
+        ("LOGIN", "NO [AUTHENTICATIONFAILED] no", AuthenticationFailed),
+        ("LOGIN", "NO no", AuthenticationFailed),
+        ("LOGIN", "NO [EXPIRED] password", AuthenticationFailed),
+        ("LOGIN", "NO [UNAVAILABLE] later", ServerUnavailable),
+        ("LOGIN", "NO [INUSE] locked", MailboxBusy),
+        ("LOGIN", "NO [LIMIT] sessions", ServerUnavailable),
+        ("LOGIN", "NO [ALERT] Too many simultaneous connections", ServerUnavailable),
+        ("LOGIN", "NO [CONTACTADMIN] no", ServerRefused),
+        ("SELECT", "NO [NOPERM] no", ServerRefused),
+        ("SELECT", "NO [INUSE] locked", MailboxBusy),
+        ("UID SEARCH", "NO [SERVERBUG] oops", ServerUnavailable),
+        ("UID SEARCH", "BAD what", ServerRefused),
+        ("UID STORE", "NO [OVERQUOTA] full", QuotaExceeded),
+        ("UID EXPUNGE", "NO [LIMIT] slowly", ServerUnavailable),
+    ],
+)
+async def test_a_refusal_is_what_its_code_means(
+    make_caller: MakeCaller, verb: str, text: str, kind: type[MailServerError]
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={verb: answer(text)})) as server:
+        with pytest.raises(kind) as caught:
+            await make_caller(server.port).delete("1@scripted.example.org")
+    assert type(caught.value) is kind
+    assert text.rsplit("] ", maxsplit=1)[-1].removeprefix("NO ").removeprefix("BAD ") in caught.value.message
+    assert server.verbs[-1] in {verb, "LOGOUT"}
+
+
+@pytest.mark.parametrize(
+    ("greeting", "kind"),
+    [
+        ("* BYE [UNAVAILABLE] restarting", ServerUnavailable),
+        ("* BYE too many connections", ServerUnavailable),
+        ("220 mail.example.org ESMTP", ProtocolViolation),
+        ("+OK POP3", ProtocolViolation),
+    ],
+)
+async def test_a_greeting_that_is_no_welcome_is_told(
+    make_caller: MakeCaller, greeting: str, kind: type[MailServerError]
+) -> None:
+    async with ScriptedImap(ImapOptions(greeting=greeting)) as server:
+        with pytest.raises(kind):
+            await make_caller(server.port).list_mails()
+
+
+async def test_a_preauthenticated_session_needs_no_sign_in(make_caller: MakeCaller) -> None:
+    async with ScriptedImap(ImapOptions(greeting="* PREAUTH welcome")) as server:
+        assert await make_caller(server.port).search() == []
+    assert "LOGIN" not in server.verbs
+
+
+async def test_capabilities_are_read_again_after_the_sign_in(make_caller: MakeCaller) -> None:
+    login = say("* CAPABILITY IMAP4rev1 UIDPLUS", "{tag} OK in")
+    options = ImapOptions(greeting="* OK [CAPABILITY IMAP4rev1] ready", faults={"LOGIN": login})
+    async with ScriptedImap(options) as server:
+        await make_caller(server.port).delete("1@scripted.example.org")
+    assert "CAPABILITY" not in server.verbs
+    assert "UID EXPUNGE" in server.verbs
+
+
+STALLED: dict[str, Step] = {
+    "hang": hang(),
+    "drip": drip("* OK [CAPABILITY IMAP4rev1] " + "x" * 100),
+}
+
+
+@pytest.mark.parametrize("fault", STALLED)
+@pytest.mark.parametrize("verb", ["GREETING", "CAPABILITY", "LOGIN", "LIST", "SELECT", "UID FETCH"])
+async def test_a_server_that_stalls_or_drips_is_left_at_the_limit(
+    make_caller: MakeCaller, verb: str, fault: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={verb: STALLED[fault]})) as server:
+        async with asyncio.timeout(8):
+            with pytest.raises(ServerTimeout, match="1 seconds"):
+                await make_caller(server.port, has_short_timeouts=True).list_mails()
+
+
+@pytest.mark.parametrize("fault", [close(), reset(), garbage(), endless_line()])
+@pytest.mark.parametrize("verb", ["GREETING", "LOGIN", "SELECT", "UID FETCH"])
+async def test_a_connection_that_breaks_or_babbles_is_an_error_that_may_pass(
+    make_caller: MakeCaller, verb: str, fault: Step
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={verb: fault})) as server:
+        with pytest.raises((ConnectionFailed, ProtocolViolation, ServerTimeout)) as caught:
+            await make_caller(server.port, has_short_timeouts=True).list_mails()
+    assert caught.value.is_retryable
+
+
+async def test_a_server_without_starttls_is_not_spoken_to_in_clear(make_caller: MakeCaller) -> None:
+    async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1")) as server:
+        session = await _sign_in_with_starttls(make_caller, server.port)
+    assert isinstance(session, TlsFailed)
+    assert server.verbs == ["CAPABILITY"]
+
+
+async def test_after_starttls_what_was_said_before_does_not_count(
+    certificates: Certificates, make_caller: MakeCaller
+) -> None:
+    context = certificates.server.server_context()
+
+    async def upgrade(dialogue: Dialogue) -> None:
+        # In clear text, behind the answer: a command's answer that somebody on the way has put in.
+        await dialogue.say("{tag} OK begin\r\n* CAPABILITY IMAP4rev1 EVIL")
+        await start_tls(context)(dialogue)
+
+    async with ScriptedImap(ImapOptions(faults={"STARTTLS": upgrade})) as server:
+        assert await _sign_in_with_starttls(make_caller, server.port) is None
+    assert server.verbs[:4] == ["CAPABILITY", "STARTTLS", "CAPABILITY", "LOGIN"]
+
+
+async def test_cancelling_ends_the_thread(make_caller: MakeCaller) -> None:
+    async with ScriptedImap(ImapOptions(faults={"SELECT": hang()})) as server:
+        caller = make_caller(server.port)
+        task = asyncio.create_task(caller.list_mails())
+        await server.heard("", times=4)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # An executor ends its threads when they have nothing more to do.
+        await caller.mailboxes.close()
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("imap")]
+        for thread in threads:
+            await asyncio.to_thread(thread.join, 5)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+async def test_where_the_server_has_another_charset_that_is_used(make_caller: MakeCaller) -> None:
+    async def refuse_utf8(dialogue: Dialogue) -> None:
+        if "UTF-8" in dialogue.commands[-1]:
+            await dialogue.say("{tag} NO [BADCHARSET (US-ASCII ISO-8859-1)] no")
+            return
+        await dialogue.say("+ go on")
+        assert (await dialogue.read_line()).strip() == "ü".encode("latin-1")
+        await dialogue.say("* SEARCH 2\r\n{tag} OK done")
+
+    async with ScriptedImap(ImapOptions(faults={"UID SEARCH": refuse_utf8})) as server:
+        found = await make_caller(server.port).search({"field": "SUBJECT", "value": "ü"})
+        assert [each["subject"] for each in found] == ["Message 2"]
+        with pytest.raises(NotSupported, match="ASCII"):
+            await make_caller(server.port).search({"field": "SUBJECT", "value": "日"})
+
+
+async def test_a_message_over_the_limit_is_refused_before_it_is_in_memory(make_caller: MakeCaller) -> None:
+    fetch = say("* 1 FETCH (UID 1 BODY[] {999999999999}")
+    async with ScriptedImap(ImapOptions(faults={"UID FETCH": fetch})) as server:
+        with pytest.raises(ResultTooLarge):
+            await make_caller(server.port).read("1@scripted.example.org")
+
+
+async def test_a_search_that_finds_more_than_the_engine_takes_is_refused(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    probe = ImapProbe(dovecot.host, dovecot.imap_port, dovecot_account)
+    for number in range(3):
+        probe.deliver(mail(number))
+    caller = make_caller(dovecot.imap_port, dovecot_account)
+    caller.max_result_bytes = 80
+    with pytest.raises(ResultTooLarge, match="3 messages"):
+        await caller.search()
+
+
+@pytest.mark.parametrize(("delimiter", "prefix"), [("/", "INBOX/"), (".", "INBOX."), (".", ""), ("/", "")])
+async def test_paths_mean_the_servers_own_hierarchy(
+    certificates: Certificates, make_caller: MakeCaller, delimiter: str, prefix: str
+) -> None:
+    with Dovecot(certificates.server, DovecotOptions(delimiter=delimiter, prefix=prefix)) as server:
+        account = server.add_user("ann", "s3cret")
+        server.deliver("ann", mail(1))
+        caller = make_caller(server.imap_port, account)
+        await caller.move("1@example.org", "Projects.2023/January")
+        assert server.folders("ann") == ["Projects", "Projects/2023", "Projects/2023/January"]
+        name = prefix + delimiter.join(("Projects", "2023", "January"))
+        for path in ("Projects/2023/January", "Projects.2023.January", name):
+            assert len(await caller.list_mails(folder=path)) == 1
+
+
+async def test_a_folder_of_exactly_that_name_wins(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    probe = ImapProbe(dovecot.host, dovecot.imap_port, dovecot_account)
+    probe.deliver(mail(1), "v1.2")
+    probe.deliver(mail(2), "v1/2")
+    caller = make_caller(dovecot.imap_port, dovecot_account)
+    assert (await caller.list_mails(folder="v1.2"))[0]["messageId"] == "<1@example.org>"
+    assert (await caller.list_mails(folder="v1/2"))[0]["messageId"] == "<2@example.org>"
+
+
+async def _sign_in_with_starttls(make_caller: MakeCaller, port: int) -> MailServerError | None:
+    """STARTTLS is for port 143, which a test cannot have: ask the room for it directly."""
+    account = account_module.Account(
+        MailProtocol.IMAP, "127.0.0.1", port, Encryption.STARTTLS, "ann", "s3cret"
+    )
+    try:
+        await make_caller(port).mailboxes.run(account, lambda _: None)
+    except MailServerError as error:
+        return error
+    return None

@@ -1,0 +1,124 @@
+"""An IMAP server in a few lines, with a folder of any size, which fails where a test says.
+
+async with ScriptedImap(ImapOptions(faults={"LOGIN": answer("NO [AUTHENTICATIONFAILED] no")})) as server:
+    ...
+    assert server.verbs == ["CAPABILITY", "LOGIN"]
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testkit.scripted_server import Dialogue, DialogueOver, ScriptedServer, Step
+
+if TYPE_CHECKING:
+    import ssl
+
+HEADER = b"Message-ID: <%d@scripted.example.org>\r\nSubject: Message %d\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class ImapOptions:
+    """`faults`: what happens at a verb (`UID FETCH`, GREETING) instead of its answer, in the first
+    `fault_sessions` sessions. INBOX, the only folder, holds `message_count` messages; the n-th has UID n
+    and n octets."""
+
+    capabilities: str = "IMAP4rev1 UIDPLUS MOVE SASL-IR AUTH=PLAIN STARTTLS"
+    message_count: int = 3
+    greeting: str = "* OK ready"
+    faults: Mapping[str, Step] = field(default_factory=dict)
+    fault_sessions: int = 1_000
+
+
+class ScriptedImap(ScriptedServer):
+    """Lets anybody in, under any name."""
+
+    def __init__(self, options: ImapOptions | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls=tls)
+        self.options = options or ImapOptions()
+
+    @property
+    def verbs(self) -> list[str]:
+        """The verbs of all commands so far."""
+        found = (re.match(r"\S+ ((?:UID )?\S+)", command) for command in self.commands)
+        return [match.group(1).upper() for match in found if match]
+
+    async def play(self, dialogue: Dialogue) -> None:
+        """Hold one session."""
+        if self._tls is not None:
+            await dialogue.start_tls(self._tls)
+        faults = self.options.faults if self.connections <= self.options.fault_sessions else {}
+        session = _Session(self.options, dialogue)
+        if "GREETING" in faults:
+            await faults["GREETING"](dialogue)
+        await dialogue.say(self.options.greeting)
+        while True:
+            command = await dialogue.read_command()
+            match = re.match(r"\S+ ((?:UID )?\S+) ?(.*)", command)
+            assert match, f"{command!r} is no command"
+            verb = match.group(1).upper()
+            if verb in faults:
+                await faults[verb](dialogue)
+            else:
+                await session.answer(verb, match.group(2))
+
+
+class _Session:
+    def __init__(self, options: ImapOptions, dialogue: Dialogue) -> None:
+        self._options = options
+        self._dialogue = dialogue
+
+    async def answer(self, verb: str, arguments: str) -> None:
+        method = getattr(self, f"_{verb.lower().replace(' ', '_')}", None)
+        if method is not None:
+            await method(arguments)
+        await self._dialogue.say("{tag} OK done")
+
+    async def _capability(self, _: str) -> None:
+        await self._dialogue.say(f"* CAPABILITY {self._options.capabilities}")
+
+    async def _list(self, _: str) -> None:
+        await self._dialogue.say('* LIST () "/" INBOX')
+
+    async def _select(self, _: str) -> None:
+        await self._dialogue.say(f"* {self._options.message_count} EXISTS")
+        await self._dialogue.say("* OK [UIDVALIDITY 7] valid")
+
+    async def _uid_search(self, arguments: str) -> None:
+        wanted = re.search(r'"<?(\d+)@scripted', arguments)
+        await self._dialogue.say(f"* SEARCH {wanted.group(1) if wanted else ''}".rstrip())
+
+    async def _uid_fetch(self, arguments: str) -> None:
+        uid_set, _, items = arguments.partition(" ")
+        uids = self._expand(uid_set)
+        while lines := [_fetched(uid, items) for uid in itertools.islice(uids, 1000)]:
+            await self._dialogue.send(b"".join(lines))
+
+    async def _logout(self, _: str) -> None:
+        await self._dialogue.say("* BYE bye")
+        await self._dialogue.say("{tag} OK done")
+        await self._dialogue.close()
+        raise DialogueOver
+
+    def _expand(self, uid_set: str) -> Iterator[int]:
+        count = self._options.message_count
+        for part in uid_set.replace("*", str(count)).split(","):
+            first, _, last = part.partition(":")
+            yield from range(int(first), min(int(last or first), count) + 1)
+
+
+def _fetched(uid: int, items: str) -> bytes:
+    line = b'* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE "20-Nov-2026 08:00:00 +0000"' % (uid, uid, uid)
+    if "BODY" in items:
+        header = HEADER % (uid, uid)
+        line += b" BODY[HEADER] {%d}\r\n%b" % (len(header), header)
+    return line + b")\r\n"
+
+
+def answer(text: str) -> Step:
+    """Say this as the end of the command."""
+    return lambda dialogue: dialogue.say(f"{{tag}} {text}")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.models.search import MAX_CONDITIONS, MAX_DEPTH, Condition, Group, SearchField, SearchOperator
+from worker.models.search import parse_criteria as parse
+
+CONDITION = {"field": "FROM", "value": "jane@example.org"}
+
+
+def nested(depth: int) -> Any:
+    tree: Any = CONDITION
+    for _ in range(depth):
+        tree = {"operator": "AND", "criteria": [tree]}
+    return tree
+
+
+@pytest.mark.parametrize("value", [None, {}, "", "  ", "null", "{}"])
+def test_empty_criteria_mean_every_message(value: Any) -> None:
+    assert parse(value) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"operator": "AND", "criteria": [CONDITION, CONDITION]},
+        {"OPERATOR": "and", "Criteria": [{"Field": "from", "VALUE": "jane@example.org"}, CONDITION]},
+        {"operator": " And ", "criteria": [CONDITION, CONDITION], "field": None},
+        json.dumps({"operator": "AND", "criteria": [CONDITION, CONDITION]}),
+    ],
+)
+def test_a_context_and_its_json_text_are_the_same_in_any_letter_case(value: Any) -> None:
+    condition = Condition(SearchField.FROM, "jane@example.org")
+    assert parse(value) == Group(SearchOperator.AND, (condition, condition))
+
+
+def test_a_value_is_taken_as_it_is() -> None:
+    assert parse({"field": "BODY", "value": ' Ünï \\ " * % '}) == Condition(
+        SearchField.BODY, ' Ünï \\ " * % '
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"field": "TO", "value": "x"}, "field must be FROM, SUBJECT or BODY"),
+        ({"field": "FROM"}, "value must be a text"),
+        ({"field": "FROM", "value": " "}, "value must be a text"),
+        ({"field": "FROM", "value": 7}, "value must be a text"),
+        ({"field": "FROM", "value": "a\r\nB LOGOUT"}, "value may not hold a line break"),
+        ({"field": "FROM", "value": "a\0"}, "value may not hold"),
+        ({"field": "FROM", "value": "\ud83d"}, "value may not hold"),
+        ({"value": "x"}, "field must be"),
+        ({"operator": "XOR", "criteria": [CONDITION]}, "operator must be AND or OR"),
+        ({"operator": "AND"}, "criteria must be a list"),
+        ({"operator": "AND", "criteria": []}, "criteria must be a list"),
+        ({"operator": "AND", "criteria": CONDITION}, "criteria must be a list"),
+        ({"operator": "AND", "criteria": ["x"]}, "criteria[0] must be a context"),
+        ({"criteria": [CONDITION]}, "operator must be"),
+        ({"operator": "AND", "criteria": [CONDITION], "field": "FROM"}, "field is not expected"),
+        ({"field": "FROM", "FIELD": "FROM", "value": "x"}, "field is given twice"),
+        (
+            {"operator": "AND", "criteria": [CONDITION, {"operator": "OR", "criteria": [{"field": "X"}]}]},
+            "criteria[1].criteria[0].field must be",
+        ),
+        ([CONDITION], "must be a context"),
+        (True, "must be a context"),
+        ('{"operator": ', "JSON cannot be read (line 1, column 14)"),
+        ("[" * 100_000, "JSON cannot be read"),
+    ],
+)
+def test_a_fault_is_named_with_the_path_to_it(value: Any, fault: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what counts
+        parse(value)
+    assert fault in str(caught.value)
+
+
+def test_depth_and_size_are_bounded() -> None:
+    assert parse(nested(MAX_DEPTH - 1)) is not None
+    with pytest.raises(ValueError, match="nested more than"):
+        parse(nested(MAX_DEPTH))
+    with pytest.raises(ValueError, match=r"criteria\[1000\] is one condition too many"):
+        parse({"operator": "OR", "criteria": [CONDITION] * (MAX_CONDITIONS + 1)})
