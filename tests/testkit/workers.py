@@ -70,6 +70,11 @@ class WorkerProcess:
                 process.kill()
             await process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     async def logged(self, event: str, *, within_seconds: float = 30) -> dict[str, Any]:
         """Read on until a line of this event; gives its fields."""
         assert self._process.stderr is not None
