@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from worker.errors import ConnectionFailed
 from worker.mail.account import Account
+from worker.mail.trail import leave_trail
 
 
 class PooledSession(Protocol):
@@ -60,6 +61,17 @@ class _Shelf(Generic[S]):
         return len(self.idle) + self.busy
 
 
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """A pool in numbers: its sessions, who waits for one, and how many have been opened and replaced."""
+
+    idle: int
+    busy: int
+    waiting: int
+    opened: int
+    reconnects: int
+
+
 class Pool(Generic[S]):
     """Keeps sessions open between jobs, within bounds per account and in all.
 
@@ -82,6 +94,15 @@ class Pool(Generic[S]):
         self._sweeper: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._opened = 0
+        self._reconnects = 0
+
+    @property
+    def figures(self) -> PoolFigures:
+        """The pool as it is now."""
+        busy = sum(shelf.busy for shelf in self._shelves.values())
+        waiting = sum(not waiter.done() for waiter in self._waiters)
+        return PoolFigures(self.open_sessions - busy, busy, waiting, self._opened, self._reconnects)
 
     @property
     def open_sessions(self) -> int:
@@ -98,6 +119,7 @@ class Pool(Generic[S]):
                     raise
         # What closed one idle session (a restart, a firewall) has most likely closed its neighbours.
         self._discard_idle(account)
+        self._reconnects += 1
         async with self._lease(account, fresh=True) as (session, _):
             return await work(session)
 
@@ -129,10 +151,12 @@ class Pool(Generic[S]):
         if session is not None:
             return session, True
         try:
-            return await self._open_session(account), False
+            session = await self._open_session(account)
         except BaseException:
             self._release(account)
             raise
+        self._opened += 1
+        return session, False
 
     async def _wait_for_change(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -196,7 +220,7 @@ class Pool(Generic[S]):
             del self._shelves[account]
 
     def _close_soon(self, session: S) -> None:
-        task = asyncio.ensure_future(session.close())
+        task = asyncio.create_task(_sign_off(session))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -218,3 +242,9 @@ class Pool(Generic[S]):
                 self._close_soon(shelf.idle.popleft()[1])
             self._drop_if_empty(account)
         self._schedule_sweep()
+
+
+async def _sign_off(session: PooledSession) -> None:
+    # Whose work happened to end this session has nothing to do with its last command.
+    leave_trail()
+    await session.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from worker.errors import ConnectionFailed, ServerTimeout
 from worker.mail.account import Account
+from worker.mail.trail import noted_step
 
 
 class DeadlineSocket:
@@ -99,7 +100,8 @@ async def connect(account: Account, within_seconds: float) -> DeadlineSocket:
     server = account.server
     try:
         async with asyncio.timeout(within_seconds):
-            return DeadlineSocket(await _connect_to_any(account.host, account.port))
+            with noted_step(account.protocol, server, "connect"):
+                return DeadlineSocket(await _connect_to_any(account.host, account.port))
     except TimeoutError as error:
         raise ServerTimeout(
             f"{server} did not take a connection within {within_seconds:g} seconds.", server=server

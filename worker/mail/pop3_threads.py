@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -23,7 +24,9 @@ class Pop3Threads:
 
         No thread is at work on the session any more when this returns or raises.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._executor, step)
+        future = asyncio.get_running_loop().run_in_executor(
+            self._executor, contextvars.copy_context().run, step
+        )
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

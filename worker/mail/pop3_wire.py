@@ -19,9 +19,11 @@ from worker.errors import (
     ServerUnavailable,
     TlsFailed,
 )
+from worker.mail.account import MailProtocol
 from worker.mail.pop3_replies import refusal
 from worker.mail.pop3_socket import DeadlineSocket
 from worker.mail.tls import tls_failure
+from worker.mail.trail import note_commands, noted, noted_step
 
 _PIECE_BYTES = 64 * 1024
 _END_OF_STREAM = "-ERR EOF"  # as poplib says it
@@ -44,12 +46,18 @@ class Pop3Wire:
 
     def greet(self, within_seconds: float) -> None:
         """Take the server's greeting, which comes first of all."""
-        with self._door("to begin a session", ServerUnavailable, within_seconds):
+        with (
+            noted_step(MailProtocol.POP3, self.server, "greeting"),
+            self._door("to begin a session", ServerUnavailable, within_seconds),
+        ):
             self._pop3 = _Pop3(self._connection)
 
     def start_tls(self, tls_context: ssl.SSLContext, host: str, within_seconds: float) -> None:
         """Encrypt from here on."""
-        with self._door("the TLS handshake", TlsFailed, within_seconds):
+        with (
+            noted_step(MailProtocol.POP3, self.server, "tls"),
+            self._door("the TLS handshake", TlsFailed, within_seconds),
+        ):
             try:
                 self._connection.start_tls(tls_context, host)
             except ssl.SSLError as error:
@@ -62,19 +70,28 @@ class Pop3Wire:
     def sign_in(self, lines: Sequence[str], within_seconds: float) -> None:
         """Send lines one after the other; none of them gets into an error."""
         for line in lines:
-            with self._door("the sign-in", AuthenticationFailed, within_seconds):
+            with (
+                noted(MailProtocol.POP3, self.server, line),
+                self._door("the sign-in", AuthenticationFailed, within_seconds),
+            ):
                 self._pop3.ask(line)
 
     def ask(self, command: str, within_seconds: float) -> bytes:
         """Send a command and return its one-line answer without the `+OK`."""
-        with self._door(command, ServerRefused, within_seconds):
+        with (
+            noted(MailProtocol.POP3, self.server, command),
+            self._door(command, ServerRefused, within_seconds),
+        ):
             return self._pop3.ask(command).removeprefix(b"+OK").strip()
 
     def ask_for_lines(
         self, command: str, read: Callable[[bytes], T], *, max_bytes: int, within_seconds: float
     ) -> T:
         """Send a command and return what `read` makes of the lines of its answer."""
-        with self._door(command, ServerRefused, within_seconds):
+        with (
+            noted(MailProtocol.POP3, self.server, command),
+            self._door(command, ServerRefused, within_seconds),
+        ):
             self._pop3.send([command])
             return read(self._pop3.read_answer(max_bytes, max_bytes))
 
@@ -91,13 +108,16 @@ class Pop3Wire:
             try:
                 with self._door(command, ServerRefused, within_seconds):
                     if sent - answered <= window // 2:
-                        self._pop3.send(commands[sent : answered + window])
-                        sent = min(answered + window, len(commands))
-                    block = self._pop3.read_answer(keep_bytes, max_bytes)
+                        batch = commands[sent : answered + window]
+                        step = note_commands(MailProtocol.POP3, self.server, batch)
+                        self._pop3.send(batch)
+                        sent += len(batch)
+                    block: bytes | None = self._pop3.read_answer(keep_bytes, max_bytes)
             except ServerRefused:
-                yield None
-            else:
-                yield block
+                block = None
+            finally:
+                step.answered()
+            yield block
 
     def cut(self) -> None:
         """End the connection at once. Never raises."""

@@ -26,6 +26,7 @@ from worker.errors import (
 from worker.mail.account import Account, Encryption
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
+from worker.mail.trail import Step, note_commands, noted_step
 
 _MAX_TEXT = 1000
 _REPLY_CODES = range(200, 600)
@@ -143,6 +144,7 @@ class SmtpWire:
         self._account = account
         self._timeouts = timeouts
         self._protocol = protocol
+        self._step: Step | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -158,7 +160,8 @@ class SmtpWire:
 
     async def read_greeting(self) -> Reply:
         """Wait for the reply that a server gives unasked."""
-        return await self._read(self._timeouts.greeting_seconds)
+        with noted_step(self._account.protocol, self._account.server, "greeting"):
+            return await self._read(self._timeouts.greeting_seconds)
 
     async def call(self, command: str) -> Reply:
         """Send one command and wait for its reply."""
@@ -170,6 +173,7 @@ class SmtpWire:
         lines = tuple(command.encode() for command in commands)
         if any(_LINE_BREAK.search(line) for line in lines):
             raise ValueError("a command may not hold a line break or NUL")
+        self._step = note_commands(self._account.protocol, self._account.server, commands)
         with self._failures():
             self._protocol.write_commands(lines)
 
@@ -193,7 +197,8 @@ class SmtpWire:
         """Go on in TLS; the certificate must be the host's."""
         seconds = self._timeouts.tls_seconds
         async with self.limit(seconds):
-            await self._protocol.encrypt(context, self._account.host, seconds)
+            with noted_step(self._account.protocol, self._account.server, "tls"):
+                await self._protocol.encrypt(context, self._account.host, seconds)
 
     @asynccontextmanager
     async def limit(self, seconds: float) -> AsyncIterator[None]:
@@ -209,8 +214,12 @@ class SmtpWire:
             cast("asyncio.WriteTransport", transport).abort()
 
     async def _read(self, seconds: float) -> Reply:
-        async with self.limit(seconds):
-            reply = _reply(await self._protocol.read_response())
+        try:
+            async with self.limit(seconds):
+                reply = _reply(await self._protocol.read_response())
+        finally:
+            if self._step is not None:
+                self._step.answered()
         if reply.code not in _REPLY_CODES:
             self.abort()
             raise ProtocolViolation(
@@ -241,14 +250,15 @@ async def connect(account: Account, *, timeouts: Timeouts, tls_context: ssl.SSLC
     seconds = timeouts.connect_seconds + (timeouts.tls_seconds if is_encrypted else 0)
     try:
         async with asyncio.timeout(seconds):
-            _, protocol = await asyncio.get_running_loop().create_connection(
-                _PipeliningProtocol,
-                account.host,
-                account.port,
-                ssl=tls_context if is_encrypted else None,
-                ssl_handshake_timeout=timeouts.tls_seconds if is_encrypted else None,
-                happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
-            )
+            with noted_step(account.protocol, account.server, "connect"):
+                _, protocol = await asyncio.get_running_loop().create_connection(
+                    _PipeliningProtocol,
+                    account.host,
+                    account.port,
+                    ssl=tls_context if is_encrypted else None,
+                    ssl_handshake_timeout=timeouts.tls_seconds if is_encrypted else None,
+                    happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                )
     except (OSError, UnicodeError) as error:
         raise failure_of(account.server, error, seconds) from error
     return SmtpWire(account, timeouts, protocol)

@@ -1,0 +1,155 @@
+"""What a piece of work has said to mail servers: which commands, by name alone, to whom, and when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from worker.mail.account import MailProtocol
+
+# Longest of a list of thousands of mails; the numbers count on.
+_KEPT_STEPS = 200
+# The names of commands (RFC 5321, 9051, 1939 and their extensions). What is none of them may be an answer
+# to a challenge, and so a password: it is only ever noted as what it is.
+_NAMES = {
+    MailProtocol.SMTP: "AUTH DATA EHLO HELO MAIL NOOP QUIT RCPT RSET STARTTLS",
+    MailProtocol.IMAP: "AUTHENTICATE CAPABILITY CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE FETCH ID LIST"
+    " LOGIN LOGOUT LSUB MOVE NAMESPACE NOOP SEARCH SELECT SORT STARTTLS STATUS STORE SUBSCRIBE UNSELECT",
+    MailProtocol.POP3: "AUTH CAPA DELE LIST NOOP PASS QUIT RETR RSET STAT STLS TOP UIDL USER",
+}
+_COMMANDS = {protocol: frozenset(names.split()) for protocol, names in _NAMES.items()}
+_ANSWER = "SASL"
+# The end of a message (RFC 5321, 4.1.1.4), which waits for an answer like a command.
+_END_OF_DATA = "."
+
+
+@dataclass(slots=True)
+class Step:
+    """Commands that were sent together, until the last of their answers: a round trip.
+
+    Times are monotonic seconds. `commands` is empty for what is no command: `name` then says what it is.
+    """
+
+    protocol: MailProtocol
+    server: str
+    name: str
+    commands: tuple[str, ...]
+    started_at: float
+    ended_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ended_at = self.started_at
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return self.ended_at - self.started_at
+
+    def answered(self) -> None:
+        """Note that an answer has come, or will not come any more."""
+        self.ended_at = time.monotonic()
+
+
+Observer = Callable[[Step], None]
+
+
+@dataclass(slots=True)
+class Trail:
+    """The steps of one piece of work, in their order; of very many, only the first are kept.
+
+    `observer` is told of every step when it begins, from whichever thread takes it.
+    """
+
+    observer: Observer | None = None
+    steps: list[Step] = field(default_factory=list)
+    command_count: int = 0
+    round_trips: int = 0
+    _dropped_seconds: float = 0.0
+    _latest: Step | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the servers were waited for, all in all."""
+        latest = self._latest.seconds if self._latest else 0.0
+        return sum(step.seconds for step in self.steps) + self._dropped_seconds + latest
+
+    def add(self, step: Step) -> None:
+        """Take a step."""
+        self.command_count += len(step.commands)
+        self.round_trips += bool(step.commands)
+        if len(self.steps) < _KEPT_STEPS:
+            self.steps.append(step)
+        else:
+            self._dropped_seconds += self._latest.seconds if self._latest else 0.0
+            self._latest = step
+        if self.observer is not None:
+            self.observer(step)
+
+
+_current: ContextVar[Trail | None] = ContextVar("trail", default=None)
+
+
+def begin_trail(observer: Observer | None = None) -> Trail:
+    """Begin the trail of what this task, and the threads that work for it, will say to mail servers."""
+    trail = Trail(observer)
+    _current.set(trail)
+    return trail
+
+
+def leave_trail() -> None:
+    """Begin a trail that nobody reads: what this task says is counted, but is part of no other's work."""
+    trail = _current.get()
+    _current.set(Trail(trail.observer if trail else None))
+
+
+def note_commands(protocol: MailProtocol, server: str, lines: Sequence[str]) -> Step:
+    """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
+    names = tuple(_name_of(protocol, line) for line in lines)
+    return _note(protocol, server, _title(names), names)
+
+
+@contextmanager
+def noted(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
+    """Note commands that are sent together and answered within the block."""
+    step = note_commands(protocol, server, lines)
+    try:
+        yield
+    finally:
+        step.answered()
+
+
+@contextmanager
+def noted_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None]:
+    """Note what takes time at the server but is no command: `connect`, `tls`, `greeting`."""
+    step = _note(protocol, server, name, ())
+    try:
+        yield
+    finally:
+        step.answered()
+
+
+def _note(protocol: MailProtocol, server: str, name: str, commands: tuple[str, ...]) -> Step:
+    step = Step(protocol, server, name, commands, time.monotonic())
+    trail = _current.get()
+    if trail is not None:
+        trail.add(step)
+    return step
+
+
+def _name_of(protocol: MailProtocol, line: str) -> str:
+    if line == _END_OF_DATA:
+        return "END-OF-DATA"
+    words = line[:40].upper().split(maxsplit=2)
+    is_uid = protocol is MailProtocol.IMAP and words[:1] == ["UID"]
+    name = words[1] if is_uid and len(words) > 1 else words[0] if words else ""
+    if name not in _COMMANDS[protocol]:
+        return _ANSWER
+    return f"UID {name}" if is_uid else name
+
+
+def _title(names: tuple[str, ...]) -> str:
+    """Return the names as a person reads them: `MAIL RCPT DATA`, each once in a row."""
+    return " ".join(dict.fromkeys(names))
