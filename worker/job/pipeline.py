@@ -23,10 +23,12 @@ from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.ledger import Entry, Ledger
 from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account
 from worker.mail.answer import Answer, Deferred
+from worker.mail.trail import Trail, begin_trail
 from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,7 @@ class _Work:
     outcome: Outcome = _STOPPED
     result: Any = None
     deferred: Deferred | None = None
+    operation: str | None = None
     server: str | None = None
     has_effect: bool = False
     is_settled: bool = False
@@ -73,11 +76,19 @@ class _Work:
 class Pipeline:
     """Runs jobs, each from activation to the command that ends it."""
 
-    def __init__(self, gateway: Gateway, errands: Errands, secrets: SecretStore, rules: JobRules) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        errands: Errands,
+        secrets: SecretStore,
+        rules: JobRules,
+        observers: Observers | None = None,
+    ) -> None:
         self._gateway = gateway
         self._errands = errands
         self._secrets = secrets
         self._rules = rules
+        self._observers = observers or Observers()
         self._ledger = Ledger()
         # The runtime asks for no more jobs than there is room for, but several task types may each fill it.
         self._room = asyncio.Semaphore(rules.max_jobs)
@@ -95,7 +106,7 @@ class Pipeline:
             process_instance_key=job.process_instance_key,
             element_id=job.element_id,
         )
-        started_at = time.monotonic()
+        started_at, trail = time.monotonic(), begin_trail(self._observers.step_begun)
         work = _Work()
         async with lease.kept():
             try:
@@ -103,19 +114,27 @@ class Pipeline:
                 await self._finish(job, work, lease)
             except JobGone as error:
                 log.warning("job_gone", reason=str(error))
-                return HandedBack("The job was no longer ours.")
+                work.outcome = HandedBack("The job was no longer ours.")
             except asyncio.CancelledError:
                 if not work.is_settled:
                     await self._finish_soon(job, work, lease)
-        outcome = work.outcome
-        log.info(
-            "job_ended",
-            outcome=outcome.code,
+        self._report(job, work, trail, started_at)
+        return work.outcome
+
+    def _report(self, job: Job, work: _Work, trail: Trail, started_at: float) -> None:
+        report = JobReport(
+            job=job,
+            operation=work.operation or job.type,
+            outcome=work.outcome,
+            is_settled=work.is_settled,
             server=work.server,
-            seconds=round(time.monotonic() - started_at, 3),
-            message=None if isinstance(outcome, Completed) else outcome.message,
+            started_at=started_at,
+            ended_at=time.monotonic(),
+            trail=trail,
         )
-        return outcome
+        # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
+        log.info("job_ended", **report.line())
+        self._observers.job_ended(report)
 
     async def _outcome(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> Outcome:
         """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
@@ -152,6 +171,7 @@ class Pipeline:
 
     async def _bind_and_perform(self, job: Job, interpret: Interpret, work: _Work) -> None:
         assignment = interpret(job.variables)
+        work.operation = assignment.operation.task_type
         request = bind(
             assignment.operation.request,
             assignment.variables,
@@ -182,7 +202,13 @@ class Pipeline:
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
         try:
-            work.outcome = await settle(job, work.outcome, gateway=self._gateway, lease=lease)
+            work.outcome = await settle(
+                job,
+                work.outcome,
+                gateway=self._gateway,
+                lease=lease,
+                on_delay=self._observers.command_delayed,
+            )
         except asyncio.CancelledError:
             # It is tried once more, for a short time.
             raise

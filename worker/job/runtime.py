@@ -42,10 +42,14 @@ class _Running:
 
 
 class Connection:
-    """Whether the gateway answers: says once that it does not, and once that it does again."""
+    """Whether the gateway answers: says once that it does not, and once that it does again.
+
+    `last_answer_at`: monotonic seconds. `lost_because`: what was wrong last, until it answers.
+    """
 
     def __init__(self) -> None:
         self.last_answer_at: float | None = None
+        self.lost_because: str | None = None
         self._lost_at: float | None = None
 
     def answered(self, asked_at: float) -> None:
@@ -58,11 +62,12 @@ class Connection:
             log.info("gateway_back", away_seconds=round(now - self._lost_at, 1))
         elif self.last_answer_at is None:
             log.info("gateway_reached")
-        self._lost_at = None
+        self._lost_at = self.lost_because = None
         self.last_answer_at = now
 
     def failed(self, error: GatewayUnavailable) -> None:
         """Note that the gateway did not answer, or refused."""
+        self.lost_because = str(error)
         if self._lost_at is None:
             self._lost_at = time.monotonic()
             log.warning("gateway_unreachable", reason=str(error))
@@ -82,11 +87,23 @@ class Runtime:
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
+        self.is_stopping = False
+
+    @property
+    def running_jobs(self) -> int:
+        """How many jobs are under way."""
+        return len(self._running)
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether the engine is asked for jobs of every task type."""
+        return bool(self._pollers) and not any(poller.done() for poller in self._pollers)
 
     async def run(self, stop: asyncio.Event, *, grace_seconds: float) -> None:
         """Serve until `stop`; then let running jobs go on for `grace_seconds` and give the rest back."""
-        pollers = [
+        self._pollers = pollers = [
             asyncio.create_task(self._poll(served), name=f"poll {served.subscription.task_type}")
             for served in self._served
         ]
@@ -95,6 +112,7 @@ class Runtime:
             # A poller never ends by itself: if one does, its error must end the worker, not be lost.
             await asyncio.wait([stopped, *pollers], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.is_stopping = True
             stopped.cancel()
             for poller in pollers:
                 poller.cancel()

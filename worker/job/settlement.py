@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -19,24 +20,29 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _MESSAGE_CHARACTERS = 2_000
 
 
-async def settle(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) -> Outcome:
+async def settle(
+    job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease, on_delay: Callable[[], None]
+) -> Outcome:
     """Tell the engine, and return what it was told.
 
     The command alone is repeated, never the work, while the gateway cannot take it and the lease lasts.
+    `on_delay` is called each time that it has to be.
     A completion that the engine refuses for good becomes a failure with retries 0. Raises JobGone, and
     GatewayUnavailable where the lease ended first.
     """
     try:
-        await _send_until_taken(job, outcome, gateway=gateway, lease=lease)
+        await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
     except CommandRefused as error:
         refused = f"{ResultRefused.code}: The engine did not take the result of {job.type}: {error}"
         refusal = Failed(ResultRefused.code, refused[:_MESSAGE_CHARACTERS], retries=0)
-        await _send_until_taken(job, refusal, gateway=gateway, lease=lease)
+        await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
         return refusal
     return outcome
 
 
-async def _send_until_taken(job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease) -> None:
+async def _send_until_taken(
+    job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease, on_delay: Callable[[], None]
+) -> None:
     pause_seconds = _FIRST_PAUSE_SECONDS
     while True:
         try:
@@ -45,6 +51,7 @@ async def _send_until_taken(job: Job, outcome: Outcome, *, gateway: Gateway, lea
             if lease.is_expired:
                 raise
             log.info("command_delayed", job_key=job.key, reason=str(error), pause_seconds=pause_seconds)
+            on_delay()
         else:
             return
         await asyncio.sleep(pause_seconds)

@@ -1,0 +1,74 @@
+"""What there is to tell of a job that has ended, to those who count, log or draw. Never what was in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from worker.job.job import Job
+from worker.job.outcome import BpmnError, Failed, Outcome
+from worker.mail.trail import Observer, Trail
+
+NOT_DELIVERED = "NOT_DELIVERED"
+BPMN_ERROR = "BPMN_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """One run of a job. Times are monotonic seconds.
+
+    `operation`: the task type of what it came down to; the job's own where that was not found out.
+    `is_settled`: the engine has taken the outcome. `server`: as `host:port`, where one was named.
+    """
+
+    job: Job
+    operation: str
+    outcome: Outcome
+    is_settled: bool
+    server: str | None
+    started_at: float
+    ended_at: float
+    trail: Trail
+
+    @property
+    def outcome_class(self) -> str:
+        """One of a few dozen words: a code of ours, as a BPMN error's own may be any text."""
+        if not self.is_settled:
+            return NOT_DELIVERED
+        return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code
+
+    @property
+    def is_incident(self) -> bool:
+        """Whether a person has to look at it now."""
+        return self.is_settled and isinstance(self.outcome, Failed) and not self.outcome.retries
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, from activation to the last command."""
+        return self.ended_at - self.started_at
+
+    def line(self) -> dict[str, Any]:
+        """Return the fields of its line in the log."""
+        return {
+            "operation": self.operation,
+            "outcome": self.outcome_class,
+            "server": self.server,
+            "seconds": round(self.seconds, 3),
+            "server_seconds": round(self.trail.seconds, 3),
+            "commands": self.trail.command_count,
+            "round_trips": self.trail.round_trips,
+        }
+
+
+def _ignore(*_: object) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told what happens to jobs. `step_begun` is called from whichever thread takes the step."""
+
+    job_ended: Callable[[JobReport], None] = _ignore
+    command_delayed: Callable[[], None] = _ignore
+    step_begun: Observer = _ignore
