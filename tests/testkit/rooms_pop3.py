@@ -16,10 +16,24 @@ from worker.operations.pop3 import delete_mail, list_mails, read_mail, search_ma
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from testkit.accounts import Account
     from worker.mail.answer import Answer, Deferred
     from worker.mail.room import MailRoom
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """A mailbox of a test's own at a server of some make; `subjects` are of what is there, oldest first."""
+
+    make: str
+    account: Account
+    pop3_port: int
+    pop3s_port: int
+    imap_port: int
+    deliver: Callable[[bytes], Awaitable[None]]
+    subjects: Callable[[], Awaitable[list[str]]]
 
 
 @dataclass

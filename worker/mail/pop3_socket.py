@@ -127,6 +127,7 @@ async def _connect_to_any(host: str, port: int) -> socket.socket:
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(0)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(connection, address)
         except OSError as error:
             connection.close()

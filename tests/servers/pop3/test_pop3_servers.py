@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
 from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy
-from testkit.cyrus import Cyrus
-from testkit.dovecot import Dovecot
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.rooms_pop3 import Mailbox, Pop3Caller
 from testkit.wire import Pop3Wire
 
 from worker.errors import AuthenticationFailed, MailServerError, MessageNotFound
 from worker.mail.maildrops import Maildrops
 from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.timeouts import Timeouts
-from worker.sandbox import Keystore, MailServer
 
 # The mail server's pipes belong to the loop that made them, and one is started for all these tests.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PASSWORD = "s3cret"
-USERS = [f"user{number}@example.com" for number in range(20)]
-
-
-@dataclass
-class Mailbox:
-    """A mailbox of a test's own at one server."""
-
-    account: Account
-    port: int
-    tls_port: int
-    deliver: Callable[[bytes], Awaitable[None]]
-    subjects: Callable[[], Awaitable[list[str]]]
 
 
 Call = Callable[..., Pop3Caller]
@@ -49,52 +30,6 @@ def mail(name: str) -> bytes:
     return f"{header}\r\nHello {name}\r\n".encode()
 
 
-def subject(raw: bytes) -> str:
-    return raw.partition(b"Subject: ")[2].partition(b"\r\n")[0].decode()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def greenmail(certificates: Certificates) -> AsyncIterator[MailServer]:
-    keystore = Keystore(certificates.server.keystore(), "changeit")
-    users = [(user, PASSWORD) for user in USERS]
-    async with MailServer.start(users, keystore=keystore) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def greenmail_users() -> itertools.chain[str]:
-    return itertools.chain(USERS)
-
-
-@pytest.fixture(params=["dovecot", "greenmail", "cyrus"])
-def mailbox(request: pytest.FixtureRequest) -> Mailbox:
-    if request.param == "greenmail":
-        return mailbox_at_greenmail(
-            request.getfixturevalue("greenmail"), next(request.getfixturevalue("greenmail_users"))
-        )
-    server: Dovecot | Cyrus = request.getfixturevalue(request.param)
-    account: Account = request.getfixturevalue(f"{request.param}_account")
-
-    async def deliver(raw: bytes) -> None:
-        await asyncio.to_thread(server.deliver, account.username, raw)
-
-    async def subjects() -> list[str]:
-        stored = await asyncio.to_thread(server.messages, account.username)
-        return [subject(message.raw) for message in stored]
-
-    return Mailbox(account, server.pop3_port, server.pop3s_port, deliver, subjects)
-
-
-def mailbox_at_greenmail(server: MailServer, user: str) -> Mailbox:
-    async def deliver(raw: bytes) -> None:
-        await server.deliver(user, raw)
-
-    async def subjects() -> list[str]:
-        return [subject(raw) for raw in await server.messages(user)]
-
-    return Mailbox(Account(user, PASSWORD), server.pop3_port, server.pop3s_port, deliver, subjects)
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def call(certificates: Certificates, mailbox: Mailbox) -> AsyncIterator[Call]:
     """Callers for the mailbox, each as of another worker."""
@@ -102,7 +37,7 @@ async def call(certificates: Certificates, mailbox: Mailbox) -> AsyncIterator[Ca
 
     def make(port: int = 0, account: Account = mailbox.account) -> Pop3Caller:
         made.append(Maildrops(certificates.client_context(), Timeouts(), Pop3Limits()))
-        return Pop3Caller(made[-1], port or mailbox.port, account.username, account.password)
+        return Pop3Caller(made[-1], port or mailbox.pop3_port, account.username, account.password)
 
     yield make
     for maildrops in made:
@@ -134,7 +69,7 @@ async def test_a_mail_is_listed_found_read_and_then_gone(mailbox: Mailbox, call:
 async def test_headers_are_asked_for_once(mailbox: Mailbox, call: Call) -> None:
     for name in ("one", "two"):
         await mailbox.deliver(mail(name))
-    async with CountingProxy(Pop3Wire, mailbox.port) as proxy:
+    async with CountingProxy(Pop3Wire, mailbox.pop3_port) as proxy:
         caller = call(proxy.port)
         first = await caller.list_mails()
         await mailbox.deliver(mail("three"))
@@ -152,7 +87,7 @@ async def test_an_abandoned_read_leaves_the_mail(mailbox: Mailbox, call: Call) -
 
 async def test_a_connection_that_breaks_before_the_end_leaves_the_mail(mailbox: Mailbox, call: Call) -> None:
     await mailbox.deliver(mail("one"))
-    async with CountingProxy(Pop3Wire, mailbox.port) as proxy:
+    async with CountingProxy(Pop3Wire, mailbox.pop3_port) as proxy:
         _, deferred = await call(proxy.port).read("one@x")
         await proxy.close_connections()
         with pytest.raises(MailServerError):
@@ -185,7 +120,7 @@ async def test_two_workers_that_read_one_mail_at_once_delete_no_other(mailbox: M
 
 async def test_tls_from_the_first_byte(mailbox: Mailbox, call: Call) -> None:
     await mailbox.deliver(mail("one"))
-    caller = call(mailbox.tls_port)
+    caller = call(mailbox.pop3s_port)
     caller.protocol = "SSL"
     assert [row["subject"] for row in await caller.list_mails()] == ["one"]
 
