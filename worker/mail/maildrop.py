@@ -57,6 +57,8 @@ class Maildrop:
         self.uids = uids or {}
         self.sizes = await self._run(self._session.sizes)
         self._memory.keep_only(self._key, set(self.uids.values()))
+        self._key_of.clear()
+        self._sharing.clear()
         for number in self.sizes:
             if known := self._recall(number):
                 self._count(number, known)
@@ -201,7 +203,8 @@ class Maildrop:
         return [(number, judge(raw)) for number, raw in self._session.messages(numbers) if raw is not None]
 
     def _uid_of(self, number: int, header_block: bytes) -> str:
-        return self.uids.get(number) or f"digest-{hashlib.sha256(header_block).hexdigest()[:40]}"
+        headers = header_block.partition(b"\r\n\r\n")[0]
+        return self.uids.get(number) or f"digest-{hashlib.sha256(headers).hexdigest()[:40]}"
 
     def _recall(self, number: int) -> KnownMail | None:
         return self._memory.recall(self._key, self._memory_id(number), self.sizes[number])
