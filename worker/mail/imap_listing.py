@@ -8,7 +8,7 @@ from worker.errors import ResultTooLarge
 from worker.mail.imap_ids import distinct_ids
 from worker.mail.imap_mailbox import ImapMailbox
 from worker.mail.imap_memory import FolderKey
-from worker.mail.imap_query import search_uids
+from worker.mail.imap_query import search
 from worker.mail.imap_responses import Fetched
 from worker.mail.imap_session import SelectedFolder
 from worker.mail.imap_sort import ListOrder, sorted_uids
@@ -41,7 +41,8 @@ def search_messages(
 ) -> list[FoundMail]:
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
-    uids = sorted(search_uids(mailbox.session, criterion))
+    hits = search(mailbox.session, criterion)
+    uids = hits.uids
     if len(uids) * _SMALLEST_HIT_BYTES > max_result_bytes:
         raise ResultTooLarge(
             f"The search finds {len(uids)} messages in {path}, which are more than the engine takes;"
@@ -51,7 +52,7 @@ def search_messages(
         )
     headers = {
         message.uid: parse_headers(message.section or b"")
-        for message in mailbox.fetch(uids, _FOUND, doing=_DOING_SEARCH)
+        for message in mailbox.fetch(uids, _FOUND, doing=_DOING_SEARCH, is_saved=hits.is_saved)
     }
     ids = _ids(mailbox, folder, headers)
     return [FoundMail(message_id=ids[uid], subject=headers[uid].subject) for uid in uids if uid in headers]

@@ -30,10 +30,14 @@ class ImapMailbox:
     folders: ImapFolders
     memory: ImapMemory
 
-    def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
-        """Fetch items of messages, in one command where the list of UIDs is not too long for that."""
+    def fetch(self, uids: Iterable[int], items: str, *, doing: str, is_saved: bool = False) -> list[Fetched]:
+        """Fetch items of messages, in one command where the list of UIDs is not too long for that.
+
+        `is_saved`: the server has them as its last search result, so that any number is one command.
+        """
         messages: list[Fetched] = []
-        for uid_set in _sets(uids):
+        uid_sets = list(_sets(uids))
+        for uid_set in ["$"] if is_saved and len(uid_sets) > 1 else uid_sets:
             self.session.fetch(uid_set, items, doing=doing, keep=messages.append)
         return messages
 

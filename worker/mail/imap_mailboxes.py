@@ -17,7 +17,7 @@ from worker.mail.imap_limits import ImapLimits
 from worker.mail.imap_mailbox import ImapMailbox
 from worker.mail.imap_memory import ImapMemory
 from worker.mail.imap_session import ImapSession
-from worker.mail.pool import Pool, PoolLimits
+from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.pop3_socket import connect
 from worker.mail.timeouts import Timeouts
 
@@ -41,6 +41,11 @@ class ImapMailboxes:
         # A thread for each session, so that none waits for another.
         self._executor = ThreadPoolExecutor(pool_limits.max_sessions, thread_name_prefix="imap")
         self._pool: Pool[PooledImapSession] = Pool(self._open, pool_limits)
+
+    @property
+    def figures(self) -> PoolFigures:
+        """The sessions in numbers."""
+        return self._pool.figures
 
     async def run(self, account: Account, work: Callable[[ImapMailbox], T]) -> T:
         """Do blocking work on an account's mailbox; cancelling cuts the connection, which ends the thread."""

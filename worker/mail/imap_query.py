@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from worker.errors import NotSupported
 from worker.mail.imap_errors import refusal
-from worker.mail.imap_responses import Reply
+from worker.mail.imap_responses import Reply, read_all
 from worker.mail.imap_search import Part, command_chunks, conditions_of, search_keys
 from worker.mail.imap_session import ImapSession
 from worker.models.search import Criterion, SearchField
@@ -14,8 +15,16 @@ from worker.models.search import Criterion, SearchField
 _DOING = "search the folder"
 
 
-def search_uids(session: ImapSession, criterion: Criterion | None) -> list[int]:
-    """Return the UIDs that the server finds, in no certain order.
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What a search has found: UIDs, lowest first; `is_saved`: the server knows them as `$` (RFC 5182)."""
+
+    uids: list[int]
+    is_saved: bool
+
+
+def search(session: ImapSession, criterion: Criterion | None) -> Hits:
+    """Search the selected folder.
 
     Raises NotSupported where the server has no charset for a value, and ServerRefused.
     """
@@ -26,20 +35,26 @@ def search_uids(session: ImapSession, criterion: Criterion | None) -> list[int]:
         reply = _search(session, criterion, is_from_a_header=True)
     if not reply.is_ok:
         raise refusal(session.server, reply, _DOING)
-    return reply.numbers("SEARCH")
+    saved = read_all(reply.data.get("ESEARCH", ()))
+    return Hits(sorted(reply.numbers("SEARCH") if saved is None else saved), is_saved=saved is not None)
+
+
+def _verb(session: ImapSession) -> bytes:
+    can_save = session.can("ESEARCH") and session.can("SEARCHRES")
+    return b"UID SEARCH RETURN (SAVE ALL)" if can_save else b"UID SEARCH"
 
 
 def _search(session: ImapSession, criterion: Criterion | None, *, is_from_a_header: bool) -> Reply:
     """Search in UTF-8, or where the server has only others, in one of those that it names."""
     if all(condition.value.isascii() for condition in conditions_of(criterion)):
         keys = search_keys(criterion, is_from_a_header=is_from_a_header)
-        return session.attempt(*command_chunks([b"UID SEARCH", *keys]), doing=_DOING, is_long=True)
+        return session.attempt(*command_chunks([_verb(session), *keys]), doing=_DOING, is_long=True)
     charsets, tried = ["UTF-8"], set[str]()
     while charsets:
         charset = charsets.pop(0)
         tried.add(charset)
         for keys in _encoded(criterion, charset, is_from_a_header=is_from_a_header):
-            chunks = command_chunks([b"UID SEARCH CHARSET", charset.encode(), *keys])
+            chunks = command_chunks([_verb(session), b"CHARSET", charset.encode(), *keys])
             reply = session.attempt(*chunks, doing=_DOING, is_long=True)
             if reply.code != "BADCHARSET":
                 return reply

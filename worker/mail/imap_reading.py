@@ -18,9 +18,10 @@ _WHOLE = "INTERNALDATE BODY.PEEK[]"
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """A message, and when the server got it."""
+    """A message, its octets, and when the server got it."""
 
     mail: ParsedMail
+    raw: bytes
     received: datetime | None
 
 
@@ -38,10 +39,11 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedMa
 
 def _read(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> ReceivedMail | None:
     for message in mailbox.fetch([uid], _WHOLE, doing=_DOING):
-        mail = parse_mail(message.section or b"")
+        raw = message.section or b""
+        mail = parse_mail(raw)
         place = FolderKey.of(mailbox.account, folder)
         mailbox.memory.keep_message_ids(place, [(uid, mail.summary.message_id)])
-        return ReceivedMail(mail, message.received)
+        return ReceivedMail(mail, raw, message.received)
     return None
 
 

@@ -16,6 +16,7 @@ _TOKEN = re.compile(rb'\s*(?:([()])|"((?:[^"\\]|\\.)*)"|((?:\[[^\]]*\]|[^\s()"])
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _LITERAL_MARK = re.compile(rb"~?\{\d+\+?\}$")
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]\s*")
+_MOST_MESSAGES = 10_000_000
 _INTERNAL_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _MONTHS = {
     name: number
@@ -55,9 +56,9 @@ class Reply:
 
     def numbers(self, name: str) -> list[int]:
         """The numbers of a SEARCH or SORT answer, in its order."""
-        return [
-            int(word) for line in self.data.get(name, ()) if isinstance(line, bytes) for word in line.split()
-        ]
+        lines = (line for line in self.data.get(name, ()) if isinstance(line, bytes))
+        # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
+        return [int(word) for line in lines for word in line.partition(b"(")[0].split() if word.isdigit()]
 
     def number(self, name: str) -> int | None:
         """The number of a response code such as UIDVALIDITY, wherever it came."""
@@ -193,16 +194,26 @@ def read_personal_namespace(lines: Sequence[Piece]) -> tuple[bytes, str | None] 
 
 def read_partial(lines: Sequence[Piece]) -> PartialResult | None:
     """Read `(TAG "a1") UID COUNT 9 PARTIAL (1:3 7,5:6)`; None where a count or the part is not there."""
+    items = _extended_items(lines)
+    count, part = items.get(b"COUNT"), items.get(b"PARTIAL")
+    if not isinstance(count, bytes) or not count.isdigit() or not isinstance(part, list):
+        return None
+    found = part[1] if len(part) > 1 else None
+    uids = expand_set(found) if isinstance(found, bytes) else []
+    return None if uids is None else PartialResult(uids, int(count))
+
+
+def read_all(lines: Sequence[Piece]) -> list[int] | None:
+    """Read `(TAG "a1") UID ALL 1:3,7`, where nothing found is said by no ALL; None for another answer."""
+    if not lines:
+        return None
+    found = _extended_items(lines).get(b"ALL", b"")
+    return expand_set(found) if isinstance(found, bytes) else None
+
+
+def _extended_items(lines: Sequence[Piece]) -> dict[bytes, Value]:
     values = read_values(lines[-1:])
-    count: int | None = None
-    uids: list[int] | None = None
-    for name, value in itertools.pairwise(values):
-        if name == b"COUNT" and isinstance(value, bytes):
-            count = int(value)
-        elif name == b"PARTIAL" and isinstance(value, list):
-            found = value[1] if len(value) > 1 else None
-            uids = expand_set(found) if isinstance(found, bytes) else []
-    return None if count is None or uids is None else PartialResult(uids, count)
+    return {name: value for name, value in itertools.pairwise(values) if isinstance(name, bytes)}
 
 
 def read_next_uids(lines: Sequence[Piece]) -> dict[bytes, UidMark]:
@@ -215,7 +226,7 @@ def read_next_uids(lines: Sequence[Piece]) -> dict[bytes, UidMark]:
         items = {
             name: int(value)
             for name, value in zip(values[1][::2], values[1][1::2], strict=False)
-            if isinstance(name, bytes) and isinstance(value, bytes)
+            if isinstance(name, bytes) and isinstance(value, bytes) and value.isdigit()
         }
         if b"UIDNEXT" in items and b"UIDVALIDITY" in items:
             marks[values[0]] = UidMark(items[b"UIDVALIDITY"], items[b"UIDNEXT"])
@@ -230,12 +241,19 @@ def read_copy_uid(lines: Sequence[Piece]) -> UidMark | None:
     return UidMark(int(words[0]), int(words[2]))
 
 
-def expand_set(text: bytes) -> list[int]:
-    """Return the numbers of a sequence set in its order; a range may run down (RFC 5267, 4.4)."""
+def expand_set(text: bytes) -> list[int] | None:
+    """Return the numbers of a sequence set in its order, of which a range may run down (RFC 5267, 4.4).
+
+    None where it is no set, or of more messages than any folder has.
+    """
     numbers: list[int] = []
-    for part in text.split(b","):
+    for part in text.split(b",") if text else ():
         first, _, last = part.partition(b":")
+        if not first.isdigit() or not (last or first).isdigit():
+            return None
         start, end = int(first), int(last or first)
+        if len(numbers) + abs(end - start) >= _MOST_MESSAGES:
+            return None
         numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
     return numbers
 

@@ -10,7 +10,8 @@ from worker.mail.imap_memory import FolderKey, SortKeys
 from worker.mail.imap_responses import Fetched, PartialResult, read_partial
 from worker.mail.imap_session import ImapSession, SelectedFolder
 from worker.mail.ordering import sort_numbers
-from worker.mail.parse import parse_headers
+from worker.mail.parse_dates import read_date
+from worker.mail.parse_fields import first_value, read_fields
 from worker.models.mail import SortField, SortOrder
 
 _DOING = "sort the folder"
@@ -98,7 +99,8 @@ def _received(message: Fetched) -> int | None:
 
 
 def _sent(message: Fetched) -> int | None:
-    date = parse_headers(message.section or b"").sent_date
+    value = first_value(read_fields(message.section or b"").fields, b"date")
+    date = read_date(value) if value else None
     return None if date is None else int(date.timestamp())
 
 

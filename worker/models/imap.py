@@ -120,6 +120,12 @@ class ReadParameters(Request):
         description=f"New email arrives in `INBOX`. {_FOLDER}",
         examples=["Projects.2023"],
     )
+    store_attachments: bool = Field(
+        default=False,
+        title="Store attachments",
+        description="Whether to put what is attached into Camunda's document store, and references to it into"
+        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+    )
 
 
 class ReadRequest(Request):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from worker.errors import ConnectionFailed, MessageNotFound, ServerTimeout
+from worker.errors import MailServerError, MessageNotFound
 from worker.mail.answer import Answer
 from worker.mail.imap_ids import read_own_id
 from worker.mail.imap_listing import list_messages, search_messages
@@ -24,6 +25,7 @@ from worker.models.imap import (
     SearchRequest,
 )
 from worker.models.mail import DeletedMail, Header, MovedMail, ReadMail
+from worker.operations.attachments import store_attachments
 from worker.operations.errand import Errand
 
 T = TypeVar("T")
@@ -42,12 +44,19 @@ async def list_mails(request: ListRequest, errand: Errand) -> Answer:
 async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
     """Read one mail whole; it stays unread."""
     wanted = request.parameters
+    if wanted.store_attachments:
+        errand.documents.require_store()
 
-    def read(mailbox: ImapMailbox) -> ReadMail:
+    def read(mailbox: ImapMailbox) -> tuple[ReadMail, bytes]:
         received = read_message(mailbox, wanted.folder, wanted.message_id)
-        return truncate_result(_read_mail(received, wanted.message_id), errand.room.max_result_bytes)
+        # Octets that nobody needs any more go before the text is written as JSON.
+        raw = received.raw if wanted.store_attachments else b""
+        return _read_mail(received, wanted.message_id), raw
 
-    return Answer(await errand.room.imap.run(errand.account, read))
+    result, raw = await errand.room.imap.run(errand.account, read)
+    if wanted.store_attachments:
+        result = await store_attachments(result, raw, errand.documents)
+    return Answer(await asyncio.to_thread(truncate_result, result, errand.room.max_result_bytes))
 
 
 async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
@@ -104,8 +113,8 @@ def _change(mailbox: ImapMailbox, errand: Errand, change: Callable[[], T]) -> T:
     """Note where a change may or may not have been made, so that the next attempt can tell."""
     try:
         return change()
-    except (ConnectionFailed, ServerTimeout):
-        if mailbox.session.has_changed:
+    except MailServerError as error:
+        if error.is_retryable and mailbox.session.has_changed:
             mailbox.memory.note_broken_off(errand.reference)
         raise
 

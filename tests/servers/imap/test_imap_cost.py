@@ -74,6 +74,14 @@ async def test_reading_and_searching_take_three_commands(warm_place: Place) -> N
     assert proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
 
 
+async def test_a_search_with_thousands_of_scattered_hits_takes_three_commands_too(warm_place: Place) -> None:
+    ends = [{"field": "FROM", "value": f"{digit}@example.org"} for digit in (1, 4, 7)]
+    found = await warm_place.caller.search({"operator": "OR", "criteria": ends})
+    assert 2900 < len(found) <= 3000
+    assert warm_place.proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+    assert warm_place.proxy.commands[-1].line.split(" ")[3] == "$"
+
+
 async def test_deleting_takes_four_commands_and_three_where_the_id_is_known(warm_place: Place) -> None:
     caller, proxy = warm_place.caller, warm_place.proxy
     await caller.delete("<6001@numbered.example.org>")

@@ -16,6 +16,7 @@ from worker.mail.imap_responses import (
     UidMark,
     expand_set,
     format_set,
+    read_all,
     read_copy_uid,
     read_fetched,
     read_folders,
@@ -94,6 +95,19 @@ def test_a_partial_result_is_read_in_its_order() -> None:
     assert read_partial([b'(TAG "A1") UID COUNT 0 PARTIAL (1:3 NIL)']) == PartialResult([], 0)
     assert read_partial([b'(TAG "A1") UID COUNT 3']) is None
     assert read_partial([]) is None
+
+
+def test_all_that_was_found_is_read() -> None:
+    assert read_all([b'(TAG "A1") UID ALL 7,1:3']) == [7, 1, 2, 3]
+    assert read_all([b'(TAG "A1") UID']) == []
+    assert read_all([]) is None
+    for odd in (b"1:x", b"1:4294967295", b"*"):
+        assert read_all([b"UID ALL " + odd]) is None
+
+
+def test_numbers_are_those_before_the_parenthesis() -> None:
+    reply = Reply("OK", "", {"SEARCH": [b"2 4 (MODSEQ 917)", b"x 5"]})
+    assert reply.numbers("SEARCH") == [2, 4, 5]
 
 
 def test_next_uids_and_copied_ones_are_read() -> None:
