@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.mail.local_search import body_values, decide, find_values, fold
@@ -95,6 +95,7 @@ def test_a_value_is_found_across_the_pieces_of_a_long_text(before: int) -> None:
 
 
 @given(st.text())
+@example("\u1f80")
 def test_folding_forgets_case_and_composition(text: str) -> None:
     assert fold(unicodedata.normalize("NFC", text)) == fold(unicodedata.normalize("NFD", text))
     assert len(fold(text)) >= len(text)
