@@ -59,7 +59,7 @@ async def test_a_server_that_fails_at_any_step_is_an_error_in_time_and_loses_not
         started = time.monotonic()
         with pytest.raises(error) as failure:
             await read_and_commit(caller)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 10
         assert failure.value.is_retryable
         assert len(server.messages) == 1
         # The second attempt finds all as it was.
