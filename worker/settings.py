@@ -260,8 +260,20 @@ class Settings(_Settings):
     worker: WorkerSettings
 
     @classmethod
+    health_host: str = _ours(
+        "HEALTH_HOST",
+        "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
+        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
+    )
+    health_port: int = _ours(
+        "HEALTH_PORT",
+        8080,
+        "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
+        ge=0,
+        le=65_535,
+    )
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read both groups; InputError names the variable that is wrong, misspelt ones included."""
+        """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
         given = {name: value for name, value in environment.items() if value.strip()}
         ours = {
             name: value
@@ -278,12 +290,50 @@ def read_environment(env_file: Path | None = None) -> dict[str, str]:
     """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
 
     Raises InputError where a named file cannot be read.
+    @field_validator("allowed_document_urls")
+    @classmethod
+    def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                UrlPattern.parse(pattern)
+            except ValueError as error:
+                raise ValueError(f"{error}; found {pattern!r}") from error
+        return patterns
+
+
+class TraceSettings(_Settings):
+    """OpenTelemetry's usual variables as far as they turn traces on; its SDK reads the others itself."""
+
+    endpoint: str | None = Field(
+        None,
+        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="OpenTelemetry collector, such as `http://localhost:4318`; turns traces on.",
+    )
+    exporter: str | None = Field(
+        None,
+        alias="OTEL_TRACES_EXPORTER",
+        description="`otlp` turns traces on too, `console` prints them, `none` turns them off.",
+    )
+
+    @field_validator("exporter")
+    @classmethod
+    def _is_one_we_have(cls, exporter: str | None) -> str | None:
+        if exporter not in (None, "otlp", "console", "none"):
+            raise ValueError(f"must be otlp, console or none; found {exporter!r}")
+        return exporter
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether traces shall be made."""
+        return self.exporter != "none" and (self.endpoint or self.exporter) is not None
+
     """
     if env_file is not None and not env_file.is_file():
         raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
     path = env_file or Path(".env")
     try:
         from_file = dotenv_values(path, interpolate=False)
+    traces: TraceSettings
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
@@ -293,10 +343,11 @@ def settings_fields() -> list[tuple[str, str, str]]:
     """Return (variable, default, description) for each setting, in the order of the table."""
     return [
         (str(info.alias), _shown(info.default, name), str(info.description))
-        for model in (GatewaySettings, WorkerSettings)
+        for model in (GatewaySettings, WorkerSettings, TraceSettings)
         for name, info in model.model_fields.items()
     ]
 
+            traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
 
 def _shown(default: Any, name: str) -> str:
     if name == "name":

@@ -82,7 +82,7 @@ class Runtime:
         self._gateway = gateway
         self._pipeline = pipeline
         self._served = served
-        self._max_jobs = max_jobs
+        self.max_jobs = max_jobs
         self._running: dict[int, _Running] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_room = asyncio.Event()
@@ -140,9 +140,9 @@ class Runtime:
     async def _room(self) -> int:
         """Wait until there is room for a job; return for how many."""
         # Between the event and us, another poller may have taken the room.
-        while len(self._running) >= self._max_jobs:
+        while len(self._running) >= self.max_jobs:
             await self._has_room.wait()
-        return self._max_jobs - len(self._running)
+        return self.max_jobs - len(self._running)
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
@@ -181,7 +181,7 @@ class Runtime:
             log.error("job_lost", job_key=job_key, exc_info=task.exception())
 
     def _note_room(self) -> None:
-        if len(self._running) < self._max_jobs:
+        if len(self._running) < self.max_jobs:
             self._has_room.set()
         else:
             self._has_room.clear()

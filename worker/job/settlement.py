@@ -21,7 +21,12 @@ _MESSAGE_CHARACTERS = 2_000
 
 
 async def settle(
-    job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease, on_delay: Callable[[], None]
+    job: Job,
+    outcome: Outcome,
+    *,
+    gateway: Gateway,
+    lease: Lease,
+    on_delay: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Tell the engine, and return what it was told.
 

@@ -24,7 +24,7 @@ class MaildropHold:
     Nothing about the deletion has been said to the server before `commit`, so whatever becomes of the
     worker, the engine or the connection, the mail stays. The maildrop is locked meanwhile: after
     `max_seconds` it is let go as by `abandon`. `resources` holds the session and the turn at the maildrop;
-    `on_failed_deletion` is told where a commit did not succeed.
+    `on_failed_deletion` is told where a commit did not succeed. `is_over`: its mail is decided upon.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class MaildropHold:
         self._resources = resources
         self._max_seconds = max_seconds
         self._on_failed_deletion = on_failed_deletion
-        self._is_over = False
+        self.is_over = False
         self._expiry: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(max_seconds, self._expire)
 
@@ -73,8 +73,8 @@ class MaildropHold:
 
     def _end(self) -> bool:
         """Tell whether it was still to be decided; from now on it is not."""
-        was_open = not self._is_over
-        self._is_over = True
+        was_open = not self.is_over
+        self.is_over = True
         self._timer.cancel()
         return was_open
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from weakref import WeakSet, WeakValueDictionary
 
@@ -14,6 +14,7 @@ from worker.mail.account import Account
 from worker.mail.maildrop import Maildrop
 from worker.mail.maildrop_hold import MaildropHold, part
 from worker.mail.maildrop_memory import MaildropKey, MaildropMemory, maildrop_key
+from worker.mail.pool import PoolFigures
 from worker.mail.pop3_deletion import delete_and_quit
 from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.pop3_session import Pop3Session
@@ -42,14 +43,26 @@ class Maildrops:
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[MaildropKey, asyncio.Lock] = WeakValueDictionary()
         self._holds: WeakSet[MaildropHold] = WeakSet()
+        self._busy = self._asking = self._opened = 0
+
+    @property
+    def held_mails(self) -> int:
+        """How many mails have been read and wait for the engine, to be removed."""
+        return sum(not hold.is_over for hold in self._holds)
+
+    @property
+    def figures(self) -> PoolFigures:
+        """The sessions in numbers; none is ever idle, as a session locks its maildrop."""
+        return PoolFigures(0, self._busy, self._asking, self._opened, reconnects=0)
 
     @asynccontextmanager
     async def visit(self, account: Account) -> AsyncIterator[Visit]:
         """Wait for the maildrop's turn, sign in, and see what is there; at the end, sign off."""
         key = maildrop_key(account)
         async with AsyncExitStack() as resources:
-            await resources.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
-            session = await self._open_patiently(account, resources)
+            with self._waiting():
+                await resources.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
+                session = await self._open_patiently(account, resources)
             maildrop = Maildrop(key, session, self._threads, self._memory, self._limits)
             visit = Visit(maildrop, partial(self._hold, maildrop, session, resources))
             try:
@@ -89,6 +102,8 @@ class Maildrops:
             session = Pop3Session(account, connection, self._timeouts, self._limits)
             attempt.callback(session.close)
             await self._threads.run(session, partial(session.open, self._tls_context))
+            self._opened += 1
+            attempt.enter_context(self._counted_as_busy())
             resources.push_async_callback(attempt.pop_all().aclose)
             return session
 
@@ -108,6 +123,22 @@ class Maildrops:
 
     def _count_failed_deletion(self) -> None:
         self.failed_deletions += 1
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+
+    @contextmanager
+    def _counted_as_busy(self) -> Iterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
 
 
 class Visit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from worker.mail.account import ServerPolicy
 from worker.mail.imap_mailboxes import ImapMailboxes
 from worker.mail.maildrops import Maildrops
-from worker.mail.pool import Pool
+from worker.mail.pool import Pool, PoolFigures
 from worker.mail.smtp_session import SmtpSession
 
 
@@ -23,6 +23,10 @@ class MailRoom:
     pop3: Maildrops
     policy: ServerPolicy
     max_result_bytes: int
+
+    def figures(self) -> dict[str, PoolFigures]:
+        """Return the sessions of each protocol in numbers."""
+        return {"smtp": self.smtp.figures, "imap": self.imap.figures, "pop3": self.pop3.figures}
 
     async def close(self) -> None:
         """Sign off at every server."""
