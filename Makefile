@@ -4,16 +4,26 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run format docs site lock clean
+.PHONY: help demo test check run format docs site test-container image build sbom licences lock clean
+
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
+DIST := dist
+# What an installation has, and nothing that is for development.
+RUNTIME := build/runtime
+# Licences that ask no more of a user than to keep their text, and certifi's, which covers its own file.
+LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/ready ## Let a process on Camunda's engine send an email, and show it
 	@$(BIN)/email-worker demo
 
-test: .venv/ready ## Run all tests
-	@$(BIN)/pytest -n auto --dist loadgroup
+test: .venv/ready ## Run all tests but those with containers
+	@$(BIN)/pytest -n auto --dist loadgroup -m "not container"
+
+test-container: .venv/ready ## Run the tests with containers; needs Docker
+	@$(BIN)/pytest -m container tests/container
 
 check: .venv/ready ## Check format, lint, types and the import table
 	@$(BIN)/ruff format --check .
@@ -32,7 +42,30 @@ docs: .venv/ready ## Bring the generated tables of the documentation up to date
 	@$(BIN)/python docs/generate.py
 
 site: .venv/ready ## Build the documentation as a site, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+image: ## Build the container image
+	@docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--tag camunda-email-worker:$(VERSION) --tag camunda-email-worker:latest .
+
+build: .venv/ready ## Build sdist and wheel into dist/
+	@$(BIN)/hatchling build --directory $(DIST)
+
+sbom: $(RUNTIME)/ready ## List what an installation is made of (CycloneDX) in dist/
+	@mkdir -p $(DIST)
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file $(DIST)/sbom.cdx.json $(RUNTIME)/bin/python
+
+licences: $(RUNTIME)/ready ## List the licences of what an installation is made of in dist/, and refuse others
+	@mkdir -p $(DIST)
+	@$(BIN)/pip-licenses --python $(RUNTIME)/bin/python --from=mixed --format=markdown --with-urls \
+		--partial-match --allow-only "$(LICENCES)" --output-file $(DIST)/licences.md
+
+$(RUNTIME)/ready: locks/runtime.txt | .venv/ready
+	@$(PYTHON) -m venv --without-pip $(RUNTIME)
+	@$(BIN)/pip --python $(RUNTIME)/bin/python install --quiet --no-compile \
+		--disable-pip-version-check --require-hashes -r locks/runtime.txt
+	@touch $@
 
 lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)

@@ -1,0 +1,70 @@
+"""The worker's image: small, not root, nothing to write to, and it ends when it is asked to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from testkit.docker import docker, inspect, succeeds
+from testkit.docker_images import BASE_IMAGE
+
+if TYPE_CHECKING:
+    from testkit.docker_cluster import Cluster
+    from testkit.docker_images import Images
+
+LARGEST_ADDITION_BYTES = 200 * 1000 * 1000
+USER = "10001:10001"
+
+
+def test_the_image_adds_less_than_200_mb_to_its_base(images: Images) -> None:
+    added = inspect(images.worker)["Size"] - inspect(BASE_IMAGE)["Size"]
+    assert 0 < added < LARGEST_ADDITION_BYTES
+
+
+def test_the_image_says_what_it_is_and_runs_as_a_number_in_exec_form(images: Images) -> None:
+    config = inspect(images.worker)["Config"]
+    assert config["User"] == USER
+    assert config["Entrypoint"] == ["email-worker"]
+    assert config["Cmd"] == ["run"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "camunda-email-worker"
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> None:
+    listed = docker(
+        *("run", "--rm", "--read-only", "--entrypoint", "python", images.worker),
+        *("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"),
+    )
+    ours = set(listed.lower().split())
+    assert "camunda-email-worker" in ours
+    assert not ours & {"pip", "setuptools", "wheel", "hatchling", "jpype1", "pytest"}
+    found = docker(
+        *("run", "--rm", "--user", "0", "--entrypoint", "find", images.worker),
+        *("/root", "/tmp", "/opt", "-name", "*.whl", "-o", "-path", "*/.cache/pip"),
+    )
+    assert not found
+
+
+def test_the_command_line_answers_on_a_read_only_file_system(images: Images) -> None:
+    version = docker("run", "--rm", "--read-only", "--network", "none", images.worker, "--version")
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
+
+
+def test_check_says_in_one_sentence_that_no_gateway_is_there(images: Images) -> None:
+    assert not succeeds("docker", "run", "--rm", "--read-only", "--network", "none", images.worker, "check")
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
+async def test_a_signal_reaches_the_worker_and_it_ends_well(cluster: Cluster, signal: str) -> None:
+    with cluster.worker() as worker:
+        await worker.logged("gateway_reached")
+        docker("kill", "--signal", signal, worker.id)
+        await worker.logged("worker_stopped", within_seconds=30)
+        assert docker("wait", worker.id) == "0\n"
+
+
+async def test_the_container_becomes_healthy(cluster: Cluster) -> None:
+    with cluster.worker() as worker:
+        await worker.logged("gateway_reached")
+        docker("exec", worker.id, *inspect(worker.id)["Config"]["Healthcheck"]["Test"][1:])

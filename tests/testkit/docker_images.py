@@ -1,0 +1,79 @@
+"""The images of the container tests: ours, built here, and Camunda's and the mail server's or stand-ins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from testkit.docker import ROOT, docker, succeeds
+from worker.sandbox.archive import engine_java
+from worker.sandbox.jars import class_path
+
+BASE_IMAGE = os.environ.get("PYTHON_IMAGE", "python:3.11-slim-bookworm")
+STAND_IN = ROOT / "tests" / "container" / "standin"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of images; `are_stand_ins` says whether engine and mail server are the project's own sandbox."""
+
+    worker: str
+    engine: str
+    mail: str
+    are_stand_ins: bool
+
+    def __str__(self) -> str:
+        kind = (
+            "stand-ins, since no registry is reached" if self.are_stand_ins else "those of docker-compose.yml"
+        )
+        return f"worker {self.worker} on {BASE_IMAGE}; engine {self.engine}, mail server {self.mail} ({kind})"
+
+
+def prepare_images() -> Images:
+    """Build the worker's image, and pull the other two or build what stands in for them."""
+    worker = "camunda-email-worker:test"
+    docker("build", "--quiet", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--tag", worker, ".")
+    engine, mail = (_default(COMPOSE[service]["image"]) for service in ("camunda", "mail"))
+    if all(_is_to_be_had(image) for image in (engine, mail)):
+        return Images(worker, engine, mail, are_stand_ins=False)
+    return Images(worker, _build_stand_in("engine"), _build_stand_in("mail"), are_stand_ins=True)
+
+
+def _default(image: str) -> str:
+    """The image that ${VARIABLE:-image} stands for."""
+    variable, _, name = image.removeprefix("${").removesuffix("}").partition(":-")
+    return os.environ.get(variable, name)
+
+
+def _is_to_be_had(image: str) -> bool:
+    return succeeds("docker", "image", "inspect", image) or succeeds("docker", "pull", "--quiet", image)
+
+
+def _build_stand_in(target: str) -> str:
+    image = f"camunda-email-worker-standin:{target}"
+    with tempfile.TemporaryDirectory() as directory:
+        context = Path(directory)
+        shutil.copytree(STAND_IN, context, dirs_exist_ok=True)
+        shutil.copy2(ROOT / "locks" / "sandbox.txt", context)
+        shutil.copytree(ROOT / "worker", context / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+        _copy_jars(context / "cache")
+        build_argument = f"PYTHON_IMAGE={BASE_IMAGE}"
+        docker(
+            *("build", "--quiet", "--target", target, "--build-arg", build_argument),
+            *("--tag", image, directory),
+        )
+    return image
+
+
+def _copy_jars(cache: Path) -> None:
+    """What this machine has downloaded and prepared already need not be fetched in the container."""
+    cache.mkdir()
+    java = engine_java()
+    for file in (*java["class_path"], java["archive"], *class_path("mail")):
+        shutil.copy2(file, cache)
