@@ -39,6 +39,7 @@ from worker.operations.errand import Errand
 from worker.secret_store import SecretStore
 from worker.settings import GatewaySettings, Settings, WorkerSettings, read_environment
 
+from worker.observation import Observation
 log = structlog.get_logger(__name__)
 
 
@@ -120,18 +121,25 @@ class EmailWorker:
         worker = self._settings.worker
         gateway = open_gateway(self._settings)
         pipeline = Pipeline(
-            gateway, Errands(self._account, self._perform), self._secrets, _job_rules(self._settings)
+            gateway,
+            Errands(self._account, self._perform),
+            self._secrets,
+            _job_rules(self._settings),
+            observation.observers,
         )
         task_types = [*BY_TASK_TYPE, *([vendor.TASK_TYPE] if worker.vendor_task_type else [])]
         served = [Served(self._interpreter(name), self._subscription(name)) for name in task_types]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         log.info(
             "worker_started",
+        observation = Observation(self._settings, BY_TASK_TYPE)
             gateway=self._settings.gateway.target,
             task_types=task_types,
         )
         try:
-            await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
+            async with observation.of(runtime, gateway, self._open_room):
+                log.info("worker_started", gateway=self._settings.gateway.target, task_types=task_types)
+                await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
         finally:
             await gateway.close()
         log.info("worker_stopped")

@@ -59,6 +59,7 @@ def options(
 def run(env_file: EnvFile = None) -> None:
     """Serve jobs until SIGTERM or SIGINT; a second signal stops at once."""
     from worker.app import EmailWorker
+    from worker.health import PortTaken
     from worker.logs import configure_logs
 
     async def serve() -> None:
@@ -69,7 +70,7 @@ def run(env_file: EnvFile = None) -> None:
         async with worker:
             await worker.serve(stop)
 
-    _run(serve)
+    _run(serve, expected=PortTaken)
 
 
 @app.command()

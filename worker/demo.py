@@ -92,6 +92,7 @@ async def _serving(gateway: str) -> AsyncIterator[None]:
         "ZEEBE_ADDRESS": gateway,
         "SECRET_SMTP_PASSWORD": _PASSWORD,
         "EMAIL_WORKER_CLUSTER_NAME": "demo",
+        "EMAIL_WORKER_HEALTH_PORT": "0",
         "EMAIL_WORKER_LOG_LEVEL": "warning",
     }
     settings = Settings.from_environment(environment)

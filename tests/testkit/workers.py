@@ -29,7 +29,12 @@ def email_worker(**environment: str) -> EmailWorker:
 @asynccontextmanager
 async def serving(gateway: str, **environment: str) -> AsyncIterator[EmailWorker]:
     """Serve the engine at `gateway` while the block runs, then stop in an orderly way."""
-    environment = {"ZEEBE_ADDRESS": gateway, "EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS": "5", **environment}
+    defaults = {
+        "ZEEBE_ADDRESS": gateway,
+        "EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS": "5",
+        "EMAIL_WORKER_HEALTH_PORT": "0",
+    }
+    environment = defaults | environment
     stop = asyncio.Event()
     async with email_worker(**environment) as worker:
         served = asyncio.create_task(worker.serve(stop))
@@ -58,7 +63,11 @@ class WorkerProcess:
             "run",
             stderr=asyncio.subprocess.PIPE,
             env=_without_ours(os.environ)
-            | {"ZEEBE_ADDRESS": gateway, "EMAIL_WORKER_LOG_FORMAT": "json"}
+            | {
+                "ZEEBE_ADDRESS": gateway,
+                "EMAIL_WORKER_LOG_FORMAT": "json",
+                "EMAIL_WORKER_HEALTH_PORT": "0",
+            }
             | environment,
         )
         worker = cls(process)
@@ -99,5 +108,5 @@ class WorkerProcess:
 
 
 def _without_ours(environment: os._Environ[str]) -> dict[str, str]:
-    ours = ("EMAIL_WORKER_", "ZEEBE_", "CAMUNDA_", "SECRET_")
+    ours = ("EMAIL_WORKER_", "ZEEBE_", "CAMUNDA_", "SECRET_", "OTEL_")
     return {name: value for name, value in environment.items() if not name.startswith(ours)}

@@ -1,0 +1,71 @@
+"""The pages for probes and for Prometheus: /health/live, /health/ready and /metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from worker.metrics import CONTENT_TYPE, Metrics
+from worker.vitals import Vitals
+
+
+class PortTaken(Exception):
+    """The pages cannot be served where they should be."""
+
+
+@asynccontextmanager
+async def health_pages(host: str, port: int, vitals: Vitals, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve the pages while the block runs; port 0 means not at all. Raises PortTaken.
+
+    They hold numbers and the names of operations, so they ask for no password.
+    """
+    if not port:
+        yield
+        return
+    runner = web.AppRunner(_application(vitals, metrics), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise PortTaken(
+                f"The health pages cannot be served at {host}:{port} ({_reason(error)}); choose another"
+                " EMAIL_WORKER_HEALTH_PORT, or 0 for none."
+            ) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _application(vitals: Vitals, metrics: Metrics) -> web.Application:
+    async def live(_: web.Request) -> web.Response:
+        return _page("alive", vitals.why_not_alive())
+
+    async def ready(_: web.Request) -> web.Response:
+        return _page("ready", vitals.why_not_ready())
+
+    async def figures(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get("/health/live", live),
+            web.get("/health/ready", ready),
+            web.get("/metrics", figures),
+        ]
+    )
+    return application
+
+
+def _page(state: str, reasons: list[str]) -> web.Response:
+    if not reasons:
+        return web.json_response({"status": state})
+    return web.json_response({"status": f"not {state}", "reasons": reasons}, status=503)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "no such address"

@@ -1,0 +1,74 @@
+"""Joins what lets a serving worker be seen: metrics, health pages and traces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker import __version__
+from worker.health import health_pages
+from worker.job.gateway import ZeebeGateway
+from worker.job.probe import probed
+from worker.job.report import JobReport, Observers
+from worker.job.runtime import Runtime
+from worker.mail.room import MailRoom
+from worker.metrics import Metrics
+from worker.settings import Settings, TraceSettings
+from worker.vitals import Vitals
+
+if TYPE_CHECKING:
+    from worker.traces import Traces
+
+log = structlog.get_logger(__name__)
+
+# Beyond the time of a poll, within which the engine need not say anything.
+_ANSWER_SECONDS = 15.0
+
+
+class Observation:
+    """What one run of `serve` shows of itself."""
+
+    def __init__(self, settings: Settings, operations: Iterable[str]) -> None:
+        self._settings = settings.worker
+        self._metrics = Metrics(operations, version=__version__)
+        self._traces = _open_traces(settings.traces)
+
+    @property
+    def observers(self) -> Observers:
+        """Who the pipeline shall tell."""
+        return Observers(self._job_ended, self._metrics.command_delayed, self._metrics.step_begun)
+
+    @asynccontextmanager
+    async def of(self, runtime: Runtime, gateway: ZeebeGateway, room: MailRoom) -> AsyncIterator[None]:
+        """Show the state of these while the block runs. Raises PortTaken."""
+        silence_seconds = self._settings.poll_timeout_seconds + _ANSWER_SECONDS
+        vitals = Vitals(runtime, max_silence_seconds=silence_seconds)
+        self._metrics.read(room, vitals)
+        async with AsyncExitStack() as shown:
+            if self._traces is not None:
+                shown.push_async_callback(self._traces.close)
+            await shown.enter_async_context(vitals.heartbeat.beating())
+            host, port = self._settings.health_host, self._settings.health_port
+            await shown.enter_async_context(health_pages(host, port, vitals, self._metrics))
+            await shown.enter_async_context(probed(runtime.connection, gateway.version))
+            yield
+
+    def _job_ended(self, report: JobReport) -> None:
+        self._metrics.job_ended(report)
+        if self._traces is not None:
+            self._traces.job_ended(report)
+
+
+def _open_traces(settings: TraceSettings) -> Traces | None:
+    if not settings.are_wanted:
+        return None
+    try:
+        # Only here: the extra may be missing, and its import takes its time.
+        from worker.traces import Traces, open_exporter  # noqa: PLC0415
+    except ModuleNotFoundError:
+        log.warning("traces_not_made", install="pip install 'camunda-email-worker[traces]'")
+        return None
+    return Traces(open_exporter(settings.exporter, settings.endpoint), version=__version__)

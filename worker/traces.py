@@ -1,0 +1,103 @@
+"""OpenTelemetry: one span for each job, and under it what was said to mail servers. Needs the extra `traces`.
+
+Attributes follow OpenTelemetry's semantic conventions (messaging, server, network, error) where there are
+any. What was in a job or a mail is in none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from worker.job.outcome import Completed, HandedBack
+from worker.job.report import JobReport
+from worker.mail.trail import Step
+
+_TRACES_PATH = "/v1/traces"
+
+
+def open_exporter(exporter: str | None, endpoint: str | None) -> SpanExporter:
+    """Return where spans go; without an `endpoint` OpenTelemetry's own variables say it."""
+    if exporter == "console":
+        return ConsoleSpanExporter()
+    return OTLPSpanExporter(endpoint.rstrip("/") + _TRACES_PATH if endpoint else None)
+
+
+class Traces:
+    """Draws each job when it has ended, since only then it is known what it was."""
+
+    def __init__(self, exporter: SpanExporter, *, version: str) -> None:
+        ours = Resource.create({SERVICE_NAME: "camunda-email-worker", SERVICE_VERSION: version})
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come first.
+        resource = ours.merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("camunda-email-worker", version)
+
+    def job_ended(self, report: JobReport) -> None:
+        """Make the spans of a job."""
+        epoch = _epoch_clock()
+        job, trail = report.job, report.trail
+        span = self._tracer.start_span(
+            f"process {job.type}",
+            kind=SpanKind.CONSUMER,
+            start_time=epoch(report.started_at),
+            attributes={
+                "messaging.system": "camunda",
+                "messaging.operation.type": "process",
+                "messaging.operation.name": "process",
+                "messaging.destination.name": job.type,
+                "messaging.message.id": str(job.key),
+                "camunda.operation": report.operation,
+                "camunda.outcome": report.outcome_class,
+                "camunda.bpmn_process_id": job.bpmn_process_id,
+                "camunda.process_instance.key": str(job.process_instance_key),
+                "camunda.element.id": job.element_id,
+                "camunda.job.retries": job.retries,
+                "email_worker.commands": trail.command_count,
+                "email_worker.round_trips": trail.round_trips,
+            },
+        )
+        if report.server:
+            _name_server(span, report.server)
+        if not isinstance(report.outcome, Completed | HandedBack) or not report.is_settled:
+            span.set_attribute("error.type", report.outcome_class)
+            span.set_status(Status(StatusCode.ERROR))
+        for step in trail.steps:
+            self._draw(step, span, epoch)
+        span.end(epoch(report.ended_at))
+
+    async def close(self) -> None:
+        """Send what is still to be sent."""
+        await asyncio.to_thread(self._provider.shutdown)
+
+    def _draw(self, step: Step, parent: Span, epoch: Callable[[float], int]) -> None:
+        protocol = step.protocol.value
+        span = self._tracer.start_span(
+            f"{protocol.upper()} {step.name}",
+            context=set_span_in_context(parent),
+            kind=SpanKind.CLIENT,
+            start_time=epoch(step.started_at),
+            attributes={"network.protocol.name": protocol, "email_worker.commands": len(step.commands)},
+        )
+        _name_server(span, step.server)
+        span.end(epoch(step.ended_at))
+
+
+def _name_server(span: Span, server: str) -> None:
+    host, _, port = server.rpartition(":")
+    span.set_attribute("server.address", host.strip("[]"))
+    span.set_attribute("server.port", int(port))
+
+
+def _epoch_clock() -> Callable[[float], int]:
+    """Return what turns monotonic seconds into nanoseconds since 1970."""
+    offset = time.time_ns() - time.monotonic_ns()
+    return lambda monotonic_seconds: offset + int(monotonic_seconds * 1e9)

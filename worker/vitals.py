@@ -1,0 +1,111 @@
+"""Whether the worker is alive and ready to serve, and if not, why."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from worker.job.runtime import Runtime
+
+_BEAT_SECONDS = 1.0
+# Longer than anything the loop does at once, shorter than what a job's lease bears.
+_DEADLY_LAG_SECONDS = 10.0
+
+
+class Heartbeat:
+    """Measures how late the event loop is: it should beat once a second.
+
+    A loop that stands still answers no probe; one that is free again after a long standstill would
+    answer at once, as if nothing had been. So the lag of the latest beat counts until the next.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._latest_lag = 0.0
+        self._due_at = clock() + _BEAT_SECONDS
+
+    @property
+    def lag_seconds(self) -> float:
+        """How late the latest beat was, or the one is that should have been."""
+        return max(self._latest_lag, self._clock() - self._due_at, 0.0)
+
+    def beat(self) -> None:
+        """Note that the loop has come round."""
+        now = self._clock()
+        self._latest_lag = max(now - self._due_at, 0.0)
+        self._due_at = now + _BEAT_SECONDS
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Beat while the block runs."""
+        task = asyncio.create_task(self._beat_on(), name="heartbeat")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _beat_on(self) -> None:
+        self._due_at = self._clock()
+        while True:
+            self.beat()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+
+class Vitals:
+    """The signs of life of one worker. `max_silence_seconds`: how long the gateway may say nothing."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        max_silence_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.heartbeat = Heartbeat(clock)
+        self._runtime = runtime
+        self._max_silence_seconds = max_silence_seconds
+        self._clock = clock
+
+    @property
+    def running_jobs(self) -> int:
+        """How many jobs are under way."""
+        return self._runtime.running_jobs
+
+    @property
+    def max_jobs(self) -> int:
+        """How many there may be."""
+        return self._runtime.max_jobs
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the gateway answers."""
+        return self._why_not_connected() is None
+
+    def why_not_alive(self) -> list[str]:
+        """Return what would be mended by a restart; nothing where all is well."""
+        lag_seconds = self.heartbeat.lag_seconds
+        if lag_seconds < _DEADLY_LAG_SECONDS:
+            return []
+        return [f"The event loop stood still for {lag_seconds:.0f} seconds."]
+
+    def why_not_ready(self) -> list[str]:
+        """Return what keeps the worker from taking jobs; nothing where it takes them."""
+        runtime = self._runtime
+        if runtime.is_stopping:
+            return [f"The worker is stopping; {runtime.running_jobs} jobs are under way."]
+        reasons = [] if runtime.is_polling else ["The engine is not asked for jobs."]
+        unconnected = self._why_not_connected()
+        return [*reasons, unconnected] if unconnected else reasons
+
+    def _why_not_connected(self) -> str | None:
+        connection = self._runtime.connection
+        if connection.lost_because is not None:
+            return f"The gateway does not answer: {connection.lost_because}."
+        if connection.last_answer_at is None:
+            return "The gateway has not answered yet."
+        silent_seconds = self._clock() - connection.last_answer_at
+        if silent_seconds > self._max_silence_seconds:
+            return f"The gateway has not answered for {silent_seconds:.0f} seconds."
+        return None
