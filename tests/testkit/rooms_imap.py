@@ -1,4 +1,4 @@
-"""The IMAP operations as the worker calls them: a request, an errand and a room, without an engine."""
+"""The IMAP operations as the worker calls them: by a request, an errand and a room, or by EmailWorker."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from testkit.accounts import Account
     from testkit.counting_proxy import CountingProxy
     from testkit.imap_probe import ImapProbe
+    from worker import EmailWorker
     from worker.mail.answer import Answer
     from worker.mail.imap_mailboxes import ImapMailboxes
     from worker.mail.room import MailRoom
@@ -78,6 +79,27 @@ class ImapCaller:
         self.answers.append(answer)
         result = answer.result
         return [row.to_variables() for row in result] if isinstance(result, list) else result.to_variables()
+
+
+@dataclass
+class WorkerCaller(ImapCaller):
+    """The same by `EmailWorker.call`, as a program would; `answers` stays empty."""
+
+    worker: EmailWorker | None = None
+
+    async def _call(
+        self,
+        handler: Callable[[Any, Errand], Awaitable[Answer]],
+        model: Any,  # noqa: ARG002 - the worker finds it by the task type
+        parameters: dict[str, Any],
+    ) -> Any:
+        assert self.worker is not None
+        variables = {
+            "authentication": {"username": self.username, "password": self.password},
+            "server": {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol},
+            "parameters": parameters,
+        }
+        return await self.worker.call(f"email.imap.{handler.__name__.partition('_')[0]}", variables)
 
 
 @dataclass(frozen=True)

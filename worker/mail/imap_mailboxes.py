@@ -104,7 +104,8 @@ class PooledImapSession:
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
-        with contextlib.suppress(MailServerError, asyncio.CancelledError):
+        # RuntimeError: the threads have ended already, since the work outlived the closing of the room.
+        with contextlib.suppress(MailServerError, RuntimeError, asyncio.CancelledError):
             await self.run(lambda _: self._session.logout(_LOGOUT_SECONDS))
         self.abort()
 

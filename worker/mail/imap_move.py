@@ -60,10 +60,11 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 
 def _move(mailbox: ImapMailbox, _folder: SelectedFolder, uid: int, target: str) -> UidMark | None:
     reply = _to_target(mailbox, "MOVE", uid, target)
-    # Of a message that is gone, a server says OK and nothing else (RFC 6851, 4.3; RFC 4315, 3).
-    if ("COPYUID" if mailbox.session.can("UIDPLUS") else "EXPUNGE") not in reply.data:
+    # Of a message that is gone, a server says OK and no more (RFC 6851, 4.3), or names it in an empty set.
+    arrival = read_copy_uid(reply.data.get("COPYUID", ()))
+    if arrival is None and (mailbox.session.can("UIDPLUS") or "EXPUNGE" not in reply.data):
         raise _GoneError
-    return read_copy_uid(reply.data.get("COPYUID", ()))
+    return arrival
 
 
 def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> UidMark | None:

@@ -14,8 +14,9 @@ from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy, ProxyOptions
 from testkit.dovecot import Dovecot
 from testkit.imap_probe import ImapProbe
-from testkit.rooms_imap import ImapCaller, Place, Spot
+from testkit.rooms_imap import ImapCaller, Place, Spot, WorkerCaller
 from testkit.wire import ImapWire
+from testkit.workers import email_worker
 
 from worker.mail.imap_limits import ImapLimits
 from worker.mail.imap_mailboxes import ImapMailboxes
@@ -102,10 +103,15 @@ def spot(request: pytest.FixtureRequest) -> Spot:
 
 
 @pytest.fixture
-async def place(spot: Spot, make_caller: MakeCaller) -> AsyncIterator[Place]:
-    """An account at each server in turn, behind a counting proxy."""
-    async with stand_between(spot, make_caller) as place:
-        yield place
+async def place(spot: Spot, make_mailboxes: MakeMailboxes) -> AsyncIterator[Place]:
+    """An account at each server in turn, behind a counting proxy; what is called is an EmailWorker."""
+    async with email_worker() as worker:
+
+        def make_caller(port: int, account: Account) -> WorkerCaller:
+            return WorkerCaller(make_mailboxes(), port, account.username, account.password, worker=worker)
+
+        async with stand_between(spot, make_caller) as place:
+            yield place
 
 
 @pytest.fixture
