@@ -34,12 +34,12 @@ from worker.mail.room import MailRoom
 from worker.mail.smtp_session import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
+from worker.observation import Observation
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.errand import Errand
 from worker.secret_store import SecretStore
 from worker.settings import GatewaySettings, Settings, WorkerSettings, read_environment
 
-from worker.observation import Observation
 log = structlog.get_logger(__name__)
 
 
@@ -120,6 +120,7 @@ class EmailWorker:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""
         worker = self._settings.worker
         gateway = open_gateway(self._settings)
+        observation = Observation(self._settings, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
             Errands(self._account, self._perform),
@@ -130,12 +131,6 @@ class EmailWorker:
         task_types = [*BY_TASK_TYPE, *([vendor.TASK_TYPE] if worker.vendor_task_type else [])]
         served = [Served(self._interpreter(name), self._subscription(name)) for name in task_types]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
-        log.info(
-            "worker_started",
-        observation = Observation(self._settings, BY_TASK_TYPE)
-            gateway=self._settings.gateway.target,
-            task_types=task_types,
-        )
         try:
             async with observation.of(runtime, gateway, self._open_room):
                 log.info("worker_started", gateway=self._settings.gateway.target, task_types=task_types)
