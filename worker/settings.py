@@ -234,6 +234,18 @@ class WorkerSettings(_Settings):
         "Largest result, in bytes of JSON; the engine takes 4 MB in all.",
         ge=1_000,
     )
+    health_host: str = _ours(
+        "HEALTH_HOST",
+        "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
+        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
+    )
+    health_port: int = _ours(
+        "HEALTH_PORT",
+        8080,
+        "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
+        ge=0,
+        le=65_535,
+    )
     log_format: LogFormat = _ours("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
     log_level: LogLevel = _ours("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
 
@@ -250,54 +262,6 @@ class WorkerSettings(_Settings):
                 split_server_pattern(pattern)
             except ValueError as error:
                 raise ValueError(f"must hold host or host:port; found {pattern!r}") from error
-        return patterns
-
-
-class Settings(_Settings):
-    """The whole table."""
-
-    gateway: GatewaySettings
-    worker: WorkerSettings
-
-    @classmethod
-    health_host: str = _ours(
-        "HEALTH_HOST",
-        "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
-        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
-    )
-    health_port: int = _ours(
-        "HEALTH_PORT",
-        8080,
-        "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
-        ge=0,
-        le=65_535,
-    )
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
-        given = {name: value for name, value in environment.items() if value.strip()}
-        ours = {
-            name: value
-            for name, value in given.items()
-            if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
-        }
-        return cls(
-            gateway=_read(GatewaySettings, {n: given[n] for n in _aliases(GatewaySettings) if n in given}),
-            worker=_read(WorkerSettings, ours),
-        )
-
-
-def read_environment(env_file: Path | None = None) -> dict[str, str]:
-    """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
-
-    Raises InputError where a named file cannot be read.
-    @field_validator("allowed_document_urls")
-    @classmethod
-    def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                UrlPattern.parse(pattern)
-            except ValueError as error:
-                raise ValueError(f"{error}; found {pattern!r}") from error
         return patterns
 
 
@@ -327,13 +291,40 @@ class TraceSettings(_Settings):
         """Whether traces shall be made."""
         return self.exporter != "none" and (self.endpoint or self.exporter) is not None
 
+
+class Settings(_Settings):
+    """The whole table."""
+
+    gateway: GatewaySettings
+    worker: WorkerSettings
+    traces: TraceSettings
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
+        given = {name: value for name, value in environment.items() if value.strip()}
+        ours = {
+            name: value
+            for name, value in given.items()
+            if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
+        }
+        return cls(
+            gateway=_read(GatewaySettings, {n: given[n] for n in _aliases(GatewaySettings) if n in given}),
+            worker=_read(WorkerSettings, ours),
+            traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
+        )
+
+
+def read_environment(env_file: Path | None = None) -> dict[str, str]:
+    """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
+
+    Raises InputError where a named file cannot be read.
     """
     if env_file is not None and not env_file.is_file():
         raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
     path = env_file or Path(".env")
     try:
         from_file = dotenv_values(path, interpolate=False)
-    traces: TraceSettings
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
@@ -347,7 +338,6 @@ def settings_fields() -> list[tuple[str, str, str]]:
         for name, info in model.model_fields.items()
     ]
 
-            traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
 
 def _shown(default: Any, name: str) -> str:
     if name == "name":
