@@ -17,12 +17,15 @@ from worker.template.panel import CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, 
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
+_NEVER_EMPTY = {"Boolean", "Dropdown", "Hidden"}
 _ENCRYPTION = "server.cryptographicProtocol"
 
 
 def input_properties(operation: Operation) -> list[Property]:
     """Return the properties of all fields of the operation's request, in the order of the panel."""
     fields = dict(request_fields(operation))
+    if homeless := set(fields) - set(LOOKS):
+        raise LookupError(f"worker/template/panel.py does not say how to show {', '.join(sorted(homeless))}")
     ordered = [path for path in LOOKS if path in fields]
     return [made for path in ordered for made in _properties(path, fields[path], operation)]
 
@@ -63,10 +66,10 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         kind=kind,
         label=field.title or "",
         description=field.description or "",
-        placeholder="" if kind in {"Dropdown", "Hidden"} else _example(field, look),
+        placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
         value=_default(field),
         feel=look.feel,
-        is_optional=not (field.is_required() or look.is_needed or kind in {"Dropdown", "Hidden"}),
+        is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
         choices=() if kind == "Hidden" else tuple((value.value, _name(value, protocol)) for value in values),
         conditions=tuple(conditions),
@@ -92,8 +95,10 @@ def _name(value: StrEnum, protocol: str) -> str:
     return CHOICE_NAMES[value]
 
 
-def _default(field: FieldInfo) -> str | None:
+def _default(field: FieldInfo) -> str | bool | None:
     default = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, bool):
+        return default
     return str(default) if isinstance(default, str | int) else None
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-Kind = Literal["String", "Text", "Dropdown", "Hidden"]
+Kind = Literal["String", "Text", "Boolean", "Dropdown", "Hidden"]
 Feel = Literal["optional", "required"]
 
 INPUT = "zeebe:input"
@@ -25,6 +25,12 @@ class Pattern:
 
     value: str
     message: str
+
+    def to_json(self, *, may_be_empty: bool) -> dict[str, str]:
+        """Return the pattern as the schema writes it."""
+        # The panel tests a field that is empty as the word undefined, the linter as the empty text.
+        value = f"^(undefined|{self.value})?$" if may_be_empty else f"^({self.value})$"
+        return {"value": value, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Property:
     label: str = ""
     description: str = ""
     placeholder: str = ""
-    value: str | None = None
+    value: str | bool | None = None
     feel: Feel | None = None
     is_optional: bool = False
     pattern: Pattern | None = None
@@ -90,18 +96,23 @@ class Property:
             "type": self.kind,
             "feel": self.feel,
             "value": self.value,
-            "placeholder": self.placeholder,
+            # A field that takes FEEL alone has the sign beside it.
+            "placeholder": self.placeholder.removeprefix("=")
+            if self.feel == "required"
+            else self.placeholder,
             "optional": self.is_optional and self.binding.type != INPUT,
             "choices": [{"name": name, "value": value} for value, name in self.choices],
             "constraints": self._constraints(),
             "binding": self.binding.to_json(),
             "condition": self._condition(),
         }
-        return {name: entry for name, entry in entries.items() if entry}
+        return {
+            name: entry for name, entry in entries.items() if entry or (name == "value" and entry is False)
+        }
 
     def _constraints(self) -> dict[str, Any]:
-        pattern = self.pattern and {"value": self.pattern.value, "message": self.pattern.message}
-        is_free = self.is_optional or self.kind in {"Hidden", "Dropdown"}
+        pattern = self.pattern and self.pattern.to_json(may_be_empty=self.is_optional)
+        is_free = self.is_optional or self.kind in {"Boolean", "Dropdown", "Hidden"}
         # For an optional header the schema wants to be told that it may be empty.
         is_header = self.is_optional and self.binding.type != INPUT
         constraints = {} if is_free and not (is_header and pattern) else {"notEmpty": not is_free}

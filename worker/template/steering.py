@@ -10,14 +10,14 @@ from worker.template.property import Binding, Pattern, Property
 from worker.template.wording import WORDINGS, Wording
 
 _NAME = Pattern(
-    r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+    "[A-Za-z_][A-Za-z0-9_]*",
     "must be letters, digits and _ only, and may not begin with a digit.",
 )
 _DURATION = Pattern(
-    r"^(P(?!$)([0-9]+D)?(T(?!$)([0-9]+H)?([0-9]+M)?([0-9]+S)?)?)?$",
+    "P(?!$)([0-9]+D)?(T(?!$)([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
     "must be a duration such as PT30S (30 seconds), PT5M (5 minutes) or PT1H (1 hour).",
 )
-_COUNT = Pattern(r"^[0-9]+$", "must be a whole number.")
+_COUNT = Pattern("[0-9]+", "must be a whole number.")
 
 
 def steering_properties(operation: Operation) -> Iterator[Property]:
@@ -53,8 +53,8 @@ def _result_expression(wording: Wording) -> Property:
             "resultExpression",
             "result",
             "Result expression",
-            "FEEL that makes process variables from parts of the result, which it knows as `response`:"
-            f" `{wording.result_expression}`",
+            "FEEL for a context: each of its entries becomes a process variable. The result is `response`"
+            " there.",
         ),
         placeholder=wording.result_expression,
         feel="required",
@@ -67,9 +67,9 @@ def _error_expression(wording: Wording) -> Property:
             "errorExpression",
             "errors",
             "Error expression",
-            "FEEL that makes a BPMN error, for a boundary event to catch, of a failure (`error.code`,"
-            f" `error.message`) or of a result (`response`): `{wording.error_expression}`. `jobError(…)` and"
-            " `ignoreError()` are there too. Empty: the task is tried again, then stops with an incident.",
+            "FEEL that decides what becomes of a failure (`error.code`, `error.message`) or of a result"
+            " (`response`): `bpmnError(code, message)` for a boundary event to catch, `jobError(message)`,"
+            " `ignoreError()`, or `null`. Empty: the task is tried again, then stops with an incident.",
         ),
         placeholder=wording.error_expression,
         feel="required",

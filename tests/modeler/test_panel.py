@@ -1,0 +1,146 @@
+"""What a person sees in Modeler: each template opened in the real panel, and what its choices change."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testkit.modeler import HOME, Modeler, install_packages
+
+TEMPLATES = sorted((HOME.parent.parent / "element-templates").glob("*.json"))
+PREFIX = "camunda-email-worker"
+IMAP = "IMAP: work with the folders of a mailbox"
+POP3 = "POP3: collect email from a mailbox"
+
+
+async def labels(modeler: Modeler) -> list[str]:
+    return [field["label"] for field in await modeler.fields()]
+
+
+def test_the_schema_validator_finds_neither_errors_nor_warnings() -> None:
+    node = install_packages()
+    answer = subprocess.run(
+        [node, HOME / "validate.mjs", *TEMPLATES], capture_output=True, check=True, timeout=60
+    )
+    assert json.loads(answer.stdout) == {str(path): [] for path in TEMPLATES}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_the_command_line_of_the_template_engine_applies_it(path: Path, tmp_path: Path) -> None:
+    node = install_packages()
+    cli = HOME / "node_modules" / "element-templates-cli" / "bin" / "cli.js"
+    applied = tmp_path / "applied.bpmn"
+    arguments: list[str | Path] = [
+        "--diagram",
+        HOME / "one_task.bpmn",
+        "--element",
+        "task",
+        "--template",
+        path,
+    ]
+    subprocess.run([node, cli, *arguments, "--output", applied], check=True, timeout=60)
+    template = json.loads(path.read_text("utf-8"))
+    assert f'zeebe:modelerTemplate="{template["id"]}"' in applied.read_text("utf-8")
+
+
+async def test_the_menus_offer_all_templates_for_a_task(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.email")
+    assert sorted(await modeler.offered("task")) == sorted(template["name"] for template in templates)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in TEMPLATES])
+async def test_an_empty_panel_complains_of_what_is_needed_alone(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]], name: str
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.{name.replace('-', '.')}")
+    fields = await modeler.fields()
+    assert [field["error"] for field in fields if field["error"]] == [
+        f"{field['label']} must not be empty." for field in fields if field["error"]
+    ]
+    assert {field["label"] for field in fields if field["error"]} >= {"Host", "User name", "Password"}
+    assert "Folder" not in {field["label"] for field in fields if field["error"]}
+
+
+@pytest.mark.parametrize(
+    ("template", "ports"),
+    [
+        ("smtp.send", ["587", "465", "25"]),
+        ("imap.list", ["993", "993", "143"]),
+        ("pop3.list", ["995", "995", "110"]),
+    ],
+)
+async def test_choosing_an_encryption_offers_its_port(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]], template: str, ports: list[str]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.{template}")
+    choices = (await modeler.field("Encryption"))["choices"]
+    offered = []
+    for choice in choices:
+        await modeler.fill({"Encryption": choice})
+        offered.append((await modeler.field("Port"))["value"])
+    assert offered == ports
+
+
+async def test_a_port_that_was_typed_stays_whatever_the_encryption(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
+    await modeler.fill({"Port": "2525", "Encryption": "None: all can be read on the way"})
+    assert (await modeler.field("Port"))["value"] == "2525"
+
+
+async def test_the_format_of_an_email_decides_which_texts_are_asked_for(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
+    seen = {}
+    for choice in (await modeler.field("Format"))["choices"]:
+        await modeler.fill({"Format": choice})
+        seen[choice] = [label for label in await labels(modeler) if label in {"Text", "HTML"}]
+    assert seen == {"Plain text": ["Text"], "HTML": ["HTML"], "Both plain text and HTML": ["Text", "HTML"]}
+
+
+async def test_protocol_and_operation_change_what_is_asked_for_and_the_task_type(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.email")
+    assert "Subject" in await labels(modeler)
+    await modeler.fill(
+        {"Protocol": IMAP, "Operation": "Move an email to another folder", "To folder": "Done"}
+    )
+    assert "Subject" not in await labels(modeler)
+    assert 'type="email.imap.move"' in await modeler.xml()
+    await modeler.fill({"Protocol": POP3})
+    assert "To folder" not in await labels(modeler)
+    assert 'type="email.pop3.list"' in await modeler.xml()
+    assert "parameters.toFolder" not in await modeler.xml()
+    await modeler.fill({"Operation": "Read an email, and delete it there"})
+    assert (await modeler.field("Message id"))["description"].startswith("⚠")
+
+
+@pytest.mark.parametrize(
+    ("label", "bad", "complaint"),
+    [
+        ("Host", "https://mail.example.com", "must be a name such as mail.example.com, without https://"),
+        ("Port", "smtp", "must be a number from 1 to 65535"),
+        ("Password", "hunter2", "must name a secret, such as {{secrets.MAIL_PASSWORD}}"),
+        ("Result variable", "the mail", "must be letters, digits and _ only"),
+        ("Pause between attempts", "30 s", "must be a duration such as PT30S"),
+    ],
+)
+async def test_a_bad_value_is_explained_where_it_stands(
+    modeler: Modeler,
+    diagram: str,
+    templates: list[dict[str, Any]],
+    label: str,
+    bad: str,
+    complaint: str,
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
+    await modeler.fill({label: bad})
+    assert (await modeler.field(label))["error"].startswith(f"{label} {complaint}")

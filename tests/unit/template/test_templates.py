@@ -1,0 +1,164 @@
+"""What the templates bind, held against the models; and that the committed files are what is generated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.errors import EmailError
+from worker.mail.account import account_of
+from worker.models.base import Authentication, Server
+from worker.operations.catalogue import CATALOGUE, Operation
+from worker.template import TemplateStore, make_templates
+from worker.template.inputs import request_fields
+from worker.template.panel import GROUPS, LOOKS
+from worker.template.wording import WORDINGS
+
+COMMITTED = Path(__file__).parent.parent.parent.parent / "element-templates"
+TEMPLATES = {template.name: template for template in make_templates()}
+HEADERS = {"resultVariable", "resultExpression", "errorExpression", "retryBackoff", "jobTimeout"}
+
+
+def properties(operation: Operation) -> list[dict[str, Any]]:
+    content = TEMPLATES[operation.task_type.removeprefix("email.")].content
+    found: list[dict[str, Any]] = content["properties"]
+    return found
+
+
+def inputs(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    bound: dict[str, list[dict[str, Any]]] = {}
+    for made in found:
+        if made["binding"]["type"] == "zeebe:input":
+            bound.setdefault(made["binding"]["name"], []).append(made)
+    return bound
+
+
+def operations(check: Any) -> Any:
+    return pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.task_type)(check)
+
+
+@operations
+def test_a_template_binds_every_field_of_the_model_and_nothing_else(operation: Operation) -> None:
+    assert set(inputs(properties(operation))) == set(dict(request_fields(operation)))
+
+
+@operations
+def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
+    bound = inputs(properties(operation))
+    for path, field in request_fields(operation):
+        if path == "server.port":
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = [None if made.get("value") is None else str(made["value"]) for made in bound[path]]
+        assert shown == [str(default) if isinstance(default, str | int) else None], path
+
+
+@operations
+def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation: Operation) -> None:
+    bound = inputs(properties(operation))
+    for path, field in request_fields(operation):
+        for made in bound[path]:
+            is_needed = made.get("constraints", {}).get("notEmpty", False)
+            assert is_needed == (field.is_required() or LOOKS[path].is_needed), path
+
+
+@operations
+def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> None:
+    schema = operation.request.model_json_schema()
+    for path, (made, *_) in inputs(properties(operation)).items():
+        if made["type"] != "Dropdown":
+            continue
+        group, name = path.split(".")
+        model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]
+        wanted = model["properties"][name]
+        wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[1]] if "$ref" in wanted else wanted
+        assert [choice["value"] for choice in made["choices"]] == wanted["enum"], path
+
+
+@operations
+def test_each_encryption_offers_the_port_that_the_worker_would_choose(operation: Operation) -> None:
+    sign_in = Authentication.model_validate({"username": "jane", "password": "secret"})
+    ports = inputs(properties(operation))["server.port"]
+    assert len(ports) == 3
+    for made in ports:
+        server = Server.model_validate(
+            {"host": "mail.example.com", "cryptographicProtocol": made["condition"]["equals"]}
+        )
+        assert made["value"] == str(account_of(operation.protocol, server, sign_in).port)
+
+
+@operations
+def test_a_template_steers_the_job_by_every_header(operation: Operation) -> None:
+    bound = [made["binding"] for made in properties(operation)]
+    keys = {binding["key"] for binding in bound if binding["type"] == "zeebe:taskHeader"}
+    assert keys == HEADERS | {"elementTemplateId", "elementTemplateVersion"}
+    assert {"type": "zeebe:taskDefinition", "property": "retries"} in bound
+
+
+def test_the_one_template_for_all_binds_what_the_ten_do() -> None:
+    everything = {path for operation in CATALOGUE for path, _ in request_fields(operation)}
+    assert set(inputs(TEMPLATES["email"].content["properties"])) == everything
+    task_types = {
+        choice["value"]
+        for made in TEMPLATES["email"].content["properties"]
+        if made["binding"] == {"type": "zeebe:taskDefinition", "property": "type"}
+        for choice in made["choices"]
+    }
+    assert task_types == {operation.task_type for operation in CATALOGUE}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_field_that_is_seen_is_explained(name: str) -> None:
+    content = TEMPLATES[name].content
+    seen = [made for made in content["properties"] if made["type"] != "Hidden"]
+    for made in seen:
+        assert made["label"], made["id"]
+        assert made["description"].endswith((".", "</code>")), made["id"]
+        assert made["type"] in {"Boolean", "Dropdown"} or made.get("placeholder") or made.get("value"), made[
+            "id"
+        ]
+    ids = [made["id"] for made in content["properties"]]
+    assert len(ids) == len(set(ids))
+    labels = dict(GROUPS)
+    assert [group["label"] for group in content["groups"]] == [
+        label for group, label in labels.items() if group in {made["group"] for made in seen}
+    ]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_an_example_fits_the_constraint_of_its_field(name: str) -> None:
+    for made in TEMPLATES[name].content["properties"]:
+        pattern = made.get("constraints", {}).get("pattern")
+        for text in (made.get("placeholder"), made.get("value")):
+            if pattern and text:
+                assert re.fullmatch(pattern["value"], text), made["id"]
+
+
+def test_the_error_codes_of_the_examples_exist() -> None:
+    def codes(base: type[EmailError]) -> set[str]:
+        return {base.__dict__.get("code", "")}.union(*map(codes, base.__subclasses__()))
+
+    for wording in WORDINGS.values():
+        for code in re.findall(r'error\.code = "(\w+)"', wording.error_expression):
+            assert code in codes(EmailError)
+
+
+def test_reading_over_pop3_warns_that_it_deletes() -> None:
+    (message_id,) = inputs(TEMPLATES["pop3.read"].content["properties"])["parameters.messageId"]
+    assert message_id["description"].startswith("⚠ Reading over POP3 takes the email from the server")
+    (elsewhere,) = inputs(TEMPLATES["imap.read"].content["properties"])["parameters.messageId"]
+    assert "⚠" not in elsewhere["description"]
+
+
+def test_a_prefix_goes_before_task_types_ids_and_names() -> None:
+    (send,) = [template for template in make_templates(prefix="sales") if template.name == "smtp.send"]
+    assert send.content["id"] == "sales.camunda-email-worker.smtp.send"
+    assert send.content["name"] == "Send email (sales)"
+    assert send.content["properties"][0]["value"] == "sales.email.smtp.send"
+
+
+def test_the_committed_templates_are_current_and_no_published_one_has_changed() -> None:
+    assert TemplateStore(COMMITTED).faults(list(TEMPLATES.values())) == []
