@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from worker.secret_store import Mask
 from worker.settings import LogFormat, WorkerSettings
@@ -22,7 +24,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_where_it_failed),
         hide_secrets,
     ]
     structlog.configure(
@@ -34,7 +36,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_first_line, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
         )
     )
@@ -43,6 +45,36 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     # Libraries may log what they were given, variables included: only their warnings pass.
     root.setLevel(logging.WARNING)
     logging.getLogger("worker").setLevel(_level(settings))
+
+
+def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Leave out what libraries print below: asyncio shows whole tasks there, results and errors included."""
+    return {**event, "event": str(event["event"]).partition("\n")[0]}
+
+
+def _where_it_failed(exc_info: ExcInfo) -> str:
+    """Return the places and kinds of an error and of what caused it, without their texts.
+
+    An unexpected error's text is as likely as not a piece of a mail or of a job's variables.
+    """
+    return " <- ".join(_place(error) for error in _chain(exc_info[1]))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            yield from error.exceptions
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    places = ", ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames)
+    return f"{type(error).__qualname__} in {places or 'no place of ours'}"
 
 
 def _level(settings: WorkerSettings) -> int:
