@@ -15,6 +15,11 @@ from typing import Any, Self
 
 import structlog
 
+from worker.documents.access_token import AccessToken, ClientCredentials
+from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.room import DocumentRoom
+from worker.documents.store import DocumentStore
+from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import EmailError, InputError
 from worker.job import vendor
 from worker.job.assignment import Assignment, Interpret
@@ -54,6 +59,7 @@ class EmailWorker:
         self._settings = settings
         self._secrets = secrets
         self._room: MailRoom | None = None
+        self._documents = DocumentRoom()
 
     @classmethod
     def from_environment(cls, env_file: Path | None = None) -> Self:
@@ -79,6 +85,7 @@ class EmailWorker:
 
     async def __aenter__(self) -> Self:
         self._room = _open_mail_room(self._settings.worker)
+        self._documents = _open_document_room(self._settings)
         return self
 
     async def __aexit__(
@@ -88,6 +95,7 @@ class EmailWorker:
         trace: TracebackType | None,
     ) -> None:
         if self._room is not None:
+            await self._documents.close()
             await self._room.close()
             self._room = None
 
@@ -141,7 +149,11 @@ class EmailWorker:
 
     def _interpreter(self, task_type: str) -> Interpret:
         if task_type == vendor.TASK_TYPE:
-            return partial(vendor.interpret, operations=BY_TASK_TYPE, stores_attachments=False)
+            return partial(
+                vendor.interpret,
+                operations=BY_TASK_TYPE,
+                stores_attachments=self._settings.gateway.rest_address is not None,
+            )
         return partial(Assignment, _operation(task_type))
 
     def _subscription(self, task_type: str) -> Subscription:
@@ -162,7 +174,7 @@ class EmailWorker:
         self, operation: Any, request: Any, account: Account, reference: str, started_at: datetime
     ) -> Answer:
         answer: Answer = await operation.handler(
-            request, Errand(account, self._open_room, reference, started_at)
+            request, Errand(account, self._open_room, reference, started_at, self._documents)
         )
         return answer
 
@@ -212,7 +224,7 @@ def _job_rules(settings: Settings) -> JobRules:
 
 
 def _open_mail_room(worker: WorkerSettings) -> MailRoom:
-    tls_context = _tls_context(worker)
+    tls_context = _tls_context("EMAIL_WORKER_TLS_CA_FILE", worker.tls_ca_file)
     timeouts = Timeouts(
         connect_seconds=worker.connect_timeout_seconds,
         tls_seconds=worker.tls_timeout_seconds,
@@ -244,13 +256,39 @@ def _open_mail_room(worker: WorkerSettings) -> MailRoom:
     )
 
 
-def _tls_context(worker: WorkerSettings) -> ssl.SSLContext:
+def _open_document_room(settings: Settings) -> DocumentRoom:
+    worker, gateway = settings.worker, settings.gateway
+    timeouts = HttpTimeouts(
+        connect_seconds=worker.connect_timeout_seconds,
+        read_seconds=worker.command_timeout_seconds,
+        total_seconds=worker.transfer_timeout_seconds,
+    )
+    http = HttpClient(_tls_context("ZEEBE_CA_CERTIFICATE_PATH", gateway.ca_certificate_path), timeouts)
+    store = None
+    if gateway.rest_address is not None:
+        store = DocumentStore(http, gateway.rest_address, _access_token(http, gateway))
+    patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
+    return DocumentRoom(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
+
+
+def _access_token(http: HttpClient, gateway: GatewaySettings) -> AccessToken | None:
+    if gateway.client_id is None or gateway.client_secret is None:
+        return None
+    credentials = ClientCredentials(
+        client_id=gateway.client_id,
+        client_secret=gateway.client_secret.get_secret_value(),
+        authorization_server_url=gateway.authorization_server_url,
+        audience=gateway.token_audience,
+    )
+    return AccessToken(http, credentials)
+
+
+def _tls_context(variable: str, ca_file: Path | None) -> ssl.SSLContext:
     try:
-        return build_tls_context(worker.tls_ca_file)
+        return build_tls_context(ca_file)
     except OSError as error:
         raise InputError(
-            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} has no certificate that can be read ({error}).",
-            field="EMAIL_WORKER_TLS_CA_FILE",
+            f"{variable}: {ca_file} has no certificate that can be read ({error}).", field=variable
         ) from error
 
 

@@ -3,11 +3,18 @@
 EmailError
 ├── InputError                  INVALID_INPUT
 │   ├── SecretNotFound          SECRET_NOT_FOUND
-│   └── ServerNotAllowed        SERVER_NOT_ALLOWED
+│   ├── ServerNotAllowed        SERVER_NOT_ALLOWED
+│   ├── UrlNotAllowed           URL_NOT_ALLOWED
+│   └── DocumentStoreMissing    DOCUMENT_STORE_MISSING
 ├── ExpressionFailed            EXPRESSION_FAILED
 ├── ResultTooLarge              RESULT_TOO_LARGE
 ├── ResultRefused               RESULT_REFUSED
 ├── InternalError               INTERNAL_ERROR
+├── DocumentError
+│   ├── DocumentNotFound        DOCUMENT_NOT_FOUND
+│   ├── DocumentTooLarge        DOCUMENT_TOO_LARGE
+│   ├── DocumentRefused         DOCUMENT_REFUSED
+│   └── DocumentsUnavailable    DOCUMENTS_UNAVAILABLE    retried
 └── MailServerError
     ├── ConnectionFailed        CONNECTION_FAILED        retried
     ├── ServerTimeout           TIMEOUT                  retried
@@ -75,6 +82,20 @@ class ServerNotAllowed(InputError):
     remedy = "Ask the operator to add the server to EMAIL_WORKER_ALLOWED_SERVERS."
 
 
+class UrlNotAllowed(InputError):
+    """An attachment is to come from a URL that is not among those that the operator allows."""
+
+    code = "URL_NOT_ALLOWED"
+    remedy = "Ask the operator to add it to EMAIL_WORKER_ALLOWED_DOCUMENT_URLS, or attach a stored document."
+
+
+class DocumentStoreMissing(InputError):
+    """The task needs Camunda's document store, and the worker was not told where it is."""
+
+    code = "DOCUMENT_STORE_MISSING"
+    remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."
+
+
 class ExpressionFailed(EmailError):
     """A result or error expression does not evaluate, or gives the wrong kind of value. `details`: header.
 
@@ -104,6 +125,39 @@ class InternalError(EmailError):
 
     code = "INTERNAL_ERROR"
     remedy = "Report the log line with this job's key."
+
+
+class DocumentError(EmailError):
+    """A document could not be had or kept. `details`: server or status, where there is one."""
+
+
+class DocumentNotFound(DocumentError):
+    """The document store has no such document. `details`: documentId."""
+
+    code = "DOCUMENT_NOT_FOUND"
+    remedy = "Check the reference; the document may have expired or been deleted."
+
+
+class DocumentTooLarge(DocumentError):
+    """The documents are larger than an email may carry. `details`: limit."""
+
+    code = "DOCUMENT_TOO_LARGE"
+    remedy = "Attach less, or raise EMAIL_WORKER_MAX_ATTACHMENT_BYTES."
+
+
+class DocumentRefused(DocumentError):
+    """The document store, the authorization server or a URL refused the request for good."""
+
+    code = "DOCUMENT_REFUSED"
+    remedy = "See the reason in the message; check ZEEBE_REST_ADDRESS and what the client may do there."
+
+
+class DocumentsUnavailable(DocumentError):
+    """The document store, the authorization server or a URL cannot be reached or cannot answer now."""
+
+    code = "DOCUMENTS_UNAVAILABLE"
+    is_retryable = True
+    remedy = "Nothing, unless it lasts: then see the reason in the message."
 
 
 class MailServerError(EmailError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from worker.documents.urls import UrlPattern
 from worker.errors import InputError
 from worker.mail.account import split_server_pattern
 from worker.models.expectation import expectation
@@ -86,9 +88,21 @@ class GatewaySettings(_Settings):
     cluster_region: str = Field(
         "bru-2", alias="CAMUNDA_CLUSTER_REGION", description="Camunda SaaS: region of the cluster."
     )
+    rest_address: str | None = Field(
+        None,
+        alias="ZEEBE_REST_ADDRESS",
+        description="The cluster's REST API, such as `http://localhost:8080`; needed for attachments only.",
+    )
     tenant_ids: Names = Field(
         (), alias="CAMUNDA_TENANT_IDS", description="Tenants to take jobs from, comma-separated."
     )
+
+    @field_validator("rest_address")
+    @classmethod
+    def _is_a_web_address(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", address):
+            raise ValueError("must be a URL such as http://localhost:8080")
+        return address
 
     @model_validator(mode="after")
     def _oauth_is_whole(self) -> Self:
@@ -222,6 +236,18 @@ class WorkerSettings(_Settings):
     max_message_bytes: int = _ours(
         "MAX_MESSAGE_BYTES", 100 * 1024 * 1024, "Largest message that is read.", ge=1_000
     )
+    max_attachment_bytes: int = _ours(
+        "MAX_ATTACHMENT_BYTES",
+        25 * 1024 * 1024,
+        "What the attachments of an email to send may have together.",
+        ge=1,
+    )
+    allowed_document_urls: Names = _ours(
+        "ALLOWED_DOCUMENT_URLS",
+        (),
+        "Where attachments may come from beside the document store: patterns such as"
+        " `https://files.example.com/invoices/*`; default nowhere.",
+    )
     pop3_hold_seconds: float = _ours(
         "POP3_HOLD_SECONDS",
         60.0,
@@ -262,6 +288,16 @@ class WorkerSettings(_Settings):
                 split_server_pattern(pattern)
             except ValueError as error:
                 raise ValueError(f"must hold host or host:port; found {pattern!r}") from error
+        return patterns
+
+    @field_validator("allowed_document_urls")
+    @classmethod
+    def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                UrlPattern.parse(pattern)
+            except ValueError as error:
+                raise ValueError(f"{error}; found {pattern!r}") from error
         return patterns
 
 
@@ -342,6 +378,8 @@ def settings_fields() -> list[tuple[str, str, str]]:
 def _shown(default: Any, name: str) -> str:
     if name == "name":
         return "host name"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         default = ", ".join(default)
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else ""

@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from worker.mail.compose_attachments import with_attachments
 from worker.models.addresses import Address, parse_addresses
+from worker.models.documents import File
 from worker.models.smtp import ADDRESS_HEADERS, SendParameters
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
@@ -47,8 +49,10 @@ class ComposedMessage:
     smtputf8_mailboxes: tuple[str, ...] = ()
 
 
-def compose_message(parameters: SendParameters, *, reference: str, date: datetime) -> ComposedMessage:
-    """Compose the message that `parameters` describe.
+def compose_message(
+    parameters: SendParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
+) -> ComposedMessage:
+    """Compose the message that `parameters` describe, with `files` in the place of its attachments.
 
     `reference` names the work: the same reference gives the same Message-ID. `date`: aware.
     """
@@ -77,7 +81,7 @@ def compose_message(parameters: SendParameters, *, reference: str, date: datetim
         message_id=message_id,
         envelope_from=parameters.from_[0].spec,
         recipients=_specs(recipients),
-        content="".join(fields).encode() + _body(parameters.text, parameters.html),
+        content="".join(fields).encode() + _content(parameters, files),
         smtputf8_mailboxes=_specs(
             address
             for address in (*parameters.from_, *recipients, *reply_addresses)
@@ -168,8 +172,14 @@ def _fold(name: str, words: Iterable[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
+def _content(parameters: SendParameters, files: Sequence[File]) -> bytes:
+    """Write the MIME fields, the empty line and all that follows."""
+    body = _body(parameters.text, parameters.html)
+    return with_attachments(body, files) if files else body
+
+
 def _body(text: str | None, html: str | None) -> bytes:
-    """Write the MIME fields, the empty line and the content; text comes before its HTML (RFC 2046 5.1.4)."""
+    """Write what is to be read; text comes before its HTML (RFC 2046 5.1.4)."""
     message = EmailMessage(policy=_BODY_POLICY)
     if text is not None:
         message.set_content(text, cte=_transfer_encoding(text))

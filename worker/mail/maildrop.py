@@ -89,8 +89,8 @@ class Maildrop:
             for judgement in await self._run(partial(self._judge, batch, judge)):
                 yield judgement
 
-    async def read(self, message_id: str) -> tuple[int, ParsedMail]:
-        """Return the mail of that id, the newest where several have it, with its number.
+    async def read(self, message_id: str) -> tuple[int, ParsedMail, bytes]:
+        """Return the mail of that id, the newest where several have it: its number, the mail, its octets.
 
         Where the memory knows the id, there is no scan.
         """
@@ -98,12 +98,12 @@ class Maildrop:
         while True:
             number = max(await self._find(wanted, is_one_enough=True))
             self._check_size(number)
-            judged = await self._run(partial(self._judge, [number], parse_mail))
+            judged = await self._run(partial(self._judge, [number], _parse_and_keep))
             if not judged:
                 raise self._not_found(wanted)
-            _, mail = judged[0]
+            _, (mail, raw) = judged[0]
             if await self._is_wanted(number, mail, wanted):
-                return number, mail
+                return number, mail, raw
             await self._correct(number)
 
     async def find_only(self, message_id: str) -> int:
@@ -254,6 +254,10 @@ class Maildrop:
 
     async def _run(self, step: Callable[[], T]) -> T:
         return await self._threads.run(self._session, step)
+
+
+def _parse_and_keep(raw: bytes) -> tuple[ParsedMail, bytes]:
+    return parse_mail(raw), raw
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

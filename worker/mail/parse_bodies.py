@@ -49,13 +49,18 @@ def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
     return (_decode(raw, part) for part in structure.parts if _is_text(part))
 
 
+def is_body(part: Part) -> bool:
+    """Tell whether a part is text to be shown, if a mail program shows the part that it stands in."""
+    return _is_text(part) and not _is_attachment(part)
+
+
 def _find_candidates(parts: list[Part]) -> _Candidates:
     by_part: dict[Part | None, _Candidates] = {}
     for part in reversed(parts):
         own = by_part.pop(part, None) or _Candidates()
         if part.is_message:
             continue
-        if _is_text(part) and not _is_attachment(part):
+        if is_body(part):
             _list_of_kind(own, part).append(part)
         _give_to_parent(part, own, by_part.setdefault(part.parent, _Candidates()))
     return by_part.get(None, _Candidates())
@@ -104,7 +109,7 @@ def _is_attachment(part: Part) -> bool:
         return True
     if part.parent is None or part.parent.content_type == "multipart/alternative":
         return False
-    return part.has_file_name or part.disposition not in ("", "inline")
+    return part.file_name is not None or part.disposition not in ("", "inline")
 
 
 def _join(raw: bytes, last_first: list[Part]) -> str | None:

@@ -24,14 +24,17 @@ _PART_START = re.compile(rb"Content-[A-Za-z-]{1,40}[ \t]*:", re.IGNORECASE)
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A message, a multipart or a leaf of the structure; its body is `raw[start:end]`, still encoded."""
+    """A message, a multipart or a leaf of the structure; its body is `raw[start:end]`, still encoded.
+
+    `file_name` as `read_parameters` gives it.
+    """
 
     parent: Part | None
     content_type: str
     parameters: dict[str, str]
     encoding: str
     disposition: str
-    has_file_name: bool
+    file_name: str | None
     content_id: bytes
     start: int
     end: int
@@ -177,7 +180,7 @@ def _to_part(fields: tuple[Field, ...], parent: Part | None, *, start: int, end:
         parameters=parameters,
         encoding=_first_token(first_value(fields, b"content-transfer-encoding") or b""),
         disposition=_first_token(disposition),
-        has_file_name="name" in parameters or "filename" in read_parameters(disposition),
+        file_name=read_parameters(disposition).get("filename", parameters.get("name")),
         content_id=first_value(fields, b"content-id") or b"",
         start=start,
         end=end,

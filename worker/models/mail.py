@@ -59,10 +59,15 @@ class Header(Result):
     value: str
 
 
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class ReadMail(Result):
     """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
 
-    `truncated` is there only where a body was cut to fit the engine's message limit.
+    `truncated` is there only where a body was cut to fit the engine's message limit. `attachments` are
+    references to Camunda's document store, and there only where they were to be stored.
     """
 
     message_id: str | None
@@ -76,6 +81,7 @@ class ReadMail(Result):
     sent_date: UtcDateTime | None
     to_addresses: tuple[str, ...]
     cc_addresses: tuple[str, ...]
+    attachments: tuple[dict[str, Any], ...] | None = Field(default=None, exclude_if=_is_none)
     truncated: bool = False
 
     @model_serializer(mode="wrap")

@@ -53,6 +53,12 @@ class ReadParameters(Request):
     """Which mail to read, and to delete with that."""
 
     message_id: MessageId
+    store_attachments: bool = Field(
+        default=False,
+        title="Store attachments",
+        description="Whether to put what is attached into Camunda's document store, and references to it into"
+        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+    )
 
 
 class ReadRequest(Request):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from worker.models.addresses import AddressList, parse_addresses
 from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.documents import Document, parse_documents
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
@@ -31,6 +32,17 @@ class ContentType(StrEnum):
     PLAIN = "PLAIN"
     HTML = "HTML"
     MULTIPART = "MULTIPART"
+
+
+def _read_documents(value: Any) -> Any:
+    return parse_documents(value)
+
+
+Documents = Annotated[
+    tuple[Document, ...],
+    PlainValidator(_read_documents),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+]
 
 
 class SendParameters(Request):
@@ -88,6 +100,14 @@ class SendParameters(Request):
         description="The HTML of the email. Variables come in with FEEL:"
         ' `="<p>Dear " + customer.name + "</p>"`',
         examples=["<p>Good morning, …</p>"],
+    )
+
+    attachments: Documents = Field(
+        default=(),
+        title="Attachments",
+        description="A list of documents, as a form's file field or another connector gives them, such as"
+        " `[invoice]`. The worker must know the document store (`ZEEBE_REST_ADDRESS`).",
+        examples=["[invoice]"],
     )
 
     @field_validator("subject")

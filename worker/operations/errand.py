@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from worker.documents.room import DocumentRoom
 from worker.mail.account import Account
 from worker.mail.room import MailRoom
 
@@ -14,10 +15,11 @@ class Errand:
     """One piece of work at one mail server.
 
     `account`: already admitted by the operator's server policy. `reference`: names the work, the same
-    on every attempt of a job. `started_at`: aware, UTC.
+    on every attempt of a job. `started_at`: aware, UTC. `documents`: without a store where none is given.
     """
 
     account: Account
     room: MailRoom
     reference: str
     started_at: datetime
+    documents: DocumentRoom = field(default_factory=DocumentRoom)

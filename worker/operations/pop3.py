@@ -16,6 +16,7 @@ from worker.mail.truncation import truncate_result
 from worker.models.mail import DeletedMail, FoundMail, Header, ListedMail, ReadMail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion
+from worker.operations.attachments import store_attachments
 from worker.operations.errand import Errand
 
 
@@ -29,13 +30,19 @@ async def list_mails(request: ListRequest, errand: Errand) -> Answer:
 
 
 async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
-    """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it."""
-    message_id = request.parameters.message_id
+    """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it.
+
+    Attachments are stored first: where that fails, the mail stays.
+    """
+    wanted = request.parameters
+    if wanted.store_attachments:
+        errand.documents.require_store()
     async with errand.room.pop3.visit(errand.account) as visit:
-        number, mail = await visit.maildrop.read(message_id)
-        result = truncate_result(
-            _read(mail, message_id, visit.maildrop.sizes[number]), errand.room.max_result_bytes
-        )
+        number, mail, raw = await visit.maildrop.read(wanted.message_id)
+        result = _read(mail, wanted.message_id, visit.maildrop.sizes[number])
+        if wanted.store_attachments:
+            result = await store_attachments(result, raw, errand.documents)
+        result = truncate_result(result, errand.room.max_result_bytes)
         if result.truncated:
             return Answer(result)
         return Answer(result, deferred=await visit.hold(number))

@@ -17,8 +17,8 @@ _LARGE_CHARACTERS = 200_000
 async def send(request: SendRequest, errand: Errand) -> Answer:
     """Send the email; `sent` is false where the server refused it for good.
 
-    Raises a MailServerError where another attempt may succeed, and SendOutcomeUnknown where the email may
-    have been sent.
+    Raises a MailServerError or a DocumentError where another attempt may succeed, and SendOutcomeUnknown
+    where the email may have been sent.
     """
     message = await _compose(request, errand)
     delivery = await errand.room.smtp.run(errand.account, lambda session: session.send(message))
@@ -34,7 +34,8 @@ async def send(request: SendRequest, errand: Errand) -> Answer:
 
 async def _compose(request: SendRequest, errand: Errand) -> ComposedMessage:
     mail = request.parameters
-    compose = partial(compose_message, mail, reference=errand.reference, date=errand.started_at)
-    if len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
+    files = await errand.documents.fetch(mail.attachments)
+    compose = partial(compose_message, mail, reference=errand.reference, date=errand.started_at, files=files)
+    if files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
         return await asyncio.to_thread(compose)
     return compose()

@@ -118,6 +118,7 @@ def test_what_may_pass_by_itself_is_just_what_the_tree_says() -> None:
     retried = {error.code for error in CONCRETE if error.is_retryable}
     assert retried == {
         "CONNECTION_FAILED",
+        "DOCUMENTS_UNAVAILABLE",
         "TIMEOUT",
         "SERVER_UNAVAILABLE",
         "MAILBOX_BUSY",

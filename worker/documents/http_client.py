@@ -1,0 +1,116 @@
+"""The door to HTTP: answers of bounded size, no redirects, and failures in the worker's own words."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from worker.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge
+
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTimeouts:
+    """Limits in seconds: to connect, between two pieces of an answer, and for a request as a whole."""
+
+    connect_seconds: float
+    read_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A whole answer, whatever its status; `content_type` is the media type without parameters."""
+
+    status: int
+    content_type: str
+    content: bytes
+
+
+class HttpClient:
+    """Sends requests over connections that are kept between them."""
+
+    def __init__(self, tls_context: ssl.SSLContext, timeouts: HttpTimeouts) -> None:
+        self._tls_context = tls_context
+        self._timeouts = aiohttp.ClientTimeout(
+            total=timeouts.total_seconds,
+            sock_connect=timeouts.connect_seconds,
+            sock_read=timeouts.read_seconds,
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        max_bytes: int,
+        headers: Mapping[str, str] | None = None,
+        **body: Any,
+    ) -> HttpAnswer:
+        """Send a request and read the answer; `body`: aiohttp's `data` or `params`.
+
+        Raises DocumentsUnavailable where there is no answer, DocumentTooLarge where it has more than
+        `max_bytes`, and DocumentRefused for a certificate that is not trusted or an address that is none.
+        """
+        server = _server(url)
+        try:
+            async with self._open_session().request(
+                method, url, headers=headers, allow_redirects=False, **body
+            ) as response:
+                content = await _read(response, max_bytes, server)
+                return HttpAnswer(response.status, response.content_type, content)
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL) as error:
+            reason = (
+                "its certificate is not trusted" if isinstance(error, OSError) else "the URL cannot be read"
+            )
+            raise DocumentRefused(f"No request can be sent to {server}: {reason}.", server=server) from error
+        except TimeoutError as error:
+            raise DocumentsUnavailable(f"{server} did not answer in time.", server=server) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise DocumentsUnavailable(
+                f"The connection to {server} failed ({type(error).__name__}).", server=server
+            ) from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        # Made at the first request: a session belongs to the loop that runs then.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls_context),
+                timeout=self._timeouts,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, server: str) -> bytes:
+    # What the server says about the length is not asked: compressed, it is another one.
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_chunked(_CHUNK_BYTES):
+        size += len(piece)
+        if size > max_bytes:
+            raise DocumentTooLarge(
+                f"{server} gave more than the {max_bytes:,} bytes that are taken of it;"
+                " EMAIL_WORKER_MAX_ATTACHMENT_BYTES bounds the attachments of an email.",
+                limit=max_bytes,
+                server=server,
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _server(url: str) -> str:
+    """Return host and port of a URL, which is what a message may show of it."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]

@@ -1,0 +1,103 @@
+"""Everything that operations need to reach documents, built once by the app."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from worker.documents.http_client import HttpAnswer, HttpClient
+from worker.documents.store import DocumentStore
+from worker.documents.urls import UrlPolicy
+from worker.errors import DocumentRefused, DocumentStoreMissing, DocumentsUnavailable, DocumentTooLarge
+from worker.models.documents import Document, ExternalDocument, File, InlineDocument, StoredDocument
+
+_ANY_TYPE = "application/octet-stream"
+# Of the standard library alone: what the machine knows beside it differs from one to the next.
+_TYPES = mimetypes.MimeTypes()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRoom:
+    """The doors to documents and the bounds on what comes through them.
+
+    Without `store`, no document of the cluster can be had or kept. `max_bytes`: what the documents of one
+    email may have together.
+    """
+
+    http: HttpClient | None = None
+    store: DocumentStore | None = None
+    urls: UrlPolicy = field(default_factory=UrlPolicy)
+    max_bytes: int = 25 * 1024 * 1024
+
+    async def fetch(self, documents: Sequence[Document]) -> tuple[File, ...]:
+        """Get documents, in their order. Raises a DocumentError, UrlNotAllowed or DocumentStoreMissing."""
+        files: list[File] = []
+        left = self.max_bytes
+        for number, document in enumerate(documents, start=1):
+            file = _named(await self._fetch(document, left), number)
+            left -= len(file.content)
+            files.append(file)
+        return tuple(files)
+
+    async def keep(self, file: File) -> dict[str, Any]:
+        """Store a file in the cluster; return its reference. Raises a DocumentError."""
+        return await self.require_store().create(file)
+
+    def require_store(self) -> DocumentStore:
+        """Return the store; raises DocumentStoreMissing."""
+        if self.store is None:
+            raise DocumentStoreMissing(
+                "This needs Camunda's document store, whose address the worker was not given;"
+                " ask its operator to set ZEEBE_REST_ADDRESS."
+            )
+        return self.store
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self.http is not None:
+            await self.http.close()
+
+    async def _fetch(self, document: Document, left: int) -> File:
+        match document:
+            case InlineDocument():
+                if len(document.content) > left:
+                    raise DocumentTooLarge(
+                        f"The attachments have more than the {self.max_bytes:,} bytes that"
+                        " EMAIL_WORKER_MAX_ATTACHMENT_BYTES allows for an email.",
+                        limit=self.max_bytes,
+                    )
+                return _file(document.name, document.content_type, document.content)
+            case StoredDocument():
+                answer = await self.require_store().fetch(document, max_bytes=left)
+                return _file(document.name, document.content_type or answer.content_type, answer.content)
+            case ExternalDocument():
+                answer = await self._get(document, left)
+                return _file(document.name, answer.content_type, answer.content)
+
+    async def _get(self, document: ExternalDocument, left: int) -> HttpAnswer:
+        url = self.urls.admit(document.url)
+        if self.http is None:
+            raise RuntimeError("a room that allows URLs needs an HTTP client")
+        answer = await self.http.request("GET", str(url), max_bytes=left)
+        if answer.status == HTTPStatus.OK:
+            return answer
+        message = f"{url.host} answered the request for an attachment with status {answer.status}."
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise DocumentsUnavailable(message, status=answer.status)
+        raise DocumentRefused(message, status=answer.status)
+
+
+def _file(name: str | None, content_type: str | None, content: bytes) -> File:
+    if content_type in (None, "", _ANY_TYPE) and name:
+        content_type = _TYPES.guess_type(name)[0]
+    return File(name or "", content_type or _ANY_TYPE, content)
+
+
+def _named(file: File, number: int) -> File:
+    if file.name:
+        return file
+    extension = _TYPES.guess_extension(file.content_type.partition(";")[0].strip()) or ""
+    return File(f"attachment-{number}{extension}", file.content_type, file.content)

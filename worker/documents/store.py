@@ -1,0 +1,119 @@
+"""The document store of the cluster, through its REST API."""
+
+from __future__ import annotations
+
+import io
+import json
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import FormData
+
+from worker.documents.access_token import AccessToken
+from worker.documents.http_client import HttpAnswer, HttpClient
+from worker.errors import DocumentNotFound, DocumentRefused, DocumentsUnavailable
+from worker.models.documents import File, StoredDocument
+
+_MAX_ANSWER_BYTES = 100_000
+_SHOWN_CHARACTERS = 200
+# What a reference holds; whatever else the store says does not go into the process.
+_REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class DocumentStore:
+    """Gets documents from the cluster and gives it new ones.
+
+    `address`: as in ZEEBE_REST_ADDRESS, such as `https://bru-2.zeebe.camunda.io/<cluster>`.
+    """
+
+    def __init__(self, http: HttpClient, address: str, token: AccessToken | None) -> None:
+        self._http = http
+        self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2/documents"
+        self._token = token
+
+    async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpAnswer:
+        """Get a document. Raises a DocumentError."""
+        place = {"storeId": document.store_id, "contentHash": document.content_hash}
+        answer = await self._request(
+            "GET",
+            f"{self._url}/{quote(document.document_id, safe='')}",
+            max_bytes=max_bytes,
+            params={name: value for name, value in place.items() if value is not None},
+        )
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise DocumentNotFound(
+                f"Camunda's document store has no document {document.document_id}; it may have expired.",
+                documentId=document.document_id,
+            )
+        return self._accepted(answer, HTTPStatus.OK, f"give document {document.document_id}")
+
+    async def create(self, file: File) -> dict[str, Any]:
+        """Store a file; return the reference to it. Raises a DocumentError."""
+        answer = self._accepted(
+            await self._request("POST", self._url, max_bytes=_MAX_ANSWER_BYTES, file=file),
+            HTTPStatus.CREATED,
+            f"take the attachment {file.name}",
+        )
+        try:
+            told = json.loads(answer.content)
+            reference = {name: told[name] for name in _REFERENCE if name in told}
+            return {"camunda.document.type": "camunda", **reference, "documentId": str(told["documentId"])}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DocumentRefused(
+                "Camunda's document store gave no reference to what it took; check ZEEBE_REST_ADDRESS."
+            ) from error
+
+    async def _request(
+        self, method: str, url: str, *, max_bytes: int, file: File | None = None, **query: Any
+    ) -> HttpAnswer:
+        """Send a request; once more with a new token where the old one is no longer good."""
+        token = None if self._token is None else await self._token.get()
+        answer = await self._send(method, url, token, max_bytes=max_bytes, file=file, **query)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._token is not None and token is not None:
+            self._token.forget(token)
+            token = await self._token.get()
+            answer = await self._send(method, url, token, max_bytes=max_bytes, file=file, **query)
+        return answer
+
+    async def _send(
+        self, method: str, url: str, token: str | None, *, max_bytes: int, file: File | None, **query: Any
+    ) -> HttpAnswer:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        body = {} if file is None else {"data": _form(file)}
+        return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
+
+    def _accepted(self, answer: HttpAnswer, expected: HTTPStatus, task: str) -> HttpAnswer:
+        if answer.status == expected:
+            return answer
+        message = f"Camunda's document store did not {task}: status {answer.status}{_reason(answer)}."
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
+            raise DocumentsUnavailable(message, status=answer.status)
+        raise DocumentRefused(message, status=answer.status)
+
+
+def _form(file: File) -> FormData:
+    form = FormData(quote_fields=False)
+    form.add_field(
+        "file", io.BytesIO(file.content), filename=_form_name(file.name), content_type=file.content_type
+    )
+    metadata = {"fileName": file.name, "contentType": file.content_type}
+    form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+    return form
+
+
+def _form_name(name: str) -> str:
+    """Return the name as a multipart form may carry it; the metadata has it as it is."""
+    return name.replace("\\", "_").replace('"', "_")
+
+
+def _reason(answer: HttpAnswer) -> str:
+    """Return what a problem report (RFC 9457) says, as the end of a sentence."""
+    try:
+        told = json.loads(answer.content)
+        reason = told.get("detail") or told.get("title") or ""
+    except (ValueError, AttributeError):
+        return ""
+    shown = " ".join(str(reason).split()).removesuffix(".")[:_SHOWN_CHARACTERS]
+    return f", {shown}" if shown else ""

@@ -1,0 +1,72 @@
+"""Which URLs the worker may be sent to: none, unless the operator says so."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from yarl import URL
+
+from worker.errors import UrlNotAllowed
+
+_PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+)(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPattern:
+    """What may be fetched: one scheme and port, hosts and paths with `*` and `?`."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> UrlPattern:
+        """Read `https://files.example.com/invoices/*`; without a path, any. Raises ValueError."""
+        found = _PATTERN.fullmatch(text)
+        if found is None:
+            raise ValueError("must be a URL such as https://files.example.com/invoices/*")
+        scheme = found[1].lower()
+        return cls(scheme, found[2].lower(), int(found[3] or _PORTS[scheme]), found[4] or "/*")
+
+    def admits(self, url: URL) -> bool:
+        """Tell whether the pattern covers `url`, part by part: no `*` of the host reaches into the path."""
+        return (
+            (url.scheme, url.port) == (self.scheme, self.port)
+            and fnmatch.fnmatchcase((url.raw_host or "").lower(), self.host)
+            and fnmatch.fnmatchcase(url.raw_path, self.path)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPolicy:
+    """The operator's patterns; no pattern means no URL."""
+
+    patterns: tuple[UrlPattern, ...] = ()
+
+    def admit(self, text: str) -> URL:
+        """Return the URL as it is to be requested; raises UrlNotAllowed."""
+        try:
+            url = URL(text)
+        except (ValueError, TypeError) as error:
+            raise _not_allowed("a URL that cannot be read") from error
+        is_plain = url.user is None and url.password is None and ".." not in _segments(url)
+        if is_plain and any(pattern.admits(url) for pattern in self.patterns):
+            return url
+        raise _not_allowed(f"{url.scheme}://{url.host or ''}")
+
+
+def _segments(url: URL) -> list[str]:
+    # A server may decode once more than we do, and take a backslash for a slash.
+    return re.split(r"[/\\]", unquote(unquote(url.raw_path)))
+
+
+def _not_allowed(place: str) -> UrlNotAllowed:
+    return UrlNotAllowed(
+        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
+        " ask the operator of the worker to add it.",
+    )

@@ -1,0 +1,138 @@
+"""Documents that a process refers to: in Camunda's document store, in the reference itself, or at a URL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_KIND = "camunda.document.type"
+_MAX_TEXT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document in the store of the cluster."""
+
+    document_id: str
+    store_id: str | None = None
+    content_hash: str | None = None
+    name: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InlineDocument:
+    """A document that the reference holds itself."""
+
+    content: bytes = field(repr=False)
+    name: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalDocument:
+    """A document that anyone can get at a URL."""
+
+    url: str
+    name: str | None = None
+
+
+Document = StoredDocument | InlineDocument | ExternalDocument
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+def parse_documents(value: Any) -> tuple[Document, ...]:
+    """Read one reference or a list of them; lists in the list are laid out, null in it does not count.
+
+    Raises ValueError with a phrase that completes "<field> …" and names the path to the fault.
+    """
+    return tuple(_read(reference, path) for reference, path in _references(value, ""))
+
+
+def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    if isinstance(value, Mapping):
+        yield value, path
+    elif isinstance(value, list | tuple):
+        # A form's file field gives a list, which then stands in the list of the diagram.
+        for index, item in enumerate(value):
+            yield from _references(item, f"{path}[{index}]")
+    elif value is not None:
+        raise _fault(path, "must be a document reference, as Camunda's forms and connectors give it")
+
+
+def _read(reference: Mapping[str, Any], path: str) -> Document:
+    match reference.get(_KIND):
+        case "camunda":
+            return _read_stored(reference, path)
+        case "inline":
+            return _read_inline(reference, path)
+        case "external":
+            url = _required(reference, "url", path)
+            return ExternalDocument(url, _text(reference, "name", path))
+        case _:
+            raise _fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
+
+
+def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
+    metadata = reference.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise _fault(f"{path}.metadata", "must be a context")
+    return StoredDocument(
+        document_id=_required(reference, "documentId", path),
+        store_id=_text(reference, "storeId", path),
+        content_hash=_text(reference, "contentHash", path),
+        name=_text(metadata, "fileName", f"{path}.metadata"),
+        content_type=_text(metadata, "contentType", f"{path}.metadata"),
+    )
+
+
+def _read_inline(reference: Mapping[str, Any], path: str) -> InlineDocument:
+    content = reference.get("content")
+    if content is None:
+        raise _fault(f"{path}.content", "is required")
+    # As Camunda's runtime has it: a text is its UTF-8, anything else is its JSON.
+    text = (
+        content
+        if isinstance(content, str)
+        else json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    )
+    return InlineDocument(
+        text.encode("utf-8", "replace"),
+        _text(reference, "name", path),
+        _text(reference, "contentType", path),
+    )
+
+
+def _required(reference: Mapping[str, Any], name: str, path: str) -> str:
+    text = _text(reference, name, path)
+    if text is None:
+        raise _fault(f"{path}.{name}", "is required")
+    return text
+
+
+def _text(reference: Mapping[str, Any], name: str, path: str) -> str | None:
+    value = reference.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise _fault(f"{path}.{name}", f"must be a text of at most {_MAX_TEXT} characters")
+    if any(
+        character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
+    ):
+        raise _fault(f"{path}.{name}", "may not hold control characters or half a character")
+    return value.strip() or None
+
+
+def _fault(path: str, expectation: str) -> ValueError:
+    path = path.removeprefix(".")
+    return ValueError(f"has a fault: {path} {expectation}" if path else expectation)

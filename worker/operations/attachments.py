@@ -1,0 +1,22 @@
+"""The attachments of a mail that was read, on their way into Camunda's document store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from worker.documents.room import DocumentRoom
+from worker.mail.parse_attachments import read_attachments
+from worker.models.mail import ReadMail
+
+
+async def store_attachments(result: ReadMail, raw: bytes, documents: DocumentRoom) -> ReadMail:
+    """Store what is attached to the mail `raw`; return its result with the references.
+
+    One file is decoded at a time, in a thread. Raises a DocumentError, with what was stored until then
+    left in the store.
+    """
+    files = read_attachments(raw)
+    references = []
+    while (file := await asyncio.to_thread(next, files, None)) is not None:
+        references.append(await documents.keep(file))
+    return result.model_copy(update={"attachments": tuple(references)})
