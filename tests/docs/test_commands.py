@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 # These serve until they are told to stop; what they say when they are ready.
 LASTING = {"run": "worker_started", "sandbox": "Press Ctrl-C"}
-# What another tier or the gate runs: the test then holds that it does.
-BY_THE_GATE = re.compile(r"make (?P<target>[a-z-]+)")
-BY_CONTAINERS = re.compile(r"docker (?P<words>.+)")
+# The gate runs these, and the tests of containers run what stands at the head of docker-compose.yml.
+BY_THE_GATE = re.compile(r"make [a-z-]+")
+BY_CONTAINERS = re.compile(r"docker compose .+")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def commands() -> list[Command]:
 COMMANDS = commands()
 EMAIL_WORKER = [command for command in COMMANDS if command.text.startswith("email-worker ")]
 MAKE = [command for command in COMMANDS if BY_THE_GATE.fullmatch(command.text)]
-DOCKER = [command for command in COMMANDS if BY_CONTAINERS.fullmatch(command.text)]
+COMPOSE = [command for command in COMMANDS if BY_CONTAINERS.fullmatch(command.text)]
 
 
 def ids(commands: list[Command]) -> list[str]:
@@ -63,7 +63,7 @@ def ids(commands: list[Command]) -> list[str]:
 
 
 def test_every_command_is_run_by_a_rule() -> None:
-    assert [command for command in COMMANDS if command not in [*EMAIL_WORKER, *MAKE, *DOCKER]] == []
+    assert [command for command in COMMANDS if command not in [*EMAIL_WORKER, *MAKE, *COMPOSE]] == []
 
 
 @pytest.mark.parametrize("command", MAKE, ids=ids(MAKE))
@@ -73,12 +73,20 @@ def test_a_target_is_in_the_makefile_and_run_by_the_gate(command: Command) -> No
     assert re.search(rf"^make {target}$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
+@pytest.mark.parametrize("command", COMPOSE, ids=ids(COMPOSE))
+def test_a_compose_command_is_one_that_the_tests_of_containers_run(command: Command) -> None:
+    assert f"#   {command.text}\n" in (ROOT / "docker-compose.yml").read_text()
+    assert 'line.startswith("#   docker compose ")' in (
+        ROOT / "tests" / "container" / "test_compose.py"
+    ).read_text("utf-8")
+
+
 @pytest.mark.parametrize("command", EMAIL_WORKER, ids=ids(EMAIL_WORKER))
 async def test_a_command_of_the_worker_ends_well(
     command: Command, engine: Engine, mail_servers: MailServers, tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    environment = {"ZEEBE_ADDRESS": engine.address}
+    environment = {"ZEEBE_ADDRESS": engine.address, "EMAIL_WORKER_HEALTH_PORT": "0"}
     async with AsyncExitStack() as running:
         if command.call is not None:
             example = await running.enter_async_context(
