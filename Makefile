@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run format docs site test-container image build sbom licences lock clean
+.PHONY: help demo test bench bench-quick check run format docs site test-container image build sbom licences lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 DIST := dist
@@ -24,6 +24,12 @@ test: .venv/ready ## Run all tests but those with containers
 
 test-container: .venv/ready ## Run the tests with containers; needs Docker
 	@$(BIN)/pytest -m container tests/container
+
+bench: .venv/bench ## Measure all, about 15 minutes, or ONLY=floor,jobs; writes docs/performance.md
+	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)"
+
+bench-quick: .venv/ready ## Hold the limits on commands, bytes and memory, within a minute
+	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
 
 check: .venv/ready ## Check format, lint, types and the import table
 	@$(BIN)/ruff format --check .
@@ -73,9 +79,15 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 		--no-header --quiet --upgrade -o locks/runtime.txt
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra sandbox --extra traces --universal \
 		--python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
+	@$(BIN)/uv pip compile pyproject.toml --group bench --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o locks/bench.txt
 
 clean: ## Remove what make has set up
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
+
+.venv/bench: locks/bench.txt .venv/ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@touch $@
 
 .venv/ready: locks/dev.txt pyproject.toml
 	@echo "Setting up .venv and the sandbox (a minute or two, once) ..."
