@@ -19,12 +19,6 @@ from worker.settings import settings_fields
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-_TAKES = {
-    "string": "text",
-    "object": "context",
-    "boolean": "`true`, `false`",
-    "reference": "documents",
-}
 
 
 def settings_table() -> str:
@@ -81,12 +75,12 @@ def _takes(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
     first = kinds[choices[0]["$ref"].rpartition("/")[2]] if "$ref" in choices[0] else choices[0]
     if "enum" in first:
         return ", ".join(f"`{name}`" for name in first["enum"])
-    if any(choice.get("type") == "array" for choice in choices):
-        return "addresses"
-    if first.get("type") == "integer":
+    lists = [choice for choice in choices if choice.get("type") == "array"]
+    if lists:
+        return "addresses" if lists[0]["items"]["type"] == "string" else "documents"
+    if first["type"] == "integer":
         return f"whole number, {first['minimum']} to {first['maximum']}"
-    # References to documents have several forms and no schema.
-    return _TAKES[first.get("type", "reference")]
+    return {"string": "text", "object": "context", "boolean": "`true`, `false`"}[first["type"]]
 
 
 def _default(field: Mapping[str, Any], *, is_required: bool) -> str:

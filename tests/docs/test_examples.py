@@ -77,13 +77,16 @@ async def outcome_of(example: Example) -> Any:
 
 
 def comparable(value: Any) -> Any:
-    """The value, with what a send makes anew each time replaced."""
-    if isinstance(value, dict):
-        if {"sent", "messageId"} <= value.keys():
-            assert SENT_MESSAGE_ID.fullmatch(value["messageId"])
-            value = value | {"messageId": "a new one"}
-        return {name: comparable(entry) for name, entry in value.items()}
-    return value
+    """The value, with what is made anew each time replaced: ids of sent mails and of stored documents."""
+    if isinstance(value, list):
+        return [comparable(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    new = {name: "a new one" for name in ("documentId", "contentHash", "storeId") if name in value}
+    if {"sent", "messageId"} <= value.keys():
+        assert SENT_MESSAGE_ID.fullmatch(value["messageId"])
+        new["messageId"] = "a new one"
+    return {name: comparable(entry) for name, entry in (value | new).items()}
 
 
 @each(Evaluation)

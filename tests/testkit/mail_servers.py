@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testkit.accounts import Account
+from testkit.document_server import DocumentServer
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions
 from worker.mail.account import Encryption, MailProtocol, account_of
 from worker.models.base import AuthenticationType, OptionalAuthentication, Server
@@ -39,7 +40,6 @@ class Example:
     variables: dict[str, Any]
     environment: dict[str, str]
     servers: tuple[str, str]
-    smtp: ScriptedSmtp | None = None
 
     def as_documented(self, text: str) -> str:
         """Put the documented server in place of the test's."""
@@ -47,7 +47,7 @@ class Example:
 
 
 class MailServers:
-    """A Dovecot with an account for each example, and an SMTP server for each that sends."""
+    """A Dovecot with an account for each example; an SMTP server for each that sends; a document store."""
 
     def __init__(self, dovecot: Dovecot, certificates: Certificates) -> None:
         self._dovecot = dovecot
@@ -58,7 +58,6 @@ class MailServers:
     async def example(self, task_type: str, documented: dict[str, Any]) -> AsyncIterator[Example]:
         """Replace host, port and user name by those of a test server: nothing else of the example."""
         operation = BY_TASK_TYPE[task_type]
-        environment = self._environment(documented)
         meant = account_of(
             operation.protocol,
             Server.model_validate(documented["server"]),
@@ -68,24 +67,24 @@ class MailServers:
         variables = copy.deepcopy(documented)
         if account is not None:
             variables["authentication"]["username"] = account.username
-        if operation.protocol is not MailProtocol.SMTP:
-            port = self._port(operation.protocol, meant.encryption)
+        async with AsyncExitStack() as servers:
+            store = await servers.enter_async_context(DocumentServer())
+            port = await servers.enter_async_context(
+                self._port(operation.protocol, meant.encryption, account)
+            )
             variables["server"] |= {"host": "127.0.0.1", "port": port}
-            yield Example(task_type, variables, environment, (f"127.0.0.1:{port}", meant.server))
-            return
-        async with ScriptedSmtp(options=self._smtp_options(meant.encryption, account)) as smtp:
-            variables["server"] |= {"host": "127.0.0.1", "port": smtp.port}
             if meant.encryption is Encryption.IMPLICIT:
-                # TLS at a port that is not 465 would mean STARTTLS.
+                # TLS at a port that is not the usual one would mean STARTTLS for SMTP.
                 variables["server"]["cryptographicProtocol"] = "SSL"
-            servers = (f"127.0.0.1:{smtp.port}", meant.server)
-            yield Example(task_type, variables, environment, servers, smtp)
+            environment = self._environment(documented) | {"ZEEBE_REST_ADDRESS": store.address}
+            yield Example(task_type, variables, environment, (f"127.0.0.1:{port}", meant.server))
 
     def _environment(self, documented: dict[str, Any]) -> dict[str, str]:
         password = documented["authentication"].get("password", "")
         name = password.removeprefix("{{secrets.").removesuffix("}}")
         assert not password or password == "{{secrets." + name + "}}", "an example shows a password"
-        return {f"SECRET_{name}": PASSWORD, "EMAIL_WORKER_TLS_CA_FILE": str(self._certificates.ca_file)}
+        secrets = {f"SECRET_{name}": PASSWORD} if name else {}
+        return {**secrets, "EMAIL_WORKER_TLS_CA_FILE": str(self._certificates.ca_file)}
 
     def _account(self, documented: dict[str, Any]) -> Account | None:
         if documented["authentication"].get("type") == AuthenticationType.NO_AUTH:
@@ -97,14 +96,21 @@ class MailServers:
             self._dovecot.deliver(account.username, raw, received=FIRST_ARRIVAL + timedelta(days=number))
         return account
 
-    def _port(self, protocol: MailProtocol, encryption: Encryption) -> int:
+    @asynccontextmanager
+    async def _port(
+        self, protocol: MailProtocol, encryption: Encryption, account: Account | None
+    ) -> AsyncIterator[int]:
         ports = {
             (MailProtocol.IMAP, Encryption.IMPLICIT): self._dovecot.imaps_port,
             (MailProtocol.IMAP, Encryption.NONE): self._dovecot.imap_port,
             (MailProtocol.POP3, Encryption.IMPLICIT): self._dovecot.pop3s_port,
             (MailProtocol.POP3, Encryption.NONE): self._dovecot.pop3_port,
         }
-        return ports[protocol, encryption]
+        if protocol is not MailProtocol.SMTP:
+            yield ports[protocol, encryption]
+            return
+        async with ScriptedSmtp(options=self._smtp_options(encryption, account)) as smtp:
+            yield smtp.port
 
     def _smtp_options(self, encryption: Encryption, account: Account | None) -> SmtpOptions:
         context = self._certificates.server.server_context()
