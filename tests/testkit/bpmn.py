@@ -17,16 +17,22 @@ def one_task_process(
     task_type: str,
     *,
     headers: Mapping[str, str] | None = None,
+    inputs: Mapping[str, str] | None = None,
     retries: int = 3,
     boundary_error: str | None = None,
 ) -> bytes:
     """A process whose one task takes its variables from the instance as they are.
 
-    With a `boundary_error` code, that BPMN error leads to the end event `caught`.
+    `inputs` are its input mappings, by target: FEEL after `=`, else a text. With a `boundary_error` code,
+    that BPMN error leads to the end event `caught`.
     """
     lines = "".join(
         f"<zeebe:header key={quoteattr(key)} value={quoteattr(value)}/>"
         for key, value in (headers or {}).items()
+    )
+    mappings = "".join(
+        f"<zeebe:input source={quoteattr(source)} target={quoteattr(target)}/>"
+        for target, source in (inputs or {}).items()
     )
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <bpmn:definitions xmlns:bpmn="{BPMN}" xmlns:zeebe="{ZEEBE}" targetNamespace="http://example.com">
@@ -37,6 +43,7 @@ def one_task_process(
     <bpmn:serviceTask id="task">
       <bpmn:extensionElements>
         <zeebe:taskDefinition type="{task_type}" retries="{retries}"/>
+        <zeebe:ioMapping>{mappings}</zeebe:ioMapping>
         <zeebe:taskHeaders>{lines}</zeebe:taskHeaders>
       </bpmn:extensionElements>
     </bpmn:serviceTask>

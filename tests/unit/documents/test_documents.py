@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from testkit.document_server import DocumentServer
 from testkit.processes import free_port
+from testkit.scripted_smtp import ScriptedSmtp
+from testkit.workers import email_worker
 
 from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.http_client import HttpClient, HttpTimeouts
@@ -275,3 +277,34 @@ async def test_a_url_that_gives_too_much_is_cut_off() -> None:
         server.pages["a"] = (200, {}, b"x" * 1_000_000)
         with pytest.raises(DocumentTooLarge):
             await fetched(room, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
+
+
+async def test_the_worker_signs_in_at_the_store_with_the_clients_usual_variables() -> None:
+    key = "document-1"
+    reference = {"camunda.document.type": "camunda", "documentId": key, "contentHash": f"hash-of-{key}"}
+    async with DocumentServer(needs_token=True) as server, ScriptedSmtp() as smtp:
+        server.put(PDF, "Bill.pdf", "application/pdf")
+        async with email_worker(
+            ZEEBE_REST_ADDRESS=server.address,
+            ZEEBE_CLIENT_ID="worker",
+            ZEEBE_CLIENT_SECRET="s3cret",
+            ZEEBE_AUTHORIZATION_SERVER_URL=server.token_url,
+            ZEEBE_TOKEN_AUDIENCE="camunda.example.com",
+        ) as worker:
+            result = await worker.call(
+                "email.smtp.send",
+                {
+                    "authentication": {"type": "noAuth"},
+                    "server": {"host": "127.0.0.1", "port": smtp.port, "cryptographicProtocol": "NONE"},
+                    "parameters": {
+                        "from": "a@example.com",
+                        "to": "b@example.com",
+                        "subject": "Bill",
+                        "body": "See the file.",
+                        "attachments": reference,
+                    },
+                },
+            )
+    assert result["sent"] is True
+    assert server.sign_ins[0]["audience"] == "camunda.example.com"
+    assert b"Content-Type: application/pdf" in smtp.accepted[0].raw
