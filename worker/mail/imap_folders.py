@@ -28,14 +28,13 @@ class ImapFolders:
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it, and how far each folder is, where that costs nothing."""
-        status = b" RETURN (STATUS (UIDNEXT UIDVALIDITY))" if self._session.can("LIST-STATUS") else b""
-        listed = self._session.command(b'LIST "" "*"' + status, doing="list the folders", is_long=True)
+        listed = self._list()
         folders = read_folders(listed.data.get("LIST", ()))
         self._names = {decode_name(folder.raw_name) for folder in folders if folder.is_selectable}
         self._delimiter = next((folder.delimiter for folder in folders if folder.delimiter), None)
         self._keep_next_uids(listed)
         if self._session.can("NAMESPACE"):
-            reply = self._session.command(b"NAMESPACE", doing="name the user's own folders")
+            reply = self._session.attempt(b"NAMESPACE", doing="name the user's own folders")
             personal = read_personal_namespace(reply.data.get("NAMESPACE", ()))
             if personal is not None:
                 self._prefix, self._delimiter = decode_name(personal[0]), personal[1] or self._delimiter
@@ -113,6 +112,15 @@ class ImapFolders:
             self._names.add(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = UidMark(0, 1)
+
+    def _list(self) -> Reply:
+        doing = "list the folders"
+        if self._session.can("LIST-STATUS"):
+            command = b'LIST "" "*" RETURN (STATUS (UIDNEXT UIDVALIDITY))'
+            reply = self._session.attempt(command, doing=doing, is_long=True)
+            if reply.is_ok:
+                return reply
+        return self._session.command(b'LIST "" "*"', doing=doing, is_long=True)
 
     def _keep_next_uids(self, reply: Reply) -> None:
         marks = read_next_uids(reply.data.get("STATUS", ()))

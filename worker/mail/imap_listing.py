@@ -9,7 +9,7 @@ from worker.mail.imap_ids import distinct_ids
 from worker.mail.imap_mailbox import ImapMailbox
 from worker.mail.imap_memory import FolderKey
 from worker.mail.imap_query import search
-from worker.mail.imap_responses import Fetched
+from worker.mail.imap_responses import Fetched, header_fields
 from worker.mail.imap_session import SelectedFolder
 from worker.mail.imap_sort import ListOrder, sorted_uids
 from worker.mail.ordering import sort_listed
@@ -18,8 +18,8 @@ from worker.models.mail import FoundMail, ListedMail
 from worker.models.search import Criterion
 
 _DOING_LIST, _DOING_SEARCH = "list the messages", "search the folder"
-_LISTED = "RFC822.SIZE INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SUBJECT DATE)]"
-_FOUND = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID SUBJECT)]"
+_LISTED = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
+_FOUND = header_fields("MESSAGE-ID", "SUBJECT")
 # Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER = 100
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": ""}')
@@ -42,20 +42,30 @@ def search_messages(
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
     hits = search(mailbox.session, criterion)
-    uids = hits.uids
-    if len(uids) * _SMALLEST_HIT_BYTES > max_result_bytes:
-        raise ResultTooLarge(
-            f"The search finds {len(uids)} messages in {path}, which are more than the engine takes;"
-            " narrow the criteria.",
-            bytes=len(uids) * _SMALLEST_HIT_BYTES,
-            limit=max_result_bytes,
-        )
-    headers = {
-        message.uid: parse_headers(message.section or b"")
-        for message in mailbox.fetch(uids, _FOUND, doing=_DOING_SEARCH, is_saved=hits.is_saved)
-    }
-    ids = _ids(mailbox, folder, headers)
-    return [FoundMail(message_id=ids[uid], subject=headers[uid].subject) for uid in uids if uid in headers]
+    found: dict[int, ParsedHeaders] = {}
+    room = max_result_bytes - len(hits.uids) * _SMALLEST_HIT_BYTES
+    if room < 0:
+        raise _too_many(path, len(hits.uids), max_result_bytes)
+
+    def keep(message: Fetched) -> None:
+        nonlocal room
+        headers = found[message.uid] = parse_headers(message.section or b"")
+        room -= len(headers.message_id or "") + len(headers.subject or "")
+        if room < 0:
+            raise _too_many(path, len(hits.uids), max_result_bytes)
+
+    mailbox.fetch_each(hits.uids, _FOUND, keep, doing=_DOING_SEARCH, is_saved=hits.is_saved)
+    ids = _ids(mailbox, folder, found)
+    return [FoundMail(message_id=ids[uid], subject=found[uid].subject) for uid in hits.uids if uid in found]
+
+
+def _too_many(path: str, count: int, limit: int) -> ResultTooLarge:
+    return ResultTooLarge(
+        f"The search finds {count} messages in {path}, which are more than the engine takes; narrow the"
+        " criteria.",
+        bytes=limit + 1,
+        limit=limit,
+    )
 
 
 def _list_whole(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[ListedMail]:

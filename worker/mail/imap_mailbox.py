@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from worker.errors import MessageIdAmbiguous, MessageNotFound
@@ -10,7 +10,7 @@ from worker.mail.account import Account
 from worker.mail.imap_folders import ImapFolders
 from worker.mail.imap_ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap_memory import FolderKey, ImapMemory
-from worker.mail.imap_responses import Fetched, format_set
+from worker.mail.imap_responses import Fetched, format_set, header_fields
 from worker.mail.imap_search import astring, command_chunks
 from worker.mail.imap_session import ImapSession, SelectedFolder
 from worker.mail.parse import parse_headers
@@ -30,16 +30,28 @@ class ImapMailbox:
     folders: ImapFolders
     memory: ImapMemory
 
-    def fetch(self, uids: Iterable[int], items: str, *, doing: str, is_saved: bool = False) -> list[Fetched]:
-        """Fetch items of messages, in one command where the list of UIDs is not too long for that.
+    def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
+        """Fetch items of messages, in one command where the list of UIDs is not too long for that."""
+        messages: list[Fetched] = []
+        self.fetch_each(uids, items, messages.append, doing=doing)
+        return messages
+
+    def fetch_each(
+        self,
+        uids: Iterable[int],
+        items: str,
+        keep: Callable[[Fetched], None],
+        *,
+        doing: str,
+        is_saved: bool = False,
+    ) -> None:
+        """Fetch items of messages and hand each one over as it comes.
 
         `is_saved`: the server has them as its last search result, so that any number is one command.
         """
-        messages: list[Fetched] = []
         uid_sets = list(_sets(uids))
         for uid_set in ["$"] if is_saved and len(uid_sets) > 1 else uid_sets:
-            self.session.fetch(uid_set, items, doing=doing, keep=messages.append)
-        return messages
+            self.session.fetch(uid_set, items, doing=doing, keep=keep)
 
     def find(self, folder: SelectedFolder, message_id: str, *, is_doubt_allowed: bool = False) -> list[int]:
         """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
@@ -110,7 +122,7 @@ class ImapMailbox:
         key = FolderKey.of(self.account, folder)
         known = self.memory.message_ids(key, uids)
         missing = [uid for uid in uids if uid not in known]
-        items = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+        items = header_fields("MESSAGE-ID")
         fetched = {
             message.uid: parse_headers(message.section or b"").message_id
             for message in self.fetch(missing, items, doing="compare the ids of messages")

@@ -126,6 +126,11 @@ def read_values(pieces: Iterable[Piece]) -> list[Value]:
     return root
 
 
+def header_fields(*names: str) -> str:
+    """Return the FETCH item of these header fields; more than 64 KB of them are not wanted."""
+    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(names)})]<0.65536>"
+
+
 def read_fetched(pieces: Iterable[Piece]) -> Fetched | None:
     """Read one FETCH answer; None for one without a UID (what another client did to a message)."""
     items = next((value for value in read_values(pieces) if isinstance(value, list)), [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.mail.imap_mailbox import ImapMailbox
 from worker.mail.imap_memory import FolderKey, SortKeys
-from worker.mail.imap_responses import Fetched, PartialResult, read_partial
+from worker.mail.imap_responses import Fetched, PartialResult, header_fields, read_partial
 from worker.mail.imap_session import ImapSession, SelectedFolder
 from worker.mail.ordering import sort_numbers
 from worker.mail.parse_dates import read_date
@@ -18,7 +18,7 @@ _DOING = "sort the folder"
 _SORT_KEY = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}
 _FETCH_ITEM = {
     SortField.RECEIVED_DATE: "INTERNALDATE",
-    SortField.SENT_DATE: "BODY.PEEK[HEADER.FIELDS (DATE)]",
+    SortField.SENT_DATE: header_fields("DATE"),
     SortField.SIZE: "RFC822.SIZE",
 }
 # A server sorts a message without a Date by its arrival; here such messages come last. An empty text is

@@ -141,3 +141,24 @@ async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_cal
     assert [mail["size"] for mail in mails] == list(range(100_000, 99_990, -1))
     assert peak < 25_000_000
     assert caller.mailboxes.memory.sort_key_bytes < 100_000 * 13
+
+
+async def test_a_large_message_is_in_memory_once(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    attachment = b"QUJD" * 19 + b"\r\n"
+    head = (
+        b"Subject: large\r\nMessage-ID: <large@example.org>\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n"
+        b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    )
+    size = 50_000_000
+    dovecot.deliver(dovecot_account.username, head + attachment * (size // len(attachment)) + b"--b--\r\n")
+    caller = make_caller(dovecot.imap_port, dovecot_account)
+    await caller.list_mails()
+    tracemalloc.start()
+    read = await caller.read("large@example.org")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read["plainTextBody"] == "hello"
+    assert peak < size * 1.3
