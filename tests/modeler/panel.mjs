@@ -46,6 +46,9 @@ export class Panel {
 
   async open({ diagram, templates, element, template }) {
     await this.call('open', diagram, templates);
+    if (!element) {
+      return;
+    }
     if (template) {
       await this.call('applyTemplate', element, template);
     }
@@ -154,13 +157,17 @@ export class Panel {
     return this.call('offered', element);
   }
 
-  /** Take a picture of the whole panel, however long it is. */
+  /** Take a picture of the template's part of the panel, however long it is. */
   async picture({ path }) {
     const height = await this.page.evaluate(() => {
-      const scrolled = document.querySelector('#panel .bio-properties-panel-scroll-container');
-      return scrolled.scrollHeight + scrolled.offsetTop + 20;
+      document.activeElement?.blur();
+      document.querySelectorAll('#panel [data-group-id]').forEach(group => {
+        group.style.display = group.dataset.groupId.includes('CustomProperties') ? '' : 'none';
+      });
+      return document.querySelector('#panel .bio-properties-panel-scroll-container').scrollHeight;
     });
-    await this.page.setViewport({ width: 1000, height: Math.ceil(height), deviceScaleFactor: 1.5 });
+    await this.page.setViewport({ width: 1000, height: Math.ceil(height) + 80, deviceScaleFactor: 1.5 });
+    await this.drawn();
     await (await this.page.$('#panel')).screenshot({ path });
   }
 }

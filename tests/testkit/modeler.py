@@ -67,10 +67,10 @@ class Modeler:
         self,
         diagram: str,
         templates: Sequence[Mapping[str, Any]],
-        element: str,
+        element: str | None = None,
         template: str | None = None,
     ) -> None:
-        """Open a diagram, choose an element, and choose a template (by its id) for it."""
+        """Open a diagram, choose an element if there is one to work on, and a template (by its id) for it."""
         await self._call("open", diagram=diagram, templates=templates, element=element, template=template)
 
     async def fill(self, values: Mapping[str, str]) -> None:

@@ -1,0 +1,39 @@
+// Takes the pictures of the panel for the documentation: `make pictures`.
+
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import { withPanel } from './panel.mjs';
+
+const ROOT = new URL('../../', import.meta.url);
+const SEND = {
+  'Host': 'smtp.example.com',
+  'User name': 'orders@example.com',
+  'Password': '{{secrets.MAIL_PASSWORD}}',
+  'From': 'Orders <orders@example.com>',
+  'To': '=order.customer.email',
+  'Subject': '="Your order " + string(order.number)',
+  'Text': '="Dear " + order.customer.name + ", it is on its way."',
+  'Result variable': 'sentEmail'
+};
+const MAILBOX = { 'Host': 'mail.example.com', 'User name': 'orders@example.com', 'Password': '{{secrets.MAIL_PASSWORD}}' };
+const PICTURES = {
+  'email': {},
+  'smtp-send': SEND,
+  'imap-list': { ...MAILBOX, 'Maximum number of emails': '10' },
+  'imap-search': { ...MAILBOX, 'Search for': '{"field": "SUBJECT", "value": "order"}' },
+  'imap-move': { ...MAILBOX, 'Message id': '=emails[1].messageId', 'To folder': 'Archive.Orders' },
+  'pop3-read': { ...MAILBOX, 'Message id': '=emails[1].messageId' }
+};
+
+const read = path => readFile(new URL(path, ROOT), 'utf8');
+const diagram = await read('tests/modeler/one_task.bpmn');
+
+await withPanel(async panel => {
+  for (const [ name, values ] of Object.entries(PICTURES)) {
+    const template = JSON.parse(await read(`element-templates/${name}.json`));
+    await panel.open({ diagram, templates: [ template ], element: 'task', template: template.id });
+    await panel.fill({ values });
+    await panel.picture({ path: fileURLToPath(new URL(`docs/pictures/panel-${name}.png`, ROOT)) });
+  }
+});
