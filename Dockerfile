@@ -22,14 +22,6 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dis
 
 
 FROM ${PYTHON_IMAGE}
-ARG VERSION=unknown
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="camunda-email-worker" \
-      org.opencontainers.image.description="A Camunda 8 job worker that sends and handles email over SMTP, POP3 and IMAP" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
-
 COPY --from=build /opt/email-worker /opt/email-worker
 
 ENV PATH=/opt/email-worker/bin:${PATH} \
@@ -47,3 +39,12 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["pyt
 # Exec form throughout: the worker is process 1 and SIGTERM reaches it.
 ENTRYPOINT ["email-worker"]
 CMD ["run"]
+
+# Last, so that a new revision alone changes no layer.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="camunda-email-worker" \
+      org.opencontainers.image.description="A Camunda 8 job worker that sends and handles email over SMTP, POP3 and IMAP" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

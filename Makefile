@@ -7,6 +7,8 @@ UV_VERSION := 0.13.9
 .PHONY: help demo test bench bench-quick check run format docs site test-container image build sbom licences lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
+IMAGE := camunda-email-worker
+PYTHON_IMAGE := python:3.11-slim-bookworm
 DIST := dist
 # What an installation has, and nothing that is for development.
 RUNTIME := build/runtime
@@ -51,8 +53,8 @@ site: .venv/ready ## Build the documentation as a site, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 image: ## Build the container image
-	@docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
-		--tag camunda-email-worker:$(VERSION) --tag camunda-email-worker:latest .
+	@docker build --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
 
 build: .venv/ready ## Build sdist and wheel into dist/
 	@$(BIN)/hatchling build --directory $(DIST)

@@ -18,12 +18,17 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 from testkit.docker_cluster import Cluster, running_cluster
 from testkit.docker_images import Images, prepare_images
+from testkit.processes import cannot_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 PREPARED = pytest.StashKey[Images]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "container: needs Docker; run by `make test-container`.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def images(pytestconfig: pytest.Config) -> Images:
     """The images, ready to run; which ones they are is told at the end of the tests' output."""
     if not succeeds("docker", "info"):
-        pytest.skip("Docker does not run here")
+        cannot_run("Docker does not run here")
     pytestconfig.stash[PREPARED] = prepare_images()
     return pytestconfig.stash[PREPARED]
 

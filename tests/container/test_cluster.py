@@ -56,7 +56,8 @@ async def test_with_the_gateways_address_alone_the_worker_sends(deployed: Cluste
 async def test_sigterm_under_load_loses_no_mail_and_doubles_none(deployed: Cluster) -> None:
     subjects = [f"stopped {number}" for number in range(60)]
     async with asyncio.TaskGroup() as group:
-        with deployed.worker(EMAIL_WORKER_MAX_JOBS="4") as worker:
+        # A job that was on its way to the worker when that stopped asking comes again after its timeout.
+        with deployed.worker(EMAIL_WORKER_MAX_JOBS="4", EMAIL_WORKER_JOB_TIMEOUT_SECONDS="3") as worker:
             results = [group.create_task(deployed.run(PROCESS, variables(subject))) for subject in subjects]
             await worker.logged("job_ended", count=5)
             assert worker.stop() == 0

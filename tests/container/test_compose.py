@@ -54,6 +54,6 @@ async def test_the_commands_at_the_head_of_the_file_bring_a_mail_into_the_browse
     assert inspect(worker)["HostConfig"]["ReadonlyRootfs"] is True
 
 
-def test_the_file_holds_no_password() -> None:
-    lines = [line for line in FILE.splitlines() if "PASSWORD" in line]
-    assert lines == ["      SECRET_SMTP_PASSWORD: ${SMTP_PASSWORD:-any}"]
+def test_a_password_is_a_variable_with_a_default_that_opens_nothing() -> None:
+    given = [line.partition(": ")[2] for line in FILE.splitlines() if "PASSWORD" in line]
+    assert given == ["${OPERATE_PASSWORD:-demo}", "${SMTP_PASSWORD:-any}"]

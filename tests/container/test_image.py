@@ -6,8 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from testkit.docker import docker, inspect, succeeds
+from testkit.docker import docker, inspect
 from testkit.docker_images import BASE_IMAGE
+
+from worker import __version__
 
 if TYPE_CHECKING:
     from testkit.docker_cluster import Cluster
@@ -28,7 +30,8 @@ def test_the_image_says_what_it_is_and_runs_as_a_number_in_exec_form(images: Ima
     assert config["Entrypoint"] == ["email-worker"]
     assert config["Cmd"] == ["run"]
     assert config["Labels"]["org.opencontainers.image.title"] == "camunda-email-worker"
-    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert config["Labels"]["org.opencontainers.image.version"] == __version__
+    assert re.fullmatch("[0-9a-f]{40}", config["Labels"]["org.opencontainers.image.revision"])
 
 
 def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> None:
@@ -47,12 +50,13 @@ def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> Non
 
 
 def test_the_command_line_answers_on_a_read_only_file_system(images: Images) -> None:
-    version = docker("run", "--rm", "--read-only", "--network", "none", images.worker, "--version")
-    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
+    said = docker("run", "--rm", "--read-only", "--network", "none", images.worker, "--version")
+    assert said == f"{__version__}\n"
 
 
 def test_check_says_in_one_sentence_that_no_gateway_is_there(images: Images) -> None:
-    assert not succeeds("docker", "run", "--rm", "--read-only", "--network", "none", images.worker, "check")
+    with pytest.raises(AssertionError, match="The gateway localhost:26500 cannot be reached"):
+        docker("run", "--rm", "--read-only", "--network", "none", images.worker, "check")
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
@@ -64,7 +68,24 @@ async def test_a_signal_reaches_the_worker_and_it_ends_well(cluster: Cluster, si
         assert docker("wait", worker.id) == "0\n"
 
 
-async def test_the_container_becomes_healthy(cluster: Cluster) -> None:
+async def test_a_worker_that_has_its_gateway_is_alive_and_ready(cluster: Cluster) -> None:
     with cluster.worker() as worker:
         await worker.logged("gateway_reached")
-        docker("exec", worker.id, *inspect(worker.id)["Config"]["Healthcheck"]["Test"][1:])
+        assert worker.status("/health/live") == 200
+        assert worker.status("/health/ready") == 200
+        assert worker.status("/metrics") == 200
+
+
+async def test_a_worker_without_its_gateway_is_alive_and_not_ready(cluster: Cluster) -> None:
+    with cluster.worker(ZEEBE_ADDRESS="nowhere:26500") as worker:
+        await worker.logged("gateway_unreachable")
+        assert worker.status("/health/live") == 200
+        assert worker.status("/health/ready") == 503
+
+
+@pytest.mark.parametrize("port", ["8080", "9000"])
+async def test_the_health_check_of_the_image_asks_where_the_pages_are(cluster: Cluster, port: str) -> None:
+    with cluster.worker(EMAIL_WORKER_HEALTH_PORT=port, HTTP_PROXY="http://nowhere:3128") as worker:
+        await worker.logged("gateway_reached")
+        _, *command = inspect(worker.id)["Config"]["Healthcheck"]["Test"]
+        docker("exec", worker.id, *command)

@@ -12,15 +12,24 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 
 
+def run(*command: str, **environment: str) -> str:
+    """Run a command in the project's directory and give what it printed; a failure raises with its words."""
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
 def docker(*arguments: str, **environment: str) -> str:
-    """Run a docker command and give what it printed; a failure raises with what it said."""
-    return _run("docker", *arguments, environment=environment)
+    """Run a docker command; see run."""
+    return run("docker", *arguments, **environment)
 
 
 def compose(*arguments: str, **environment: str) -> str:
     """Run docker compose on the project's file, in the older form too (docker-compose)."""
     command = ("docker", "compose") if succeeds("docker", "compose", "version") else ("docker-compose",)
-    return _run(*command, *arguments, environment=environment)
+    return run(*command, *arguments, **environment)
 
 
 def succeeds(*command: str) -> bool:
@@ -64,11 +73,3 @@ async def logged(container: str, event: str, *, count: int = 1, within_seconds: 
             process.kill()
         await process.communicate()
     raise AssertionError(f"{container} did not log {event}: {''.join(lines)}")
-
-
-def _run(*command: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-    return done.stdout

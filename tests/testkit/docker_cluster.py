@@ -18,7 +18,7 @@ from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
 from testkit.docker import docker, inspect, logged
-from testkit.docker_images import COMPOSE, Images
+from testkit.docker_images import Images, environment_of
 from testkit.processes import free_port
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ class Member:
         """Put it onto the network under its name."""
         docker("network", "connect", "--alias", self._alias, self._network.name, self.id)
 
+    def status(self, path: str) -> int:
+        """Ask one of the worker's pages for its HTTP status, from inside of the container."""
+        ask = "c = http.client.HTTPConnection('localhost', 8080); c.request('GET', sys.argv[1])"
+        script = f"import http.client, sys; {ask}; print(c.getresponse().status)"
+        return int(docker("exec", self.id, "python", "-c", script, path))
+
     async def logged(self, event: str, *, count: int = 1, within_seconds: float = 60) -> dict[str, Any]:
         """Wait for a line of its log; see testkit.docker."""
         return await logged(self.id, event, count=count, within_seconds=within_seconds)
@@ -90,7 +96,7 @@ class Cluster:
         """Run a worker that is told where the gateway is, and what `environment` adds."""
         container = (
             DockerContainer(self.images.worker)
-            .with_envs(ZEEBE_ADDRESS="camunda:26500", **environment)
+            .with_envs(**{"ZEEBE_ADDRESS": "camunda:26500", **environment})
             .with_network(self.network)
             .with_kwargs(read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"])
         )
@@ -129,7 +135,7 @@ def running_cluster(images: Images) -> Iterator[Cluster]:
     gateway_port, ready_port, mail_port = free_port(), free_port(), free_port()
     engine = (
         DockerContainer(images.engine)
-        .with_envs(**COMPOSE["camunda"]["environment"])
+        .with_envs(**environment_of("camunda"))
         .with_bind_ports(26500, gateway_port)
         .with_bind_ports(9600, ready_port)
         .waiting_for(
@@ -138,7 +144,7 @@ def running_cluster(images: Images) -> Iterator[Cluster]:
     )
     mail = (
         DockerContainer(images.mail)
-        .with_envs(**COMPOSE["mail"]["environment"])
+        .with_envs(**environment_of("mail"))
         .with_bind_ports(8025, mail_port)
         .waiting_for(HttpWaitStrategy(8025, "/readyz"))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from testkit.docker import ROOT, docker, succeeds
+from testkit.docker import ROOT, docker, run, succeeds
 from worker.sandbox.archive import engine_java
 from worker.sandbox.jars import class_path
 
@@ -37,18 +38,22 @@ class Images:
 
 def prepare_images() -> Images:
     """Build the worker's image, and pull the other two or build what stands in for them."""
-    worker = "camunda-email-worker:test"
-    docker("build", "--quiet", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--tag", worker, ".")
-    engine, mail = (_default(COMPOSE[service]["image"]) for service in ("camunda", "mail"))
+    worker = "camunda-email-worker-test"
+    run("make", "image", f"IMAGE={worker}", f"PYTHON_IMAGE={BASE_IMAGE}")
+    engine, mail = (with_defaults(COMPOSE[service]["image"]) for service in ("camunda", "mail"))
     if all(_is_to_be_had(image) for image in (engine, mail)):
         return Images(worker, engine, mail, are_stand_ins=False)
     return Images(worker, _build_stand_in("engine"), _build_stand_in("mail"), are_stand_ins=True)
 
 
-def _default(image: str) -> str:
-    """The image that ${VARIABLE:-image} stands for."""
-    variable, _, name = image.removeprefix("${").removesuffix("}").partition(":-")
-    return os.environ.get(variable, name)
+def with_defaults(text: str) -> str:
+    """Put the environment, or its default, where docker-compose.yml says ${VARIABLE:-default}."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: os.environ.get(found[1], found[2]), text)
+
+
+def environment_of(service: str) -> dict[str, str]:
+    """The environment that docker-compose.yml gives to a service."""
+    return {name: with_defaults(value) for name, value in COMPOSE[service]["environment"].items()}
 
 
 def _is_to_be_had(image: str) -> bool:
