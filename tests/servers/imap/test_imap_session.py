@@ -32,6 +32,7 @@ from worker.errors import (
     ConnectionFailed,
     MailboxBusy,
     MailServerError,
+    MessageNotFound,
     NotSupported,
     ProtocolViolation,
     QuotaExceeded,
@@ -322,6 +323,43 @@ async def test_a_folder_of_exactly_that_name_wins(
     caller = make_caller(dovecot.imap_port, dovecot_account)
     assert (await caller.list_mails(folder="v1.2"))[0]["messageId"] == "<1@example.org>"
     assert (await caller.list_mails(folder="v1/2"))[0]["messageId"] == "<2@example.org>"
+
+
+async def test_a_folder_that_may_only_be_read_is_read_and_not_changed(make_caller: MakeCaller) -> None:
+    select = say("* 3 EXISTS", "* OK [UIDVALIDITY 7] valid", "{tag} OK [READ-ONLY] done")
+    async with ScriptedImap(ImapOptions(faults={"SELECT": select})) as server:
+        caller = make_caller(server.port)
+        assert (await caller.read("1@scripted.example.org"))["subject"] == "Message 1"
+        for operation in (
+            caller.delete("1@scripted.example.org"),
+            caller.move("1@scripted.example.org", "Target"),
+        ):
+            with pytest.raises(ServerRefused, match="only read"):
+                await operation
+    assert not {"UID STORE", "UID MOVE", "CREATE"} & set(server.verbs)
+
+
+@pytest.mark.parametrize("text", ["NO [EXPUNGEISSUED] gone", "OK nothing to move"])
+async def test_a_message_that_goes_away_before_it_is_moved_is_not_found(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"UID MOVE": answer(text)})) as server:
+        with pytest.raises(MessageNotFound):
+            await make_caller(server.port).move("1@scripted.example.org", "Target")
+
+
+async def test_a_server_that_was_restarted_is_signed_in_at_again(
+    certificates: Certificates, make_caller: MakeCaller
+) -> None:
+    with Dovecot(certificates.server) as server:
+        caller = make_caller(server.imap_port, server.add_user("ann", "s3cret"))
+        for end in (server.restart, server.kill):
+            assert await caller.list_mails() == []
+            end()
+        with pytest.raises(ConnectionFailed):
+            await caller.list_mails()
+        server.start()
+        assert await caller.list_mails() == []
 
 
 async def _sign_in_with_starttls(make_caller: MakeCaller, port: int) -> MailServerError | None:
