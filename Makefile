@@ -75,6 +75,9 @@ $(RUNTIME)/ready: locks/runtime.txt | .venv/ready
 		--disable-pip-version-check --require-hashes -r locks/runtime.txt
 	@touch $@
 
+pictures: .venv/ready ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
+	@cd tests/modeler && npm ci --silent && node pictures.mjs
+
 lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -83,6 +86,10 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 		--python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml --group bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o locks/bench.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra sandbox --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o locks/sandbox.txt
+	@$(BIN)/uv pip compile --group build --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o locks/build.txt
 
 clean: ## Remove what make has set up
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
