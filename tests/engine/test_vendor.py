@@ -8,9 +8,11 @@ which follows the public contract; the embedded engine has none.
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,7 @@ from testkit.bpmn import one_task_process
 from testkit.document_server import DocumentServer
 from testkit.dovecot import Dovecot
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions
-from testkit.workers import serving
+from testkit.workers import email_worker, serving
 
 from worker.sandbox import Engine, Keystore, MailServer
 
@@ -292,6 +294,35 @@ async def test_a_refusal_says_what_the_vendors_result_has_no_room_for(engine: En
         result = await run(engine, smtp_inputs(server.port))
     assert result["sent"] is False
     assert result["refusedRecipients"][0]["address"] == "jane@example.com"
+
+
+async def test_an_error_expression_makes_an_incident_of_a_refusal(engine: Engine) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "migrating.md").read_text("utf-8")
+    (expression,) = re.findall(r"`(=if not\(sent\).*?)`", page)
+    refused = SmtpOptions(refused={"jane@example.com": "550 5.1.1 Nobody here"})
+    async with ScriptedSmtp(options=refused) as server, serving(engine.address, **ON):
+        instance = await start(engine, smtp_inputs(server.port), errorExpression=expression)
+        incident = await engine.incident(instance)
+        assert incident.message == "not sent"
+        await engine.cancel_instance(instance)
+
+
+async def test_a_task_can_be_tried_without_an_engine() -> None:
+    async with ScriptedSmtp() as server, email_worker() as worker:
+        task = {
+            "authentication": {"type": "noAuth"},
+            "protocol": "smtp",
+            "data": {
+                "smtpActionDiscriminator": "sendEmailSmtp",
+                "smtpAction": {"from": "a@example.com", "to": "b@example.com", "subject": "Hi", "body": "Ho"},
+                "smtpConfig": {
+                    "smtpHost": "localhost",
+                    "smtpPort": server.port,
+                    "smtpCryptographicProtocol": "NONE",
+                },
+            },
+        }
+        assert set(await worker.call(TASK_TYPE, task)) == {"subject", "sent", "messageId"}
 
 
 async def test_headers_steer_the_vendors_task_as_ours(engine: Engine, mailbox: Mailbox) -> None:
