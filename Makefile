@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick check run format docs site test-container image build sbom licences lock clean
+.PHONY: help demo test bench bench-quick check run format docs site test-container image build sbom licences pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
@@ -75,8 +75,8 @@ $(RUNTIME)/ready: locks/runtime.txt | .venv/ready
 		--disable-pip-version-check --require-hashes -r locks/runtime.txt
 	@touch $@
 
-pictures: .venv/ready ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
-	@cd tests/modeler && npm ci --silent && node pictures.mjs
+pictures: ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
+	@cd tests/modeler && { test -d node_modules || npm ci --silent; } && node pictures.mjs
 
 lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)

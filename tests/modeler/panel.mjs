@@ -164,9 +164,12 @@ export class Panel {
       document.querySelectorAll('#panel [data-group-id]').forEach(group => {
         group.style.display = group.dataset.groupId.includes('CustomProperties') ? '' : 'none';
       });
-      return document.querySelector('#panel .bio-properties-panel-scroll-container').scrollHeight;
+      const bottoms = [ ...document.querySelectorAll('#panel [data-group-id]') ].map(
+        group => group.getBoundingClientRect().bottom
+      );
+      return Math.max(...bottoms) + document.querySelector('#panel .bio-properties-panel-scroll-container').scrollTop;
     });
-    await this.page.setViewport({ width: 1000, height: Math.ceil(height) + 80, deviceScaleFactor: 1.5 });
+    await this.page.setViewport({ width: 1000, height: Math.ceil(height), deviceScaleFactor: 1.5 });
     await this.drawn();
     await (await this.page.$('#panel')).screenshot({ path });
   }

@@ -15,7 +15,7 @@ from testkit.workers import serving
 
 from worker.sandbox import Engine, MailServer
 
-NOT_ENCRYPTED = "None: all can be read on the way"
+NOT_ENCRYPTED = "None: not protected (port 25)"
 FIRST, SECOND = "1@numbered.example.org", "2@numbered.example.org"
 FIRST_ROW = {
     "messageId": f"<{FIRST}>",

@@ -90,7 +90,7 @@ async def test_a_port_that_was_typed_stays_whatever_the_encryption(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
-    await modeler.fill({"Port": "2525", "Encryption": "None: all can be read on the way"})
+    await modeler.fill({"Port": "2525", "Encryption": "None: not protected (port 25)"})
     assert (await modeler.field("Port"))["value"] == "2525"
 
 

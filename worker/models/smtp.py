@@ -58,8 +58,8 @@ class SendParameters(Request):
     to: AddressList = Field(
         default=(),
         title="To",
-        description="One address, several with commas between them, or a FEEL list. To, Cc or Bcc must name"
-        " someone.",
+        description="One address, several with commas between them, or a list such as"
+        ' `=[buyer.email, "joe@example.com"]`. To, Cc or Bcc must name someone.',
         examples=["jane@example.com, Joe Doe <joe@example.com>"],
     )
     cc: AddressList = Field(
@@ -81,7 +81,11 @@ class SendParameters(Request):
         " Date, the addresses above and what mail servers write are refused here.",
         examples=[{"Reply-To": "desk@example.com"}],
     )
-    subject: str = Field(title="Subject", description="One line.", examples=["Your order is on its way"])
+    subject: str = Field(
+        title="Subject",
+        description="A single line, what the reader sees first.",
+        examples=["Your order is on its way"],
+    )
     content_type: ContentType = Field(
         default=ContentType.PLAIN,
         title="Format",

@@ -45,7 +45,7 @@ def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[P
     if path != "server.port":
         made = _property(path, field, LOOKS[path], protocol)
         warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
-        yield replace(made, description=f"{warning} {made.description}".strip())
+        yield replace(made, description=f"{warning}\n{made.description}".strip())
         return
     for encryption, port in PORTS[protocol].items():
         made = _property(path, field, LOOKS[path], protocol)

@@ -116,19 +116,19 @@ CHOICE_NAMES: dict[StrEnum, str] = {
 
 ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {
     "smtp": {
-        CryptographicProtocol.TLS: "TLS, begun with STARTTLS",
-        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
-        CryptographicProtocol.NONE: "None: all can be read on the way",
+        CryptographicProtocol.TLS: "TLS, begun by STARTTLS (port 587)",
+        CryptographicProtocol.SSL: "SSL: TLS from the start (port 465)",
+        CryptographicProtocol.NONE: "None: not protected (port 25)",
     },
     "imap": {
-        CryptographicProtocol.TLS: "TLS (at port 143: begun with STARTTLS)",
-        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
-        CryptographicProtocol.NONE: "None: all can be read on the way",
+        CryptographicProtocol.TLS: "TLS (port 993; at 143 begun by STARTTLS)",
+        CryptographicProtocol.SSL: "SSL: TLS from the start (port 993)",
+        CryptographicProtocol.NONE: "None: not protected (port 143)",
     },
     "pop3": {
-        CryptographicProtocol.TLS: "TLS (at port 110: begun with STLS)",
-        CryptographicProtocol.SSL: "TLS from the first byte (SSL)",
-        CryptographicProtocol.NONE: "None: all can be read on the way",
+        CryptographicProtocol.TLS: "TLS (port 995; at 110 begun by STLS)",
+        CryptographicProtocol.SSL: "SSL: TLS from the start (port 995)",
+        CryptographicProtocol.NONE: "None: not protected (port 110)",
     },
 }
 

@@ -64,8 +64,8 @@ class Binding:
 class Property:
     """One field of the panel, or a hidden constant, with the place in the BPMN that it is bound to.
 
-    `description` is text with `code` in backticks. All conditions must hold for it to be there. What is
-    `is_optional` may be left empty.
+    `description` is text with `code` in backticks and line breaks. All conditions must hold for it to be
+    there. What is `is_optional` may be left empty.
     """
 
     id: str
@@ -129,4 +129,4 @@ class Property:
 
 
 def _to_html(description: str) -> str:
-    return _CODE.sub(r"<code>\1</code>", html.escape(description, quote=False))
+    return _CODE.sub(r"<code>\1</code>", html.escape(description, quote=False)).replace("\n", "<br>")
