@@ -27,8 +27,15 @@ from worker.vitals import Vitals
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From one round trip on a warm session to a message of 100 MB over a slow line.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-# Shown as 0 from the start, so that a rate sees the first of them.
-_USUAL_OUTCOMES = ("COMPLETED", "HANDED_BACK", "NOT_DELIVERED")
+# Shown as 0 from the start, so that an alert sees the first of them.
+_AWAITED_OUTCOMES = (
+    "COMPLETED",
+    "HANDED_BACK",
+    "NOT_DELIVERED",
+    "AUTHENTICATION_FAILED",
+    "SEND_OUTCOME_UNKNOWN",
+    "INTERNAL_ERROR",
+)
 
 
 class Metrics:
@@ -49,7 +56,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         for operation in operations:
             self._incidents.labels(operation)
-            for outcome in _USUAL_OUTCOMES:
+            for outcome in _AWAITED_OUTCOMES:
                 self._jobs.labels(operation, outcome)
 
     def read(self, room: MailRoom, vitals: Vitals) -> None:
