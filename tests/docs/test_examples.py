@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,7 @@ from testkit.block_rules import (
     Call,
     EnvFile,
     Evaluation,
+    Health,
     Python,
     TaskHeaders,
     Tree,
@@ -21,8 +23,12 @@ from testkit.block_rules import (
 )
 from testkit.bpmn import ZEEBE, one_task_process
 from testkit.documents import ROOT
+from testkit.health_pages import HealthPages
 from testkit.jobs import make_job
-from testkit.workers import email_worker, serving
+from testkit.processes import free_port
+from testkit.scripted_server import hang
+from testkit.scripted_smtp import ScriptedSmtp, SmtpStep
+from testkit.workers import WorkerProcess, email_worker, serving
 
 from worker import feel
 from worker.errors import EmailError
@@ -145,6 +151,34 @@ async def test_the_python_of_a_page_runs(
             monkeypatch.setenv(name, value)
         result = await namespace["documented"](example.variables)
     assert result["sent"] is True
+
+
+@each(Health)
+async def test_a_health_page_says_why_a_worker_is_not_ready(rule: Health, engine: Engine) -> None:
+    documented = json.loads(rule.block.text)
+    (jobs,) = map(int, re.findall(r"\d+", documented["reasons"][0]))
+    port = free_port()
+    await engine.deploy(one_task_process("stopping", "email.smtp.send"), "stopping.bpmn")
+    async with (
+        ScriptedSmtp({SmtpStep.EHLO: hang()}) as server,
+        WorkerProcess.start(engine.address, EMAIL_WORKER_HEALTH_PORT=str(port)) as worker,
+        HealthPages.at(port) as pages,
+    ):
+        given = letter(server.port)
+        instances = [await engine.create_instance("stopping", given) for _ in range(jobs)]
+        await server.heard("EHLO", jobs)
+        worker.signal(signal.SIGTERM)
+        assert await pages.until("ready", 503) == documented
+    for instance in instances:
+        await engine.cancel_instance(instance)
+
+
+def letter(port: int) -> dict[str, Any]:
+    return {
+        "authentication": {"type": "noAuth"},
+        "server": {"host": "127.0.0.1", "port": port, "cryptographicProtocol": "NONE"},
+        "parameters": {"from": "a@example.com", "to": "b@example.com", "subject": "s", "body": "b"},
+    }
 
 
 @each(EnvFile)

@@ -7,6 +7,7 @@ json title="What the expression sees"       the scope of the expressions that fo
 feel title="resultExpression"               evaluated; the next block may be json "What it gives"
 xml title="…"                               task headers, run on the engine with the variables before them
 sh, python, ini title=".env"                run, run, read as settings
+json with status and reasons                asked of the health page of a worker that is told to stop
 """
 
 from __future__ import annotations
@@ -94,13 +95,20 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Health:
+    """What a health page says of a worker that is told to stop while jobs are under way."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
 class Uncovered:
     """A block that no rule executes: a fault of the page, or a rule to be written here."""
 
     block: Block
 
 
-Rule = Call | Evaluation | TaskHeaders | Shell | Python | EnvFile | Tree | Uncovered
+Rule = Call | Evaluation | TaskHeaders | Shell | Python | EnvFile | Tree | Health | Uncovered
 
 
 def rules_of(page: Path) -> list[Rule]:
@@ -143,6 +151,8 @@ def _rule(block: Block, follower: Block | None, scope: Block | None, before: lis
             return Python(block, _last_call(before))
         case "ini" if block.title == ".env":
             return EnvFile(block)
+        case "json" if not block.title and json.loads(block.text).keys() == {"status", "reasons"}:
+            return Health(block)
         case "" if block.text.startswith("worker/\n"):
             return Tree(block)
     return Uncovered(block)
