@@ -80,8 +80,8 @@ export class Panel {
   async fill({ values }) {
     for (const [ label, value ] of Object.entries(values)) {
       await this.fillOne(label, value);
-      await this.openGroups();
     }
+    await this.drawn();
   }
 
   async fillOne(label, value) {
@@ -95,6 +95,7 @@ export class Panel {
         throw new Error(`${label} offers no choice ${value}`);
       }
       await control.select(choice);
+      await this.openGroups(); // a choice may bring new ones
       return;
     }
     if (await control.evaluate(node => node.type === 'checkbox')) {
