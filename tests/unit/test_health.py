@@ -1,0 +1,183 @@
+"""Liveness and readiness, and the pages that tell them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from testkit.health_pages import HealthPages
+from testkit.job_bench import Bench
+from testkit.processes import free_port
+
+from worker.errors import CommandRefused, GatewayUnavailable
+from worker.health import PortTaken, health_pages
+from worker.job.probe import probed
+from worker.job.runtime import Connection
+from worker.metrics import Metrics
+from worker.vitals import Heartbeat, Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from worker.job.runtime import Runtime
+
+
+class Clock:
+    """Goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Runtime]:
+    runtime = bench.runtime()
+    task = asyncio.create_task(runtime.run(bench.stop, grace_seconds=bench.grace_seconds))
+    await bench.gateway.until(lambda: len(bench.gateway.polls) == len(bench.task_types))
+    try:
+        yield runtime
+    finally:
+        bench.stop.set()
+        await task
+
+
+def test_a_loop_that_beats_in_time_has_no_lag() -> None:
+    clock = Clock()
+    heartbeat = Heartbeat(clock)
+    for _ in range(3):
+        clock.now += 1.0
+        heartbeat.beat()
+    assert heartbeat.lag_seconds == 0
+
+
+def test_a_loop_that_stands_still_is_late_and_stays_so_until_it_has_beaten_in_time() -> None:
+    clock = Clock()
+    heartbeat = Heartbeat(clock)
+    heartbeat.beat()
+    clock.now += 13.0
+    assert heartbeat.lag_seconds == 12.0
+    heartbeat.beat()
+    assert heartbeat.lag_seconds == 12.0
+    clock.now += 1.0
+    heartbeat.beat()
+    assert heartbeat.lag_seconds == 0
+
+
+async def test_the_heartbeat_measures_the_real_loop() -> None:
+    heartbeat = Heartbeat()
+    async with heartbeat.beating():
+        await asyncio.sleep(0)
+        time.sleep(1.5)  # noqa: ASYNC251 - what is measured
+        assert heartbeat.lag_seconds >= 0.4
+
+
+async def test_a_worker_is_alive_but_for_a_long_standstill() -> None:
+    clock = Clock()
+    vitals = Vitals(Bench().runtime(), max_silence_seconds=60, clock=clock)
+    clock.now += 10.0
+    assert vitals.why_not_alive() == []
+    clock.now += 5.0
+    assert vitals.why_not_alive() == ["The event loop stood still for 14 seconds."]
+
+
+async def test_a_worker_that_has_not_begun_is_not_ready() -> None:
+    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
+    assert vitals.why_not_ready() == [
+        "The engine is not asked for jobs.",
+        "The gateway has not answered yet.",
+    ]
+
+
+async def test_a_worker_is_ready_when_the_gateway_has_answered() -> None:
+    async with running(Bench()) as runtime:
+        vitals = Vitals(runtime, max_silence_seconds=60)
+        assert vitals.why_not_ready() == ["The gateway has not answered yet."]
+        runtime.connection.answered(time.monotonic())
+        assert vitals.why_not_ready() == []
+        assert vitals.is_connected
+
+
+async def test_a_gateway_that_says_nothing_for_too_long_does_not_answer() -> None:
+    clock = Clock()
+    async with running(Bench()) as runtime:
+        vitals = Vitals(runtime, max_silence_seconds=60, clock=clock)
+        runtime.connection.last_answer_at = clock.now
+        clock.now += 60
+        assert vitals.is_connected
+        clock.now += 1
+        assert vitals.why_not_ready() == ["The gateway has not answered for 61 seconds."]
+
+
+async def test_a_gateway_that_is_away_is_named_until_it_answers_again() -> None:
+    async with running(Bench()) as runtime:
+        vitals = Vitals(runtime, max_silence_seconds=60)
+        runtime.connection.failed(GatewayUnavailable("UNAVAILABLE: refused"))
+        assert vitals.why_not_ready() == ["The gateway does not answer: UNAVAILABLE: refused."]
+        runtime.connection.answered(time.monotonic())
+        assert vitals.why_not_ready() == []
+
+
+async def test_a_worker_that_has_stopped_is_not_ready() -> None:
+    async with running(Bench()) as runtime:
+        runtime.connection.answered(time.monotonic())
+    vitals = Vitals(runtime, max_silence_seconds=60)
+    assert vitals.why_not_ready() == ["The worker is stopping; 0 jobs are under way."]
+
+
+@pytest.mark.parametrize("failure", [GatewayUnavailable("away"), CommandRefused("not allowed")])
+async def test_a_probe_that_fails_is_no_news_and_asks_again(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.job.probe._PAUSE_SECONDS", 0)
+    connection, failures, has_answered = Connection(), [failure], asyncio.Event()
+
+    async def ask() -> None:
+        if failures:
+            raise failures.pop()
+        assert connection.lost_because is None
+        has_answered.set()
+
+    async with probed(connection, ask), asyncio.timeout(10):
+        await has_answered.wait()
+        await asyncio.sleep(0)
+    assert connection.last_answer_at is not None
+
+
+async def test_the_pages_say_what_is_and_why() -> None:
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(running(Bench()))
+        vitals = Vitals(runtime, max_silence_seconds=60)
+        metrics = Metrics(["email.smtp.send"], version="1")
+        await stack.enter_async_context(health_pages("127.0.0.1", port, vitals, metrics))
+        pages = await stack.enter_async_context(HealthPages.at(port))
+        reasons = ["The gateway has not answered yet."]
+        assert await pages.probe("ready") == (503, {"status": "not ready", "reasons": reasons})
+        runtime.connection.answered(time.monotonic())
+        assert await pages.probe("ready") == (200, {"status": "ready"})
+        assert await pages.probe("live") == (200, {"status": "alive"})
+        assert (await pages.metrics(lambda _: True)).text.startswith("# HELP email_worker_jobs_total")
+
+
+async def test_a_port_or_host_that_cannot_be_had_is_said_in_one_sentence() -> None:
+    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
+    metrics, port = Metrics([], version="1"), free_port()
+    async with health_pages("127.0.0.1", port, vitals, metrics):
+        with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{port} \(address already in use\)"):
+            async with health_pages("127.0.0.1", port, vitals, metrics):
+                pass
+    with pytest.raises(PortTaken, match="no such address"):
+        async with health_pages("no.such.host.invalid", port, vitals, metrics):
+            pass
+
+
+async def test_port_0_serves_no_pages() -> None:
+    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
+    async with health_pages("no.such.host.invalid", 0, vitals, Metrics([], version="1")):
+        pass
