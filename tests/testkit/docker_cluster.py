@@ -92,16 +92,29 @@ class Cluster:
     mail_page: str
 
     @contextmanager
-    def worker(self, **environment: str) -> Iterator[Member]:
-        """Run a worker that is told where the gateway is, and what `environment` adds."""
+    def worker(self, *, secrets: Path | None = None, **environment: str) -> Iterator[Member]:
+        """Run a worker that is told where the gateway is, and what `environment` adds.
+
+        `secrets` is a directory of this machine for EMAIL_WORKER_SECRETS_DIR.
+        """
         container = (
             DockerContainer(self.images.worker)
             .with_envs(**{"ZEEBE_ADDRESS": "camunda:26500", **environment})
             .with_network(self.network)
             .with_kwargs(read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"])
         )
+        if secrets is not None:
+            container.with_volume_mapping(str(secrets), "/run/secrets/email-worker", "ro")
+            container.with_env("EMAIL_WORKER_SECRETS_DIR", "/run/secrets/email-worker")
         with container:
             yield Member(container, self.network, "worker")
+
+    @contextmanager
+    def mailboxes(self) -> Iterator[str]:
+        """Run a mail server with IMAP and POP3 too; gives its name on the network."""
+        container = DockerContainer(self.images.mailboxes).with_network(self.network)
+        with container.with_network_aliases("mailboxes"):
+            yield "mailboxes"
 
     async def deploy(self, bpmn: Path) -> None:
         """Give a process to the engine."""

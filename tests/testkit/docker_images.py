@@ -22,11 +22,15 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 @dataclass(frozen=True)
 class Images:
-    """Names of images; `are_stand_ins` says whether engine and mail server are the project's own sandbox."""
+    """Names of images; `are_stand_ins` says whether engine and mail server are the project's own sandbox.
+
+    `mailboxes` always is: a mail server with IMAP and POP3, which Mailpit has not.
+    """
 
     worker: str
     engine: str
     mail: str
+    mailboxes: str
     are_stand_ins: bool
 
     def __str__(self) -> str:
@@ -41,9 +45,10 @@ def prepare_images() -> Images:
     worker = "camunda-email-worker-test"
     run("make", "image", f"IMAGE={worker}", f"PYTHON_IMAGE={BASE_IMAGE}")
     engine, mail = (with_defaults(COMPOSE[service]["image"]) for service in ("camunda", "mail"))
+    mailboxes = _build_stand_in("mail")
     if all(_is_to_be_had(image) for image in (engine, mail)):
-        return Images(worker, engine, mail, are_stand_ins=False)
-    return Images(worker, _build_stand_in("engine"), _build_stand_in("mail"), are_stand_ins=True)
+        return Images(worker, engine, mail, mailboxes, are_stand_ins=False)
+    return Images(worker, _build_stand_in("engine"), mailboxes, mailboxes, are_stand_ins=True)
 
 
 def with_defaults(text: str) -> str:
