@@ -1,0 +1,223 @@
+"""Spans of jobs and of what was said to mail servers; and that nobody pays for them who has not asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from testkit.jobs import make_job, variables_for
+from testkit.processes import free_port
+
+from worker.errors import InputError
+from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
+from worker.job.report import JobReport
+from worker.mail.account import MailProtocol
+from worker.mail.trail import Trail, begin_trail, noted, noted_step
+from worker.settings import Settings
+from worker.traces import Traces, open_exporter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+SERVER = "[2001:db8::1]:587"
+CANARY = "canary7391"
+
+
+def report(outcome: Outcome, trail: Trail | None = None) -> JobReport:
+    now = time.monotonic()
+    return JobReport(
+        job=make_job(key=17, variables=variables_for(subject=CANARY)),
+        operation="email.smtp.send",
+        outcome=outcome,
+        is_settled=True,
+        server=SERVER,
+        started_at=now - 2,
+        ended_at=now,
+        trail=trail or Trail(),
+    )
+
+
+async def spans_of(*reports: JobReport) -> list[ReadableSpan]:
+    exporter = InMemorySpanExporter()
+    traces = Traces(exporter, version="1.2.3")
+    for one in reports:
+        traces.job_ended(one)
+    await traces.close()
+    return list(exporter.get_finished_spans())
+
+
+async def test_a_job_is_a_span_and_its_commands_are_spans_under_it() -> None:
+    trail = begin_trail()
+    with noted_step(MailProtocol.SMTP, SERVER, "connect"):
+        pass
+    with noted(MailProtocol.SMTP, SERVER, f"MAIL FROM:<{CANARY}@x>", f"RCPT TO:<{CANARY}@y>"):
+        pass
+    connect, mail, job = await spans_of(report(Completed({"mail": CANARY}), trail))
+    assert (job.name, job.kind) == ("process email.test.send", SpanKind.CONSUMER)
+    assert [connect.name, mail.name] == ["SMTP connect", "SMTP MAIL RCPT"]
+    assert {span.kind for span in (connect, mail)} == {SpanKind.CLIENT}
+    assert job.parent is None
+    assert job.context is not None
+    assert [span.parent.span_id for span in (connect, mail) if span.parent] == [job.context.span_id] * 2
+    assert CANARY not in "".join(span.to_json() for span in (connect, mail, job))
+
+
+async def test_attributes_follow_the_semantic_conventions() -> None:
+    trail = begin_trail()
+    with noted(MailProtocol.SMTP, SERVER, "NOOP"):
+        pass
+    command, job = await spans_of(report(Completed({}), trail))
+    attributes = job.attributes or {}
+    assert attributes["messaging.system"] == "camunda"
+    assert attributes["messaging.destination.name"] == "email.test.send"
+    assert attributes["messaging.message.id"] == "17"
+    assert attributes["email_worker.round_trips"] == 1
+    assert dict(command.attributes or {}) == {
+        "network.protocol.name": "smtp",
+        "server.address": "2001:db8::1",
+        "server.port": 587,
+        "email_worker.commands": 1,
+    }
+    assert job.resource.attributes["service.name"] == "camunda-email-worker"
+    assert job.resource.attributes["service.version"] == "1.2.3"
+
+
+async def test_times_are_those_of_the_work() -> None:
+    trail = begin_trail()
+    with noted(MailProtocol.SMTP, SERVER, "NOOP"):
+        await asyncio.sleep(0.01)
+    command, job = await spans_of(report(Completed({}), trail))
+    assert command.start_time is not None
+    assert command.end_time is not None
+    assert job.start_time is not None
+    assert job.end_time is not None
+    assert (job.end_time - job.start_time) / 1e9 == pytest.approx(2, abs=1e-3)
+    assert (command.end_time - command.start_time) / 1e9 == pytest.approx(trail.steps[0].seconds, abs=1e-3)
+    assert abs(job.end_time / 1e9 - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error_type"),
+    [
+        (Completed({}), None),
+        (HandedBack("full"), None),
+        (Failed("TIMEOUT", CANARY, retries=1), "TIMEOUT"),
+        (BpmnError(CANARY, CANARY, {}), "BPMN_ERROR"),
+    ],
+)
+async def test_a_failure_is_an_error_without_its_text(outcome: Outcome, error_type: str | None) -> None:
+    (job,) = await spans_of(report(outcome))
+    assert (job.attributes or {}).get("error.type") == error_type
+    assert (job.status.status_code is StatusCode.ERROR) == (error_type is not None)
+    assert CANARY not in job.to_json()
+
+
+@asynccontextmanager
+async def collector(port: int) -> AsyncIterator[asyncio.Queue[ExportTraceServiceRequest]]:
+    """An OpenTelemetry collector that keeps what it is sent."""
+    received: asyncio.Queue[ExportTraceServiceRequest] = asyncio.Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        received.put_nowait(ExportTraceServiceRequest.FromString(await request.read()))
+        return web.Response(content_type="application/x-protobuf")
+
+    application = web.Application()
+    application.router.add_post("/v1/traces", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield received
+    finally:
+        await runner.cleanup()
+
+
+async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
+    port = free_port()
+    async with collector(port) as received, asyncio.timeout(30):
+        traces = Traces(open_exporter("otlp", f"http://127.0.0.1:{port}/"), version="1.2.3")
+        traces.job_ended(report(Completed({})))
+        await traces.close()
+        request = await received.get()
+    (spans,) = (scope.spans for resource in request.resource_spans for scope in resource.scope_spans)
+    assert [span.name for span in spans] == ["process email.test.send"]
+
+
+async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> None:
+    traces = Traces(open_exporter(None, f"http://127.0.0.1:{free_port()}"), version="1.2.3")
+    traces.job_ended(report(Completed({})))
+    async with asyncio.timeout(20):
+        await traces.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "are_wanted"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_TRACES_EXPORTER": "console"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({"OTEL_SERVICE_NAME": "mail"}, False),
+    ],
+)
+def test_traces_are_made_where_opentelemetrys_variables_ask_for_them(
+    environment: dict[str, str], are_wanted: bool
+) -> None:
+    assert Settings.from_environment(environment).traces.are_wanted is are_wanted
+
+
+def test_an_exporter_that_there_is_not_is_said() -> None:
+    with pytest.raises(
+        InputError, match="OTEL_TRACES_EXPORTER must be otlp, console or none; found 'zipkin'"
+    ):
+        Settings.from_environment({"OTEL_TRACES_EXPORTER": "zipkin"})
+
+
+def observe(prelude: str, **environment: str) -> dict[str, Any]:
+    """What an Observation in a process of its own imports and logs."""
+    script = f"""
+import json, sys
+{prelude}
+from worker.observation import Observation
+from worker.settings import Settings
+from structlog.testing import capture_logs
+with capture_logs() as lines:
+    Observation(Settings.from_environment({environment!r}), [])
+loaded = any(name.startswith("opentelemetry.") for name in sys.modules)
+print(json.dumps({{"lines": lines, "loaded": loaded}}))
+"""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=inherited, capture_output=True, text=True, check=True
+    )
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+def test_nothing_of_opentelemetry_is_loaded_where_nobody_asked() -> None:
+    assert observe("") == {"lines": [], "loaded": False}
+
+
+def test_a_missing_extra_is_one_line_that_says_what_to_install() -> None:
+    shown = observe("sys.modules['opentelemetry'] = None", OTEL_TRACES_EXPORTER="otlp")
+    assert shown["lines"] == [
+        {
+            "event": "traces_not_made",
+            "log_level": "warning",
+            "install": "pip install 'camunda-email-worker[traces]'",
+        }
+    ]
