@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from worker.models.base import Authentication, Request, Server
 from worker.models.mail import SortField, SortOrder
-from worker.models.search import Condition, Group, parse_criteria
+from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId, check_text
 
-# RFC 5322, 2.1.1 bounds a line at 998; what is longer than this is no id.
-_MAX_MESSAGE_ID = 2000
 _MAX_FOLDER = 1000
 
 
 def _is_a_folder(path: str) -> str:
-    path = _is_text(path).strip()
+    path = check_text(path).strip()
     if any(ord(character) < ord(" ") or character == "\x7f" for character in path):
         raise ValueError("may not hold a line break or another control character")
     if not path.strip("./"):
@@ -24,59 +22,7 @@ def _is_a_folder(path: str) -> str:
     return path
 
 
-def _is_a_message_id(text: str) -> str:
-    return _is_text(text).strip()
-
-
-def _is_text(text: str) -> str:
-    """Refuse what no server can be sent: NUL, and half a character (a lone surrogate)."""
-    if "\0" in text or (
-        not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
-    ):
-        raise ValueError("may not hold NUL or half a character")
-    return text
-
-
-def _is_no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number from 1 to 10000")  # noqa: TRY004 - pydantic reports ValueError
-    return value
-
-
-def _read_criteria(value: Any) -> Any:
-    return value if isinstance(value, Condition | Group) else parse_criteria(value)
-
-
 Folder = Annotated[str, Field(max_length=_MAX_FOLDER), AfterValidator(_is_a_folder)]
-MessageId = Annotated[
-    str,
-    Field(
-        max_length=_MAX_MESSAGE_ID,
-        title="Message id",
-        description="Which email: the messageId that a list or search gave, such as `=emails[1].messageId`,"
-        " or the Message-ID of its header, with or without `<` and `>`.",
-        examples=["<20240819.42@example.com>"],
-    ),
-    AfterValidator(_is_a_message_id),
-]
-MaxToBeRead = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=10_000,
-        title="Maximum number of emails",
-        description="The list ends here, whatever else there is. From 1 to 10000.",
-        examples=[10],
-    ),
-    BeforeValidator(_is_no_boolean),
-]
-Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
-
-CRITERIA_DESCRIPTION = (
-    "What the emails must hold, letter case aside; `field` is `FROM`, `SUBJECT` or `BODY`. Several conditions"
-    ' are joined by `AND` or `OR`: `{"operator": "AND", "criteria": [{"field": "FROM", "value":'
-    ' "jane@example.com"}, {"field": "SUBJECT", "value": "order"}]}`. Empty finds every email.'
-)
 _FOLDER = "A folder inside another is written with a dot or a slash between them: `Projects.2023`."
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from worker.models.base import Authentication, Request, Server
-from worker.models.imap import CRITERIA_DESCRIPTION, Criteria, MessageId
 from worker.models.mail import SortField, SortOrder
+from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId
 
 
 class ListParameters(Request):
     """Which mails to list, in which order."""
 
-    max_to_be_read: int = Field(
-        default=100,
-        ge=1,
-        le=10_000,
-        title="Maximum number of emails",
-        description="The list ends here, whatever else there is. From 1 to 10000.",
-        examples=[10],
-    )
+    max_to_be_read: MaxToBeRead = 100
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
         default=SortField.SENT_DATE,
         title="Sort by",
@@ -32,13 +25,6 @@ class ListParameters(Request):
         title="Order",
         description="Which end comes first. It also decides which emails are left out beyond the maximum.",
     )
-
-    @field_validator("max_to_be_read", mode="before")
-    @classmethod
-    def _is_a_number(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("must be a number from 1 to 10000")  # noqa: TRY004 - pydantic reports ValueError
-        return value
 
 
 class ListRequest(Request):
