@@ -112,6 +112,10 @@ class GatewaySettings(_Settings):
             raise ValueError("CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs ZEEBE_CLIENT_ID and its secret")
         if self.client_id is not None and not self.is_encrypted:
             raise ValueError("ZEEBE_INSECURE_CONNECTION and OAuth (ZEEBE_CLIENT_ID) do not go together")
+        if self.client_id is not None and not _is_safe_for_a_token(self.rest_address):
+            raise ValueError(
+                "ZEEBE_REST_ADDRESS must begin with https:// where OAuth (ZEEBE_CLIENT_ID) is used"
+            )
         return self
 
     @property
@@ -383,6 +387,14 @@ def _shown(default: Any, name: str) -> str:
     if isinstance(default, tuple):
         default = ", ".join(default)
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else ""
+
+
+def _is_safe_for_a_token(address: str | None) -> bool:
+    """Tell whether nobody on the way can read what is sent there; this machine itself is no way."""
+    return (
+        address is None
+        or re.match(r"https:|http://(localhost|127(\.\d+){3}|\[::1\])([:/]|$)", address) is not None
+    )
 
 
 def _aliases(model: type[BaseModel]) -> list[str]:

@@ -216,3 +216,32 @@ def test_every_setting_is_in_the_table_with_a_sentence() -> None:
     assert len({name for name, _, _ in fields}) == len(fields)
     assert all(description.endswith(".") for _, _, description in fields)
     assert ("EMAIL_WORKER_MAX_JOBS", "`64`", "Jobs worked on at once, over all task types.") in fields
+
+
+@pytest.mark.parametrize(
+    "address", ["https://bru-2.zeebe.camunda.io/c1", "http://localhost:8080", "http://[::1]/v2"]
+)
+def test_the_rest_address_is_a_url(address: str) -> None:
+    assert (
+        Settings.from_environment({"ZEEBE_REST_ADDRESS": address, **CLIENT}).gateway.rest_address == address
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8080", "https://", "https://u:p@h", "https://h?x=1", "file:///x"]
+)
+def test_what_is_no_rest_address_is_refused(address: str) -> None:
+    assert refusal({"ZEEBE_REST_ADDRESS": address}).startswith("ZEEBE_REST_ADDRESS must be a URL such as")
+
+
+@pytest.mark.parametrize("host", ["cluster:8080", "localhost.example.com", "127.evil.example.com"])
+def test_a_token_is_not_sent_to_a_rest_address_in_clear_text(host: str) -> None:
+    address = {"ZEEBE_REST_ADDRESS": f"http://{host}"}
+    assert Settings.from_environment(address).gateway.rest_address is not None
+    assert "must begin with https://" in refusal({**address, **CLIENT})
+
+
+def test_a_url_pattern_that_cannot_be_read_is_named() -> None:
+    message = refusal({"EMAIL_WORKER_ALLOWED_DOCUMENT_URLS": "https://a/*, files.example.com"})
+    assert message.startswith("EMAIL_WORKER_ALLOWED_DOCUMENT_URLS must be a URL such as")
+    assert message.endswith("found 'files.example.com'.")
