@@ -10,7 +10,8 @@ import pytest
 
 from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.pool import Pool, PoolLimits
+from worker.mail.pool import Pool, PoolFigures, PoolLimits
+from worker.mail.trail import Step, begin_trail, note_commands
 
 LIMIT_SECONDS = 10
 
@@ -365,3 +366,36 @@ async def test_closing_closes_idle_sessions_now_and_busy_ones_when_their_work_en
     await busy
     await asyncio.wait_for(sessions.opened[1].ended.wait(), LIMIT_SECONDS)
     assert pool.open_sessions == 0
+
+
+async def test_the_figures_tell_idle_busy_waiting_opened_and_replaced(sessions: Sessions) -> None:
+    pool, held = sessions.pool(max_sessions_per_account=1), Held()
+    working = asyncio.create_task(pool.run(account(), held))
+    await held.started.wait()
+    waiting = asyncio.create_task(pool.run(account(), take))
+    await settle()
+    assert pool.figures == PoolFigures(idle=0, busy=1, waiting=1, opened=1, reconnects=0)
+    held.go_on.set()
+    await asyncio.gather(working, waiting)
+    assert pool.figures == PoolFigures(idle=1, busy=0, waiting=0, opened=1, reconnects=0)
+    await pool.run(account(), failing_once(ConnectionFailed("closed")))
+    assert pool.figures == PoolFigures(idle=1, busy=0, waiting=0, opened=2, reconnects=1)
+    await pool.close()
+
+
+async def test_a_session_that_another_job_closes_is_no_part_of_that_jobs_trail(sessions: Sessions) -> None:
+    seen: list[Step] = []
+    trail = begin_trail(seen.append)
+    pool = sessions.pool(max_sessions=1)
+    session = await pool.run(account(), take)
+
+    async def sign_off() -> None:
+        note_commands(MailProtocol.SMTP, "mail.example.org:587", ["QUIT"])
+        session.ended.set()
+
+    session.close = sign_off  # type: ignore[method-assign]
+    await pool.run(account("bob"), take)
+    await session.ended.wait()
+    assert [step.name for step in seen] == ["QUIT"]
+    assert trail.command_count == 0
+    await pool.close()

@@ -1,0 +1,53 @@
+"""What POP3 visits show of themselves in numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from testkit.rooms_pop3 import Pop3Caller
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import close
+
+from worker.errors import ConnectionFailed
+from worker.mail.pool import PoolFigures
+
+MakeCaller = Callable[..., Pop3Caller]
+
+MAIL = b"Subject: one\r\nMessage-ID: <one@x>\r\n\r\nHello\r\n"
+
+
+async def test_a_mail_that_waits_for_the_engine_is_held_and_those_behind_it_wait(
+    make_caller: MakeCaller,
+) -> None:
+    async with ScriptedPop3({"1": MAIL}) as server:
+        caller = make_caller(server.port)
+        maildrops = caller.maildrops
+        _, deferred = await caller.read("one@x")
+        behind = asyncio.create_task(caller.list_mails())
+        await asyncio.sleep(0)
+        assert maildrops.held_mails == 1
+        assert maildrops.figures == PoolFigures(idle=0, busy=1, waiting=1, opened=1, reconnects=0)
+        await deferred.commit()
+        assert await behind == []
+    assert (maildrops.held_mails, maildrops.failed_deletions) == (0, 0)
+    assert maildrops.figures == PoolFigures(idle=0, busy=0, waiting=0, opened=2, reconnects=0)
+
+
+async def test_a_deletion_that_fails_is_counted_and_nothing_is_held_any_more(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"DELE": close()})) as server:
+        caller = make_caller(server.port)
+        _, deferred = await caller.read("one@x")
+        with pytest.raises(ConnectionFailed):
+            await deferred.commit()
+    assert (caller.maildrops.held_mails, caller.maildrops.failed_deletions) == (0, 1)
+    assert caller.maildrops.figures.busy == 0
+
+
+async def test_a_sign_in_that_fails_leaves_no_session_and_nobody_waiting(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": close()})) as server:
+        caller = make_caller(server.port)
+        with pytest.raises(ConnectionFailed):
+            await caller.list_mails()
+    assert caller.maildrops.figures == PoolFigures(0, 0, 0, 0, 0)
