@@ -174,10 +174,9 @@ def _last_call(rules: list[Rule]) -> Call:
 
 
 def _with_call(rule: Rule, rules: list[Rule]) -> Rule:
-    """A file that a command names holds the variables of the page, wherever on it they stand."""
-    call = next((other for other in rules if isinstance(other, Call)), None)
-    if not isinstance(rule, Shell) or "--variables" not in rule.block.text:
+    """The file that `email-worker call` names holds the variables of that operation on the same page."""
+    called = re.search(r"email-worker call (\S+)", rule.block.text) if isinstance(rule, Shell) else None
+    if called is None:
         return rule
-    named = re.search(r"email-worker call (\S+)", rule.block.text)
-    wanted = [other for other in rules if isinstance(other, Call) and named and other.task_type == named[1]]
-    return Shell(rule.block, wanted[-1] if wanted else call)
+    (call,) = (other for other in rules if isinstance(other, Call) and other.task_type == called[1])
+    return Shell(rule.block, call)
