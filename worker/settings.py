@@ -33,6 +33,7 @@ PREFIX = "EMAIL_WORKER_"
 _READ_BY_THE_SANDBOX = {"EMAIL_WORKER_SANDBOX_CACHE"}
 S = TypeVar("S", bound=BaseModel)
 _SHOWN_CHARACTERS = 60
+_ENCRYPTED_OR_LOCAL = re.compile(r"https:|http://(localhost|127(\.\d+){3}|\[::1\])([:/]|$)")
 
 
 def _split_commas(value: Any) -> Any:
@@ -391,10 +392,7 @@ def _shown(default: Any, name: str) -> str:
 
 def _is_safe_for_a_token(address: str | None) -> bool:
     """Tell whether nobody on the way can read what is sent there; this machine itself is no way."""
-    return (
-        address is None
-        or re.match(r"https:|http://(localhost|127(\.\d+){3}|\[::1\])([:/]|$)", address) is not None
-    )
+    return address is None or _ENCRYPTED_OR_LOCAL.match(address) is not None
 
 
 def _aliases(model: type[BaseModel]) -> list[str]:

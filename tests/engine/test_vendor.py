@@ -307,6 +307,17 @@ async def test_an_error_expression_makes_an_incident_of_a_refusal(engine: Engine
         await engine.cancel_instance(instance)
 
 
+async def test_a_mail_is_sent_once_where_the_result_expression_breaks(engine: Engine) -> None:
+    async with ScriptedSmtp() as server, serving(engine.address, **ON):
+        instance = await start(engine, smtp_inputs(server.port), resultExpression="=response.subject")
+        incident = await engine.incident(instance)
+        assert incident.message.startswith("EXPRESSION_FAILED: ")
+        await engine.resolve(incident)
+        await engine.job_event(instance, "FAILED", count=2)
+        assert len(server.accepted) == 1
+        await engine.cancel_instance(instance)
+
+
 async def test_a_task_can_be_tried_without_an_engine() -> None:
     async with ScriptedSmtp() as server, email_worker() as worker:
         task = {
