@@ -133,6 +133,11 @@ async def test_a_password_is_no_label(metrics: Metrics) -> None:
     assert "hunter2" not in scrape(metrics).text
 
 
+async def test_an_outcome_that_had_to_be_told_again_is_counted(metrics: Metrics) -> None:
+    metrics.command_delayed()
+    assert scrape(metrics).value("command_retries_total") == 1
+
+
 async def test_two_workers_in_one_process_have_figures_of_their_own(metrics: Metrics) -> None:
     other = Metrics([SEND], version="1.2.3")
     metrics.job_ended(report(Completed({})))

@@ -51,6 +51,19 @@ async def test_each_outcome_is_one_command(outcome: Outcome, command: Command) -
 
 
 @on_skipping_clock
+async def test_each_repetition_is_told_to_who_counts_them() -> None:
+    gateway, delays = ScriptedGateway(), 0
+    gateway.script("complete", *[AWAY] * 3)
+
+    def count() -> None:
+        nonlocal delays
+        delays += 1
+
+    await settle(JOB, DONE, gateway=gateway, lease=Lease(gateway, JOB.key, 60.0), on_delay=count)
+    assert delays == 3
+
+
+@on_skipping_clock
 async def test_the_command_is_repeated_with_growing_pauses_until_the_gateway_takes_it() -> None:
     gateway = ScriptedGateway()
     gateway.script("complete", *[AWAY] * 8)
