@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from testkit.job_bench import SENT, Bench
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job, variables_for
+from testkit.scripted_gateway import ScriptedGateway
 from testkit.skipping_clock import now, on_skipping_clock
 
+from worker.job.gateway import Subscription
+from worker.job.job import Job
 from worker.mail.answer import Answer
 
 
@@ -44,6 +49,24 @@ async def test_a_full_worker_asks_for_no_jobs_and_goes_on_as_soon_as_there_is_ro
         opened_at = now()
         await bench.gateway.until_taken(2)
         assert now() - opened_at < 0.1
+
+
+@on_skipping_clock
+async def test_a_gateway_that_waits_for_no_job_is_asked_ten_times_a_second_and_no_more() -> None:
+    class Impatient(ScriptedGateway):
+        async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
+            assert len(self.polls) < 1_000, "asked again and again"
+            async for job in super().activate(replace(subscription, poll_seconds=0), max_jobs=max_jobs):
+                yield job
+
+    bench = Bench(gateway=Impatient(), task_types=(TASK_TYPE,))
+    async with bench.serving():
+        await asyncio.sleep(10)
+        assert 100 <= len(bench.gateway.polls) <= 105
+        offered_at = now()
+        bench.gateway.offer(make_job())
+        await bench.gateway.until_taken(1)
+        assert now() - offered_at < 0.2
 
 
 @on_skipping_clock

@@ -21,6 +21,10 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 30.0
+# Between requests to a gateway that answers at once that there is no job: its long polling may be switched
+# off, and the embedded engine has none.
+_FIRST_IDLE_SECONDS = 0.01
+_LONGEST_IDLE_SECONDS = 0.1
 # What a job may take to be given back after the grace.
 _FAREWELL_SECONDS = 6.0
 
@@ -123,12 +127,11 @@ class Runtime:
                 raise result
 
     async def _poll(self, served: Served) -> None:
-        pause_seconds = _FIRST_PAUSE_SECONDS
+        pause_seconds, idle_seconds = _FIRST_PAUSE_SECONDS, _FIRST_IDLE_SECONDS
         while True:
             room, asked_at = await self._room(), time.monotonic()
             try:
-                async for job in self._gateway.activate(served.subscription, max_jobs=room):
-                    self._accept(job, served)
+                has_waited = await self._ask(served, room)
             except GatewayUnavailable as error:
                 self.connection.failed(error)
                 await asyncio.sleep(pause_seconds)
@@ -136,6 +139,20 @@ class Runtime:
             else:
                 self.connection.answered(asked_at)
                 pause_seconds = _FIRST_PAUSE_SECONDS
+                if has_waited:
+                    idle_seconds = _FIRST_IDLE_SECONDS
+                else:
+                    await asyncio.sleep(idle_seconds)
+                    idle_seconds = min(idle_seconds * 2, _LONGEST_IDLE_SECONDS)
+
+    async def _ask(self, served: Served, room: int) -> bool:
+        """Start the jobs that the gateway has or gets; tell whether it had any, or waited for one."""
+        loop = asyncio.get_running_loop()
+        until, has_jobs = loop.time() + served.subscription.poll_seconds / 2, False
+        async for job in self._gateway.activate(served.subscription, max_jobs=room):
+            has_jobs = True
+            self._accept(job, served)
+        return has_jobs or loop.time() >= until
 
     async def _room(self) -> int:
         """Wait until there is room for a job; return for how many."""
