@@ -6,9 +6,11 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit.certificates import Certificates
 from testkit.document_server import DocumentServer
 from testkit.processes import free_port
 from testkit.scripted_smtp import ScriptedSmtp
@@ -244,6 +246,39 @@ async def test_a_refused_sign_in_shows_no_secret(status: int, error: type[Docume
         with pytest.raises(error, match=f"authorization server .* status {status}") as caught:
             await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
         assert "s3cret" not in caught.value.message
+
+
+async def test_a_token_at_its_end_is_renewed() -> None:
+    async with (
+        DocumentServer(needs_token=True, token_life_seconds=0) as server,
+        room_at(server.address, token_url=server.token_url) as room,
+    ):
+        reference = server.put(PDF, "a.pdf", "application/pdf")
+        assert await fetched(room, reference) == await fetched(room, reference)
+        assert (len(server.sign_ins), len(server.requests)) == (2, 2)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    async with (
+        DocumentServer(tls_context=certificates.server.server_context()) as server,
+        room_at(server.address) as room,
+    ):
+        with pytest.raises(DocumentRefused, match="certificate is not trusted"):
+            await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
+        assert server.requests == []
+
+
+async def test_the_authority_of_the_cluster_is_that_of_the_gateway(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    async with (
+        DocumentServer(tls_context=certificates.server.server_context()) as server,
+        email_worker(
+            ZEEBE_REST_ADDRESS=server.address, ZEEBE_CA_CERTIFICATE_PATH=str(certificates.ca_file)
+        ) as worker,
+    ):
+        reference = server.put(PDF, "a.pdf", "application/pdf")
+        assert await fetched(worker._documents, reference) == [("a.pdf", "application/pdf", PDF)]
 
 
 async def test_a_url_is_fetched_only_where_it_is_allowed() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.errors import EmailError, InputError, SecretNotFound
 from worker.job.assignment import Assignment
@@ -336,3 +338,39 @@ def test_attachments_are_stored_where_there_is_a_store() -> None:
     stored = assignment_of(variables, stores_attachments=True).variables["parameters"]
     assert stored["storeAttachments"] is True
     assert "storeAttachments" not in assignment_of(variables).variables["parameters"]
+
+
+NAMES = sorted(
+    {
+        "type",
+        "username",
+        "to",
+        "criteria",
+        "messageId",
+        *(f"{protocol}{end}" for protocol in DISCRIMINATORS for end in ("Action", "Config")),
+        *(f"{protocol}ActionDiscriminator" for protocol in DISCRIMINATORS),
+    }
+)
+TEXTS = st.sampled_from([*DISCRIMINATORS, *(name for names in DISCRIMINATORS.values() for name in names)])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {}, optional={"protocol": TEXTS | ANYTHING, "data": ANYTHING, "authentication": ANYTHING}
+    )
+)
+def test_whatever_the_variables_are_the_answer_is_a_request_or_a_sentence(variables: dict[str, Any]) -> None:
+    message = "A request."
+    try:
+        bound(variables)
+    except InputError as error:
+        message = error.message
+    assert message.endswith(".")
+    assert not message.startswith(("parameters", "server"))

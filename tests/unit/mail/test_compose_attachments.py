@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from worker.mail.compose import compose_message
 from worker.mail.parse import parse_mail
@@ -122,3 +124,16 @@ def test_every_line_ends_with_carriage_return_and_line_feed() -> None:
 def test_an_empty_file_is_a_file() -> None:
     (attachment,) = parsed(composed(File("empty.txt", "text/plain", b""))).iter_attachments()
     assert attachment.get_content().strip() == ""
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=120).map(str.strip))
+def test_any_name_at_all_survives(name: str) -> None:
+    assume(name)
+    (attachment,) = parsed(composed(File(name, "text/plain", b"x"))).iter_attachments()
+    assert attachment.get_filename() == name
+
+
+@given(st.binary(max_size=500), st.binary(max_size=500))
+def test_any_octets_survive(first: bytes, second: bytes) -> None:
+    files = (File("a", "application/x-a", first), File("b", "application/x-b", second))
+    assert tuple(read_attachments(composed(*files))) == files

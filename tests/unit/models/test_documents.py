@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.models.documents import ExternalDocument, InlineDocument, StoredDocument, parse_documents
 
@@ -19,6 +21,8 @@ STORED: dict[str, Any] = {
         "customProperties": {},
     },
 }
+
+KINDS = st.sampled_from(["camunda", "inline", "external", "other", None])
 
 
 def test_a_stored_document_is_known_by_its_id_store_and_hash() -> None:
@@ -68,3 +72,24 @@ def test_a_fault_is_named_with_its_place(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r"has a fault|must be") as caught:
         parse_documents(value)
     assert message in str(caught.value)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(sorted(STORED)) | st.just("content") | st.just("url"), inner)
+        | st.builds(lambda kind, more: {**more, "camunda.document.type": kind}, KINDS, st.just(STORED))
+    ),
+    max_leaves=20,
+)
+
+
+@given(ANYTHING)
+def test_whatever_is_given_the_answer_is_documents_or_a_phrase(value: Any) -> None:
+    phrase = "must be a tuple"
+    try:
+        assert isinstance(parse_documents(value), tuple)
+    except ValueError as error:
+        phrase = str(error)
+    assert any(words in phrase for words in ("must be", "is required", "may not hold"))
