@@ -69,9 +69,10 @@ def _build_stand_in(target: str) -> str:
     image = f"camunda-email-worker-standin:{target}"
     with tempfile.TemporaryDirectory() as directory:
         context = Path(directory)
-        shutil.copytree(STAND_IN, context, dirs_exist_ok=True)
+        shutil.copy2(STAND_IN / "Dockerfile", context)
+        _copy_modules(STAND_IN, context / "container" / "standin")
         shutil.copy2(ROOT / "locks" / "sandbox.txt", context)
-        shutil.copytree(ROOT / "worker", context / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+        _copy_modules(ROOT / "worker", context / "worker")
         _copy_jars(context / "cache")
         build_argument = f"PYTHON_IMAGE={BASE_IMAGE}"
         docker(
@@ -79,6 +80,10 @@ def _build_stand_in(target: str) -> str:
             *("--tag", image, directory),
         )
     return image
+
+
+def _copy_modules(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def _copy_jars(cache: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from stopping import until_stopped
-from web import serve_pages
+from container.standin.stopping import until_stopped
+from container.standin.web import serve_pages
 
 from worker.sandbox import Engine
 

@@ -10,8 +10,8 @@ import asyncio
 from email import message_from_bytes, policy
 from typing import Any
 
-from stopping import until_stopped
-from web import serve_pages
+from container.standin.stopping import until_stopped
+from container.standin.web import serve_pages
 
 from worker.sandbox import MailServer
 
