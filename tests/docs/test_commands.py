@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testkit.block_rules import Shell, all_rules
-from testkit.documents import ROOT
+from testkit.pages import ROOT
 
 if TYPE_CHECKING:
     from testkit.mail_servers import MailServers

@@ -22,9 +22,9 @@ from testkit.block_rules import (
     all_rules,
 )
 from testkit.bpmn import ZEEBE, one_task_process
-from testkit.documents import ROOT
 from testkit.health_pages import HealthPages
 from testkit.jobs import make_job
+from testkit.pages import ROOT
 from testkit.processes import free_port
 from testkit.scripted_server import hang
 from testkit.scripted_smtp import ScriptedSmtp, SmtpStep
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testkit.block_rules import Rule
-    from testkit.documents import Block
     from testkit.mail_servers import Example, MailServers
+    from testkit.pages import Block
 
     from worker.sandbox import Engine
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from testkit.documents import ROOT
+from testkit.pages import ROOT
 
 from worker import errors
 from worker.mail.account import Encryption, MailProtocol, account_of

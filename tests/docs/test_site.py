@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from testkit.documents import PAGES, ROOT
+from testkit.pages import PAGES, ROOT
 
 LOADED = re.compile(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"?(?:https?:)?//[^\"> ]+", re.IGNORECASE)
 LINK = re.compile(r"!?\[[^\]]*\]\((?!https?:|#)([^)#\s]+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from testkit.documents import PAGES, ROOT
+from testkit.pages import PAGES, ROOT
 
 from worker import feel
 from worker.cli import app

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from testkit.documents import PAGES, ROOT, Block, read_blocks
+from testkit.pages import PAGES, ROOT, Block, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
