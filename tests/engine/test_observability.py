@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from testkit.bpmn import one_task_process
 from testkit.health_pages import HealthPages
+from testkit.otel_collector import otel_collector
 from testkit.processes import free_port
 from testkit.scripted_server import say, sequence, wait_for
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
@@ -188,6 +189,36 @@ async def test_a_worker_that_drains_is_alive_but_not_ready(engine: Engine) -> No
         "status": "not ready",
         "reasons": ["The worker is stopping; 1 jobs are under way."],
     }
+
+
+async def test_a_job_is_a_span_with_its_mail_commands_under_it(engine: Engine) -> None:
+    port = free_port()
+    await deploy(engine, SEND)
+    async with (
+        ScriptedSmtp() as server,
+        otel_collector(port) as received,
+        WorkerProcess.start(engine.address, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as worker,
+    ):
+        instance = await engine.create_instance(SEND, letter(server.port, subject=CANARY))
+        await engine.completed(instance)
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+        spans = [received.get_nowait() for _ in range(received.qsize())]
+    (job,) = [span for span in spans if not span.parent_span_id]
+    steps = sorted((span for span in spans if span != job), key=lambda span: span.start_time_unix_nano)
+    assert job.name == f"process {SEND}"
+    assert [span.name for span in steps] == [
+        "SMTP connect",
+        "SMTP greeting",
+        "SMTP EHLO",
+        "SMTP MAIL RCPT DATA",
+        "SMTP END-OF-DATA",
+    ]
+    assert {span.parent_span_id for span in steps} == {job.span_id}
+    assert {span.trace_id for span in spans} == {job.trace_id}
+    assert all(job.start_time_unix_nano <= span.start_time_unix_nano for span in steps)
+    assert all(span.end_time_unix_nano <= job.end_time_unix_nano for span in steps)
+    assert CANARY not in str(spans)
 
 
 async def test_a_port_that_is_taken_ends_the_worker_with_one_sentence(engine: Engine) -> None:

@@ -8,15 +8,13 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from testkit.jobs import make_job, variables_for
+from testkit.otel_collector import otel_collector
 from testkit.processes import free_port
 
 from worker.errors import InputError
@@ -28,8 +26,6 @@ from worker.settings import Settings
 from worker.traces import Traces, open_exporter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from opentelemetry.sdk.trace import ReadableSpan
 
 SERVER = "[2001:db8::1]:587"
@@ -125,35 +121,13 @@ async def test_a_failure_is_an_error_without_its_text(outcome: Outcome, error_ty
     assert CANARY not in job.to_json()
 
 
-@asynccontextmanager
-async def collector(port: int) -> AsyncIterator[asyncio.Queue[ExportTraceServiceRequest]]:
-    """An OpenTelemetry collector that keeps what it is sent."""
-    received: asyncio.Queue[ExportTraceServiceRequest] = asyncio.Queue()
-
-    async def take(request: web.Request) -> web.Response:
-        received.put_nowait(ExportTraceServiceRequest.FromString(await request.read()))
-        return web.Response(content_type="application/x-protobuf")
-
-    application = web.Application()
-    application.router.add_post("/v1/traces", take)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield received
-    finally:
-        await runner.cleanup()
-
-
 async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
     port = free_port()
-    async with collector(port) as received, asyncio.timeout(30):
+    async with otel_collector(port) as received, asyncio.timeout(30):
         traces = Traces(open_exporter("otlp", f"http://127.0.0.1:{port}/"), version="1.2.3")
         traces.job_ended(report(Completed({})))
         await traces.close()
-        request = await received.get()
-    (spans,) = (scope.spans for resource in request.resource_spans for scope in resource.scope_spans)
-    assert [span.name for span in spans] == ["process email.test.send"]
+        assert (await received.get()).name == "process email.test.send"
 
 
 async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> None:
