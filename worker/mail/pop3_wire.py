@@ -48,7 +48,7 @@ class Pop3Wire:
         """Take the server's greeting, which comes first of all."""
         with (
             noted_step(MailProtocol.POP3, self.server, "greeting"),
-            self._door("to begin a session", ServerUnavailable, within_seconds),
+            self._door("the start of a session", ServerUnavailable, within_seconds),
         ):
             self._pop3 = _Pop3(self._connection)
 

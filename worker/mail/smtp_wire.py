@@ -299,4 +299,4 @@ def _reply(response: SMTPResponse) -> Reply:
 
 
 def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).strip()
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.strip())

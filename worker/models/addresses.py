@@ -138,7 +138,7 @@ def _hint(text: str) -> str:
     if "(" in text:
         return "; comments are not supported, put a name before <address>"
     if "@" not in text:
-        return "; a name with a comma in it needs double quotes"
+        return "; there is no @ in it (names with a comma go in double quotes)"
     return ""
 
 
