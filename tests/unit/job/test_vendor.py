@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import EmailError, InputError, SecretNotFound
@@ -361,6 +361,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {}, optional={"protocol": TEXTS | ANYTHING, "data": ANYTHING, "authentication": ANYTHING}

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from worker.mail.compose import compose_message
@@ -126,13 +126,16 @@ def test_an_empty_file_is_a_file() -> None:
     assert attachment.get_content().strip() == ""
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=120).map(str.strip))
 def test_any_name_at_all_survives(name: str) -> None:
-    assume(name)
+    # What stands in quotes or angle brackets comes out of the standard library's reader without them.
+    assume(name and (name[0], name[-1]) not in {('"', '"'), ("<", ">")})
     (attachment,) = parsed(composed(File(name, "text/plain", b"x"))).iter_attachments()
     assert attachment.get_filename() == name
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500), st.binary(max_size=500))
 def test_any_octets_survive(first: bytes, second: bytes) -> None:
     files = (File("a", "application/x-a", first), File("b", "application/x-b", second))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.models.documents import ExternalDocument, InlineDocument, StoredDocument, parse_documents
@@ -85,6 +85,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_whatever_is_given_the_answer_is_documents_or_a_phrase(value: Any) -> None:
     phrase = "must be a tuple"
