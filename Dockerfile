@@ -31,10 +31,10 @@ ENV PATH=/opt/email-worker/bin:${PATH} \
 
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8089
 
 # Not by urllib, which a proxy of the environment would lead astray.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('localhost', int(os.environ.get('EMAIL_WORKER_HEALTH_PORT', 8080)), timeout=3); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('localhost', int(os.environ.get('EMAIL_WORKER_HEALTH_PORT', 8089)), timeout=3); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 
 # Exec form throughout: the worker is process 1 and SIGTERM reaches it.
 ENTRYPOINT ["email-worker"]

@@ -272,7 +272,7 @@ class WorkerSettings(_Settings):
     )
     health_port: int = _ours(
         "HEALTH_PORT",
-        8080,
+        8089,
         "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
         ge=0,
         le=65_535,

@@ -83,7 +83,7 @@ async def test_a_worker_without_its_gateway_is_alive_and_not_ready(cluster: Clus
         assert worker.status("/health/ready") == 503
 
 
-@pytest.mark.parametrize("port", ["8080", "9000"])
+@pytest.mark.parametrize("port", ["8089", "9000"])
 async def test_the_health_check_of_the_image_asks_where_the_pages_are(cluster: Cluster, port: str) -> None:
     with cluster.worker(EMAIL_WORKER_HEALTH_PORT=port, HTTP_PROXY="http://nowhere:3128") as worker:
         await worker.logged("gateway_reached")

@@ -71,7 +71,7 @@ class Member:
 
     def status(self, path: str) -> int:
         """Ask one of the worker's pages for its HTTP status, from inside of the container."""
-        ask = "c = http.client.HTTPConnection('localhost', 8080); c.request('GET', sys.argv[1])"
+        ask = "c = http.client.HTTPConnection('localhost', 8089); c.request('GET', sys.argv[1])"
         script = f"import http.client, sys; {ask}; print(c.getresponse().status)"
         return int(docker("exec", self.id, "python", "-c", script, path))
 
