@@ -1,10 +1,9 @@
-"""The only place that builds the rooms and joins them."""
+"""Joins the rooms: one object that does operations, or serves the engine's jobs with them."""
 
 from __future__ import annotations
 
 import asyncio
 import difflib
-import ssl
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,35 +14,24 @@ from typing import Any, Self
 
 import structlog
 
-from worker.documents.access_token import AccessToken, ClientCredentials
-from worker.documents.http_client import HttpClient, HttpTimeouts
 from worker.documents.room import DocumentRoom
-from worker.documents.store import DocumentStore
-from worker.documents.urls import UrlPattern, UrlPolicy
+from worker.doors import job_rules, open_document_room, open_gateway, open_mail_room
 from worker.errors import EmailError, InputError
 from worker.job import vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
 from worker.job.decision import to_json
-from worker.job.gateway import GatewayAddress, OAuthClient, Subscription, ZeebeGateway
-from worker.job.pipeline import Errands, JobRules, Pipeline
+from worker.job.gateway import Subscription
+from worker.job.pipeline import Errands, Pipeline
 from worker.job.runtime import Runtime, Served
-from worker.mail.account import Account, ServerPolicy, account_of
+from worker.mail.account import Account, account_of
 from worker.mail.answer import Answer
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.maildrops import Maildrops
-from worker.mail.pool import Pool, PoolLimits
-from worker.mail.pop3_limits import Pop3Limits
 from worker.mail.room import MailRoom
-from worker.mail.smtp_session import SmtpSettings, open_smtp_session
-from worker.mail.timeouts import Timeouts
-from worker.mail.tls import build_tls_context
 from worker.observation import Observation
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.errand import Errand
 from worker.secret_store import SecretStore
-from worker.settings import GatewaySettings, Settings, WorkerSettings, read_environment
+from worker.settings import Settings, WorkerSettings, read_environment
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +72,8 @@ class EmailWorker:
         return self._secrets
 
     async def __aenter__(self) -> Self:
-        self._room = _open_mail_room(self._settings.worker)
-        self._documents = _open_document_room(self._settings)
+        self._room = open_mail_room(self._settings.worker)
+        self._documents = open_document_room(self._settings)
         return self
 
     async def __aexit__(
@@ -133,15 +121,21 @@ class EmailWorker:
             gateway,
             Errands(self._account, self._perform),
             self._secrets,
-            _job_rules(self._settings),
+            job_rules(self._settings),
             observation.observers,
         )
-        task_types = [*BY_TASK_TYPE, *([vendor.TASK_TYPE] if worker.vendor_task_type else [])]
-        served = [Served(self._interpreter(name), self._subscription(name)) for name in task_types]
+        served = [
+            Served(self._interpreter(name), self._subscription(name, served_as))
+            for name, served_as in served_task_types(worker).items()
+        ]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         try:
             async with observation.of(runtime, gateway, self._open_room):
-                log.info("worker_started", gateway=self._settings.gateway.target, task_types=task_types)
+                log.info(
+                    "worker_started",
+                    gateway=self._settings.gateway.target,
+                    task_types=[each.subscription.task_type for each in served],
+                )
                 await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
         finally:
             await gateway.close()
@@ -156,10 +150,10 @@ class EmailWorker:
             )
         return partial(Assignment, _operation(task_type))
 
-    def _subscription(self, task_type: str) -> Subscription:
+    def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self._settings.worker
         return Subscription(
-            task_type,
+            served_as,
             variables=vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS,
             job_timeout_seconds=worker.job_timeout_seconds,
             poll_seconds=worker.poll_timeout_seconds,
@@ -185,111 +179,11 @@ class EmailWorker:
         return self._room
 
 
-def open_gateway(settings: Settings) -> ZeebeGateway:
-    """Open the way to the engine as the settings say; connects at the first command."""
-    gateway = settings.gateway
-    address = GatewayAddress(
-        target=gateway.target,
-        is_encrypted=gateway.is_encrypted,
-        ca_file=gateway.ca_certificate_path,
-        sign_in=_oauth_client(gateway),
-    )
-    return ZeebeGateway(address, worker_name=settings.worker.name, tenant_ids=gateway.tenant_ids)
-
-
-def _oauth_client(gateway: GatewaySettings) -> OAuthClient | None:
-    if gateway.client_id is None or gateway.client_secret is None:
-        return None
-    return OAuthClient(
-        client_id=gateway.client_id,
-        client_secret=gateway.client_secret.get_secret_value(),
-        authorization_server_url=gateway.authorization_server_url,
-        audience=gateway.token_audience,
-        cluster_id=None if gateway.address else gateway.cluster_id,
-        cluster_region=gateway.cluster_region,
-    )
-
-
-def _job_rules(settings: Settings) -> JobRules:
-    worker = settings.worker
-    return JobRules(
-        job_timeout_seconds=worker.job_timeout_seconds,
-        retry_backoff_seconds=worker.retry_backoff_seconds,
-        max_result_bytes=worker.max_result_bytes,
-        max_jobs=worker.max_jobs,
-        max_jobs_per_server=worker.max_jobs_per_server,
-        secret_fields=worker.secret_fields,
-        cluster_name=worker.cluster_name or settings.gateway.target,
-    )
-
-
-def _open_mail_room(worker: WorkerSettings) -> MailRoom:
-    tls_context = _tls_context("EMAIL_WORKER_TLS_CA_FILE", worker.tls_ca_file)
-    timeouts = Timeouts(
-        connect_seconds=worker.connect_timeout_seconds,
-        tls_seconds=worker.tls_timeout_seconds,
-        greeting_seconds=worker.greeting_timeout_seconds,
-        login_seconds=worker.login_timeout_seconds,
-        command_seconds=worker.command_timeout_seconds,
-        transfer_seconds=worker.transfer_timeout_seconds,
-    )
-    pool_limits = PoolLimits(
-        max_sessions=worker.max_sessions,
-        max_sessions_per_account=worker.max_sessions_per_account,
-        max_idle_seconds=worker.max_idle_seconds,
-    )
-    imap_limits = ImapLimits(
-        max_message_bytes=worker.max_message_bytes, max_sort_key_bytes=worker.max_remembered_bytes
-    )
-    pop3_limits = Pop3Limits(
-        max_sessions=worker.max_sessions,
-        max_remembered_bytes=worker.max_remembered_bytes,
-        max_hold_seconds=worker.pop3_hold_seconds,
-        max_message_bytes=worker.max_message_bytes,
-    )
-    return MailRoom(
-        smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
-        imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
-        pop3=Maildrops(tls_context, timeouts, pop3_limits),
-        policy=ServerPolicy(worker.allowed_servers),
-        max_result_bytes=worker.max_result_bytes,
-    )
-
-
-def _open_document_room(settings: Settings) -> DocumentRoom:
-    worker, gateway = settings.worker, settings.gateway
-    timeouts = HttpTimeouts(
-        connect_seconds=worker.connect_timeout_seconds,
-        read_seconds=worker.command_timeout_seconds,
-        total_seconds=worker.transfer_timeout_seconds,
-    )
-    http = HttpClient(_tls_context("ZEEBE_CA_CERTIFICATE_PATH", gateway.ca_certificate_path), timeouts)
-    store = None
-    if gateway.rest_address is not None:
-        store = DocumentStore(http, gateway.rest_address, _access_token(http, gateway))
-    patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
-    return DocumentRoom(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
-
-
-def _access_token(http: HttpClient, gateway: GatewaySettings) -> AccessToken | None:
-    if gateway.client_id is None or gateway.client_secret is None:
-        return None
-    credentials = ClientCredentials(
-        client_id=gateway.client_id,
-        client_secret=gateway.client_secret.get_secret_value(),
-        authorization_server_url=gateway.authorization_server_url,
-        audience=gateway.token_audience,
-    )
-    return AccessToken(http, credentials)
-
-
-def _tls_context(variable: str, ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return build_tls_context(ca_file)
-    except OSError as error:
-        raise InputError(
-            f"{variable}: {ca_file} has no certificate that can be read ({error}).", field=variable
-        ) from error
+def served_task_types(worker: WorkerSettings) -> dict[str, str]:
+    """Return the task types to serve, each with the name under which diagrams know it."""
+    prefix = f"{worker.task_type_prefix}." if worker.task_type_prefix else ""
+    served = {name: prefix + name for name in BY_TASK_TYPE}
+    return served | ({vendor.TASK_TYPE: vendor.TASK_TYPE} if worker.vendor_task_type else {})
 
 
 def _operation(task_type: str) -> Operation:

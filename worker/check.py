@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from worker.app import EmailWorker, open_gateway
+from worker.app import EmailWorker, served_task_types
+from worker.doors import open_gateway
 from worker.errors import EngineError, InputError
 from worker.mail.tls import build_tls_context
-from worker.operations.catalogue import CATALOGUE
 from worker.settings import Settings
 
 
@@ -31,7 +31,7 @@ async def check_setup(env_file: Path | None) -> bool:
         problems += [problem] if problem else []
     if version:
         console.print(f"[green]✓[/] gateway {settings.gateway.target} answers, version {version}")
-        console.print("[green]✓[/] would serve " + ", ".join(operation.task_type for operation in CATALOGUE))
+        console.print("[green]✓[/] would serve " + ", ".join(served_task_types(settings.worker).values()))
     for problem in problems:
         _mend(console, problem)
     return not problems

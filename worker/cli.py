@@ -193,7 +193,7 @@ def demo(
 
 @asynccontextmanager
 async def _gateway(env_file: Path | None) -> AsyncIterator[ZeebeGateway]:
-    from worker.app import open_gateway
+    from worker.doors import open_gateway
     from worker.settings import Settings, read_environment
 
     gateway = open_gateway(Settings.from_environment(read_environment(env_file)))

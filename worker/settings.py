@@ -168,6 +168,11 @@ class WorkerSettings(_Settings):
     """What this worker may take, keep, wait for and say."""
 
     name: str = _ours("NAME", socket.gethostname(), "Name of this worker in Operate.")
+    task_type_prefix: str | None = _ours(
+        "TASK_TYPE_PREFIX",
+        None,
+        "Serve `<prefix>.email.smtp.send` and so on: for teams with a worker each on one cluster.",
+    )
     cluster_name: str | None = _ours(
         "CLUSTER_NAME",
         None,
