@@ -1,0 +1,33 @@
+"""What all groups of settings have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+PREFIX = "EMAIL_WORKER_"
+
+
+def _split_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+
+
+class SettingsGroup(BaseModel):
+    """A group of settings, each with its variable as alias and a description for the table."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        hide_input_in_errors=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+    )
+
+
+def ours(name: str, default: Any, description: str, **bounds: Any) -> Any:
+    """Return a field for `EMAIL_WORKER_<name>`."""
+    return Field(default, alias=PREFIX + name, description=description, **bounds)

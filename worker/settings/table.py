@@ -1,0 +1,105 @@
+"""The whole table of settings: read from the environment, refused in plain words, shown in the docs."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from worker.errors import InputError
+from worker.models.expectation import expectation
+from worker.settings.gateway import GatewaySettings
+from worker.settings.group import PREFIX, SettingsGroup
+from worker.settings.traces import TraceSettings
+from worker.settings.worker import WorkerSettings
+
+S = TypeVar("S", bound=BaseModel)
+_READ_BY_THE_SANDBOX = {"EMAIL_WORKER_SANDBOX_CACHE"}
+_SHOWN_CHARACTERS = 60
+
+
+class Settings(SettingsGroup):
+    """The whole table."""
+
+    gateway: GatewaySettings
+    worker: WorkerSettings
+    traces: TraceSettings
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
+        given = {name: value for name, value in environment.items() if value.strip()}
+        ours = {
+            name: value
+            for name, value in given.items()
+            if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
+        }
+        return cls(
+            gateway=_read(GatewaySettings, {n: given[n] for n in _aliases(GatewaySettings) if n in given}),
+            worker=_read(WorkerSettings, ours),
+            traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
+        )
+
+
+def read_environment(env_file: Path | None = None) -> dict[str, str]:
+    """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
+
+    Raises InputError where a named file cannot be read.
+    """
+    if env_file is not None and not env_file.is_file():
+        raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
+    path = env_file or Path(".env")
+    try:
+        from_file = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
+    return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
+
+
+def settings_fields() -> list[tuple[str, str, str]]:
+    """Return (variable, default, description) for each setting, in the order of the table."""
+    return [
+        (str(info.alias), _shown(info.default, name), str(info.description))
+        for model in (GatewaySettings, WorkerSettings, TraceSettings)
+        for name, info in model.model_fields.items()
+    ]
+
+
+def _shown(default: Any, name: str) -> str:
+    if name == "name":
+        return "host name"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple):
+        default = ", ".join(default)
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else ""
+
+
+def _aliases(model: type[BaseModel]) -> list[str]:
+    return [str(info.alias) for info in model.model_fields.values()]
+
+
+def _read(model: type[S], values: Mapping[str, str]) -> S:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        raise InputError(_sentence(model, name, first), field=name) from None
+
+
+def _sentence(model: type[BaseModel], name: str, error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, _aliases(model), n=1, cutoff=0.0)
+        return f"{name} is not a setting; did you mean {close[0]}?"
+    expected = expectation(error)
+    if not name:
+        return f"{expected}."
+    found = "" if "found" in expected else f"; found {str(error['input'])[:_SHOWN_CHARACTERS]!r}"
+    return f"{name} {expected}{found}."

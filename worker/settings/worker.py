@@ -1,0 +1,178 @@
+"""What this worker may take, keep, wait for and say."""
+
+from __future__ import annotations
+
+import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from worker.documents.urls import UrlPattern
+from worker.mail.account import split_server_pattern
+from worker.settings.group import Names, SettingsGroup, ours
+
+
+class LogFormat(StrEnum):
+    """JSON for machines, console for people; auto chooses by whether a terminal is there."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least important lines to write."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class WorkerSettings(SettingsGroup):
+    """What this worker may take, keep, wait for and say."""
+
+    name: str = ours("NAME", socket.gethostname(), "Name of this worker in Operate.")
+    task_type_prefix: str | None = ours(
+        "TASK_TYPE_PREFIX",
+        None,
+        "Serve `<prefix>.email.smtp.send` and so on: for teams with a worker each on one cluster.",
+    )
+    cluster_name: str | None = ours(
+        "CLUSTER_NAME",
+        None,
+        "Part of each Message-ID: sets apart clusters whose job keys are alike. Default: the gateway.",
+    )
+    vendor_task_type: bool = ours(
+        "VENDOR_TASK_TYPE",
+        False,  # noqa: FBT003 - the default, as of all settings
+        "`true`: also serve `io.camunda:email:1`, for diagrams drawn with Camunda's own template.",
+    )
+    max_jobs: int = ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
+    max_jobs_per_server: int = ours(
+        "MAX_JOBS_PER_SERVER", 32, "Of these, how many one mail server may hold.", ge=1
+    )
+    job_timeout_seconds: float = ours(
+        "JOB_TIMEOUT_SECONDS",
+        60.0,
+        "How long the engine waits for a sign of life from a job.",
+        ge=1,
+        le=86_400,
+    )
+    poll_timeout_seconds: float = ours(
+        "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
+    )
+    retry_backoff_seconds: float = ours(
+        "RETRY_BACKOFF_SECONDS", 10.0, "Pause before the first retry; doubles with each.", ge=0
+    )
+    shutdown_grace_seconds: float = ours(
+        "SHUTDOWN_GRACE_SECONDS", 20.0, "After SIGTERM, how long running jobs may go on.", ge=0
+    )
+    secret_prefix: str = ours(
+        "SECRET_PREFIX", "SECRET_", "`{{secrets.NAME}}` is this prefix and NAME in the environment."
+    )
+    secrets_dir: Path | None = ours(
+        "SECRETS_DIR", None, "Directory with one file a secret (Docker, Kubernetes)."
+    )
+    secret_fields: Names = ours(
+        "SECRET_FIELDS",
+        ("authentication.*", "server.*"),
+        "Fields in which secrets are put in, comma-separated patterns.",
+    )
+    allowed_servers: Names = ours(
+        "ALLOWED_SERVERS", (), "Mail servers that may be used: `host[:port]` patterns; default any."
+    )
+    tls_ca_file: Path | None = ours(
+        "TLS_CA_FILE", None, "PEM file of a further authority to trust for mail servers."
+    )
+    connect_timeout_seconds: float = ours(
+        "CONNECT_TIMEOUT_SECONDS", 15.0, "Mail server: TCP connection.", gt=0
+    )
+    tls_timeout_seconds: float = ours("TLS_TIMEOUT_SECONDS", 15.0, "Mail server: TLS handshake.", gt=0)
+    greeting_timeout_seconds: float = ours(
+        "GREETING_TIMEOUT_SECONDS", 30.0, "Mail server: its first line.", gt=0
+    )
+    login_timeout_seconds: float = ours("LOGIN_TIMEOUT_SECONDS", 30.0, "Mail server: sign-in.", gt=0)
+    command_timeout_seconds: float = ours(
+        "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any other command.", gt=0
+    )
+    transfer_timeout_seconds: float = ours(
+        "TRANSFER_TIMEOUT_SECONDS", 300.0, "Mail server: a whole message, there or back.", gt=0
+    )
+    max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
+    max_sessions_per_account: int = ours("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
+    max_idle_seconds: float = ours("MAX_IDLE_SECONDS", 60.0, "How long an unused session is kept.", ge=0)
+    max_remembered_bytes: int = ours(
+        "MAX_REMEMBERED_BYTES",
+        64 * 1024 * 1024,
+        "What the headers and sort keys remembered of mailboxes may take, for IMAP and for POP3.",
+        ge=0,
+    )
+    max_message_bytes: int = ours(
+        "MAX_MESSAGE_BYTES", 100 * 1024 * 1024, "Largest message that is read.", ge=1_000
+    )
+    max_attachment_bytes: int = ours(
+        "MAX_ATTACHMENT_BYTES",
+        25 * 1024 * 1024,
+        "What the attachments of an email to send may have together.",
+        ge=1,
+    )
+    allowed_document_urls: Names = ours(
+        "ALLOWED_DOCUMENT_URLS",
+        (),
+        "Where attachments may come from beside the document store: patterns such as"
+        " `https://files.example.com/invoices/*`; default nowhere.",
+    )
+    pop3_hold_seconds: float = ours(
+        "POP3_HOLD_SECONDS",
+        60.0,
+        "How long a mailbox stays locked while the engine takes the result of a read or delete.",
+        gt=0,
+    )
+    max_result_bytes: int = ours(
+        "MAX_RESULT_BYTES",
+        3_500_000,
+        "Largest result, in bytes of JSON; the engine takes 4 MB in all.",
+        ge=1_000,
+    )
+    health_host: str = ours(
+        "HEALTH_HOST",
+        "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
+        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
+    )
+    health_port: int = ours(
+        "HEALTH_PORT",
+        8089,
+        "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
+        ge=0,
+        le=65_535,
+    )
+    log_format: LogFormat = ours("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
+    log_level: LogLevel = ours("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _whatever_the_case(cls, word: Any) -> Any:
+        return word.strip().lower() if isinstance(word, str) else word
+
+    @field_validator("allowed_servers")
+    @classmethod
+    def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                split_server_pattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"must hold host or host:port; found {pattern!r}") from error
+        return patterns
+
+    @field_validator("allowed_document_urls")
+    @classmethod
+    def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                UrlPattern.parse(pattern)
+            except ValueError as error:
+                raise ValueError(f"{error}; found {pattern!r}") from error
+        return patterns
