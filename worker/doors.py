@@ -15,13 +15,13 @@ from worker.errors import InputError
 from worker.job.gateway import GatewayAddress, OAuthClient, ZeebeGateway
 from worker.job.pipeline import JobRules
 from worker.mail.account import ServerPolicy
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.maildrops import Maildrops
+from worker.mail.imap.limits import ImapLimits
+from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.room import MailRoom
-from worker.mail.smtp_session import SmtpSettings, open_smtp_session
+from worker.mail.smtp.session import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
 from worker.settings import GatewaySettings, Settings, WorkerSettings

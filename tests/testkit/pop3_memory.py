@@ -13,8 +13,8 @@ import sys
 from testkit.rooms_pop3 import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
-from worker.mail.maildrops import Maildrops
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.timeouts import Timeouts
 
 HEADERS = b"Subject: large\r\nMessage-ID: <large@x>\r\nMIME-Version: 1.0\r\n"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from testkit.imap_probe import ImapProbe
     from worker import EmailWorker
     from worker.mail.answer import Answer
-    from worker.mail.imap_mailboxes import ImapMailboxes
+    from worker.mail.imap.mailboxes import ImapMailboxes
     from worker.mail.room import MailRoom
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

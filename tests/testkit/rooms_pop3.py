@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.mail.account import MailProtocol, account_of
-from worker.mail.maildrops import Maildrops
+from worker.mail.pop3.maildrops import Maildrops
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
 from worker.operations.errand import Errand
 from worker.operations.pop3 import delete_mail, list_mails, read_mail, search_mails

@@ -14,7 +14,7 @@ from worker.mail.account import MailProtocol, account_of
 from worker.mail.answer import Answer
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.room import MailRoom
-from worker.mail.smtp_session import SmtpSession, SmtpSettings, open_smtp_session
+from worker.mail.smtp.session import SmtpSession, SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.models.base import Result
 from worker.models.smtp import SendRequest

@@ -19,13 +19,13 @@ from worker import errors
 from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
 from worker.job.report import JobReport
 from worker.mail.account import MailProtocol, ServerPolicy
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.maildrops import Maildrops
+from worker.mail.imap.limits import ImapLimits
+from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.room import MailRoom
-from worker.mail.smtp_session import SmtpSession
+from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.mail.trail import Trail, begin_trail, note_commands, noted
 from worker.metrics import Metrics

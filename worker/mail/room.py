@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.mail.account import ServerPolicy
-from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.maildrops import Maildrops
+from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolFigures
-from worker.mail.smtp_session import SmtpSession
+from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.smtp.session import SmtpSession
 
 
 @dataclass(frozen=True, slots=True)

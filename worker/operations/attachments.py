@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from worker.documents.room import DocumentRoom
-from worker.mail.parse_attachments import read_attachments
+from worker.mail.message.parse_attachments import read_attachments
 from worker.models.mail import ReadMail
 
 

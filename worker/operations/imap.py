@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from worker.errors import MailServerError, MessageNotFound
 from worker.mail.answer import Answer
-from worker.mail.imap_ids import read_own_id
-from worker.mail.imap_listing import list_messages, search_messages
-from worker.mail.imap_mailbox import ImapMailbox
-from worker.mail.imap_move import is_in_folder, move_message
-from worker.mail.imap_reading import ReceivedMail, read_message
-from worker.mail.imap_removal import delete_message
-from worker.mail.imap_sort import ListOrder
-from worker.mail.truncation import truncate_result
+from worker.mail.imap.ids import read_own_id
+from worker.mail.imap.listing import list_messages, search_messages
+from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.move import is_in_folder, move_message
+from worker.mail.imap.reading import ReceivedMail, read_message
+from worker.mail.imap.removal import delete_message
+from worker.mail.imap.sort import ListOrder
+from worker.mail.message.truncation import truncate_result
 from worker.models.imap import (
     DeleteRequest,
     ListRequest,

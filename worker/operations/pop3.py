@@ -6,13 +6,13 @@ Reading and deleting delete only when the engine has taken the result: that is t
 from __future__ import annotations
 
 from worker.mail.answer import Answer
-from worker.mail.local_search import body_values, decide, find_values
-from worker.mail.maildrop import Maildrop
-from worker.mail.maildrop_ids import read_id
-from worker.mail.maildrop_memory import KnownMail
-from worker.mail.ordering import sort_numbers
-from worker.mail.parse import ParsedMail, searchable_texts
-from worker.mail.truncation import truncate_result
+from worker.mail.message.ordering import sort_numbers
+from worker.mail.message.parse import ParsedMail, searchable_texts
+from worker.mail.message.truncation import truncate_result
+from worker.mail.pop3.local_search import body_values, decide, find_values
+from worker.mail.pop3.maildrop import Maildrop
+from worker.mail.pop3.maildrop_ids import read_id
+from worker.mail.pop3.maildrop_memory import KnownMail
 from worker.models.mail import DeletedMail, FoundMail, Header, ListedMail, ReadMail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion

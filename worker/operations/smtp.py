@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from worker.mail.answer import Answer
-from worker.mail.compose import ComposedMessage, compose_message
+from worker.mail.message.compose import ComposedMessage, compose_message
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations.errand import Errand
 

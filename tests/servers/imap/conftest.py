@@ -18,8 +18,8 @@ from testkit.rooms_imap import ImapCaller, Place, Spot, WorkerCaller
 from testkit.wire import ImapWire
 from testkit.workers import email_worker
 
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
+from worker.mail.imap.limits import ImapLimits
+from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import PoolLimits
 from worker.mail.timeouts import Timeouts
 from worker.sandbox.mail_server import MailServer

@@ -15,8 +15,8 @@ from testkit.cyrus import Cyrus
 from testkit.dovecot import Dovecot
 from testkit.rooms_pop3 import Mailbox, Pop3Caller
 
-from worker.mail.maildrops import Maildrops
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.timeouts import Timeouts
 from worker.sandbox import Keystore, MailServer
 

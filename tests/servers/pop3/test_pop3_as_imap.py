@@ -13,11 +13,11 @@ import testkit
 from testkit.rooms_imap import ImapCaller
 from testkit.rooms_pop3 import Mailbox, Pop3Caller
 
-from worker.mail.imap_limits import ImapLimits
-from worker.mail.imap_mailboxes import ImapMailboxes
-from worker.mail.maildrops import Maildrops
+from worker.mail.imap.limits import ImapLimits
+from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import PoolLimits
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.timeouts import Timeouts
 from worker.sandbox.errors import SandboxError
 

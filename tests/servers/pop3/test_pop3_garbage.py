@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from worker.errors import MailServerError
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.maildrop_memory import read_known_mail
-from worker.mail.pop3_deletion import delete_and_quit
-from worker.mail.pop3_limits import Pop3Limits
-from worker.mail.pop3_session import Pop3Session
-from worker.mail.pop3_socket import DeadlineSocket
+from worker.mail.deadline_socket import DeadlineSocket
+from worker.mail.pop3.deletion import delete_and_quit
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrop_memory import read_known_mail
+from worker.mail.pop3.session import Pop3Session
 from worker.mail.timeouts import Timeouts
 
 ACCOUNT = Account(MailProtocol.POP3, "mail", 110, Encryption.NONE, "ann", "s3cret")

@@ -14,8 +14,8 @@ from testkit.rooms_pop3 import Mailbox, Pop3Caller
 from testkit.wire import Pop3Wire
 
 from worker.errors import AuthenticationFailed, MailServerError, MessageNotFound
-from worker.mail.maildrops import Maildrops
-from worker.mail.pop3_limits import Pop3Limits
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.timeouts import Timeouts
 
 # The mail server's pipes belong to the loop that made them, and one is started for all these tests.

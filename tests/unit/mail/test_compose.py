@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.mail.compose import ComposedMessage, compose_message
-from worker.mail.parse import ParsedMail, parse_mail
+from worker.mail.message.compose import ComposedMessage, compose_message
+from worker.mail.message.parse import ParsedMail, parse_mail
 from worker.models.smtp import SendParameters
 
 DATE = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from worker.mail.compose import compose_message
-from worker.mail.parse import parse_mail
-from worker.mail.parse_attachments import read_attachments
+from worker.mail.message.compose import compose_message
+from worker.mail.message.parse import parse_mail
+from worker.mail.message.parse_attachments import read_attachments
 from worker.models.documents import File
 from worker.models.smtp import SendParameters
 

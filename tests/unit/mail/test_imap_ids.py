@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.mail.imap_ids import OwnId, distinct_ids, is_same_id, read_own_id, search_texts
+from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id, search_texts
 
 
 @pytest.mark.parametrize("text", ["<a@x>", "a@x", " <a@x>\r\n ", "<a@\r\n x>", "<a@x> (comment)"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from array import array
 
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.imap_memory import FolderKey, ImapMemory, SortKeys
+from worker.mail.imap.memory import FolderKey, ImapMemory, SortKeys
 from worker.models.mail import SortField
 
 ACCOUNT = Account(MailProtocol.IMAP, "mail.example.org", 993, Encryption.IMPLICIT, "ann", "s3cret")

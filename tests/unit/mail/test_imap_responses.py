@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.mail.imap_client import decode_name, quote_name
-from worker.mail.imap_errors import reason_of, refusal
-from worker.mail.imap_responses import (
+from worker.mail.imap.client import decode_name, quote_name
+from worker.mail.imap.errors import reason_of, refusal
+from worker.mail.imap.responses import (
     ListedFolder,
     PartialResult,
     Piece,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.mail.imap_search import command_chunks, search_keys
+from worker.mail.imap.search import command_chunks, search_keys
 from worker.models.search import Condition, Group, SearchField, SearchOperator
 
 if TYPE_CHECKING:

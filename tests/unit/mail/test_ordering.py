@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.mail.ordering import sort_listed, sort_numbers
+from worker.mail.message.ordering import sort_listed, sort_numbers
 from worker.models.mail import ListedMail, SortField, SortOrder
 
 MONDAY = datetime(2024, 8, 19, 6, 54, 28, tzinfo=UTC)

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from worker.mail.parse import ParsedHeaders, normalize_message_id, parse_headers, parse_mail, searchable_texts
+from worker.mail.message.parse import (
+    ParsedHeaders,
+    normalize_message_id,
+    parse_headers,
+    parse_mail,
+    searchable_texts,
+)
 
 CORPUS = Path(__file__).parents[2] / "data" / "mails"
 GOOD_MAILS = [path.read_bytes() for path in sorted(CORPUS.glob("*.eml"))]

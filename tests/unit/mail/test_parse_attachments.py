@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.mail.parse_attachments import read_attachments
+from worker.mail.message.parse_attachments import read_attachments
 
 MEGABYTE = 1_000_000
 MAILS = sorted((Path(__file__).parent.parent.parent / "data" / "mails").glob("*.eml"))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.mail import parse_charsets
-from worker.mail.parse_charsets import decode_text, is_valid, to_json_text
+from worker.mail.message import parse_charsets
+from worker.mail.message.parse_charsets import decode_text, is_valid, to_json_text
 
 
 @settings(max_examples=1000, deadline=None)

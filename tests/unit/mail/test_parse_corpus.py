@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.mail.parse import parse_headers, parse_mail, searchable_texts
+from worker.mail.message.parse import parse_headers, parse_mail, searchable_texts
 from worker.models.mail import format_utc
 
 CORPUS = Path(__file__).parents[2] / "data" / "mails"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from worker.mail.parse import parse_mail, searchable_texts
+from worker.mail.message.parse import parse_mail, searchable_texts
 
 MEGABYTE = 1_000_000
 ATTACHMENT = b"".join(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from worker.mail.parse import parse_headers, parse_mail
+from worker.mail.message.parse import parse_headers, parse_mail
 from worker.models.mail import DeletedMail, FoundMail, MovedMail
 
 RAW = b"""\

@@ -8,7 +8,7 @@ from email.policy import SMTP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.mail.parse import parse_mail
+from worker.mail.message.parse import parse_mail
 
 line = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=90)
 body = st.lists(line, max_size=5).map(lambda lines: "".join(f"{text}\n" for text in lines))

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.maildrop_ids import has_foreign_id, own_id, read_id
-from worker.mail.maildrop_memory import KnownMail, MaildropKey, MaildropMemory, maildrop_key, read_known_mail
+from worker.mail.pop3.maildrop_ids import has_foreign_id, own_id, read_id
+from worker.mail.pop3.maildrop_memory import (
+    KnownMail,
+    MaildropKey,
+    MaildropMemory,
+    maildrop_key,
+    read_known_mail,
+)
 
 ANN = MaildropKey("mail", 110, "ann")
 BOB = MaildropKey("mail", 110, "bob")

@@ -10,7 +10,7 @@ from worker.errors import (
     ServerRefused,
     ServerUnavailable,
 )
-from worker.mail.pop3_replies import read_capabilities, read_sizes, read_uids, refusal
+from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, refusal
 
 
 @pytest.mark.parametrize(

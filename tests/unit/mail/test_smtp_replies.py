@@ -7,8 +7,8 @@ import pytest
 from aiosmtplib import SMTPResponseException, SMTPServerDisconnected
 
 from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
-from worker.mail.smtp_delivery import Delivery, Offer, judge_refused_offer
-from worker.mail.smtp_wire import Reply, failure_of, parse_extensions
+from worker.mail.smtp.delivery import Delivery, Offer, judge_refused_offer
+from worker.mail.smtp.wire import Reply, failure_of, parse_extensions
 from worker.models.smtp import Refusal, RefusedRecipient
 
 SERVER = "mail.example.org:587"

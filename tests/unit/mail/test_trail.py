@@ -84,7 +84,7 @@ async def test_each_task_has_a_trail_of_its_own() -> None:
                 await asyncio.sleep(0)
         return trail.command_count
 
-    assert await asyncio.gather(work(1), work(2), work(3)) == [1, 2, 3]
+    assert list(await asyncio.gather(work(1), work(2), work(3))) == [1, 2, 3]
 
 
 def test_a_thread_with_the_context_adds_to_the_trail() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import ResultTooLarge
-from worker.mail.truncation import truncate_result
+from worker.mail.message.truncation import truncate_result
 from worker.models.mail import Header, ReadMail
 
 

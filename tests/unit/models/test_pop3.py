@@ -60,7 +60,8 @@ def test_criteria_may_be_a_context_its_json_or_nothing() -> None:
     expected = Condition(SearchField.FROM, "jane")
     for given in ({"field": "from", "value": "jane"}, '{"Field": "FROM", "value": "jane"}', expected):
         assert SearchRequest.model_validate(variables(criteria=given)).parameters.criteria == expected
-    for nothing in (None, "", {}):
+    empty: tuple[object, ...] = (None, "", {})
+    for nothing in empty:
         assert SearchRequest.model_validate(variables(criteria=nothing)).parameters.criteria is None
 
 

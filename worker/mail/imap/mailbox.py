@@ -1,0 +1,142 @@
+"""Finding messages by their ids in the folders of one account. It blocks: use it in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from worker.errors import MessageIdAmbiguous, MessageNotFound
+from worker.mail.account import Account
+from worker.mail.imap.folders import ImapFolders
+from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
+from worker.mail.imap.memory import FolderKey, ImapMemory
+from worker.mail.imap.responses import Fetched, format_set, header_fields
+from worker.mail.imap.search import astring, command_chunks
+from worker.mail.imap.session import ImapSession, SelectedFolder
+from worker.mail.message.parse import parse_headers
+
+# RFC 2683, 3.2.1.5: a longer command line is not taken by every server.
+_LONGEST_SET = 7000
+# Hits of a text that is not an id in brackets; more of them say that it is no id at all.
+_MOST_DOUBTFUL_HITS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ImapMailbox:
+    """One account as seen through one session, with what is remembered of it."""
+
+    account: Account
+    session: ImapSession
+    folders: ImapFolders
+    memory: ImapMemory
+
+    def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
+        """Fetch items of messages, in one command where the list of UIDs is not too long for that."""
+        messages: list[Fetched] = []
+        self.fetch_each(uids, items, messages.append, doing=doing)
+        return messages
+
+    def fetch_each(
+        self,
+        uids: Iterable[int],
+        items: str,
+        keep: Callable[[Fetched], None],
+        *,
+        doing: str,
+        is_saved: bool = False,
+    ) -> None:
+        """Fetch items of messages and hand each one over as it comes.
+
+        `is_saved`: the server has them as its last search result, so that any number is one command.
+        """
+        uid_sets = list(_sets(uids))
+        for uid_set in ["$"] if is_saved and len(uid_sets) > 1 else uid_sets:
+            self.session.fetch(uid_set, items, doing=doing, keep=keep)
+
+    def find(self, folder: SelectedFolder, message_id: str, *, is_doubt_allowed: bool = False) -> list[int]:
+        """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
+
+        With `is_doubt_allowed`, what the server finds alone is not compared: for who does so later.
+        """
+        own = read_own_id(message_id)
+        if own is not None:
+            return self._find_own(folder, own, is_doubt_allowed=is_doubt_allowed)
+        found = self._search(folder, message_id, is_doubt_allowed=is_doubt_allowed)
+        if not found and not self.session.is_current:
+            self.session.refresh()
+            found = self._search(folder, message_id, is_doubt_allowed=is_doubt_allowed)
+        if not found:
+            raise self.not_found(folder.name, message_id)
+        return found
+
+    def find_one(self, folder: SelectedFolder, message_id: str) -> int:
+        """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
+        uids = self.find(folder, message_id)
+        if len(uids) == 1:
+            return uids[0]
+        candidates = [str(OwnId(folder.uid_validity, uid)) for uid in uids]
+        raise MessageIdAmbiguous(
+            f"{len(uids)} messages in {folder.name} at {self.session.server} have the id {message_id};"
+            f" use one of {', '.join(candidates)}.",
+            server=self.session.server,
+            messageId=message_id,
+            candidates=candidates,
+        )
+
+    def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
+        """Return the error for an id that no message of the folder has."""
+        server = self.session.server
+        return MessageNotFound(
+            f"There is no message {message_id} in {folder_name} at {server}; somebody may have moved or"
+            " deleted it.",
+            server=server,
+            messageId=message_id,
+            folder=folder_name,
+        )
+
+    def _find_own(self, folder: SelectedFolder, own: OwnId, *, is_doubt_allowed: bool) -> list[int]:
+        is_current = own.uid_validity == folder.uid_validity
+        if is_current and (is_doubt_allowed or self.fetch([own.uid], "UID", doing="find the message")):
+            return [own.uid]
+        raise self.not_found(folder.name, str(own))
+
+    def _search(self, folder: SelectedFolder, message_id: str, *, is_doubt_allowed: bool) -> list[int]:
+        for text in search_texts(message_id):
+            hits = self._search_message_id(text)
+            if is_doubt_allowed and len(hits) == 1:
+                return hits
+            known = self._message_ids(folder, hits)
+            exact = [uid for uid in hits if is_same_id(message_id, known.get(uid))]
+            if exact or not self.session.is_current:
+                return exact
+        return []
+
+    def _search_message_id(self, text: str) -> list[int]:
+        chunks = command_chunks([b"UID SEARCH HEADER Message-ID", astring(text)])
+        reply = self.session.command(*chunks, doing="find the message", is_long=True)
+        hits = sorted(reply.numbers("SEARCH"))
+        return hits if text.startswith("<") else hits[-_MOST_DOUBTFUL_HITS:]
+
+    def _message_ids(self, folder: SelectedFolder, uids: Sequence[int]) -> dict[int, str | None]:
+        """Return Message-IDs, from memory or from the server: servers also find what is only similar."""
+        key = FolderKey.of(self.account, folder)
+        known = self.memory.message_ids(key, uids)
+        missing = [uid for uid in uids if uid not in known]
+        items = header_fields("MESSAGE-ID")
+        fetched = {
+            message.uid: parse_headers(message.section or b"").message_id
+            for message in self.fetch(missing, items, doing="compare the ids of messages")
+        }
+        self.memory.keep_message_ids(key, fetched.items())
+        return known | fetched
+
+
+def _sets(uids: Iterable[int]) -> Iterable[str]:
+    """Yield UIDs as sequence sets, each short enough for a command."""
+    text = format_set(uids)
+    while len(text) > _LONGEST_SET:
+        end = text.rindex(",", 0, _LONGEST_SET)
+        yield text[:end]
+        text = text[end + 1 :]
+    if text:
+        yield text

@@ -1,0 +1,130 @@
+"""The way to IMAP servers from the event loop: warm sessions, each used by one thread at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from worker.errors import MailServerError
+from worker.mail.account import Account
+from worker.mail.deadline_socket import connect
+from worker.mail.imap.folders import ImapFolders
+from worker.mail.imap.limits import ImapLimits
+from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.memory import ImapMemory
+from worker.mail.imap.session import ImapSession
+from worker.mail.pool import Pool, PoolFigures, PoolLimits
+from worker.mail.timeouts import Timeouts
+
+T = TypeVar("T")
+
+_LOGOUT_SECONDS = 2.0
+
+
+class ImapMailboxes:
+    """Runs blocking work on mailboxes in a bounded number of threads."""
+
+    def __init__(
+        self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
+    ) -> None:
+        self.memory = ImapMemory(
+            max_sort_key_bytes=limits.max_sort_key_bytes, max_known_ids=limits.max_known_ids
+        )
+        self._tls_context = tls_context
+        self._timeouts = timeouts
+        self._limits = limits
+        # A thread for each session, so that none waits for another.
+        self._executor = ThreadPoolExecutor(pool_limits.max_sessions, thread_name_prefix="imap")
+        self._pool: Pool[PooledImapSession] = Pool(self._open, pool_limits)
+
+    @property
+    def figures(self) -> PoolFigures:
+        """The sessions in numbers."""
+        return self._pool.figures
+
+    async def run(self, account: Account, work: Callable[[ImapMailbox], T]) -> T:
+        """Do blocking work on an account's mailbox; cancelling cuts the connection, which ends the thread."""
+        return await self._pool.run(account, lambda session: session.run(work))
+
+    async def close(self) -> None:
+        """Sign off everywhere."""
+        await self._pool.close()
+        self._executor.shutdown(wait=False)
+
+    async def _open(self, account: Account) -> PooledImapSession:
+        connection = await connect(account, self._timeouts.connect_seconds)
+        session = ImapSession(account, connection, self._timeouts, self._limits)
+        pooled = PooledImapSession(
+            session, ImapMailbox(account, session, ImapFolders(session), self.memory), self._executor
+        )
+        try:
+            await pooled.run(lambda mailbox: _begin(mailbox, self._tls_context))
+        except BaseException:
+            pooled.abort()
+            raise
+        return pooled
+
+
+class PooledImapSession:
+    """A session as the pool knows it: see `PooledSession`."""
+
+    def __init__(self, session: ImapSession, mailbox: ImapMailbox, executor: ThreadPoolExecutor) -> None:
+        self._session = session
+        self._mailbox = mailbox
+        self._executor = executor
+        self._is_at_work = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the next command may be sent."""
+        return self._session.is_usable
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether nothing has been changed at the server since `begin`."""
+        return not self._session.has_changed
+
+    def begin(self) -> None:
+        """Note that the session has been taken from the pool."""
+        self._session.begin()
+
+    async def run(self, work: Callable[[ImapMailbox], T]) -> T:
+        """Do blocking work in a thread; cancelling cuts the connection."""
+        future = self._executor.submit(contextvars.copy_context().run, self._work, work)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            self._session.cut()
+            raise
+
+    async def close(self) -> None:
+        """Sign off within two seconds. Never raises."""
+        # RuntimeError: the threads have ended already, since the work outlived the closing of the room.
+        with contextlib.suppress(MailServerError, RuntimeError, asyncio.CancelledError):
+            await self.run(lambda _: self._session.logout(_LOGOUT_SECONDS))
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection; the descriptor goes as soon as no thread uses it. Never raises."""
+        self._session.cut()
+        if not self._is_at_work:
+            self._session.close()
+
+    def _work(self, work: Callable[[ImapMailbox], T]) -> T:
+        self._is_at_work = True
+        try:
+            return work(self._mailbox)
+        finally:
+            self._is_at_work = False
+            if not self._session.is_usable:
+                self._session.close()
+
+
+def _begin(mailbox: ImapMailbox, tls_context: ssl.SSLContext) -> None:
+    mailbox.session.open(tls_context)
+    mailbox.folders.learn()

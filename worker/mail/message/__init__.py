@@ -1,0 +1,1 @@
+"""The message without any wire: read, composed, ordered and cut to size."""

@@ -1,0 +1,198 @@
+"""From the fields of a request to the bytes of a message (RFC 5322, 2045, 2047, 6532).
+
+The header fields are written here and not by email.message: its folding makes encoded words of long
+names and ids where none may be, and takes characters for line breaks that are none. The body and its
+MIME fields are the standard library's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from worker.mail.message.compose_attachments import with_attachments
+from worker.models.addresses import Address, parse_addresses
+from worker.models.documents import File
+from worker.models.smtp import ADDRESS_HEADERS, SendParameters
+
+_LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
+_MAX_WORD = 900
+_ENCODED_OCTETS = 36  # with frame and field name fewer than the 76 characters of RFC 2047
+_BODY_POLICY = policy.SMTP.clone(cte_type="7bit")
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
+_NOT_IN_MESSAGE_ID = re.compile(r"[^A-Za-z0-9_.-]+")
+_CONTROL_IN_BODY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedMessage:
+    """A message and its envelope.
+
+    `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, but for
+    mailboxes that need SMTPUTF8. `recipients`: each mailbox once, Bcc among them. `smtputf8_mailboxes`:
+    those that only a server with SMTPUTF8 (RFC 6531) can take.
+    """
+
+    message_id: str
+    envelope_from: str
+    recipients: tuple[str, ...]
+    content: bytes
+    smtputf8_mailboxes: tuple[str, ...] = ()
+
+
+def compose_message(
+    parameters: SendParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
+) -> ComposedMessage:
+    """Compose the message that `parameters` describe, with `files` in the place of its attachments.
+
+    `reference` names the work: the same reference gives the same Message-ID. `date`: aware.
+    """
+    message_id = _message_id(parameters, reference)
+    recipients = (*parameters.to, *parameters.cc, *parameters.bcc)
+    extra = {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
+    reply_addresses = [
+        address
+        for name, value in extra.items()
+        if name.lower() in ADDRESS_HEADERS
+        for address in parse_addresses(value)
+    ]
+    fields = [
+        _text_field("Date", format_datetime(date)),
+        *_originator_fields(parameters.from_),
+        *(
+            _address_field(name, addresses)
+            for name, addresses in (("To", parameters.to), ("Cc", parameters.cc))
+            if addresses
+        ),
+        _text_field("Subject", parameters.subject),
+        _text_field("Message-ID", message_id),
+        *(_extra_field(name, value) for name, value in extra.items()),
+    ]
+    return ComposedMessage(
+        message_id=message_id,
+        envelope_from=parameters.from_[0].spec,
+        recipients=_specs(recipients),
+        content="".join(fields).encode() + _content(parameters, files),
+        smtputf8_mailboxes=_specs(
+            address
+            for address in (*parameters.from_, *recipients, *reply_addresses)
+            if address.needs_smtputf8
+        ),
+    )
+
+
+def _message_id(parameters: SendParameters, reference: str) -> str:
+    for name, value in parameters.headers.items():
+        if name.lower() == "message-id":
+            return f"<{value.removeprefix('<').removesuffix('>')}>"
+    return f"<{_NOT_IN_MESSAGE_ID.sub('-', reference)}@{parameters.from_[0].domain}>"
+
+
+def _specs(addresses: Iterable[Address]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.spec for address in addresses))
+
+
+def _originator_fields(senders: tuple[Address, ...]) -> Iterator[str]:
+    yield _address_field("From", senders)
+    if len(senders) > 1:  # RFC 5322 3.6.2: one of them has sent it
+        yield _address_field("Sender", senders[:1])
+
+
+def _extra_field(name: str, value: str) -> str:
+    if name.lower() in ADDRESS_HEADERS:
+        return _address_field(name, parse_addresses(value))
+    return _text_field(name, value)
+
+
+def _text_field(name: str, value: str) -> str:
+    return _fold(name, value.split(" ") if _may_stand_as_it_is(value, _MAX_WORD) else _encoded_words(value))
+
+
+def _address_field(name: str, addresses: tuple[Address, ...]) -> str:
+    words: list[str] = []
+    for address in addresses:
+        words += [*_name_words(address.name), f"<{address.spec}>" if address.name else address.spec]
+        words[-1] += ","
+    words[-1] = words[-1].removesuffix(",")
+    return _fold(name, words)
+
+
+def _name_words(name: str) -> list[str]:
+    if not name:
+        return []
+    if not _may_stand_as_it_is(name, _ENCODED_OCTETS):
+        return _encoded_words(name)
+    if _ATOMS.fullmatch(name):
+        return name.split(" ")
+    escaped = re.sub(r'(["\\])', r"\\\1", name)
+    return f'"{escaped}"'.split(" ")
+
+
+def _may_stand_as_it_is(text: str, longest_word: int) -> bool:
+    """Whether it is printable ASCII that neither folding nor a reader's decoding would change."""
+    return (
+        _PLAIN_WORDS.fullmatch(text) is not None
+        and "=?" not in text
+        and max(map(len, text.split(" "))) <= longest_word
+    )
+
+
+def _encoded_words(text: str) -> list[str]:
+    """Encode by RFC 2047, never parting the bytes of one character."""
+    words = []
+    chunk = b""
+    for character in text:
+        encoded = character.encode()
+        if len(chunk) + len(encoded) > _ENCODED_OCTETS:
+            words.append(chunk)
+            chunk = b""
+        chunk += encoded
+    words.append(chunk)
+    return [f"=?utf-8?b?{base64.b64encode(word).decode('ascii')}?=" for word in words]
+
+
+def _fold(name: str, words: Iterable[str]) -> str:
+    """Write one header field, with breaks between words only and the first word beside the name."""
+    lines = [f"{name}:"]
+    is_first = True
+    for word in words:
+        if not is_first and len(lines[-1]) + 1 + len(word) > _LINE_WIDTH:
+            lines.append("")
+        lines[-1] += f" {word}"
+        is_first = False
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _content(parameters: SendParameters, files: Sequence[File]) -> bytes:
+    """Write the MIME fields, the empty line and all that follows."""
+    body = _body(parameters.text, parameters.html)
+    return with_attachments(body, files) if files else body
+
+
+def _body(text: str | None, html: str | None) -> bytes:
+    """Write what is to be read; text comes before its HTML (RFC 2046 5.1.4)."""
+    message = EmailMessage(policy=_BODY_POLICY)
+    if text is not None:
+        message.set_content(text, cte=_transfer_encoding(text))
+    if text is not None and html is not None:
+        message.add_alternative(html, subtype="html", cte=_transfer_encoding(html))
+        # Made of the content, so that no line of it can be the boundary, and the same on every attempt.
+        digest = hashlib.sha256(text.encode() + html.encode()).hexdigest()
+        message.set_boundary(f"=_{digest[:40]}")
+    elif html is not None:
+        message.set_content(html, subtype="html", cte=_transfer_encoding(html))
+    return message.as_bytes()
+
+
+def _transfer_encoding(content: str) -> str | None:
+    """None lets the library choose: 7bit, quoted-printable or base64; it overlooks control characters."""
+    return "quoted-printable" if _CONTROL_IN_BODY.search(content) else None

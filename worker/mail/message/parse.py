@@ -1,0 +1,153 @@
+"""Mails as they really are: one reader for IMAP and POP3 that has an answer to any bytes.
+
+Every text that comes out of here can be written as JSON: no NUL, no lone surrogate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.mail.message.parse_addresses import read_addresses
+from worker.mail.message.parse_bodies import read_bodies, searchable_texts_of
+from worker.mail.message.parse_charsets import decode_text, to_json_text
+from worker.mail.message.parse_dates import read_date, read_received_date
+from worker.mail.message.parse_fields import Field, read_fields, unfold
+from worker.mail.message.parse_structure import read_structure
+from worker.mail.message.parse_words import decode_words
+from worker.models.mail import Header, ListedMail, ReadMail
+
+_SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
+_BRACKETED = re.compile(r"<([^<>]*)>")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedHeaders:
+    """What lists and searches need of a header block; None or empty where the mail has no such field.
+
+    `message_id` is the field as it stands, unfolded. Addresses are bare (`a@example.com`); `from_text` is
+    the From field decoded, with the names. Dates are in UTC; `received_date` is of the topmost Received.
+    """
+
+    message_id: str | None
+    from_addresses: tuple[str, ...]
+    from_text: str
+    to_addresses: tuple[str, ...]
+    cc_addresses: tuple[str, ...]
+    subject: str | None
+    sent_date: datetime | None
+    received_date: datetime | None
+
+    @property
+    def from_address(self) -> str | None:
+        """The first sender's address."""
+        return self.from_addresses[0] if self.from_addresses else None
+
+    def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedMail:
+        """Return the row of a list; the session gives id, size and receipt."""
+        return ListedMail(
+            message_id=message_id,
+            from_address=self.from_address,
+            subject=self.subject,
+            size=size,
+            received_date_time=received_date,
+            sent_date=self.sent_date,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMail:
+    """A whole mail. `headers` are name and decoded value in their order; `size` in octets.
+
+    The bodies have line feeds as line ends, and are None where the mail has none of the kind.
+    """
+
+    summary: ParsedHeaders
+    headers: tuple[tuple[str, str], ...]
+    size: int
+    plain_text_body: str | None
+    html_body: str | None
+
+    def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadMail:
+        """Return the result of reading; the session gives id, size and receipt."""
+        return ReadMail(
+            message_id=message_id,
+            from_address=self.summary.from_address,
+            headers=tuple(Header(header=name, value=value) for name, value in self.headers),
+            subject=self.summary.subject,
+            size=size,
+            plain_text_body=self.plain_text_body,
+            html_body=self.html_body,
+            received_date_time=received_date,
+            sent_date=self.summary.sent_date,
+            to_addresses=self.summary.to_addresses,
+            cc_addresses=self.summary.cc_addresses,
+        )
+
+
+def parse_mail(raw: bytes) -> ParsedMail:
+    """Read a whole mail; whatever the bytes are, there is an answer. Attachments are not decoded."""
+    text = _with_line_feeds(raw)
+    structure = read_structure(text)
+    bodies = read_bodies(text, structure)
+    return ParsedMail(
+        summary=_summarize(structure.fields),
+        headers=tuple(
+            (field.name.decode("ascii"), decode_words(unfold(field.value))) for field in structure.fields
+        ),
+        size=len(raw),
+        plain_text_body=bodies.plain,
+        html_body=bodies.html,
+    )
+
+
+def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
+    """Read a header block alone, such as TOP 0 or BODY[HEADER.FIELDS (...)] gives it."""
+    return _summarize(read_fields(_with_line_feeds(raw_header_block)).fields)
+
+
+def searchable_texts(raw: bytes) -> Iterator[str]:
+    """Yield the decoded text parts of a mail one by one, those of attached messages and files too."""
+    text = _with_line_feeds(raw)
+    return searchable_texts_of(text, read_structure(text))
+
+
+def normalize_message_id(text: str) -> str:
+    """Return the form in which message ids are compared: no angle brackets, comments or white space."""
+    bracketed = _BRACKETED.search(text)
+    return "".join((bracketed[1] if bracketed else text).split()).strip("<>")
+
+
+def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
+    values: dict[bytes, list[bytes]] = {name: [] for name in _SUMMARIZED}
+    for field in fields:
+        name = field.name.lower()
+        if name in values:
+            values[name].append(unfold(field.value))
+    first = {name: named[0] for name, named in values.items() if named}
+    return ParsedHeaders(
+        message_id=_read_message_id(first.get(b"message-id", b"")),
+        from_addresses=_read_all_addresses(values[b"from"]),
+        from_text=", ".join(decode_words(value) for value in values[b"from"]),
+        to_addresses=_read_all_addresses(values[b"to"]),
+        cc_addresses=_read_all_addresses(values[b"cc"]),
+        subject=decode_words(first[b"subject"]) if b"subject" in first else None,
+        sent_date=read_date(first.get(b"date", b"")),
+        received_date=read_received_date(first.get(b"received", b"")),
+    )
+
+
+def _read_message_id(value: bytes) -> str | None:
+    text = to_json_text(decode_text(value, None)).strip()
+    return text if normalize_message_id(text) else None
+
+
+def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
+    return tuple(address for value in values for address in read_addresses(value))
+
+
+def _with_line_feeds(raw: bytes) -> bytes:
+    """Return the message with line feeds if it has nothing but carriage returns (old Macs)."""
+    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")

@@ -1,0 +1,104 @@
+"""Address lists (RFC 5322, 3.4 and 4.4), also where senders break the rules.
+
+The standard library's reader calls itself for each comment in a comment, and gives no address at all for
+a list in which one is malformed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from worker.mail.message.parse_charsets import decode_text, to_json_text
+from worker.mail.message.parse_words import decode_words
+
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_OTHER = r'<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|[^"\\<\[(),;:]++|.'
+_TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
+_TOKEN_WITHOUT_QUOTES = re.compile(_OTHER, re.DOTALL)
+_INSIDE_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*\)")
+
+
+def read_addresses(value: bytes) -> list[str]:
+    """Return the bare addresses of an unfolded field, groups flattened: `["a@example.com"]`."""
+    addresses = _read(decode_text(value, None))
+    if not any("@" in address for address in addresses) and b"=?" in value:
+        # Some senders encode the address together with the name.
+        addresses = [address for address in _read(decode_words(value)) if "@" in address] or addresses
+    return [to_json_text(address) for address in addresses]
+
+
+def _read(text: str) -> list[str]:
+    addresses = []
+    words: list[str] = []
+    for piece in [*_tokens(text), ","]:
+        if piece in (",", ";"):
+            address = _pick(_joined(words))
+            if address:
+                addresses.append(address)
+            words = []
+        elif piece == ":":  # what stood before it is the name of a group
+            words = []
+        else:
+            words.append(piece)
+    return addresses
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Split at the list's own signs, leaving out comments, however deep; a lone quote is a blank."""
+    if text.count("(") > text.count(")"):
+        text = text.replace("(", " ")
+    pattern = _TOKEN
+    depth = position = 0
+    while match := (_INSIDE_COMMENT if depth else pattern).match(text, position):
+        piece = match[0]
+        position = match.end()
+        if piece == "(":
+            depth += 1
+        elif piece == ")":
+            depth = max(0, depth - 1)
+        elif not depth and piece == '"':  # never closed: none behind it is a pair either
+            pattern = _TOKEN_WITHOUT_QUOTES
+            yield " "
+        elif not depth:
+            yield piece
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Return the words with plain text in one piece where a comment parted it."""
+    joined: list[str] = []
+    for is_plain, group in groupby(words, key=lambda word: word[0] not in '"<['):
+        run = list(group)
+        joined += ["".join(run)] if is_plain else run
+    return joined
+
+
+def _pick(words: list[str]) -> str | None:
+    """Return the address among the words of one mailbox: in angle brackets, else around an `@`."""
+    angles = [word for word in words if word.startswith("<")]
+    if angles:
+        return _unbracket(angles[-1])
+    at = next((i for i, word in enumerate(words) if "@" in word and not word.startswith('"')), None)
+    if at is None:
+        lone = "".join(words).split()
+        return lone[0] if len(lone) == 1 and not lone[0].startswith('"') else None
+    before, _, after = words[at].partition("@")
+    local = before.split()[-1] if before.strip() else ""
+    if at and words[at - 1].startswith('"') and len(before.split()) <= 1 and not before[:1].isspace():
+        local = words[at - 1] + local
+    domain = " ".join(after.split()).replace(" . ", ".").partition(" ")[0]
+    if not domain and at + 1 < len(words):
+        domain = words[at + 1] if words[at + 1].startswith("[") else ""
+    return f"{local}@{domain}" if local and domain else None
+
+
+def _unbracket(angle: str) -> str | None:
+    """Return the address in angle brackets without a source route (RFC 5322, 4.4)."""
+    address = _COMMENT.sub("", angle.strip("<>")).strip()
+    if address.startswith("@"):
+        address = address.rpartition(":")[2]
+    if '"' in address:
+        return address
+    return "".join(address.partition(",")[0].split()) or None

@@ -1,0 +1,59 @@
+"""The files that come with a mail, decoded one at a time and only when somebody asks."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Iterator
+
+from worker.mail.message.parse_bodies import is_body
+from worker.mail.message.parse_charsets import to_json_text
+from worker.mail.message.parse_encodings import decode_transfer_encoding
+from worker.mail.message.parse_structure import Part, read_structure
+from worker.mail.message.parse_words import decode_words
+from worker.models.documents import File
+
+_MAX_NAME = 200
+_NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
+# Of the standard library alone: what the machine knows beside it differs from one to the next.
+_TYPES = mimetypes.MimeTypes()
+_TYPES.add_type("message/rfc822", ".eml")
+_TYPES.add_type("message/global", ".eml")
+
+
+def read_attachments(raw: bytes) -> Iterator[File]:
+    """Yield what a mail holds beside the text to be shown: attached files, images in the text, messages.
+
+    An attached message is one file, whatever is in it. A part without a file name gets one by its number.
+    """
+    text = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+    parts = read_structure(text).parts
+    for number, part in enumerate(_attached(parts), start=1):
+        content = decode_transfer_encoding(text[part.start : part.end], part.encoding)
+        yield File(_name(part, number), part.content_type, content)
+
+
+def _attached(parts: list[Part]) -> Iterator[Part]:
+    in_messages: set[Part] = set()
+    for part in parts:  # each before its children
+        parent = part.parent
+        if parent is not None and (parent.is_message or parent in in_messages):
+            in_messages.add(part)
+        elif not (is_body(part) or (part.is_multipart and part.child_count)):
+            yield part
+
+
+def _name(part: Part, number: int) -> str:
+    name = re.split(r"[/\\]", _decode(part.file_name or ""))[-1].strip()
+    if name.strip("."):
+        return name[-_MAX_NAME:]
+    return f"attachment-{number}{_TYPES.guess_extension(part.content_type) or ''}"
+
+
+def _decode(name: str) -> str:
+    """Decode what senders put there against RFC 2231: encoded words, and octets beyond ASCII."""
+    try:
+        name = decode_words(name.encode("latin_1"))
+    except UnicodeEncodeError:  # it was decoded by RFC 2231
+        name = to_json_text(name)
+    return _NOT_IN_NAME.sub("", name)

@@ -1,0 +1,131 @@
+"""Which parts of a message are its text: the plain body, the HTML body, and what a search looks at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from worker.mail.message.parse_charsets import decode_text, to_json_text
+from worker.mail.message.parse_encodings import decode_transfer_encoding
+from worker.mail.message.parse_structure import Part, Structure
+
+_META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
+_META_WITHIN = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """The text of a message, with line feeds as line ends; None where it has none of the kind."""
+
+    plain: str | None
+    html: str | None
+
+
+@dataclass(slots=True)
+class _Candidates:
+    """Parts by kind, last one first: the walk goes backwards, so that children come before parents."""
+
+    plain: list[Part] = field(default_factory=list)
+    html: list[Part] = field(default_factory=list)
+    other: list[Part] = field(default_factory=list)
+    is_settled: bool = False
+
+
+def read_bodies(raw: bytes, structure: Structure) -> Bodies:
+    """Return the bodies that a mail program would show (RFC 2046, 5.1; RFC 2387; RFC 2183).
+
+    Of alternatives the last of each kind counts, of related parts the root, of others all in their
+    order. Attachments and attached messages are not text. Text of another subtype is shown as plain
+    where there is neither plain text nor HTML (RFC 2046, 4.1.4).
+    """
+    found = _find_candidates(structure.parts)
+    plain = found.plain or ([] if found.html else found.other)
+    return Bodies(_join(raw, plain), _join(raw, found.html))
+
+
+def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
+    """Decode all text parts one after the other, those of attached messages and attachments too."""
+    return (_decode(raw, part) for part in structure.parts if _is_text(part))
+
+
+def is_body(part: Part) -> bool:
+    """Tell whether a part is text to be shown, if a mail program shows the part that it stands in."""
+    return _is_text(part) and not _is_attachment(part)
+
+
+def _find_candidates(parts: list[Part]) -> _Candidates:
+    by_part: dict[Part | None, _Candidates] = {}
+    for part in reversed(parts):
+        own = by_part.pop(part, None) or _Candidates()
+        if part.is_message:
+            continue
+        if is_body(part):
+            _list_of_kind(own, part).append(part)
+        _give_to_parent(part, own, by_part.setdefault(part.parent, _Candidates()))
+    return by_part.get(None, _Candidates())
+
+
+def _list_of_kind(candidates: _Candidates, part: Part) -> list[Part]:
+    if part.content_type == "text/html":
+        return candidates.html
+    if part.content_type == "text/plain" or part.is_multipart:
+        return candidates.plain
+    return candidates.other
+
+
+def _give_to_parent(part: Part, own: _Candidates, target: _Candidates) -> None:
+    container = part.parent.content_type if part.parent else ""
+    if container == "multipart/alternative":
+        target.plain = target.plain or own.plain
+        target.html = target.html or own.html
+        target.other = target.other or own.other
+    elif not target.is_settled:
+        if container == "multipart/related" and _is_root(part) and (own.plain or own.html):
+            target.plain, target.html, target.other = [], [], []
+            target.is_settled = True
+        target.plain += own.plain
+        target.html += own.html
+        target.other += own.other
+
+
+def _is_root(part: Part) -> bool:
+    start = part.parent.parameters.get("start") if part.parent else None
+    return part.content_id.decode("latin_1") == start if start else part.index == 0
+
+
+def _is_text(part: Part) -> bool:
+    """Whether the part holds text; a multipart in which no part was found is read as text too."""
+    return part.content_type.startswith("text/") or (part.is_multipart and part.child_count == 0)
+
+
+def _is_attachment(part: Part) -> bool:
+    """Whether the part is a file rather than text to be shown.
+
+    A file name says so too, and an unknown disposition (RFC 2183, 2.8), but only of one part among
+    several: the whole message and an alternative are there to be read.
+    """
+    if part.disposition == "attachment":
+        return True
+    if part.parent is None or part.parent.content_type == "multipart/alternative":
+        return False
+    return part.file_name is not None or part.disposition not in ("", "inline")
+
+
+def _join(raw: bytes, last_first: list[Part]) -> str | None:
+    if not last_first:
+        return None
+    texts = [_decode(raw, part) for part in reversed(last_first)]
+    ended = [text if text.endswith("\n") else text + "\n" for text in texts[:-1]]
+    return "".join([*ended, texts[-1]])
+
+
+def _decode(raw: bytes, part: Part) -> str:
+    data = decode_transfer_encoding(raw[part.start : part.end], part.encoding)
+    charset = part.parameters.get("charset")
+    if not charset and part.content_type == "text/html":
+        meta = _META_CHARSET.search(data, 0, _META_WITHIN)
+        charset = meta[1].decode("ascii") if meta else None
+    text = decode_text(data, charset)
+    del data  # a large text need not be held a third time
+    return to_json_text(text.replace("\r\n", "\n"))

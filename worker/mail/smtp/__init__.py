@@ -1,0 +1,1 @@
+"""SMTP: the connection, signing in, and handing a message over."""
