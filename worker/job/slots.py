@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 _SHORTEST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 30.0
+# A server that has not ended any job yet may take many times what it has taken already. Asking early costs
+# the engine, and so everybody else, as much as a job.
+_FACTOR_OF_THE_UNKNOWN = 10
 # How much the newest duration weighs in the mean of a server's durations.
 _WEIGHT = 0.2
 
@@ -17,7 +20,8 @@ _WEIGHT = 0.2
 class _Server:
     started_at: deque[float] = field(default_factory=deque)
     mean_seconds: float = 0.0
-    sent_back: int = 0
+    # When the job that was sent back last is to come again.
+    last_turn_at: float = 0.0
 
 
 class ServerFull(Exception):
@@ -48,14 +52,25 @@ class ServerSlots:
             yield
         finally:
             server.started_at.remove(started_at)
-            server.sent_back = 0
-            server.mean_seconds += _WEIGHT * (self._clock() - started_at - server.mean_seconds)
+            self._learn(server, self._clock() - started_at)
             if not server.started_at:
                 del self._servers[name]
 
+    def _learn(self, server: _Server, seconds: float) -> None:
+        if server.mean_seconds:
+            server.mean_seconds += _WEIGHT * (seconds - server.mean_seconds)
+        else:
+            server.mean_seconds = seconds
+            # What was expected before anything was known does not count any more.
+            server.last_turn_at = 0.0
+
     def _backoff_seconds(self, server: _Server) -> float:
-        """Jobs that are sent back in a row come back one slot's time apart, not all at once."""
-        server.sent_back += 1
-        held_seconds = max(server.mean_seconds, self._clock() - server.started_at[0])
-        expected = held_seconds * (1 + server.sent_back / self._limit)
-        return min(max(expected, _SHORTEST_BACKOFF_SECONDS), _LONGEST_BACKOFF_SECONDS)
+        """Jobs that are sent back come again one after another, as slots should become free."""
+        now = self._clock()
+        held_seconds = max(server.mean_seconds, now - server.started_at[0])
+        if not server.mean_seconds:
+            held_seconds *= _FACTOR_OF_THE_UNKNOWN
+        turn_at = max(server.last_turn_at, now + held_seconds) + held_seconds / self._limit
+        # A server that has become quick again must not be kept waiting by what was expected of it.
+        server.last_turn_at = min(turn_at, now + _LONGEST_BACKOFF_SECONDS)
+        return max(server.last_turn_at - now, _SHORTEST_BACKOFF_SECONDS)
