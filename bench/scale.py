@@ -26,9 +26,9 @@ class Scale:
     job_levels: tuple[JobLevel, ...] = (JobLevel(1, 200), JobLevel(8, 500), JobLevel(64, 1_000))
     job_rounds: int = 3
     burst_jobs: int = 2_000
-    fair_jobs: int = 1_000
+    fair_jobs: int = 2_000
     slow_jobs: int = 200
-    fair_rounds: int = 3
+    fair_rounds: int = 2
     memory_jobs: int = 10_000
     large_messages: int = 10
     large_message_bytes: int = 25_000_000
