@@ -12,6 +12,8 @@ _LONGEST_BACKOFF_SECONDS = 30.0
 # A server that has not ended any job yet may take many times what it has taken already. Asking early costs
 # the engine, and so everybody else, as much as a job.
 _FACTOR_OF_THE_UNKNOWN = 10
+# Up to here nobody can tell a slow server from a quick one that is being signed in to.
+_BEGINNING_SECONDS = 0.5
 # How much the newest duration weighs in the mean of a server's durations.
 _WEIGHT = 0.2
 
@@ -69,6 +71,8 @@ class ServerSlots:
         now = self._clock()
         held_seconds = max(server.mean_seconds, now - server.started_at[0])
         if not server.mean_seconds:
+            if held_seconds < _BEGINNING_SECONDS:
+                return _BEGINNING_SECONDS
             held_seconds *= _FACTOR_OF_THE_UNKNOWN
         turn_at = max(server.last_turn_at, now + held_seconds) + held_seconds / self._limit
         # A server that has become quick again must not be kept waiting by what was expected of it.

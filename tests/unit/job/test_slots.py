@@ -50,9 +50,16 @@ def test_a_slot_is_free_again_however_its_job_ended() -> None:
 
 
 def test_a_full_server_that_answers_at_once_is_tried_again_at_once() -> None:
+    clock = Clock()
+    slots = ServerSlots(2, clock)
+    with full_server(slots, clock, seconds_a_job=0.001):
+        assert backoff_of(slots) == pytest.approx(0.1)
+
+
+def test_a_server_that_has_only_just_begun_is_tried_again_soon() -> None:
     slots = ServerSlots(1, Clock())
     with slots.slot("a:25"):
-        assert backoff_of(slots) == pytest.approx(0.1)
+        assert [backoff_of(slots) for _ in range(50)] == [0.5] * 50
 
 
 def test_a_server_that_holds_its_jobs_for_long_is_tried_again_later() -> None:
