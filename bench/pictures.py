@@ -54,7 +54,13 @@ def draw_growth(axes: Axes, results: dict[str, Any]) -> None:
         axes.plot(sizes, _medians(rows, "worker_ms"), "o-", color=color, label=operation)
         axes.plot(sizes, _medians(rows, "bare_ms"), "--", color=color, linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="messages in the folder", ylabel="median time, ms")
-    axes.legend(title="worker; dashed: bare client", fontsize=9, title_fontsize=9)
+    axes.legend(
+        title="worker; dashed: bare client",
+        fontsize=9,
+        title_fontsize=9,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+    )
     axes.grid(visible=True, color="#e5e8eb")
 
 
@@ -72,7 +78,7 @@ def draw_jobs(axes: Axes, results: dict[str, Any]) -> None:
         axes.bar_label(bars, [f"{rate:.0f}" if rate else "" for rate in rates], fontsize=9)
     axes.set_xticks(places, [_level(row) for row in rows])
     axes.set(ylabel="jobs per second, median")
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
 
 
 def draw_fairness(axes: Axes, results: dict[str, Any]) -> None:
@@ -136,7 +142,7 @@ def _pairs(axes: Axes, titles: list[str], rows: list[dict[str, Any]], label: str
     axes.set_yticks(places, titles)
     axes.invert_yaxis()
     axes.set(xlabel=label)
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
 
 
 def _medians(rows: list[dict[str, Any]], side: str) -> list[float]:

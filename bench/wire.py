@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -119,8 +120,14 @@ async def _count(proxy: CountingProxy, step: Step, number: int) -> Seen:
     await step(number)
     return {
         "ms": (time.perf_counter() - began) * 1_000,
-        "verbs": proxy.verbs,
+        "verbs": _runs(proxy.verbs),
         "commands": len(proxy.commands),
         "bytes_sent": proxy.bytes_from_client,
         "bytes_received": proxy.bytes_from_server,
     }
+
+
+def _runs(verbs: list[str]) -> list[str]:
+    """The verbs in order, one that is repeated only once, with how often."""
+    runs = [(verb, len(list(run))) for verb, run in itertools.groupby(verbs)]
+    return [verb if times == 1 else f"{times} times {verb}" for verb, times in runs]
