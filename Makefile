@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick check run format docs site test-container image build sbom licences pictures lock clean
+.PHONY: help demo test test-slow bench bench-quick check run format docs site test-container image build sbom licences pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
@@ -21,8 +21,11 @@ help: ## Show this list
 demo: .venv/ready ## Let a process on Camunda's engine send an email, and show it
 	@$(BIN)/email-worker demo
 
-test: .venv/ready ## Run all tests but those with containers
-	@$(BIN)/pytest -n auto --dist loadgroup -m "not container"
+test: .venv/ready ## Run the everyday tests
+	@$(BIN)/pytest -n 4 --dist loadgroup -m "not slow and not container"
+
+test-slow: .venv/ready ## Run the tests that take long: faults, large folders, Modeler, docs, release
+	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container"
 
 test-container: .venv/ready ## Run the tests with containers; needs Docker
 	@$(BIN)/pytest -m container tests/container

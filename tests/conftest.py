@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +12,41 @@ from hypothesis import HealthCheck, settings
 # How long an example takes depends on who else uses the machine: that is no property of the code.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
+
+HERE = Path(__file__).parent
+# What takes long, for a run of its own (`make test-slow`): waiting for time-outs, large folders, browsers,
+# engines that are killed, installations.
+SLOW = (
+    "deploy/*",
+    "docs/*",
+    "modeler/*",
+    "engine/test_documents.py",
+    "engine/test_examples.py",
+    "engine/test_jars.py",
+    "engine/test_observability.py",
+    "engine/test_pop3_nothing_lost.py",
+    "engine/test_sandbox.py",
+    "engine/test_vendor.py",
+    "servers/test_kit_*.py",
+    "servers/*/test_*cost*.py",
+    "servers/*/test_*fault*.py",
+    "servers/*/test_*garbage*.py",
+    "servers/*/test_*removal*.py",
+    "servers/*/test_*session*.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark by which slow tests are left out or chosen."""
+    config.addinivalue_line("markers", "slow: takes long; `make test-slow` runs these alone")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long, by its file."""
+    for item in items:
+        path = item.path.relative_to(HERE).as_posix()
+        if any(fnmatch.fnmatch(path, pattern) for pattern in SLOW):
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
