@@ -83,7 +83,7 @@ def open_mail_room(worker: WorkerSettings) -> MailRoom:
         max_idle_seconds=worker.max_idle_seconds,
     )
     imap_limits = ImapLimits(
-        max_message_bytes=worker.max_message_bytes, max_sort_key_bytes=worker.max_remembered_bytes
+        max_message_bytes=worker.max_message_bytes, max_remembered_bytes=worker.max_remembered_bytes
     )
     pop3_limits = Pop3Limits(
         max_sessions=worker.max_sessions,

@@ -54,12 +54,13 @@ def test_a_fetched_message_is_read_in_any_order_of_its_items() -> None:
 
 def test_what_another_client_did_to_a_message_is_no_fetched_message() -> None:
     assert read_fetched([b"3 (FLAGS (\\Seen))"]) is None
+    assert read_fetched([b"3 (UID 7 FLAGS (\\Seen) MODSEQ (12))"]) is None
 
 
 @pytest.mark.parametrize("uid", [b"4294967296", b"-1", b"x"])
 def test_a_uid_out_of_range_is_a_breach_of_the_protocol(uid: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the door makes a sentence of it
-        read_fetched([b"1 (UID " + uid + b")"])
+        read_fetched([b"1 (RFC822.SIZE 7 UID " + uid + b")"])
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.errors import ResultTooLarge
 from worker.mail.imap.ids import distinct_ids
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.memory import FolderKey
+from worker.mail.imap.memory import FolderKey, KnownMessage
 from worker.mail.imap.query import search
 from worker.mail.imap.responses import Fetched, header_fields
 from worker.mail.imap.session import SelectedFolder
 from worker.mail.imap.sort import ListOrder, sorted_uids
 from worker.mail.message.ordering import sort_listed
-from worker.mail.message.parse import ParsedHeaders, parse_headers
+from worker.mail.message.parse import parse_headers
 from worker.models.mail import FoundMail, ListedMail
 from worker.models.search import Criterion
 
 _DOING_LIST, _DOING_SEARCH = "list the messages", "search the folder"
-_LISTED = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
-_FOUND = header_fields("MESSAGE-ID", "SUBJECT")
-# Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
+_SHOWN = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
+# Up to here all of a folder is sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER = 100
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": ""}')
 
@@ -29,10 +28,10 @@ def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[Lis
     """List the first messages of a folder in the given order."""
     folder = mailbox.folders.open(path)
     if mailbox.session.exists <= max(order.limit, _SMALL_FOLDER):
-        return _list_whole(mailbox, folder, order)
+        mails = _listed(folder, _all_messages(mailbox, folder))
+        return sort_listed(mails.items(), order.field, order.direction, limit=order.limit)
     uids = sorted_uids(mailbox, folder, order)
-    fetched = {message.uid: message for message in mailbox.fetch(uids, _LISTED, doing=_DOING_LIST)}
-    mails = _listed(mailbox, folder, fetched)
+    mails = _listed(folder, _messages(mailbox, folder, uids, doing=_DOING_LIST))
     return [mails[uid] for uid in uids if uid in mails]
 
 
@@ -42,20 +41,24 @@ def search_messages(
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
     hits = search(mailbox.session, criterion)
-    found: dict[int, ParsedHeaders] = {}
-    room = max_result_bytes - len(hits.uids) * _SMALLEST_HIT_BYTES
-    if room < 0:
-        raise _too_many(path, len(hits.uids), max_result_bytes)
+    room = max_result_bytes
 
-    def keep(message: Fetched) -> None:
+    def take(size: int) -> None:
         nonlocal room
-        headers = found[message.uid] = parse_headers(message.section or b"")
-        room -= len(headers.message_id or "") + len(headers.subject or "")
+        room -= size
         if room < 0:
             raise _too_many(path, len(hits.uids), max_result_bytes)
 
-    mailbox.fetch_each(hits.uids, _FOUND, keep, doing=_DOING_SEARCH, is_saved=hits.is_saved)
-    ids = _ids(mailbox, folder, found)
+    take(len(hits.uids) * _SMALLEST_HIT_BYTES)
+    found = _messages(
+        mailbox,
+        folder,
+        hits.uids,
+        doing=_DOING_SEARCH,
+        admit=lambda message: take(len(message.message_id or "") + len(message.subject or "")),
+        is_saved=hits.is_saved,
+    )
+    ids = _ids(folder, found)
     return [FoundMail(message_id=ids[uid], subject=found[uid].subject) for uid in hits.uids if uid in found]
 
 
@@ -68,36 +71,86 @@ def _too_many(path: str, count: int, limit: int) -> ResultTooLarge:
     )
 
 
-def _list_whole(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[ListedMail]:
-    if not mailbox.session.exists:
-        return []
-    fetched: list[Fetched] = []
-    mailbox.session.fetch("1:*", _LISTED, doing=_DOING_LIST, keep=fetched.append)
-    mails = _listed(mailbox, folder, {message.uid: message for message in fetched})
-    return sort_listed(mails.items(), order.field, order.direction, limit=order.limit)
+def _all_messages(mailbox: ImapMailbox, folder: SelectedFolder) -> Mapping[int, KnownMessage]:
+    session = mailbox.session
+    if not session.exists:
+        return {}
+    place = FolderKey.of(mailbox.account, folder)
+    if not mailbox.memory.knows_messages(place):
+        return _fetch(mailbox, place, lambda keep: session.fetch("1:*", _SHOWN, doing=_DOING_LIST, keep=keep))
+    uids = session.command(b"UID SEARCH ALL", doing=_DOING_LIST, is_long=True).numbers("SEARCH")
+    return _messages(mailbox, folder, uids, doing=_DOING_LIST)
 
 
-def _listed(
-    mailbox: ImapMailbox, folder: SelectedFolder, fetched: Mapping[int, Fetched]
-) -> dict[int, ListedMail]:
-    headers = {uid: parse_headers(message.section or b"") for uid, message in fetched.items()}
-    ids = _ids(mailbox, folder, headers)
+def _messages(
+    mailbox: ImapMailbox,
+    folder: SelectedFolder,
+    uids: Sequence[int],
+    *,
+    doing: str,
+    admit: Callable[[KnownMessage], None] = lambda _message: None,
+    is_saved: bool = False,
+) -> Mapping[int, KnownMessage]:
+    """Return what is shown of messages by UID, asking only for those that are not known yet.
+
+    `admit` is told of each as it comes. `is_saved`: the server has the UIDs as its last search result.
+    """
+    place = FolderKey.of(mailbox.account, folder)
+    known = mailbox.memory.messages(place, uids)
+    for message in known.values():
+        admit(message)
+    missing = [uid for uid in uids if uid not in known]
+
+    def fetch(keep: Callable[[Fetched], None]) -> None:
+        mailbox.fetch_each(missing, _SHOWN, keep, doing=doing, is_saved=is_saved and not known)
+
+    return known | _fetch(mailbox, place, fetch, admit)
+
+
+def _fetch(
+    mailbox: ImapMailbox,
+    place: FolderKey,
+    fetch: Callable[[Callable[[Fetched], None]], None],
+    admit: Callable[[KnownMessage], None] = lambda _message: None,
+) -> dict[int, KnownMessage]:
+    fetched: dict[int, KnownMessage] = {}
+
+    def keep(message: Fetched) -> None:
+        known = fetched[message.uid] = _known(message)
+        admit(known)
+
+    fetch(keep)
+    mailbox.memory.keep_messages(place, fetched)
+    return fetched
+
+
+def _known(message: Fetched) -> KnownMessage:
+    headers = parse_headers(message.section or b"")
+    return KnownMessage(
+        message_id=headers.message_id,
+        from_address=headers.from_address,
+        subject=headers.subject,
+        size=message.size or 0,
+        received_date=message.received,
+        sent_date=headers.sent_date,
+    )
+
+
+def _listed(folder: SelectedFolder, messages: Mapping[int, KnownMessage]) -> dict[int, ListedMail]:
+    ids = _ids(folder, messages)
     return {
         uid: ListedMail(
             message_id=ids[uid],
-            from_address=headers[uid].from_address,
-            subject=headers[uid].subject,
-            size=message.size or 0,
-            received_date_time=message.received,
-            sent_date=headers[uid].sent_date,
+            from_address=message.from_address,
+            subject=message.subject,
+            size=message.size,
+            received_date_time=message.received_date,
+            sent_date=message.sent_date,
         )
-        for uid, message in fetched.items()
+        for uid, message in messages.items()
     }
 
 
-def _ids(
-    mailbox: ImapMailbox, folder: SelectedFolder, headers: Mapping[int, ParsedHeaders]
-) -> dict[int, str]:
-    message_ids = {uid: header.message_id for uid, header in headers.items()}
-    mailbox.memory.keep_message_ids(FolderKey.of(mailbox.account, folder), message_ids.items())
+def _ids(folder: SelectedFolder, messages: Mapping[int, KnownMessage]) -> dict[int, str]:
+    message_ids = {uid: message.message_id for uid, message in messages.items()}
     return distinct_ids(message_ids, folder.uid_validity)

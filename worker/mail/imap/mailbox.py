@@ -96,7 +96,8 @@ class ImapMailbox:
 
     def _find_own(self, folder: SelectedFolder, own: OwnId, *, is_doubt_allowed: bool) -> list[int]:
         is_current = own.uid_validity == folder.uid_validity
-        if is_current and (is_doubt_allowed or self.fetch([own.uid], "UID", doing="find the message")):
+        doing = "find the message"
+        if is_current and (is_doubt_allowed or self.fetch([own.uid], "RFC822.SIZE", doing=doing)):
             return [own.uid]
         raise self.not_found(folder.name, str(own))
 

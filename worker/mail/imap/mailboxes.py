@@ -32,9 +32,7 @@ class ImapMailboxes:
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.memory = ImapMemory(
-            max_sort_key_bytes=limits.max_sort_key_bytes, max_known_ids=limits.max_known_ids
-        )
+        self.memory = ImapMemory(max_bytes=limits.max_remembered_bytes, max_known_ids=limits.max_known_ids)
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import astuple, dataclass, field
+from datetime import datetime
 from typing import ClassVar
 
 from worker.mail.account import Account
 from worker.mail.imap.session import SelectedFolder
-from worker.models.mail import SortField
+from worker.models.mail import SortField, SortOrder
 
 # A key with its names, and the objects around the arrays.
 _ENTRY_BYTES = 1000
+# The objects of a known message beside its texts: the dataclass, two dates, its place in the dictionary.
+_MESSAGE_BYTES = 320
+# What a folder's sort keys keep of a list's order.
+_SHORT_LIST = 1_000
 # An id longer than a header line may be (RFC 5322, 2.1.1) is not worth the room.
 _LONGEST_ID = 998
 
@@ -43,6 +49,7 @@ class SortKeys:
 
     uids: array[int] = field(default_factory=lambda: array("I"))
     keys: array[int] = field(default_factory=lambda: array("q"))
+    _first: dict[tuple[SortOrder, int], list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     # No date is as early as this.
     MISSING: ClassVar[int] = -(2**63)
@@ -60,13 +67,28 @@ class SortKeys:
         """What they take in memory, more or less."""
         return _ENTRY_BYTES + len(self.uids) * (self.uids.itemsize + self.keys.itemsize)
 
-    def entries(self) -> Iterator[tuple[int, int | None]]:
-        """Yield each UID with its key, None where the message has none."""
-        for uid, key in zip(self.uids, self.keys, strict=True):
-            yield uid, None if key == self.MISSING else key
+    def first(self, order: SortOrder, limit: int) -> list[int]:
+        """Return the UIDs that come first: those without a key last, equals by UID, in both directions.
+
+        A short answer is remembered: most lists are asked for again before anything has come.
+        """
+        if (order, limit) not in self._first:
+            keys, missing = self.keys, self.MISSING
+            places = [place for place, key in enumerate(keys) if key != missing]
+            # Python's sort is stable also when reversed: equals stay in the order of their UIDs.
+            places.sort(key=keys.__getitem__, reverse=order is SortOrder.DESC)
+            places += [place for place, key in enumerate(keys) if key == missing]
+            first = [self.uids[place] for place in places[:limit]]
+            self._first.clear()
+            if limit > _SHORT_LIST:
+                return first
+            self._first[order, limit] = first
+        return self._first[order, limit]
 
     def extended(self, added: SortKeys) -> SortKeys:
         """Return these and further ones, which have higher UIDs."""
+        if not added.uids:
+            return self
         if any(one > other for one, other in itertools.pairwise(added.uids)):
             pairs = sorted(zip(added.uids, added.keys, strict=True))
             added = SortKeys(array("I", (uid for uid, _ in pairs)), array("q", (key for _, key in pairs)))
@@ -78,17 +100,40 @@ class SortKeys:
         return SortKeys(array("I", (uid for uid, _ in kept)), array("q", (key for _, key in kept)))
 
 
-class ImapMemory:
-    """Sort keys of folders, Message-IDs by UID, and errands that broke off after they had changed something.
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """What lists and searches show of a message, which never changes under its UID (RFC 9051, 2.3).
 
-    Of each, what was used longest ago is forgotten first. `sort_key_bytes`: what the sort keys take now.
+    `size` in octets, dates in UTC; what the message lacks is None.
     """
 
-    def __init__(self, *, max_sort_key_bytes: int, max_known_ids: int) -> None:
+    message_id: str | None
+    from_address: str | None
+    subject: str | None
+    size: int
+    received_date: datetime | None
+    sent_date: datetime | None
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory, more or less."""
+        return _MESSAGE_BYTES + sum(sys.getsizeof(value) for value in astuple(self) if isinstance(value, str))
+
+
+class ImapMemory:
+    """Messages by UID, sort keys of folders, Message-IDs, and errands that broke off after a change.
+
+    Of each, what was used longest ago is forgotten first; messages before sort keys, which take more to
+    learn again. `bytes`: what messages and sort keys take now. Nothing is remembered of a folder without
+    UIDVALIDITY, whose UIDs mean something only while it is selected.
+    """
+
+    def __init__(self, *, max_bytes: int, max_known_ids: int) -> None:
         self._lock = threading.Lock()
+        self._messages: OrderedDict[FolderKey, dict[int, KnownMessage]] = OrderedDict()
         self._sort_keys: OrderedDict[tuple[FolderKey, SortField], SortKeys] = OrderedDict()
-        self.sort_key_bytes = 0
-        self._max_sort_key_bytes = max_sort_key_bytes
+        self.bytes = 0
+        self._max_bytes = max_bytes
         self._ids: OrderedDict[tuple[FolderKey, int], str | None] = OrderedDict()
         self._broken_off: OrderedDict[Hashable, None] = OrderedDict()
         self._max_entries = max_known_ids
@@ -104,21 +149,61 @@ class ImapMemory:
 
     def keep_sort_keys(self, folder: FolderKey, sort_field: SortField, keys: SortKeys) -> None:
         """Remember the keys of a folder in place of those known before."""
+        if not folder.uid_validity:
+            return
         with self._lock:
             before = self._sort_keys.pop((folder, sort_field), None)
             self._sort_keys[folder, sort_field] = keys
-            self.sort_key_bytes += keys.bytes - (before.bytes if before else 0)
-            while self.sort_key_bytes > self._max_sort_key_bytes:
-                _, forgotten = self._sort_keys.popitem(last=False)
-                self.sort_key_bytes -= forgotten.bytes
+            self.bytes += keys.bytes - (before.bytes if before else 0)
+            self._make_room()
+
+    def knows_messages(self, folder: FolderKey) -> bool:
+        """Tell whether any message of a folder is known."""
+        with self._lock:
+            return folder in self._messages
+
+    def messages(self, folder: FolderKey, uids: Iterable[int]) -> dict[int, KnownMessage]:
+        """Return those of a folder's messages that are known."""
+        with self._lock:
+            known = self._messages.get(folder)
+            if known is None:
+                return {}
+            self._messages.move_to_end(folder)
+            return {uid: known[uid] for uid in uids if uid in known}
+
+    def keep_messages(self, folder: FolderKey, messages: Mapping[int, KnownMessage]) -> None:
+        """Remember further messages of a folder."""
+        if not folder.uid_validity:
+            return
+        with self._lock:
+            known = self._messages.setdefault(folder, {})
+            self._messages.move_to_end(folder)
+            for uid, message in messages.items():
+                if uid not in known:
+                    known[uid] = message
+                    self.bytes += message.bytes
+            self._make_room()
+
+    def _make_room(self) -> None:
+        while self.bytes > self._max_bytes:
+            if self._messages:
+                _, messages = self._messages.popitem(last=False)
+                self.bytes -= sum(message.bytes for message in messages.values())
+            else:
+                _, keys = self._sort_keys.popitem(last=False)
+                self.bytes -= keys.bytes
 
     def message_ids(self, folder: FolderKey, uids: Iterable[int]) -> dict[int, str | None]:
         """Return the Message-IDs of those of the UIDs of which they are known."""
         with self._lock:
-            return {uid: self._ids[folder, uid] for uid in uids if (folder, uid) in self._ids}
+            messages = self._messages.get(folder, {})
+            listed = {uid: messages[uid].message_id for uid in uids if uid in messages}
+            return listed | {uid: self._ids[folder, uid] for uid in uids if (folder, uid) in self._ids}
 
     def keep_message_ids(self, folder: FolderKey, message_ids: Iterable[tuple[int, str | None]]) -> None:
-        """Remember the Message-IDs of messages; a message never changes under its UID."""
+        """Remember the Message-IDs of messages that no list has shown."""
+        if not folder.uid_validity:
+            return
         with self._lock:
             for uid, message_id in message_ids:
                 if message_id is not None and len(message_id) > _LONGEST_ID:

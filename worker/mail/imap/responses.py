@@ -17,6 +17,8 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _LITERAL_MARK = re.compile(rb"~?\{\d+\+?\}$")
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]\s*")
 _MOST_MESSAGES = 10_000_000
+# What a server tells of a message unasked, as when another client has read it (RFC 9051, 7.5.2; RFC 7162).
+_UNASKED = frozenset({b"UID", b"FLAGS", b"MODSEQ"})
 _INTERNAL_DATE = re.compile(rb"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _MONTHS = {
     name: number
@@ -132,7 +134,7 @@ def header_fields(*names: str) -> str:
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Fetched | None:
-    """Read one FETCH answer; None for one without a UID (what another client did to a message)."""
+    """Read one FETCH answer; None for one that nobody asked for: what another client did to a message."""
     items = next((value for value in read_values(pieces) if isinstance(value, list)), [])
     uid = size = received = section = None
     for name, value in zip(items[::2], items[1::2], strict=False):
@@ -147,7 +149,8 @@ def read_fetched(pieces: Iterable[Piece]) -> Fetched | None:
                 received = read_internal_date(value)
             case upper if upper.startswith(b"BODY["):
                 section = value
-    return None if uid is None else Fetched(uid, size, received, section)
+    is_unasked = _UNASKED.issuperset(name.upper() for name in items[::2] if isinstance(name, bytes))
+    return None if uid is None or is_unasked else Fetched(uid, size, received, section)
 
 
 def read_internal_date(value: bytes) -> datetime | None:

@@ -9,7 +9,6 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import FolderKey, SortKeys
 from worker.mail.imap.responses import Fetched, PartialResult, header_fields, read_partial
 from worker.mail.imap.session import ImapSession, SelectedFolder
-from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse_dates import read_date
 from worker.mail.message.parse_fields import first_value, read_fields
 from worker.models.mail import SortField, SortOrder
@@ -40,8 +39,7 @@ class ListOrder:
 def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[int]:
     """Return the UIDs that come first: messages without the key last, equals by UID, in both directions."""
     if not mailbox.session.can("SORT"):
-        keys = _sort_keys(mailbox, folder, order.field)
-        return sort_numbers(keys.entries(), order.direction, limit=order.limit)
+        return _sort_keys(mailbox, folder, order.field).first(order.direction, order.limit)
     if order.field is SortField.SENT_DATE:
         return _sorted_by_sent_date(mailbox.session, order)
     return _sort(mailbox.session, order, "ALL").uids
