@@ -52,6 +52,12 @@ def test_a_fetched_message_is_read_in_any_order_of_its_items() -> None:
     assert message.received == datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def test_an_internal_date_counts_its_zone_from_greenwich_in_both_directions() -> None:
+    moment = datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)
+    assert read_internal_date(b"17-Jul-1996 02:44:25 -0700") == moment
+    assert read_internal_date(b"17-Jul-1996 15:14:25 +0530") == moment
+
+
 def test_what_another_client_did_to_a_message_is_no_fetched_message() -> None:
     assert read_fetched([b"3 (FLAGS (\\Seen))"]) is None
     assert read_fetched([b"3 (UID 7 FLAGS (\\Seen) MODSEQ (12))"]) is None

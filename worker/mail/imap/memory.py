@@ -8,7 +8,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
@@ -117,7 +117,8 @@ class KnownMessage:
     @property
     def bytes(self) -> int:
         """What it takes in memory, more or less."""
-        return _MESSAGE_BYTES + sum(sys.getsizeof(value) for value in astuple(self) if isinstance(value, str))
+        texts = (self.message_id, self.from_address, self.subject)
+        return _MESSAGE_BYTES + sum(sys.getsizeof(text) for text in texts if text is not None)
 
 
 class ImapMemory:

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 # imaplib hands a line over in pieces: (text up to a literal, the literal), ..., text behind the last one.
 Piece = bytes | tuple[bytes, bytes]
@@ -161,7 +161,6 @@ def read_internal_date(value: bytes) -> datetime | None:
     day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
     offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
     try:
-        zone = timezone(-offset if sign == b"-" else offset)
         moment = datetime(
             int(year),
             _MONTHS[month.lower()],
@@ -169,9 +168,9 @@ def read_internal_date(value: bytes) -> datetime | None:
             int(hour),
             int(minute),
             min(int(second), 59),
-            tzinfo=zone,
+            tzinfo=UTC,
         )
-        return moment.astimezone(UTC)
+        return moment + offset if sign == b"-" else moment - offset
     except (ValueError, KeyError, OverflowError):
         return None
 

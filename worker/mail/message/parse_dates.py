@@ -22,10 +22,13 @@ def read_received_date(value: bytes) -> datetime | None:
 
 
 def _without_comments(value: bytes) -> str:
-    return _COMMENT.sub(" ", value.decode("latin_1")).strip()
+    text = value.decode("latin_1")
+    return (_COMMENT.sub(" ", text) if "(" in text else text).strip()
 
 
 def _read(text: str) -> datetime | None:
+    if not text:
+        return None
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text)
