@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import idna
@@ -108,7 +109,7 @@ def _ascii_domain(domain: str, found: str) -> str:
     if domain.startswith("[") and domain.endswith("]"):
         return _address_literal(domain[1:-1], found)
     try:
-        encoded = idna.encode(domain, uts46=True).decode("ascii")
+        encoded = _encoded_domain(domain)
     except idna.IDNAError as error:
         raise ValueError(
             f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}"
@@ -116,6 +117,12 @@ def _ascii_domain(domain: str, found: str) -> str:
     if len(encoded) > _MAX_DOMAIN_OCTETS or encoded.endswith("."):
         raise ValueError(f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}")
     return encoded
+
+
+# A process writes to the same few domains again and again, and IDNA looks at each letter several times.
+@lru_cache(maxsize=1_000)
+def _encoded_domain(domain: str) -> str:
+    return idna.encode(domain, uts46=True).decode("ascii")
 
 
 def _address_literal(literal: str, found: str) -> str:
