@@ -40,6 +40,15 @@ def main() -> None:
     app()
 
 
+def _read_prefix(prefix: str) -> str:
+    from worker.settings.worker import check_task_type_prefix
+
+    try:
+        return prefix and check_task_type_prefix(prefix)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from error
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
@@ -107,7 +116,12 @@ def templates(
     only: Annotated[
         list[str] | None, typer.Option(help="A template alone, such as smtp.send; may be repeated.")
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Put before task types, ids and names: <prefix>.email.…")] = "",
+    prefix: Annotated[
+        str,
+        typer.Option(
+            help="Put before task types, ids, names and files: <prefix>.email.…", callback=_read_prefix
+        ),
+    ] = "",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
     publish: Annotated[bool, typer.Option("--publish", help="Keep this version under versioned/.")] = False,
 ) -> None:

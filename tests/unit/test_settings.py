@@ -75,6 +75,16 @@ def test_half_a_client_is_refused(missing: str) -> None:
     assert message == "ZEEBE_CLIENT_ID and ZEEBE_CLIENT_SECRET go together: set both or neither."
 
 
+@pytest.mark.parametrize("prefix", ["my team", "sales.", "../sales"])
+def test_a_prefix_that_no_template_could_have_is_refused(prefix: str) -> None:
+    assert refusal({"EMAIL_WORKER_TASK_TYPE_PREFIX": prefix}) == (
+        "EMAIL_WORKER_TASK_TYPE_PREFIX must have letters, digits, - and _ only, with dots between them;"
+        f" found {prefix!r}."
+    )
+    settings = Settings.from_environment({"EMAIL_WORKER_TASK_TYPE_PREFIX": "sales.north"})
+    assert settings.worker.task_type_prefix == "sales.north"
+
+
 def test_a_saas_cluster_without_a_client_is_refused() -> None:
     assert "also needs ZEEBE_CLIENT_ID" in refusal({"CAMUNDA_CLUSTER_ID": "c1"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,8 @@ from pydantic import field_validator
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
 from worker.settings.group import Names, SettingsGroup, ours
+
+_TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class LogFormat(StrEnum):
@@ -157,6 +160,11 @@ class WorkerSettings(SettingsGroup):
     def _whatever_the_case(cls, word: Any) -> Any:
         return word.strip().lower() if isinstance(word, str) else word
 
+    @field_validator("task_type_prefix")
+    @classmethod
+    def _is_a_prefix(cls, prefix: str | None) -> str | None:
+        return prefix and check_task_type_prefix(prefix)
+
     @field_validator("allowed_servers")
     @classmethod
     def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -176,3 +184,10 @@ class WorkerSettings(SettingsGroup):
             except ValueError as error:
                 raise ValueError(f"{error}; found {pattern!r}") from error
         return patterns
+
+
+def check_task_type_prefix(prefix: str) -> str:
+    """Return what may stand before a task type and a template's id; raises ValueError for all else."""
+    if not _TASK_TYPE_PREFIX.fullmatch(prefix):
+        raise ValueError(f"must have letters, digits, - and _ only, with dots between them; found {prefix!r}")
+    return prefix

@@ -12,7 +12,8 @@ from worker.template.templates import Template
 class TemplateStore:
     """Writes templates and says which files are not as they should be.
 
-    A published version never changes: diagrams that were drawn with it name it.
+    A published version never changes: diagrams that were drawn with it name it. A directory that holds no
+    version of a template at all, such as Modeler's own, is asked for none.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -49,11 +50,13 @@ class TemplateStore:
                 f"{template.name} has changed since version {template.version} was published; raise its"
                 f" version to {template.version + 1} in worker/template/versions.py."
             )
-        faults += [
-            f"{path} is missing: a published version is kept for the diagrams that were drawn with it."
-            for path in (self._versioned(template, version) for version in range(1, template.version))
-            if not path.exists()
-        ]
+        earlier = [self._versioned(template, version) for version in range(1, template.version)]
+        if any(path.exists() for path in (*earlier, self._published(template))):
+            faults += [
+                f"{path} is missing: a published version is kept for the diagrams that were drawn with it."
+                for path in earlier
+                if not path.exists()
+            ]
         return faults
 
     def _current(self, template: Template) -> Path:

@@ -31,16 +31,20 @@ _PROTOCOLS = {
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template: its name, such as `smtp.send`, its version, which every change raises, and the JSON."""
+    """One template: its name, such as `smtp.send`, its version, which every change raises, and the JSON.
+
+    Templates with a prefix of their own stand in files of their own beside those without.
+    """
 
     name: str
     version: int
     content: dict[str, Any]
+    prefix: str = ""
 
     @property
     def file_name(self) -> str:
         """The name of its file, without version and ending."""
-        return self.name.replace(".", "-")
+        return _joined(self.prefix, self.name).replace(".", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def _email(prefix: str) -> Template:
 
 
 def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Template:
-    template_id = ".".join(part for part in (prefix, ID_PREFIX, head.name) if part)
+    template_id = _joined(prefix, f"{ID_PREFIX}.{head.name}")
     version = VERSIONS[head.name]
     constants = [
         _constant("elementTemplateId", template_id),
@@ -110,15 +114,15 @@ def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Templ
         "properties": [made.to_json() for made in (*properties, *constants)],
         "icon": {"contents": icon(head.name.rsplit(".", 1)[-1])},
     }
-    return Template(head.name, version, content)
+    return Template(head.name, version, content, prefix)
 
 
 def _properties(operation: Operation) -> list[Property]:
     return [*input_properties(operation), *steering_properties(operation)]
 
 
-def _prefixed(task_type: str, prefix: str) -> str:
-    return f"{prefix}.{task_type}" if prefix else task_type
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
 
 
 def _task_type(operation: Operation, prefix: str) -> Property:
@@ -127,7 +131,7 @@ def _task_type(operation: Operation, prefix: str) -> Property:
         group="operation",
         binding=_TASK_TYPE,
         kind="Hidden",
-        value=_prefixed(operation.task_type, prefix),
+        value=_joined(prefix, operation.task_type),
     )
 
 
@@ -158,8 +162,8 @@ def _choices(prefix: str) -> Iterator[Property]:
             kind="Dropdown",
             label="Operation",
             description="What the task does.",
-            value=_prefixed(task_types[0], prefix),
-            choices=tuple((_prefixed(each, prefix), WORDINGS[each].choice) for each in task_types),
+            value=_joined(prefix, task_types[0]),
+            choices=tuple((_joined(prefix, each), WORDINGS[each].choice) for each in task_types),
             conditions=(Condition("protocol", (protocol,)),),
         )
 
@@ -185,7 +189,7 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
         return made
     if len(rows) == sum(row.protocol.value == protocol for row in CATALOGUE):
         return made.only_while(Condition("protocol", (protocol,)))
-    chosen = tuple(_prefixed(row.task_type, prefix) for row in rows)
+    chosen = tuple(_joined(prefix, row.task_type) for row in rows)
     return made.only_while(Condition(f"{protocol}.operation", chosen))
 
 

@@ -61,9 +61,16 @@ def test_publishing_never_writes_over_a_version(tmp_path: Path, send: Template) 
 
 def test_an_earlier_version_that_is_gone_is_a_fault(tmp_path: Path, send: Template) -> None:
     store = TemplateStore(tmp_path)
-    store.write([changed(send, 2)])
-    (fault,) = store.faults([changed(send, 2)])
+    store.publish([changed(send, 2)])
+    store.write([changed(send, 3)])
+    (fault,) = store.faults([changed(send, 3)])
     assert "smtp-send-1.json is missing" in fault
+
+
+def test_a_directory_without_any_versions_is_asked_for_none(tmp_path: Path, send: Template) -> None:
+    store = TemplateStore(tmp_path)
+    store.write([changed(send, 2)])
+    assert store.faults([changed(send, 2)]) == []
 
 
 def test_the_command_writes_checks_and_says_what_differs(tmp_path: Path) -> None:
@@ -73,8 +80,22 @@ def test_the_command_writes_checks_and_says_what_differs(tmp_path: Path) -> None
     assert runner.invoke(app, here).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["imap-move.json"]
     assert runner.invoke(app, [*here, "--check"]).exit_code == 0
-    other = runner.invoke(app, [*here, "--prefix", "sales", "--check"])
-    assert "imap-move.json is not current" in other.output
+
+
+def test_templates_with_a_prefix_stand_beside_those_without(tmp_path: Path) -> None:
+    runner = CliRunner()
+    here = ["templates", "--directory", str(tmp_path), "--only", "imap.move"]
+    runner.invoke(app, [*here, "--publish"])
+    assert runner.invoke(app, [*here, "--prefix", "sales"]).exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.json")} == {"imap-move.json", "sales-imap-move.json"}
+    assert runner.invoke(app, [*here, "--check"]).exit_code == 0
+
+
+@pytest.mark.parametrize("prefix", ["my team", "../sales", "sales.", ".sales"])
+def test_a_prefix_that_no_task_type_and_file_could_have_is_refused(tmp_path: Path, prefix: str) -> None:
+    answer = CliRunner().invoke(app, ["templates", "--directory", str(tmp_path), "--prefix", prefix])
+    assert answer.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_names_the_templates_that_there_are() -> None:
