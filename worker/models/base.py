@@ -133,7 +133,9 @@ class Server(Request):
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = host.strip()
-        if any(character.isspace() or character in "/@\0" for character in host):
+        # One colon parts a name from a port; an IPv6 address has more.
+        has_port = host.count(":") == 1
+        if has_port or any(character.isspace() or character in "/@\0" for character in host):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host.removeprefix("[").removesuffix("]")
 

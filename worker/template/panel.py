@@ -25,6 +25,8 @@ GROUPS: tuple[tuple[str, str], ...] = (
 OPEN_GROUPS = frozenset({"operation", "server", "sign-in", "email", "result"})
 
 _PLACEHOLDER = r"\{\{ *secrets\.[^{}]+\}\}"
+_HOST = r"[^\s/@:]+|[^\s/@:]*(:[^\s/@:]*){2,}"  # one colon parts a name from a port, IPv6 has more
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"  # up to 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ LOOKS: dict[str, Look] = {
     "server.host": Look(
         "server",
         pattern=Pattern(
-            rf"[^\s/@]+|{_PLACEHOLDER}",
+            f"{_HOST}|{_PLACEHOLDER}",
             "must be a name such as mail.example.com, without https:// or a port.",
         ),
     ),
     "server.cryptographicProtocol": Look("server", "Dropdown", None),
     "server.port": Look(
         "server",
-        pattern=Pattern(rf"[1-9][0-9]{{0,4}}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
+        pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
     "authentication.type": Look("sign-in", "Dropdown", None),
     "authentication.username": Look("sign-in", shown_while=_WITH_PASSWORD, is_needed=True),

@@ -14,10 +14,10 @@ _NAME = Pattern(
     "must be letters, digits and _ only, and may not begin with a digit.",
 )
 _DURATION = Pattern(
-    "P(?!$)([0-9]+D)?(T(?!$)([0-9]+H)?([0-9]+M)?([0-9]+S)?)?",
+    "P(?!$)([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]+)?S)?)?",
     "must be a duration such as PT30S (30 seconds), PT5M (5 minutes) or PT1H (1 hour).",
 )
-_COUNT = Pattern("[0-9]+", "must be a whole number.")
+_COUNT = Pattern("[1-9][0-9]*", "must be a whole number, 1 or more.")
 
 
 def steering_properties(operation: Operation) -> Iterator[Property]:

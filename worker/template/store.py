@@ -12,8 +12,8 @@ from worker.template.templates import Template
 class TemplateStore:
     """Writes templates and says which files are not as they should be.
 
-    A published version never changes: diagrams that were drawn with it name it. A directory that holds no
-    version of a template at all, such as Modeler's own, is asked for none.
+    A published version never changes: diagrams that were drawn with it name it. A directory need not hold
+    them all, as Modeler's own does not: what was published there first begins its history.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -50,14 +50,18 @@ class TemplateStore:
                 f"{template.name} has changed since version {template.version} was published; raise its"
                 f" version to {template.version + 1} in worker/template/versions.py."
             )
-        earlier = [self._versioned(template, version) for version in range(1, template.version)]
-        if any(path.exists() for path in (*earlier, self._published(template))):
-            faults += [
-                f"{path} is missing: a published version is kept for the diagrams that were drawn with it."
-                for path in earlier
-                if not path.exists()
-            ]
+        faults += [
+            f"{path} is missing: a published version is kept for the diagrams that were drawn with it."
+            for path in self._gaps(template)
+        ]
         return faults
+
+    def _gaps(self, template: Template) -> list[Path]:
+        """Return the versions that are missing since the first that is kept here."""
+        since = [self._versioned(template, version) for version in range(1, template.version)]
+        while since and not since[0].exists():
+            del since[0]
+        return [path for path in since if not path.exists()]
 
     def _current(self, template: Template) -> Path:
         return self._directory / f"{template.file_name}.json"

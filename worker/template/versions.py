@@ -1,17 +1,20 @@
-"""The version of each template. Whoever changes a published template raises its version here."""
+"""The version of each template.
+
+Whoever changes a template raises its version here, and keeps it with `email-worker templates --publish`.
+"""
 
 from __future__ import annotations
 
 VERSIONS: dict[str, int] = {
-    "email": 1,
-    "smtp.send": 1,
-    "pop3.list": 1,
-    "pop3.read": 1,
-    "pop3.delete": 1,
-    "pop3.search": 1,
-    "imap.list": 1,
-    "imap.read": 1,
-    "imap.delete": 1,
-    "imap.search": 1,
-    "imap.move": 1,
+    "email": 2,
+    "smtp.send": 2,
+    "pop3.list": 2,
+    "pop3.read": 2,
+    "pop3.delete": 2,
+    "pop3.search": 2,
+    "imap.list": 2,
+    "imap.read": 2,
+    "imap.delete": 2,
+    "imap.search": 2,
+    "imap.move": 2,
 }

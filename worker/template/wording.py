@@ -27,7 +27,7 @@ def _error(code: str) -> str:
 
 
 _GONE = _error("MESSAGE_NOT_FOUND")
-_LIST = "={newest: response[1].messageId, howMany: count(response)}"
+_LIST = "={first: response[1].messageId, howMany: count(response)}"
 _SEARCH = "={isFound: count(response) > 0, first: response[1].messageId}"
 _READ = "={sender: response.fromAddress, orderText: response.plainTextBody}"
 _DELETE = "={isDeleted: response.deleted}"

@@ -126,6 +126,10 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
             {"server": {"cryptographicProtocol": "tls"}},
             "server.cryptographicProtocol must be 'TLS', 'SSL' or 'NONE'; found 'tls'.",
         ),
+        (
+            {"server": {"host": "a:25"}},
+            "server.host must be a host name or an IP address alone, such as mail.example.com; found 'a:25'.",
+        ),
         ({"server": {"host": 5}}, "server.host must be text; found 5."),
         ({"authentication": {"type": "noAuth"}}, "authentication.type must be 'simple'."),
         ({"authentication": {"password": 4711}}, "authentication.password must be text."),

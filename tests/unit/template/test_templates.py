@@ -137,6 +137,27 @@ def test_an_example_fits_the_constraint_of_its_field(name: str) -> None:
                 assert re.fullmatch(pattern["value"], text), made["id"]
 
 
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        (
+            "server.host",
+            ["localhost", "10.0.0.1", "::1", "[2001:db8::25]", "fe80::1%eth0", "{{ secrets.HOST }}"],
+            ["https://mail.example.com", "mail.example.com:587", "jane@example.com", "mail example"],
+        ),
+        ("server.port", ["1", "465", "9999", "65535", "{{secrets.PORT}}"], ["0", "65536", "99999", "smtp"]),
+        ("parameters.maxToBeRead", ["1", "999", "10000"], ["0", "10001", "ten"]),
+        ("retries", ["1", "3", "10"], ["0", "-1", "often"]),
+        ("jobTimeout", ["PT30S", "P1DT2H", "P1W", "PT0.5S"], ["P", "PT", "P1DT", "30 s", "P1M"]),
+    ],
+)
+def test_a_constraint_takes_what_the_worker_takes(field: str, good: list[str], bad: list[str]) -> None:
+    content = TEMPLATES["imap.list"].content
+    made = next(made for made in content["properties"] if field in {made["id"], made["binding"].get("name")})
+    pattern = made["constraints"]["pattern"]["value"]
+    assert [text for text in [*good, *bad] if re.fullmatch(pattern, text)] == good
+
+
 def test_the_error_codes_of_the_examples_exist() -> None:
     def codes(base: type[EmailError]) -> set[str]:
         return {base.__dict__.get("code", "")}.union(*map(codes, base.__subclasses__()))
@@ -162,3 +183,13 @@ def test_a_prefix_goes_before_task_types_ids_and_names() -> None:
 
 def test_the_committed_templates_are_current_and_no_published_one_has_changed() -> None:
     assert TemplateStore(COMMITTED).faults(list(TEMPLATES.values())) == []
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_version_is_kept_the_newest_too(name: str) -> None:
+    template = TEMPLATES[name]
+    kept = [
+        COMMITTED / "versioned" / f"{template.file_name}-{n}.json" for n in range(1, template.version + 1)
+    ]
+    missing = [path.name for path in kept if not path.exists()]
+    assert missing == [], "keep it with `email-worker templates --publish`"
