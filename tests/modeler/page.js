@@ -14,6 +14,8 @@ import ZeebeBehaviorsModule from 'camunda-bpmn-js-behaviors/lib/camunda-cloud';
 import zeebeModdle from 'zeebe-bpmn-moddle/resources/zeebe.json';
 import { Linter } from '@camunda/linting';
 
+import { enter, fields, find, holds, unfold } from './form.js';
+
 import 'bpmn-js/dist/assets/diagram-js.css';
 import 'bpmn-js/dist/assets/bpmn-js.css';
 import 'bpmn-js/dist/assets/bpmn-font/css/bpmn.css';
@@ -22,6 +24,27 @@ import 'bpmn-js-element-templates/dist/assets/element-templates.css';
 
 let modeler;
 let known = [];
+
+const changed = () => new Promise(resolve => modeler.get('eventBus').once('commandStack.changed', resolve));
+
+const { requestAnimationFrame: nextFrame, setTimeout: setTimer } = window;
+
+const frame = () => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+
+/** Wait until the panel has drawn what there is: what one frame draws may ask for more in the next. */
+async function drawn() {
+  let hasDrawn;
+  const observer = new MutationObserver(() => { hasDrawn = true; });
+  observer.observe(document.querySelector('#panel'), {
+    attributes: true, characterData: true, childList: true, subtree: true
+  });
+  do {
+    hasDrawn = false;
+    await frame();
+    await frame();
+  } while (hasDrawn);
+  observer.disconnect();
+}
 
 window.modelerPage = {
 
@@ -47,14 +70,50 @@ window.modelerPage = {
     modeler.get('canvas').zoom('fit-viewport', 'auto');
   },
 
-  /** Select an element, as a click does, or nothing. */
-  select(elementId) {
-    modeler.get('selection').select(elementId ? modeler.get('elementRegistry').get(elementId) : []);
+  /** Show an element in the panel, drawn anew from the model, with all its groups folded out. */
+  async show(elementId) {
+    for (const selected of [ [], modeler.get('elementRegistry').get(elementId) ]) {
+      modeler.get('selection').select(selected);
+      await drawn();
+    }
+    unfold();
+    await drawn();
   },
 
-  /** Wait until the panel shows what has happened: it draws a moment later. */
-  drawn() {
-    return new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+  fields,
+
+  drawn,
+
+  /** Let frames and timers come late by this many milliseconds, as on a busy machine. */
+  delay(milliseconds) {
+    const later = (call, ...args) => setTimer(call, milliseconds, ...args);
+    window.requestAnimationFrame = milliseconds ? call => nextFrame(now => later(call, now)) : nextFrame;
+    window.setTimeout = milliseconds
+      ? (call, wait = 0, ...args) => setTimer(call, wait + milliseconds, ...args) : setTimer;
+  },
+
+  /** Whether the panel has a field with this label. */
+  has(label) {
+    return Boolean(find(label));
+  },
+
+  /** Whether the field with this label is there and holds the value. */
+  holds(label, value) {
+    const control = find(label);
+    return Boolean(control) && holds(control, value);
+  },
+
+  /** Give a field its value, and return when the model has taken it and the panel has drawn what follows. */
+  async fill(label, value) {
+    const control = find(label);
+    if (!holds(control, value)) {
+      const taken = changed();
+      enter(control, value);
+      await Promise.race([ taken, drawn().then(() => { throw new Error('the model has not taken it'); }) ]);
+    }
+    await drawn();
+    unfold(); // a choice may bring new groups
+    await drawn();
   },
 
   /** Choose a template for the element, as the template chooser does. */

@@ -52,28 +52,9 @@ export class Panel {
     if (template) {
       await this.call('applyTemplate', element, template);
     }
-    // Each selection is drawn before the next, as a person would wait.
-    for (const selected of [ null, element ]) {
-      await this.call('select', selected);
-      await this.drawn();
-    }
+    this.element = element;
+    await this.call('show', element);
     await this.page.waitForSelector('#panel [data-group-id*="CustomProperties"]');
-    await this.openGroups();
-  }
-
-  /** Fold all groups out, and return when the panel has drawn what it knows. */
-  openGroups() {
-    return this.page.evaluate(async () => {
-      await window.modelerPage.drawn();
-      document.querySelectorAll('#panel .bio-properties-panel-group-header:not(.open)').forEach(
-        header => header.querySelector('.bio-properties-panel-group-header-title').click()
-      );
-      await window.modelerPage.drawn();
-    });
-  }
-
-  drawn() {
-    return this.call('drawn');
   }
 
   /** Give each labelled field its value, in this order; a dropdown takes the name of a choice. */
@@ -81,69 +62,38 @@ export class Panel {
     for (const [ label, value ] of Object.entries(values)) {
       await this.fillOne(label, value);
     }
-    await this.drawn();
+    // The panel remembers what was typed: drawn anew, it shows what the model has.
+    await this.call('show', this.element);
+    for (const [ label, value ] of Object.entries(values)) {
+      if (!await this.call('holds', label, value)) {
+        throw new Error(`${label} does not hold ${value} after all, the panel has ${await this.shown()}`);
+      }
+    }
   }
 
   async fillOne(label, value) {
-    const entry = await this.entry(label);
-    const control = await entry.$('select, input, textarea, .cm-content');
-    if (await control.evaluate(node => node.tagName === 'SELECT')) {
-      const choice = await control.evaluate(
-        (select, value) => [ ...select.options ].find(option => option.label === value)?.value, value
-      );
-      if (choice === undefined) {
-        throw new Error(`${label} offers no choice ${value}`);
-      }
-      await control.select(choice);
-      await this.openGroups(); // a choice may bring new ones
-      return;
+    if (!await this.call('has', label)) {
+      throw new Error(`there is no field ${label}, the panel has ${await this.shown()}`);
     }
-    if (await control.evaluate(node => node.type === 'checkbox')) {
-      if (await control.evaluate(node => node.checked ? 'yes' : 'no') !== value) {
-        await control.evaluate(node => node.click());
-      }
-      return;
+    try {
+      await this.call('fill', label, value);
+    } catch (error) {
+      throw new Error(`${label} was to be ${value}: ${error.message}`, { cause: error });
     }
-    // The FEEL editor writes the sign itself.
-    const isFeel = await control.evaluate(node => node.classList.contains('cm-content'));
-    await control.focus();
-    await this.page.keyboard.down('Control');
-    await this.page.keyboard.press('a');
-    await this.page.keyboard.up('Control');
-    await this.page.keyboard.sendCharacter(isFeel ? value.replace(/^=/, '') : value);
   }
 
-  async entry(label) {
-    try {
-      return await this.page.waitForFunction(label => [
-        ...document.querySelectorAll('#panel .bio-properties-panel-entry')
-      ].find(entry => entry.querySelector('label')?.firstChild?.textContent.trim() === label), { timeout: 5000 }, label);
-    } catch {
-      const seen = (await this.fields()).map(field => field.label).join(', ');
-      throw new Error(`there is no field ${label}, only ${seen}`);
-    }
+  async shown() {
+    return (await this.fields()).map(({ label, value }) => `${label}: ${value}`).join(', ');
   }
 
   /** All that can be seen: label, value, description, choices and error of each field, by group. */
   fields() {
-    return this.page.evaluate(() => [
-      ...document.querySelectorAll('#panel .bio-properties-panel-group')
-    ].filter(group => group.dataset.groupId?.includes('CustomProperties')).flatMap(group => [
-      ...group.querySelectorAll('.bio-properties-panel-entry')
-    ].map(entry => {
-      const control = entry.querySelector('select, input, textarea, .cm-content');
-      const placeholder = entry.querySelector('.cm-placeholder');
-      return {
-        group: group.querySelector('.bio-properties-panel-group-header-title').textContent,
-        label: entry.querySelector('label')?.firstChild?.textContent.trim(),
-        value: control?.tagName === 'SELECT' ? control.selectedOptions[0]?.label
-          : control?.value ?? (placeholder ? '' : control?.textContent),
-        placeholder: control?.placeholder ?? placeholder?.textContent ?? '',
-        choices: [ ...control?.options ?? [] ].map(option => option.label),
-        description: entry.querySelector('.bio-properties-panel-description')?.textContent ?? '',
-        error: entry.querySelector('.bio-properties-panel-error')?.textContent ?? ''
-      };
-    })));
+    return this.call('fields');
+  }
+
+  /** Let the page's frames and timers come late by this many milliseconds, as on a busy machine. */
+  delay({ milliseconds }) {
+    return this.call('delay', milliseconds);
   }
 
   xml() {
@@ -171,7 +121,7 @@ export class Panel {
       return Math.max(...bottoms) + document.querySelector('#panel .bio-properties-panel-scroll-container').scrollTop;
     });
     await this.page.setViewport({ width: 1000, height: Math.ceil(height), deviceScaleFactor: 1.5 });
-    await this.drawn();
+    await this.call('drawn');
     await (await this.page.$('#panel')).screenshot({ path });
   }
 }

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from testkit.modeler import HOME, Modeler, install_packages
 
+from worker.operations.catalogue import CATALOGUE, Operation
+from worker.template.wording import WORDINGS
+
 TEMPLATES = sorted((HOME.parent.parent / "element-templates").glob("*.json"))
 PREFIX = "camunda-email-worker"
 IMAP = "IMAP: work with the folders of a mailbox"
@@ -123,11 +126,53 @@ async def test_protocol_and_operation_change_what_is_asked_for_and_the_task_type
     assert (await modeler.field("Message id"))["description"].startswith("⚠")
 
 
+@pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.task_type)
+async def test_the_one_template_for_all_asks_what_the_operations_own_asks(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]], operation: Operation
+) -> None:
+    name = operation.task_type.removeprefix("email.")
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.{name}")
+    own = await modeler.fields()
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.email")
+    protocol = operation.protocol.value.upper()
+    protocols = (await modeler.field("Protocol"))["choices"]
+    await modeler.fill({"Protocol": next(choice for choice in protocols if choice.startswith(protocol))})
+    await modeler.fill({"Operation": WORDINGS[operation.task_type].choice})
+    assert [field for field in await modeler.fields() if field["group"] != "Operation"] == own
+    assert f'type="{operation.task_type}"' in await modeler.xml()
+
+
+# A field that has become a FEEL editor takes the focus once it is drawn, from whatever has it by then.
+async def test_formulas_typed_on_a_busy_machine_stand_each_in_its_field(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
+) -> None:
+    await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
+    formulas = {
+        "From": "=sender",
+        "To": "=recipient",
+        "Cc": "=watcher",
+        "Bcc": "=archive",
+        "Subject": '="Order " + string(number)',
+        "Text": '="It is on its way."',
+    }
+    async with modeler.delayed(0.1):
+        await modeler.fill(formulas)
+    shown = {field["label"]: field["value"] for field in await modeler.fields()}
+    assert {label: f"={shown[label]}" for label in formulas} == formulas
+
+
 @pytest.mark.parametrize(
     ("label", "bad", "complaint"),
     [
         ("Host", "https://mail.example.com", "must be a name such as mail.example.com, without https://"),
+        (
+            "Host",
+            "mail.example.com:587",
+            "must be a name such as mail.example.com, without https:// or a port",
+        ),
         ("Port", "smtp", "must be a number from 1 to 65535"),
+        ("Port", "65536", "must be a number from 1 to 65535"),
+        ("Attempts", "0", "must be a whole number, 1 or more"),
         ("Password", "hunter2", "must name a secret, such as {{secrets.MAIL_PASSWORD}}"),
         ("Result variable", "the mail", "must be letters, digits and _ only"),
         ("Pause between attempts", "30 s", "must be a duration such as PT30S"),

@@ -77,6 +77,15 @@ class Modeler:
         """Type each value into the field with that label, or choose the choice of that name, in order."""
         await self._call("fill", values=values)
 
+    @asynccontextmanager
+    async def delayed(self, seconds: float) -> AsyncIterator[None]:
+        """Let the page's frames and timers come late, as on a busy machine, within the block."""
+        await self._call("delay", milliseconds=1000 * seconds)
+        try:
+            yield
+        finally:
+            await self._call("delay", milliseconds=0)
+
     async def fields(self) -> list[dict[str, Any]]:
         """All fields that are shown: group, label, value, placeholder, choices, description, error."""
         fields: list[dict[str, Any]] = await self._call("fields")
