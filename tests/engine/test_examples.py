@@ -123,6 +123,16 @@ async def test_an_email_that_is_no_order_is_filed_elsewhere(
         assert (await engine.completed(instance))["filedIn"] == "Other"
 
 
+async def test_an_email_without_subject_and_message_id_is_filed_too(
+    engine: Engine, desk: MailServer, certificates: Certificates
+) -> None:
+    await engine.deploy(EXAMPLES / "incoming-orders.bpmn")
+    await desk.deliver(DESK[0], b"From: jane@example.com\r\n\r\nAll the best.\r\n")
+    async with serving(engine.address, **environment(certificates, desk)):
+        instance = await engine.create_instance("incoming-orders")
+        assert (await engine.completed(instance))["filedIn"] == "Other"
+
+
 QUESTION = {
     "customer": JANE[0],
     "manager": BOSS[0],
