@@ -19,6 +19,11 @@ IMAP = "IMAP: work with the folders of a mailbox"
 POP3 = "POP3: collect email from a mailbox"
 
 
+def read(path: Path) -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return template
+
+
 async def labels(modeler: Modeler) -> list[str]:
     return [field["label"] for field in await modeler.fields()]
 
@@ -45,8 +50,7 @@ def test_the_command_line_of_the_template_engine_applies_it(path: Path, tmp_path
         path,
     ]
     subprocess.run([node, cli, *arguments, "--output", applied], check=True, timeout=60)
-    template = json.loads(path.read_text("utf-8"))
-    assert f'zeebe:modelerTemplate="{template["id"]}"' in applied.read_text("utf-8")
+    assert f'zeebe:modelerTemplate="{read(path)["id"]}"' in applied.read_text("utf-8")
 
 
 async def test_the_menus_offer_all_templates_for_a_task(
@@ -140,6 +144,20 @@ async def test_the_one_template_for_all_asks_what_the_operations_own_asks(
     await modeler.fill({"Operation": WORDINGS[operation.task_type].choice})
     assert [field for field in await modeler.fields() if field["group"] != "Operation"] == own
     assert f'type="{operation.task_type}"' in await modeler.xml()
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+async def test_a_task_of_the_first_version_is_upgraded_with_what_was_typed(
+    modeler: Modeler, diagram: str, templates: list[dict[str, Any]], path: Path
+) -> None:
+    first = read(path.parent / "versioned" / f"{path.stem}-1.json")
+    await modeler.open(diagram, [first], "task", first["id"])
+    typed = {"Host": "mail.example.com", "Port": "2525", "User name": "=user", "Attempts": "5"}
+    await modeler.fill(typed)
+    await modeler.open(await modeler.xml(), [first, *templates], "task", first["id"])
+    shown = {field["label"]: field["value"] for field in await modeler.fields()}
+    assert {label: shown[label] for label in typed} == {**typed, "User name": "user"}
+    assert f'modelerTemplateVersion="{read(path)["version"]}"' in await modeler.xml()
 
 
 # A field that has become a FEEL editor takes the focus once it is drawn, from whatever has it by then.
