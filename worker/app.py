@@ -59,6 +59,9 @@ class EmailWorker:
             prefix=settings.worker.secret_prefix,
             directory=settings.worker.secrets_dir,
         )
+        if settings.gateway.client_secret is not None:
+            # What an authorization server answers is logged where it refuses us.
+            secrets.mask.learn(settings.gateway.client_secret.get_secret_value())
         return cls(settings, secrets)
 
     @property

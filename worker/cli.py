@@ -69,11 +69,12 @@ def run(env_file: EnvFile = None) -> None:
     """Serve jobs until SIGTERM or SIGINT; a second signal stops at once."""
     from worker.app import EmailWorker
     from worker.health import PortTaken
-    from worker.logs import configure_logs
+    from worker.logs import configure_logs, log_uncaught_errors
 
     async def serve() -> None:
         worker = EmailWorker.from_environment(env_file)
         configure_logs(worker.settings.worker, worker.secrets.mask)
+        log_uncaught_errors()
         stop = asyncio.Event()
         _stop_on_signal(stop)
         async with worker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from worker.secret_store import Mask
 from worker.settings import LogFormat, WorkerSettings
+
+log = structlog.get_logger(__name__)
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
@@ -45,6 +48,14 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     # Libraries may log what they were given, variables included: only their warnings pass.
     root.setLevel(logging.WARNING)
     logging.getLogger("worker").setLevel(_level(settings))
+
+
+def log_uncaught_errors() -> None:
+    """Log what Python would print by itself, texts included: errors that nobody caught, and warnings."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda _, error, __: log.error("worker_failed", exc_info=error)
+    sys.unraisablehook = lambda given: log.error("error_ignored", exc_info=given.exc_value)
+    threading.excepthook = lambda given: log.error("thread_failed", exc_info=given.exc_value)
 
 
 def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -5,12 +5,16 @@ import base64
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from worker import EmailWorker
 from worker.logs import configure_logs
 from worker.secret_store import Mask
 from worker.settings import Settings
@@ -182,3 +186,51 @@ def test_a_line_break_in_a_field_does_not_make_a_line(start: Start) -> None:
     output = start("json")
     new_log().info("reply", text='550 no\n{"event": "forged"}')
     assert len(output().splitlines()) == 1
+
+
+UNCAUGHT = """
+import threading, warnings
+from worker import EmailWorker
+from worker.logs import configure_logs, log_uncaught_errors
+from worker.secret_store import Mask
+from worker.settings import Settings
+
+class Ignored:
+    def __del__(self):
+        raise ValueError("canary")
+
+def fail():
+    raise ValueError("canary")
+
+configure_logs(Settings.from_environment({"EMAIL_WORKER_LOG_FORMAT": "json"}).worker, Mask())
+log_uncaught_errors()
+warnings.warn("old", UserWarning)
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+ignored = Ignored()
+del ignored
+fail()
+"""
+
+
+def test_what_nobody_caught_is_a_line_like_any_other_and_not_quoted() -> None:
+    # A process of its own: Python's hooks are there once, and pytest has taken them.
+    done = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 1
+    assert [line["event"] for line in lines[1:]] == ["thread_failed", "error_ignored", "worker_failed"]
+    assert "UserWarning: old" in lines[0]["event"]
+    assert all("ValueError in " in line["exception"] for line in lines[1:])
+    assert "canary" not in done.stderr
+
+
+def test_the_secret_for_the_cluster_is_masked_like_those_of_mail_servers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEEBE_CLIENT_ID", "worker")
+    monkeypatch.setenv("ZEEBE_CLIENT_SECRET", "hunter2")
+    assert (
+        EmailWorker.from_environment().secrets.mask.hide("invalid_client: hunter2") == "invalid_client: ***"
+    )

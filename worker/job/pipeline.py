@@ -248,7 +248,8 @@ class Pipeline:
         try:
             await work.deferred.commit()
         except MailServerError as error:
-            log.error("mail_not_removed", code=error.code, reason=self._secrets.mask.hide(error.message))
+            # Without the message, as for every job: it may quote what the server says of the mail.
+            log.error("mail_not_removed", code=error.code, server=work.server)
         except asyncio.CancelledError:
             log.error("mail_not_removed", reason="The worker was told to stop.")
             raise
