@@ -10,7 +10,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
 PYTHON_IMAGE := python:3.11-slim-bookworm
 DIST := dist
-# What an installation has, and nothing that is for development.
+# What the image has, and nothing that is for development.
 RUNTIME := build/runtime
 # Licences that ask no more of a user than to keep their text, and certifi's, which covers its own file.
 LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0
@@ -59,12 +59,13 @@ image: ## Build the container image
 	@docker build --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
 
-build: .venv/ready ## Build sdist and wheel into dist/
+build: .venv/ready sbom licences ## Build sdist, wheel, list of parts and licences into dist/
 	@$(BIN)/hatchling build --directory $(DIST)
 
 sbom: $(RUNTIME)/ready ## List what an installation is made of (CycloneDX) in dist/
 	@mkdir -p $(DIST)
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml >$(RUNTIME)/pyproject.toml
+	@$(BIN)/cyclonedx-py environment --pyproject $(RUNTIME)/pyproject.toml --output-reproducible \
 		--output-file $(DIST)/sbom.cdx.json $(RUNTIME)/bin/python
 
 licences: $(RUNTIME)/ready ## List the licences of what an installation is made of in dist/, and refuse others
@@ -83,8 +84,8 @@ pictures: ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
 
 lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-		--no-header --quiet --upgrade -o locks/runtime.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra traces --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade -o locks/runtime.txt
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra sandbox --extra traces --universal \
 		--python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o locks/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml --group bench --universal --python-version 3.11 \
@@ -95,7 +96,7 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 		--generate-hashes --no-header --quiet --upgrade -o locks/build.txt
 
 clean: ## Remove what make has set up
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 .venv/bench: locks/bench.txt .venv/ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt

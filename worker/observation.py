@@ -71,4 +71,4 @@ def _open_traces(settings: TraceSettings) -> Traces | None:
     except ModuleNotFoundError:
         log.warning("traces_not_made", install="pip install 'camunda-email-worker[traces]'")
         return None
-    return Traces(open_exporter(settings.exporter, settings.endpoint), version=__version__)
+    return Traces(open_exporter(settings.exporter, settings.url), version=__version__)

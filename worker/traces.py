@@ -20,14 +20,12 @@ from worker.job.outcome import Completed, HandedBack
 from worker.job.report import JobReport
 from worker.mail.trail import Step
 
-_TRACES_PATH = "/v1/traces"
 
-
-def open_exporter(exporter: str | None, endpoint: str | None) -> SpanExporter:
-    """Return where spans go; without an `endpoint` OpenTelemetry's own variables say it."""
+def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
+    """Return where spans go; without a `url` it is OpenTelemetry's default."""
     if exporter == "console":
         return ConsoleSpanExporter()
-    return OTLPSpanExporter(endpoint.rstrip("/") + _TRACES_PATH if endpoint else None)
+    return OTLPSpanExporter(url)
 
 
 class Traces:

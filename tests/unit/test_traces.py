@@ -124,14 +124,14 @@ async def test_a_failure_is_an_error_without_its_text(outcome: Outcome, error_ty
 async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
     port = free_port()
     async with otel_collector(port) as received, asyncio.timeout(30):
-        traces = Traces(open_exporter("otlp", f"http://127.0.0.1:{port}/"), version="1.2.3")
+        traces = Traces(open_exporter("otlp", f"http://127.0.0.1:{port}/v1/traces"), version="1.2.3")
         traces.job_ended(report(Completed({})))
         await traces.close()
         assert (await received.get()).name == "process email.test.send"
 
 
 async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> None:
-    traces = Traces(open_exporter(None, f"http://127.0.0.1:{free_port()}"), version="1.2.3")
+    traces = Traces(open_exporter(None, f"http://127.0.0.1:{free_port()}/v1/traces"), version="1.2.3")
     traces.job_ended(report(Completed({})))
     async with asyncio.timeout(20):
         await traces.close()
@@ -142,6 +142,7 @@ async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> 
     [
         ({}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, True),
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
         ({"OTEL_TRACES_EXPORTER": "console"}, True),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
@@ -152,6 +153,22 @@ def test_traces_are_made_where_opentelemetrys_variables_ask_for_them(
     environment: dict[str, str], are_wanted: bool
 ) -> None:
     assert Settings.from_environment(environment).traces.are_wanted is are_wanted
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({"ENDPOINT": "http://collector:4318"}, "http://collector:4318/v1/traces"),
+        ({"ENDPOINT": "http://collector:4318/base/"}, "http://collector:4318/base/v1/traces"),
+        ({"ENDPOINT": "http://other", "TRACES_ENDPOINT": "http://collector/spans"}, "http://collector/spans"),
+        ({}, None),
+    ],
+)
+def test_the_address_for_traces_is_taken_as_it_is_and_comes_first(
+    environment: dict[str, str], url: str | None
+) -> None:
+    given = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in environment.items()}
+    assert Settings.from_environment(given).traces.url == url
 
 
 def test_an_exporter_that_there_is_not_is_said() -> None:

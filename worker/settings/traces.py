@@ -6,6 +6,8 @@ from pydantic import Field, field_validator
 
 from worker.settings.group import SettingsGroup
 
+_TRACES_PATH = "/v1/traces"
+
 
 class TraceSettings(SettingsGroup):
     """OpenTelemetry's usual variables as far as they turn traces on; its SDK reads the others itself."""
@@ -14,6 +16,11 @@ class TraceSettings(SettingsGroup):
         None,
         alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OpenTelemetry collector, such as `http://localhost:4318`; turns traces on.",
+    )
+    traces_endpoint: str | None = Field(
+        None,
+        alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        description="The same, for traces alone: the whole URL, such as `http://localhost:4318/v1/traces`.",
     )
     exporter: str | None = Field(
         None,
@@ -31,4 +38,11 @@ class TraceSettings(SettingsGroup):
     @property
     def are_wanted(self) -> bool:
         """Whether traces shall be made."""
-        return self.exporter != "none" and (self.endpoint or self.exporter) is not None
+        return self.exporter != "none" and (self.url or self.exporter) is not None
+
+    @property
+    def url(self) -> str | None:
+        """Where spans go, or None for OpenTelemetry's own default."""
+        if self.traces_endpoint is not None:
+            return self.traces_endpoint
+        return self.endpoint and self.endpoint.rstrip("/") + _TRACES_PATH
