@@ -22,19 +22,23 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dis
 
 
 FROM ${PYTHON_IMAGE}
+# The base's installer and what it brings along: the environment below holds all that is needed.
+RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/*-packages/* /usr/lib/python3*/dist-packages/*
 COPY --from=build /opt/email-worker /opt/email-worker
 
+# gRPC's own lines are not JSON; what they say of the gateway is in ours.
 ENV PATH=/opt/email-worker/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    EMAIL_WORKER_LOG_FORMAT=json
+    EMAIL_WORKER_LOG_FORMAT=json \
+    GRPC_VERBOSITY=NONE
 
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 EXPOSE 8089
 
-# Not by urllib, which a proxy of the environment would lead astray.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('localhost', int(os.environ.get('EMAIL_WORKER_HEALTH_PORT', 8089)), timeout=3); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
+# Not by urllib, which a proxy of the environment would lead astray. Without pages (port 0) there is nothing to ask.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; host = os.environ.get('EMAIL_WORKER_HEALTH_HOST') or 'localhost'; port = int(os.environ.get('EMAIL_WORKER_HEALTH_PORT') or 8089); c = http.client.HTTPConnection(host, port, timeout=3); port and c.request('GET', '/health/live'); raise SystemExit(port and c.getresponse().status != 200)"]
 
 # Exec form throughout: the worker is process 1 and SIGTERM reaches it.
 ENTRYPOINT ["email-worker"]

@@ -15,6 +15,8 @@ from testkit.docker import succeeds
 
 # testcontainers' reaper is one more image to pull; the fixtures end what they start.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+# Docker runs where the tests do, be that a container itself.
+os.environ["TESTCONTAINERS_HOST_OVERRIDE"] = "localhost"
 
 from testkit.docker_cluster import Cluster, running_cluster
 from testkit.docker_images import Images, prepare_images

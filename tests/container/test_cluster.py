@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from testkit.bpmn import one_task_process
+from testkit.docker import log_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +106,8 @@ async def test_the_worker_outlives_a_restart_of_the_engine(deployed: Cluster, pr
         # A stand-in keeps its processes in memory.
         await deployed.deploy(process)
         await deployed.run(PROCESS, variables("engine after"))
+        # gRPC too has something to say of a lost engine, in a form of its own.
+        assert [line for line in log_lines(worker.id) if not line.startswith("{")] == []
     subjects = [mail["Subject"] for mail in await deployed.mails("engine ")]
     assert sorted(subjects) == ["engine after", "engine before"]
 

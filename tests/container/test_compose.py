@@ -45,6 +45,10 @@ async def test_the_commands_at_the_head_of_the_file_bring_a_mail_into_the_browse
     up, deploy, start = COMMANDS
     compose(*up, **environment)
     worker = compose("ps", "--quiet", "worker", **environment).strip()
+    # The worker was not begun before these could serve it.
+    for service in ("camunda", "mail"):
+        container = compose("ps", "--quiet", service, **environment).strip()
+        assert inspect(container)["State"]["Health"]["Status"] == "healthy"
     for command in (deploy, start):
         compose(command[0], "-T", *command[1:], **environment)
     ended = await logged(worker, "job_ended")

@@ -42,6 +42,12 @@ def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> Non
     ours = set(listed.lower().split())
     assert "camunda-email-worker" in ours
     assert not ours & {"pip", "setuptools", "wheel", "hatchling", "jpype1", "pytest"}
+    base = docker(
+        *("run", "--rm", "--entrypoint", "sh", images.worker, "-c"),
+        "for tool in pip pip3 gcc make; do command -v $tool; done; ls -d /usr/*/bin/pip* /usr/bin/pip* 2>&1"
+        " | grep -v 'No such file'; true",
+    )
+    assert not base
     found = docker(
         *("run", "--rm", "--user", "0", "--entrypoint", "find", images.worker),
         *("/root", "/tmp", "/opt", "-name", "*.whl", "-o", "-path", "*/.cache/pip"),
@@ -52,6 +58,12 @@ def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> Non
 def test_the_command_line_answers_on_a_read_only_file_system(images: Images) -> None:
     said = docker("run", "--rm", "--read-only", "--network", "none", images.worker, "--version")
     assert said == f"{__version__}\n"
+
+
+def test_the_image_has_what_traces_need(images: Images) -> None:
+    docker(
+        "run", "--rm", "--read-only", "--entrypoint", "python", images.worker, "-c", "import worker.traces"
+    )
 
 
 def test_check_says_in_one_sentence_that_no_gateway_is_there(images: Images) -> None:
@@ -83,9 +95,28 @@ async def test_a_worker_without_its_gateway_is_alive_and_not_ready(cluster: Clus
         assert worker.status("/health/ready") == 503
 
 
-@pytest.mark.parametrize("port", ["8089", "9000"])
-async def test_the_health_check_of_the_image_asks_where_the_pages_are(cluster: Cluster, port: str) -> None:
-    with cluster.worker(EMAIL_WORKER_HEALTH_PORT=port, HTTP_PROXY="http://nowhere:3128") as worker:
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {},
+        {"EMAIL_WORKER_HEALTH_PORT": "9000", "HTTP_PROXY": "http://nowhere:3128"},
+        {"EMAIL_WORKER_HEALTH_PORT": "", "EMAIL_WORKER_HEALTH_HOST": "127.0.0.1"},
+        {"EMAIL_WORKER_HEALTH_PORT": "0"},
+    ],
+    ids=["as it is", "another port", "another address", "none"],
+)
+async def test_the_health_check_of_the_image_asks_where_the_pages_are(
+    cluster: Cluster, pages: dict[str, str]
+) -> None:
+    with cluster.worker(secrets=None, **pages) as worker:
         await worker.logged("gateway_reached")
         _, *command = inspect(worker.id)["Config"]["Healthcheck"]["Test"]
         docker("exec", worker.id, *command)
+
+
+async def test_the_health_check_of_the_image_fails_where_no_page_answers(cluster: Cluster) -> None:
+    with cluster.worker() as worker:
+        await worker.logged("gateway_reached")
+        _, *command = inspect(worker.id)["Config"]["Healthcheck"]["Test"]
+        with pytest.raises(AssertionError, match="OSError|ConnectionRefusedError"):
+            docker("exec", "--env", "EMAIL_WORKER_HEALTH_PORT=1", worker.id, *command)

@@ -47,6 +47,14 @@ def inspect(name: str) -> dict[str, Any]:
     return found
 
 
+def log_lines(container: str) -> list[str]:
+    """What a container has written so far, to standard output and standard error."""
+    done = subprocess.run(
+        ["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
 async def logged(container: str, event: str, *, count: int = 1, within_seconds: float = 60) -> dict[str, Any]:
     """Wait until a container has logged an event `count` times since it last started; gives the last one."""
     since = inspect(container)["State"]["StartedAt"]
