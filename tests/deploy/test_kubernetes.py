@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from worker import __version__
-from worker.settings import Settings, WorkerSettings
+from worker.settings import Settings, WorkerSettings, settings_fields
 
 DIRECTORY = Path(__file__).parent.parent.parent / "deploy" / "kubernetes"
 MANIFESTS = sorted(path for path in DIRECTORY.glob("*.yaml") if path.name != "kustomization.yaml")
@@ -104,3 +105,13 @@ def test_probes_ask_the_health_endpoints() -> None:
     assert probes == {"livenessProbe": "/health/live", "readinessProbe": "/health/ready"}
     ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
     assert container()["readinessProbe"]["httpGet"]["port"] in ports
+
+
+def test_the_way_out_is_open_to_mail_servers_and_to_what_the_settings_give_as_examples() -> None:
+    rules = manifest("networkpolicy")["spec"]["egress"]
+    ports = {port["port"] for rule in rules for port in rule["ports"]}
+    examples = {
+        int(port) for _, _, text in settings_fields() for port in re.findall(r"localhost:(\d+)", text)
+    }
+    assert examples == {26500, 8080, 4318}
+    assert examples | {25, 465, 587, 143, 993, 110, 995} <= ports
