@@ -17,6 +17,8 @@ from testkit.processes import cannot_run, find_program
 
 HOME = Path(__file__).parent.parent / "modeler"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The packages are modules that others `require`.
+_OLDEST_NODE = (20, 19)
 # A description of many kilobytes comes in one line.
 _LINE_LIMIT = 16 * 1024 * 1024
 
@@ -24,6 +26,9 @@ _LINE_LIMIT = 16 * 1024 * 1024
 def install_packages() -> Path:
     """Return Node, with the packages in place; the first call for a lock file fetches them."""
     node, npm = find_program("node", "nodejs"), find_program("npm", "npm")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < _OLDEST_NODE:
+        cannot_run(f"Node {version} is too old for Modeler's packages")
     lock_file = HOME / "package-lock.json"
     wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
     stamp = HOME / "node_modules" / ".lock-hash"
