@@ -8,20 +8,23 @@ import os
 import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from testkit.bpmn import one_task_process
 from testkit.health_pages import HealthPages
 from testkit.otel_collector import otel_collector
 from testkit.processes import free_port
-from testkit.scripted_server import say, sequence, wait_for
+from testkit.scripted_imap import ImapOptions, ScriptedImap
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import ScriptedServer, say, sequence, wait_for
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.workers import WorkerProcess, serving
 
 from worker.sandbox import Engine, MailServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 SEND, LIST, READ = "email.smtp.send", "email.imap.list", "email.pop3.read"
 CANARY = "canary7391"
@@ -294,3 +297,43 @@ async def test_one_line_tells_of_a_job_and_no_line_quotes_what_was_in_it(
     assert 0 < line["server_seconds"] <= line["seconds"]
     assert line["commands"] >= 5
     assert 3 <= line["round_trips"] <= line["commands"]
+
+
+def servers_that_quote() -> Iterator[tuple[str, ScriptedServer]]:
+    """Refusals, and what is no answer at all, so that the protocol libraries raise errors of their own."""
+    for step in (SmtpStep.EHLO, SmtpStep.DATA, SmtpStep.DOT):
+        yield SEND, ScriptedSmtp({step: say(f"554 {CANARY}")})
+        yield SEND, ScriptedSmtp({step: say(CANARY)})
+    for verb in ("CAPABILITY", "LOGIN", "SELECT", "UID FETCH"):
+        yield LIST, ScriptedImap(ImapOptions(faults={verb: say(f"{{tag}} NO {CANARY}")}))
+        yield LIST, ScriptedImap(ImapOptions(faults={verb: say(f"* 1 {CANARY} (", "{tag} OK ((")}))
+    mails = {"uid1": f"Message-ID: <1@x>\r\nSubject: {CANARY}\r\n\r\n{CANARY}\r\n".encode()}
+    for verb in ("PASS", "UIDL", "RETR", "DELE", "QUIT"):
+        yield READ, ScriptedPop3(mails, Pop3Options(faults={verb: say(f"-ERR {CANARY}")}))
+        yield READ, ScriptedPop3(mails, Pop3Options(faults={verb: say(CANARY)}))
+
+
+async def test_no_line_quotes_what_a_mail_server_says(
+    start_engine: Callable[[], Awaitable[Engine]],
+) -> None:
+    engine = await start_engine()
+    await deploy(engine, SEND, LIST, READ)
+    outcomes = set()
+    async with (
+        AsyncExitStack() as servers,
+        WorkerProcess.start(engine.address, EMAIL_WORKER_LOG_LEVEL="debug") as worker,
+    ):
+        for operation, given in servers_that_quote():
+            port = (await servers.enter_async_context(given)).port
+            asked = {
+                SEND: letter(port),
+                LIST: variables(port, username="alice"),
+                READ: variables(port, username="alice", messageId="1@x"),
+            }
+            instance = await engine.create_instance(operation, asked[operation])
+            while (line := await worker.logged("job_ended"))["process_instance_key"] != instance:
+                pass  # an earlier job, tried again
+            outcomes.add(line["outcome"])
+    assert {"COMPLETED", "SERVER_REFUSED", "PROTOCOL_ERROR", "AUTHENTICATION_FAILED"} <= outcomes
+    assert len([line for line in worker.events if line["event"] == "mail_not_removed"]) == 4
+    assert CANARY not in json.dumps(worker.events)
