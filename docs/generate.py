@@ -19,6 +19,7 @@ from worker.settings import settings_fields
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+_DETAILS = re.compile(r"`details`: ([^.]*)\.")
 
 
 def settings_table() -> str:
@@ -30,7 +31,7 @@ def settings_table() -> str:
 def errors_table() -> str:
     """Return every error code with what it means, whether it is retried, and what to do."""
     rows = [
-        f"| `{error.code}` | {_first_sentence(error)} | {'yes' if error.is_retryable else 'no'} "
+        f"| `{error.code}` | {_meaning(error)} | {'yes' if error.is_retryable else 'no'} "
         f"| {error.remedy} | {_details(error)} |"
         for error in _errors(errors.EmailError)
     ]
@@ -45,17 +46,15 @@ def _errors(base: type[errors.EmailError]) -> Iterator[type[errors.EmailError]]:
         yield from _errors(error)
 
 
-def _first_sentence(error: type) -> str:
-    return re.split(r"`details`:", error.__doc__ or "")[0].strip().replace("\n", " ")
+def _meaning(error: type) -> str:
+    """What a class says of itself, without the sentence about its details."""
+    return " ".join(_DETAILS.sub("", error.__doc__ or "").split())
 
 
 def _details(error: type) -> str:
     """The details of the nearest class in the tree that names them."""
-    for parent in error.__mro__:
-        _, found, details = (parent.__doc__ or "").partition("`details`:")
-        if found:
-            return " ".join(details.split()).removesuffix(".")
-    return ""
+    found = (_DETAILS.search(parent.__doc__ or "") for parent in error.__mro__)
+    return next((" ".join(match[1].split()) for match in found if match), "")
 
 
 def fields_table(model: type[BaseModel]) -> str:

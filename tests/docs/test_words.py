@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 from testkit.pages import PAGES, ROOT
@@ -49,6 +50,15 @@ def test_a_command_in_passing_is_one(command: str) -> None:
     else:
         names = {entry.name or getattr(entry.callback, "__name__", "") for entry in app.registered_commands}
         assert name in names or name.startswith("--")
+
+
+def test_what_a_page_installs_is_this_directory_or_an_extra_that_there_is() -> None:
+    # That both can be installed is for tests/deploy/test_release.py to show.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    known = {f"'{project['name']}[{extra}]'" for extra in project["optional-dependencies"]} | {"."}
+    named = {code.removeprefix("pip install ") for code in INLINE_CODE if code.startswith("pip ")}
+    assert named
+    assert named <= known
 
 
 def test_the_lines_of_the_log_are_those_of_the_code() -> None:
