@@ -58,6 +58,6 @@ async def test_the_commands_at_the_head_of_the_file_bring_a_mail_into_the_browse
     assert inspect(worker)["HostConfig"]["ReadonlyRootfs"] is True
 
 
-def test_a_password_is_a_variable_with_a_default_that_opens_nothing() -> None:
+def test_a_password_is_a_variable_with_a_default_that_everybody_knows() -> None:
     given = [line.partition(": ")[2] for line in FILE.splitlines() if "PASSWORD" in line]
     assert given == ["${OPERATE_PASSWORD:-demo}", "${SMTP_PASSWORD:-any}"]
