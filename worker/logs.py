@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -15,6 +16,8 @@ from worker.secret_store import Mask
 from worker.settings import LogFormat, WorkerSettings
 
 log = structlog.get_logger(__name__)
+
+_SHOWN_OBJECT = re.compile("[<(]")
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
@@ -59,8 +62,14 @@ def log_uncaught_errors() -> None:
 
 
 def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Leave out what libraries print below: asyncio shows whole tasks there, results and errors included."""
-    return {**event, "event": str(event["event"]).partition("\n")[0]}
+    """Leave out what libraries print below their first line, and whom asyncio names in it.
+
+    It shows whole tasks and callbacks there, with their results, errors and arguments.
+    """
+    line = str(event["event"]).partition("\n")[0]
+    if event["_record"].name == "asyncio":
+        line = _SHOWN_OBJECT.split(line)[0].rstrip()
+    return {**event, "event": line}
 
 
 def _where_it_failed(exc_info: ExcInfo) -> str:

@@ -118,5 +118,5 @@ async def test_the_health_check_of_the_image_fails_where_no_page_answers(cluster
     with cluster.worker() as worker:
         await worker.logged("gateway_reached")
         _, *command = inspect(worker.id)["Config"]["Healthcheck"]["Test"]
-        with pytest.raises(AssertionError, match="OSError|ConnectionRefusedError"):
+        with pytest.raises(AssertionError, match=r"OSError|ConnectionRefusedError"):
             docker("exec", "--env", "EMAIL_WORKER_HEALTH_PORT=1", worker.id, *command)

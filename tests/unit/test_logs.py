@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,20 @@ async def test_an_exception_that_nobody_fetched_is_not_quoted(start: Start) -> N
     assert task.exception() is error
     written = output()
     assert "never retrieved" in written
+    assert "canary" not in written
+
+
+def test_a_slow_step_that_asyncio_reports_does_not_show_what_came_of_it(start: Start) -> None:
+    output = start("json")
+
+    async def read_a_mail() -> str:
+        # Longer than asyncio, told to look closely, takes for usual; the loop is meant to stand still.
+        time.sleep(0.11)  # noqa: ASYNC251
+        return "canary"
+
+    asyncio.run(asyncio.wait_for(read_a_mail(), 5), debug=True)
+    written = output()
+    assert "Executing" in written
     assert "canary" not in written
 
 
