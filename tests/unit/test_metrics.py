@@ -7,7 +7,8 @@ import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -21,7 +22,7 @@ from worker.job.report import JobReport
 from worker.mail.account import MailProtocol, ServerPolicy
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
-from worker.mail.pool import Pool, PoolLimits
+from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.maildrops import Maildrops
 from worker.mail.room import MailRoom
@@ -136,6 +137,32 @@ async def test_a_password_is_no_label(metrics: Metrics) -> None:
 async def test_an_outcome_that_had_to_be_told_again_is_counted(metrics: Metrics) -> None:
     metrics.command_delayed()
     assert scrape(metrics).value("command_retries_total") == 1
+
+
+class BusyRoom:
+    """Every figure of it is another number."""
+
+    pop3 = SimpleNamespace(held_mails=16, failed_deletions=17)
+
+    def figures(self) -> dict[str, PoolFigures]:
+        return {"pop3": PoolFigures(idle=11, busy=12, waiting=13, opened=14, reconnects=15)}
+
+
+def test_what_is_at_the_moment_of_a_scrape_is_told_under_its_own_name() -> None:
+    metrics = Metrics([SEND], version="1.2.3")
+    runtime = Bench().runtime()
+    metrics.read(cast("MailRoom", BusyRoom()), Vitals(runtime, max_silence_seconds=60))
+    found = scrape(metrics)
+    assert found.value("sessions", protocol="pop3", state="idle") == 11
+    assert found.value("sessions", protocol="pop3", state="busy") == 12
+    assert found.value("session_waiters", protocol="pop3") == 13
+    assert found.value("sessions_opened_total", protocol="pop3") == 14
+    assert found.value("reconnects_total", protocol="pop3") == 15
+    assert found.value("mails_held") == 16
+    assert found.value("failed_deletions_total") == 17
+    assert found.value("jobs_running") == 0
+    assert found.value("jobs_running_max") == runtime.max_jobs
+    assert (found.value("gateway_connected"), found.value("ready")) == (0, 0)
 
 
 async def test_two_workers_in_one_process_have_figures_of_their_own(metrics: Metrics) -> None:
