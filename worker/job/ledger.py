@@ -10,7 +10,7 @@ from typing import Any
 from worker.errors import SendOutcomeUnknown
 from worker.job.job import Job
 
-_KEPT_ENTRIES = 10_000
+_KEPT_JOBS = 10_000
 
 # The result of work that had an effect, as JSON values, or the failure that leaves its effect unknown.
 Entry = tuple[Any] | SendOutcomeUnknown
@@ -20,27 +20,33 @@ class Ledger:
     """Remembers, by job and by what the job asked for, the work that must not be repeated.
 
     The job's own variables are part of the key: a person who corrects them after an incident asks for
-    different work. Bounded; the oldest entries go first.
+    different work. Bounded; the oldest jobs go first.
     """
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[tuple[int, bytes], Entry] = OrderedDict()
+        self._jobs: OrderedDict[int, dict[bytes, Entry]] = OrderedDict()
 
     def record(self, job: Job, entry: Entry) -> None:
         """Note what was done for `job`."""
-        self._entries[_key(job)] = entry
-        while len(self._entries) > _KEPT_ENTRIES:
-            self._entries.popitem(last=False)
+        self._jobs.setdefault(job.key, {})[_what_is_asked(job)] = entry
+        while len(self._jobs) > _KEPT_JOBS:
+            self._jobs.popitem(last=False)
 
     def recall(self, job: Job) -> Entry | None:
         """Return what was done for `job` already, if anything."""
-        return self._entries.get(_key(job))
+        # Nearly all jobs are not here: their variables, which may be long, are not looked at.
+        entries = self._jobs.get(job.key)
+        return entries.get(_what_is_asked(job)) if entries else None
 
     def forget(self, job: Job) -> None:
         """The engine knows, or the job is gone."""
-        self._entries.pop(_key(job), None)
+        entries = self._jobs.get(job.key)
+        if entries:
+            entries.pop(_what_is_asked(job), None)
+            if not entries:
+                del self._jobs[job.key]
 
 
-def _key(job: Job) -> tuple[int, bytes]:
+def _what_is_asked(job: Job) -> bytes:
     asked = json.dumps(dict(job.variables), sort_keys=True).encode()
-    return job.key, hashlib.blake2b(asked, digest_size=16).digest()
+    return hashlib.blake2b(asked, digest_size=16).digest()

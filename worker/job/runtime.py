@@ -24,7 +24,11 @@ _LONGEST_PAUSE_SECONDS = 30.0
 # Between requests to a gateway that answers at once that there is no job: its long polling may be switched
 # off, and the embedded engine has none.
 _FIRST_IDLE_SECONDS = 0.01
-_LONGEST_IDLE_SECONDS = 0.1
+_LONGEST_IDLE_SECONDS = 0.25
+# An activation costs the engine nearly as much as a job: where there is room for few only, it is asked a
+# moment later, for more of them together.
+_FEW = 0.25
+_GATHERING_SECONDS = 0.01
 # What a job may take to be given back after the grace.
 _FAREWELL_SECONDS = 6.0
 
@@ -155,11 +159,16 @@ class Runtime:
         return has_jobs or loop.time() >= until
 
     async def _room(self) -> int:
-        """Wait until there is room for a job; return for how many."""
-        # Between the event and us, another poller may have taken the room.
-        while len(self._running) >= self.max_jobs:
+        """Wait until there is room for a job, then a moment for room for some; return for how many."""
+        has_gathered = False
+        while True:
+            room = self.max_jobs - len(self._running)
+            if room >= self.max_jobs * _FEW or (room > 0 and has_gathered):
+                return room
+            # Between the event and us, another poller may have taken the room.
             await self._has_room.wait()
-        return self.max_jobs - len(self._running)
+            await asyncio.sleep(_GATHERING_SECONDS)
+            has_gathered = True
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
