@@ -5,6 +5,8 @@ Reading and deleting delete only when the engine has taken the result: that is t
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from worker.mail.answer import Answer
 from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import ParsedMail, searchable_texts
@@ -25,7 +27,7 @@ async def list_mails(request: ListRequest, errand: Errand) -> Answer:
     async with errand.room.pop3.visit(errand.account) as visit:
         maildrop = visit.maildrop
         chosen = await _choose(maildrop, request.parameters)
-        mails = {number: mail async for number, mail in maildrop.mails(chosen)}
+        mails = {number: mail async for batch in maildrop.mails(chosen) for number, mail in batch.items()}
         return Answer([_listed(maildrop, mails[number]) for number in chosen if number in mails])
 
 
@@ -63,10 +65,11 @@ async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
         maildrop = visit.maildrop
         found: dict[int, KnownMail] = {}
         undecided: dict[int, KnownMail] = {}
-        async for number, mail in maildrop.mails(maildrop.sizes):
-            verdict = True if criteria is None else _decide(criteria, mail)
-            if verdict is not False:
-                (found if verdict else undecided)[number] = mail
+        async for batch in maildrop.mails(maildrop.sizes):
+            for number, mail in batch.items():
+                verdict = True if criteria is None else _decide(criteria, mail)
+                if verdict is not False:
+                    (found if verdict else undecided)[number] = mail
         if criteria is not None and undecided:
             found |= await _search_bodies(maildrop, criteria, undecided)
         return Answer(
@@ -80,10 +83,12 @@ async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
 async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
     """Return the numbers to list. Sorting by size needs no header."""
     if parameters.sort_field is SortField.SIZE:
-        keys = list(maildrop.sizes.items())
+        keys = maildrop.sizes.items()
         return sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
-    dates = [(number, mail.sent_date) async for number, mail in maildrop.mails(maildrop.sizes)]
-    return sort_numbers(dates, parameters.sort_order, limit=parameters.max_to_be_read)
+    dates: dict[int, datetime | None] = {}
+    async for batch in maildrop.mails(maildrop.sizes):
+        dates.update({number: mail.sent_date for number, mail in batch.items()})
+    return sort_numbers(dates.items(), parameters.sort_order, limit=parameters.max_to_be_read)
 
 
 def _decide(criteria: Criterion, mail: KnownMail, in_body: frozenset[str] | None = None) -> bool | None:

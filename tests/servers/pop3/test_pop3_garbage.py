@@ -45,8 +45,8 @@ def converse(stream: bytes) -> None:
         session = Pop3Session(ACCOUNT, DeadlineSocket(ours), Timeouts(), limits)
         try:
             session.open(TLS)
-            session.uids()
-            numbers = list(session.sizes()) or [1]
+            _, sizes = session.look()
+            numbers = list(sizes) or [1]
             for number, block in session.headers(numbers):
                 read_known_mail(block or b"", uid=str(number), size=0)
             list(session.messages(numbers))

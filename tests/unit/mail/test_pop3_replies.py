@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from urllib.parse import quote_from_bytes
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from worker.errors import (
     AuthenticationFailed,
@@ -67,7 +71,41 @@ def test_listings_are_read_whatever_follows_the_two_words() -> None:
     assert read_sizes(b"") == {}
 
 
-@pytest.mark.parametrize("block", [b"1\r\n", b"one 1\r\n", b"\r\n"])
+def read_sizes_by_line(block: bytes) -> dict[int, int]:
+    words = (line.split()[:2] for line in block.splitlines())
+    return {int(number): int(size) for number, size in words}
+
+
+def read_uids_by_line(block: bytes) -> dict[int, str]:
+    words = (line.split(maxsplit=1) for line in block.splitlines())
+    texts = {int(number): uid.strip() for number, uid in words}
+    return {
+        number: uid.decode() if uid.isascii() and uid.decode().isprintable() else quote_from_bytes(uid)
+        for number, uid in texts.items()
+    }
+
+
+listing_pieces = st.sampled_from(
+    [b"1", b"22", b"a", b"x_1", b" ", b"\r\n", b"\n", b"\r", b"\t", b"\x1c", b"\xff"]
+)
+good_lines = st.sampled_from([b"1 100\r\n", b"2 200\r\n", b"3 3\r\n"])
+blocks = st.lists(st.one_of(good_lines, listing_pieces), max_size=12).map(b"".join)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(blocks)
+def test_a_listing_is_read_as_if_line_by_line(block: bytes) -> None:
+    for read, expected in ((read_sizes, read_sizes_by_line), (read_uids, read_uids_by_line)):
+        try:
+            listing = expected(block)
+        except ValueError:
+            with pytest.raises(ValueError):  # noqa: PT011
+                read(block)
+        else:
+            assert read(block) == listing
+
+
+@pytest.mark.parametrize("block", [b"1\r\n", b"one 1\r\n", b"\r\n", b"1 100 2\r\n200\r\n"])
 def test_a_line_that_is_no_listing_is_a_value_error(block: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the door gives it its words
         read_sizes(block)

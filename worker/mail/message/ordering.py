@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from worker.models.mail import ListedMail, SortField, SortOrder
 
@@ -18,17 +19,15 @@ def sort_numbers(
     Numbers without a key come last in both orders; equals come by number, lowest first, in both orders.
     Keys are all of one type.
     """
-    with_key: list[tuple[int, SortKey]] = []
-    without_key: list[int] = []
-    for number, key in keys:
-        if key is None:
-            without_key.append(number)
-        else:
-            with_key.append((number, key))
-    with_key.sort(key=_number)
-    # Python's sort is stable also when reversed: equals stay in the order of their numbers.
-    with_key.sort(key=_key, reverse=order is SortOrder.DESC)
-    return [*(number for number, _ in with_key), *sorted(without_key)][:limit]
+    key_of: dict[int, Any] = dict(keys)
+    numbers = sorted(key_of)
+    without_key = [number for number in numbers if key_of[number] is None]
+    if without_key:
+        numbers = [number for number in numbers if key_of[number] is not None]
+    # Python's sort is stable also when reversed: equals stay in the order of their numbers. A mailbox is
+    # almost in order, which is where sorting all takes less than keeping the first few (heapq).
+    numbers.sort(key=key_of.__getitem__, reverse=order is SortOrder.DESC)
+    return [*numbers, *without_key][:limit]
 
 
 def sort_listed(
@@ -45,12 +44,3 @@ def sort_key(mail: ListedMail, field: SortField) -> SortKey | None:
     if field is SortField.SIZE:
         return mail.size
     return mail.sent_date if field is SortField.SENT_DATE else mail.received_date_time
-
-
-def _number(entry: tuple[int, SortKey]) -> int:
-    return entry[0]
-
-
-def _key(entry: tuple[int, SortKey]) -> float:
-    key = entry[1]
-    return key.timestamp() if isinstance(key, datetime) else key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -47,36 +47,28 @@ class Maildrop:
         self._threads = threads
         self._memory = memory
         self._limits = limits
-        self._fetched: set[int] = set()
-        self._key_of: dict[int, str | None] = {}
-        self._sharing: Counter[str | None] = Counter()
+        self._known: dict[int, KnownMail] = {}
+        # By number, the Message-ID of each mail whose header was fetched in this visit.
+        self._fetched: dict[int, str | None] = {}
+        self._sharing: Counter[str | None] | None = None
 
     async def look(self) -> None:
         """Ask what is there (UIDL, LIST), and see what of that is known already."""
-        uids = await self._run(self._session.uids)
+        uids, self.sizes = await self._run(self._session.look)
         self.uids = uids or {}
-        self.sizes = await self._run(self._session.sizes)
         self._memory.keep_only(self._key, set(self.uids.values()))
-        self._key_of.clear()
-        self._sharing.clear()
-        for number in self.sizes:
-            if known := self._recall(number):
-                self._count(number, known)
+        self._known = self._memory.recall(self._key, self.uids, self.sizes)
+        self._sharing = None
 
-    async def mails(self, numbers: Iterable[int]) -> AsyncIterator[tuple[int, KnownMail]]:
-        """Yield mails with their numbers: those remembered, then the others, whose headers are fetched.
+    async def mails(self, numbers: Collection[int]) -> AsyncIterator[Mapping[int, KnownMail]]:
+        """Yield mails by their numbers: all that are remembered, then by batches the others, as fetched.
 
         What another session has deleted meanwhile is left out.
         """
-        unknown = []
-        for number in numbers:
-            if known := self._recall(number):
-                yield number, known
-            else:
-                unknown.append(number)
-        for batch in _batches(unknown):
-            for number, mail in await self._fetch_headers(batch):
-                yield number, mail
+        known = {number: self._known[number] for number in numbers if number in self._known}
+        yield known
+        for batch in _batches([number for number in numbers if number not in known]):
+            yield dict(await self._fetch_headers(batch))
 
     async def examine(
         self, numbers: Sequence[int], judge: Callable[[bytes], T]
@@ -134,6 +126,9 @@ class Maildrop:
 
         Only what is known is counted: a mail whose header nobody needed may have the same Message-ID.
         """
+        if self._sharing is None:
+            keys = {number: known.message_id_key for number, known in self._known.items()}
+            self._sharing = Counter((keys | self._fetched).values())
         is_alone = has_foreign_id(mail) and self._sharing[mail.message_id_key] <= 1
         return mail.message_id if is_alone and mail.message_id else own_id(mail)
 
@@ -142,7 +137,7 @@ class Maildrop:
         if wanted.uid is not None and self.uids:
             matches = [number for number in self.sizes if self.uids.get(number) == wanted.uid]
         else:
-            matches = [number for number in self.sizes if self._is_known_as(number, wanted)]
+            matches = [number for number, mail in self._known.items() if wanted.names(mail)]
             if not (matches and is_one_enough):
                 matches += await self._scan(wanted, is_one_enough=is_one_enough)
         if not matches:
@@ -151,7 +146,7 @@ class Maildrop:
 
     async def _scan(self, wanted: WantedId, *, is_one_enough: bool) -> list[int]:
         matches: list[int] = []
-        unknown = [number for number in sorted(self.sizes, reverse=True) if not self._recall(number)]
+        unknown = [number for number in sorted(self.sizes, reverse=True) if number not in self._known]
         for batch in _batches(unknown):
             matches += [number for number, mail in await self._fetch_headers(batch) if wanted.names(mail)]
             if matches and is_one_enough:
@@ -183,13 +178,16 @@ class Maildrop:
         """Fetch the header of a mail that was known from an earlier visit."""
         if not await self._fetch_headers([number]):
             self.sizes.pop(number, None)
+            self._known.pop(number, None)
 
     async def _fetch_headers(self, numbers: Sequence[int]) -> list[tuple[int, KnownMail]]:
         found = await self._run(partial(self._read_headers, numbers))
         for number, mail in found:
-            self._fetched.add(number)
-            self._count(number, mail)
-            self._memory.remember(self._key, self._memory_id(number), mail)
+            self._fetched[number] = mail.message_id_key
+            self._known.pop(number, None)
+            if self._memory.remember(self._key, self._memory_id(number), mail):
+                self._known[number] = mail
+        self._sharing = None
         return found
 
     def _read_headers(self, numbers: Sequence[int]) -> list[tuple[int, KnownMail]]:
@@ -206,23 +204,9 @@ class Maildrop:
         headers = header_block.partition(b"\r\n\r\n")[0]
         return self.uids.get(number) or f"digest-{hashlib.sha256(headers).hexdigest()[:40]}"
 
-    def _recall(self, number: int) -> KnownMail | None:
-        return self._memory.recall(self._key, self._memory_id(number), self.sizes[number])
-
     def _memory_id(self, number: int) -> str:
         """Return the unique id, or what no unique id can be and the next visit will therefore forget."""
         return self.uids.get(number) or f" {number}"
-
-    def _is_known_as(self, number: int, wanted: WantedId) -> bool:
-        known = self._recall(number)
-        return known is not None and wanted.names(known)
-
-    def _count(self, number: int, mail: KnownMail) -> None:
-        """Note which mails share a Message-ID."""
-        if number in self._key_of:
-            self._sharing[self._key_of[number]] -= 1
-        self._key_of[number] = mail.message_id_key
-        self._sharing[mail.message_id_key] += 1
 
     def _check_size(self, number: int) -> None:
         size, limit = self.sizes[number], self._limits.max_message_bytes
@@ -242,7 +226,7 @@ class Maildrop:
 
     async def _ambiguous(self, wanted: WantedId, numbers: Sequence[int]) -> MessageIdAmbiguous:
         mails = self.mails(sorted(numbers)[:_MOST_CANDIDATES])
-        candidates = list(dict.fromkeys([own_id(mail) async for _, mail in mails]))
+        candidates = list(dict.fromkeys([own_id(mail) async for batch in mails for mail in batch.values()]))
         is_choice = len(candidates) > 1
         advice = f"use one of {', '.join(candidates)}" if is_choice else "nothing tells them apart"
         return MessageIdAmbiguous(

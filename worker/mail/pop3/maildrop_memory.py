@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Collection
-from dataclasses import astuple, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
 from worker.mail.account import Account
 from worker.mail.message.parse import normalize_message_id, parse_headers
 
 # An entry's own objects beside its texts: the dataclass, two dates, its place in the dictionary.
 _ENTRY_BYTES = 320
+_texts_of = attrgetter("uid", "message_id", "message_id_key", "from_address", "from_text", "subject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +88,36 @@ class MaildropMemory:
         """Begin a visit to a maildrop: mark it as used and forget the mails that have left it."""
         shelf = self._shelves.setdefault(key, _Shelf())
         self._shelves.move_to_end(key)
-        for uid in shelf.mails.keys() - uids:
+        for uid in [uid for uid in shelf.mails if uid not in uids]:
             self.forget(key, uid)
 
-    def recall(self, key: MaildropKey, uid: str, size: int) -> KnownMail | None:
-        """Return what is known of a mail; nothing if its size is another, since servers reuse ids."""
-        shelf = self._shelves.get(key)
-        known = shelf.mails.get(uid) if shelf else None
-        return known if known and known.size == size else None
+    def recall(
+        self, key: MaildropKey, uids: Mapping[int, str], sizes: Mapping[int, int]
+    ) -> dict[int, KnownMail]:
+        """Return what is known of mails, by their numbers, from their unique ids and sizes.
 
-    def remember(self, key: MaildropKey, uid: str, mail: KnownMail) -> None:
-        """Keep a mail, if there is room or can be."""
+        Nothing is known of a mail whose size is another than it was, since servers reuse ids.
+        """
+        shelf = self._shelves.get(key)
+        mails = shelf.mails if shelf else {}
+        return {
+            number: mail
+            for number, uid in uids.items()
+            if (mail := mails.get(uid)) is not None and mail.size == sizes.get(number)
+        }
+
+    def remember(self, key: MaildropKey, uid: str, mail: KnownMail) -> bool:
+        """Keep a mail, if there is room or can be; tell whether it was kept."""
         self.forget(key, uid)
         cost = _bytes_of(mail)
         shelf = self._shelves.setdefault(key, _Shelf())
         self._make_room(key, cost)
-        if self.bytes + cost <= self._max_bytes:
-            shelf.mails[uid] = mail
-            shelf.bytes += cost
-            self.bytes += cost
+        if self.bytes + cost > self._max_bytes:
+            return False
+        shelf.mails[uid] = mail
+        shelf.bytes += cost
+        self.bytes += cost
+        return True
 
     def forget(self, key: MaildropKey, uid: str) -> None:
         """Drop a mail, if it is known."""
@@ -124,4 +137,4 @@ class MaildropMemory:
 
 
 def _bytes_of(mail: KnownMail) -> int:
-    return _ENTRY_BYTES + sum(sys.getsizeof(value) for value in astuple(mail) if isinstance(value, str))
+    return _ENTRY_BYTES + sum(map(sys.getsizeof, _texts_of(mail)))

@@ -28,6 +28,7 @@ _CODE = re.compile(r"-ERR\s+\[([A-Z0-9/_-]+)\]", re.IGNORECASE)
 # is asked for, since "account locked" is another matter.
 _LOCKED = re.compile(r"(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", re.IGNORECASE)
 _LONGEST_REASON = 200
+_PRINTABLE = bytes(range(ord("!"), ord("~") + 1))
 _SENTENCE: dict[type[MailServerError], str] = {
     AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
     MailboxBusy: "The mailbox at {server} is in use by another session ({reason}).",
@@ -92,6 +93,9 @@ def read_capabilities(block: bytes) -> Capabilities:
 
 def read_sizes(block: bytes) -> dict[int, int]:
     """Read the scan listings of a LIST answer: message numbers with octets. ValueError for other lines."""
+    words = _words_of_pairs(block)
+    if words is not None:
+        return dict(zip(map(int, words[::2]), map(int, words[1::2]), strict=True))
     sizes = {}
     for line in block.splitlines():
         number, size = line.split()[:2]  # RFC 1939 lets more follow
@@ -99,16 +103,31 @@ def read_sizes(block: bytes) -> dict[int, int]:
     return sizes
 
 
-def _printable_uid(uid: bytes) -> str:
-    """Return a unique id as text: RFC 1939 allows printable ASCII, anything else stays distinct."""
-    text = uid.decode("latin-1")
-    return text if text.isascii() and text.isprintable() else quote_from_bytes(uid)
-
-
 def read_uids(block: bytes) -> dict[int, str]:
     """Read the unique-id listings of a UIDL answer: message numbers with ids. ValueError for other lines."""
+    words = _words_of_pairs(block)
+    if words is not None:
+        return dict(zip(map(int, words[::2]), words[1::2], strict=True))
     uids = {}
     for line in block.splitlines():
         number, uid = line.split(maxsplit=1)
         uids[int(number)] = _printable_uid(uid.strip())
     return uids
+
+
+def _words_of_pairs(block: bytes) -> list[str] | None:
+    """Return all words where each line is two of them, printable, with a space between; else None.
+
+    That is how servers write listings, and tens of thousands of lines are read at once in this way.
+    """
+    lines = block.count(b"\n")
+    if block.translate(None, _PRINTABLE) != b" \r\n" * lines:
+        return None
+    words = block.decode("ascii").split()
+    return words if len(words) == 2 * lines else None
+
+
+def _printable_uid(uid: bytes) -> str:
+    """Return a unique id as text: RFC 1939 allows printable ASCII, anything else stays distinct."""
+    text = uid.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else quote_from_bytes(uid)

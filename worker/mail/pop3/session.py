@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from worker.errors import ServerRefused, TlsFailed
 from worker.mail.account import Account, Encryption
@@ -59,27 +60,32 @@ class Pop3Session:
             # RFC 2449, section 5: some are announced only after the sign-in.
             self._capabilities = self._ask_capabilities() or self._capabilities
 
-    def sizes(self) -> dict[int, int]:
-        """Return the octets of each message by its number (LIST)."""
-        return self._wire.ask_for_lines(
-            "LIST",
-            read_sizes,
+    def look(self) -> tuple[dict[int, str] | None, dict[int, int]]:
+        """Return unique ids (UIDL) and octets (LIST), each by message number; no ids where there are none.
+
+        One round trip where the server takes several commands at once.
+        """
+        readers: dict[str, Callable[[bytes], Any]] = {"UIDL": read_uids, "LIST": read_sizes}
+        if not self._may_offer("UIDL"):
+            del readers["UIDL"]
+        *uids, sizes = self._wire.ask_for_listings(
+            readers,
+            self._window(len(readers)),
             max_bytes=self._limits.max_listing_bytes,
             within_seconds=self._timeouts.transfer_seconds,
         )
+        if isinstance(sizes, ServerRefused):
+            raise sizes
+        return (None if not uids or isinstance(uids[0], ServerRefused) else uids[0]), sizes
 
-    def uids(self) -> dict[int, str] | None:
-        """Return the unique id of each message by its number (UIDL), or None where the server has none."""
-        if not self._may_offer("UIDL"):
-            return None
-        with suppress(ServerRefused):
-            return self._wire.ask_for_lines(
-                "UIDL",
-                read_uids,
-                max_bytes=self._limits.max_listing_bytes,
-                within_seconds=self._timeouts.transfer_seconds,
-            )
-        return None
+    def uids(self) -> dict[int, str]:
+        """Return the unique id of each message by its number (UIDL)."""
+        return self._wire.ask_for_lines(
+            "UIDL",
+            read_uids,
+            max_bytes=self._limits.max_listing_bytes,
+            within_seconds=self._timeouts.transfer_seconds,
+        )
 
     def uid_at(self, number: int) -> str | None:
         """Return the unique id of the message that now has this number; None where the server has none."""

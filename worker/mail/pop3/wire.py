@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import poplib
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,11 +21,11 @@ from worker.errors import (
 )
 from worker.mail.account import MailProtocol
 from worker.mail.deadline_socket import DeadlineSocket
+from worker.mail.pop3.dot_lines import DotLines
 from worker.mail.pop3.replies import refusal
 from worker.mail.tls import tls_failure
 from worker.mail.trail import note_commands, noted, noted_step
 
-_PIECE_BYTES = 64 * 1024
 _END_OF_STREAM = "-ERR EOF"  # as poplib says it
 
 T = TypeVar("T")
@@ -103,21 +103,51 @@ class Pop3Wire:
         Up to `window` commands are under way at once. Of each answer the first `keep_bytes` or so are
         kept; one of more than `max_bytes` is an error. The time is that of one answer.
         """
+
+        def read(_command: str) -> bytes:
+            return self._pop3.read_answer(keep_bytes, max_bytes)
+
+        for answer in self._ask_ahead(commands, window, read, within_seconds):
+            yield None if isinstance(answer, ServerRefused) else answer
+
+    def ask_for_listings(
+        self,
+        readers: Mapping[str, Callable[[bytes], T]],
+        window: int,
+        *,
+        max_bytes: int,
+        within_seconds: float,
+    ) -> list[T | ServerRefused]:
+        """Return, for each command, what its reader makes of the lines of its answer, or the refusal.
+
+        Up to `window` commands are under way at once. The time is that of one answer.
+        """
+
+        def read(command: str) -> T:
+            return readers[command](self._pop3.read_answer(max_bytes, max_bytes))
+
+        return list(self._ask_ahead(list(readers), window, read, within_seconds))
+
+    def _ask_ahead(
+        self, commands: Sequence[str], window: int, read: Callable[[str], T], within_seconds: float
+    ) -> Iterator[T | ServerRefused]:
+        """Yield what `read` makes of the answer to each command, or its refusal. Exhaust it."""
         sent = 0
+        answer: T | ServerRefused
         for answered, command in enumerate(commands):
             try:
                 with self._door(command, ServerRefused, within_seconds):
-                    if sent - answered <= window // 2:
+                    if sent < len(commands) and sent - answered <= window // 2:
                         batch = commands[sent : answered + window]
                         step = note_commands(MailProtocol.POP3, self.server, batch)
                         self._pop3.send(batch)
                         sent += len(batch)
-                    block: bytes | None = self._pop3.read_answer(keep_bytes, max_bytes)
-            except ServerRefused:
-                block = None
+                    answer = read(command)
+            except ServerRefused as error:
+                answer = error
             finally:
                 step.answered()
-            yield block
+            yield answer
 
     def cut(self) -> None:
         """End the connection at once. Never raises."""
@@ -198,18 +228,15 @@ class _Pop3(poplib.POP3):
     def read_answer(self, keep_bytes: int, max_bytes: int) -> bytes:
         """Read an answer of several lines up to its final dot; return the first `keep_bytes` or so."""
         self._getresp()  # type: ignore[attr-defined]
-        kept = io.BytesIO()
-        size = 0
-        is_line_start = True
-        while piece := self.file.readline(_PIECE_BYTES):
-            if is_line_start and piece.startswith(b"."):
-                if piece in {b".\r\n", b".\n"}:
-                    return kept.getvalue()
-                piece = piece[1:]
+        kept, size, lines = io.BytesIO(), 0, DotLines()
+        while piece := self.file.peek():  # type: ignore[attr-defined]
+            block, taken = lines.take(piece)
+            self.file.read(taken)
             if size < keep_bytes:
-                kept.write(piece)
-            size += len(piece)
+                kept.write(block)
+            size += len(block)
             if size > max_bytes:
                 raise poplib.error_proto("answer too long")
-            is_line_start = piece.endswith(b"\n")
+            if lines.is_over:
+                return kept.getvalue()
         raise poplib.error_proto(_END_OF_STREAM)
