@@ -73,6 +73,18 @@ async def test_it_is_left_where_the_result_is_too_large() -> None:
 
 
 @on_skipping_clock
+async def test_it_is_left_where_the_error_expression_completes_the_job_without_the_result() -> None:
+    deferred = FakeDeferred()
+    bench = bench_with(deferred, "x" * 500)
+    headers = {"resultVariable": "mail", "errorExpression": "=if error = null then null else ignoreError()"}
+    async with bench.serving():
+        bench.gateway.offer(make_job(headers=headers))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.name == "complete"
+    assert deferred.ends == ["abandon"]
+
+
+@on_skipping_clock
 async def test_it_is_left_where_the_gateway_stays_away_until_the_lease_ends() -> None:
     deferred = FakeDeferred()
     bench = bench_with(deferred)

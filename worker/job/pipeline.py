@@ -70,6 +70,7 @@ class _Work:
     operation: str | None = None
     server: str | None = None
     has_effect: bool = False
+    has_failed: bool = False
     is_settled: bool = False
 
 
@@ -155,6 +156,7 @@ class Pipeline:
         except JobGone:
             raise
         except Exception as error:
+            work.has_failed = True
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
             return decide_failure(job, work.headers, error, self._failure_rules())
@@ -228,7 +230,8 @@ class Pipeline:
         # A sent mail whose result could not be used stays in the ledger: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._ledger.forget(job)
-        if isinstance(work.outcome, Completed):
+        # A failure that the error expression ignores completes the job too, but without the result.
+        if isinstance(work.outcome, Completed) and not work.has_failed:
             await self._commit(work)
         else:
             await self._abandon(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote_from_bytes
 
@@ -95,7 +96,7 @@ def read_sizes(block: bytes) -> dict[int, int]:
     """Read the scan listings of a LIST answer: message numbers with octets. ValueError for other lines."""
     words = _words_of_pairs(block)
     if words is not None:
-        return dict(zip(map(int, words[::2]), map(int, words[1::2]), strict=True))
+        return dict(zip(map(int, words), map(int, words), strict=True))
     sizes = {}
     for line in block.splitlines():
         number, size = line.split()[:2]  # RFC 1939 lets more follow
@@ -107,7 +108,7 @@ def read_uids(block: bytes) -> dict[int, str]:
     """Read the unique-id listings of a UIDL answer: message numbers with ids. ValueError for other lines."""
     words = _words_of_pairs(block)
     if words is not None:
-        return dict(zip(map(int, words[::2]), words[1::2], strict=True))
+        return dict(zip(map(int, words), words, strict=True))
     uids = {}
     for line in block.splitlines():
         number, uid = line.split(maxsplit=1)
@@ -115,7 +116,7 @@ def read_uids(block: bytes) -> dict[int, str]:
     return uids
 
 
-def _words_of_pairs(block: bytes) -> list[str] | None:
+def _words_of_pairs(block: bytes) -> Iterator[str] | None:
     """Return all words where each line is two of them, printable, with a space between; else None.
 
     That is how servers write listings, and tens of thousands of lines are read at once in this way.
@@ -124,7 +125,7 @@ def _words_of_pairs(block: bytes) -> list[str] | None:
     if block.translate(None, _PRINTABLE) != b" \r\n" * lines:
         return None
     words = block.decode("ascii").split()
-    return words if len(words) == 2 * lines else None
+    return iter(words) if len(words) == 2 * lines else None
 
 
 def _printable_uid(uid: bytes) -> str:
