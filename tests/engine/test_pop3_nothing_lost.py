@@ -13,7 +13,7 @@ from testkit.bpmn import one_task_process
 from testkit.counting_proxy import CountingProxy, Cut
 from testkit.dovecot import Dovecot
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
-from testkit.scripted_server import say, sequence, wait_for
+from testkit.scripted_server import Dialogue, say, sequence, wait_for
 from testkit.wire import Command, Pop3Wire
 from testkit.workers import WorkerProcess, serving
 
@@ -50,31 +50,40 @@ def variables(port: int, account: Account) -> dict[str, Any]:
 
 
 class KillingProxy(CountingProxy):
-    """Kills a process at the moment in which a verb passes, before the server has it or after."""
+    """Kills a process at the moment in which a command passes, before the server has it or after."""
 
-    def __init__(self, server_port: int, verb: str, when: Cut | None) -> None:
+    def __init__(self, server_port: int, command: str, when: Cut | None) -> None:
         super().__init__(Pop3Wire, server_port)
         self.victim: int | None = None
-        self._verb, self._when = verb, when
+        self._command, self._when = command, when
 
     def note(self, command: Command) -> Cut | None:
         super().note(command)
-        if command.verb != self._verb or self.victim is None:
+        if not command.line.startswith(self._command) or self.victim is None:
             return None
         os.kill(self.victim, signal.SIGKILL)
         self.victim = None
         return self._when
 
 
-@pytest.mark.parametrize("when", [Cut.BEFORE_COMMAND, Cut.BEFORE_ANSWER, None])
+# `UIDL 1` is asked when the mail has been read, before the engine is told.
+@pytest.mark.parametrize(
+    ("command", "when"),
+    [
+        ("RETR", Cut.BEFORE_COMMAND),
+        ("RETR", Cut.BEFORE_ANSWER),
+        ("RETR", None),
+        ("UIDL 1", Cut.BEFORE_COMMAND),
+    ],
+)
 async def test_a_worker_killed_while_it_reads_leaves_the_mail_for_the_next(
-    start_engine: Callable[[], Awaitable[Engine]], dovecot: Dovecot, when: Cut | None
+    start_engine: Callable[[], Awaitable[Engine]], dovecot: Dovecot, command: str, when: Cut | None
 ) -> None:
     engine = await start_engine()
-    account = dovecot.add_user(f"killed-{when}".lower(), "s3cret")
+    account = dovecot.add_user(f"killed-{command[:4]}-{when}".lower(), "s3cret")
     dovecot.deliver(account.username, MAIL)
     await engine.deploy(PROCESS, "read.bpmn")
-    async with KillingProxy(dovecot.pop3_port, "RETR", when) as proxy:
+    async with KillingProxy(dovecot.pop3_port, command, when) as proxy:
         async with WorkerProcess.start(engine.address) as worker:
             proxy.victim = worker.pid
             instance = await engine.create_instance("read", variables(proxy.port, account))
@@ -147,6 +156,37 @@ async def test_a_completion_that_the_engine_refuses_leaves_the_mail(engine: Engi
         await server.heard("QUIT")
         assert "DELE" not in server.verbs
         assert len(server.messages) == 1
+
+
+async def test_two_workers_that_read_one_mail_at_once_both_have_it_and_take_no_other(
+    start_engine: Callable[[], Awaitable[Engine]],
+) -> None:
+    engine = await start_engine()
+    await engine.deploy(PROCESS, "read.bpmn")
+    readers, both_read = 0, asyncio.Event()
+
+    async def wait_for_the_other(dialogue: Dialogue) -> None:
+        nonlocal readers
+        readers += 1
+        if readers == 2:
+            both_read.set()
+        await wait_for(both_read)(dialogue)
+        await say("+OK", *LINES, ".")(dialogue)
+
+    other = MAIL.replace(b"order-1", b"order-2")
+    options = Pop3Options(faults={"RETR": wait_for_the_other})
+    async with (
+        ScriptedPop3({"uid-1": MAIL, "uid-2": other}, options) as server,
+        WorkerProcess.start(engine.address, EMAIL_WORKER_MAX_JOBS="1") as one,
+        WorkerProcess.start(engine.address, EMAIL_WORKER_MAX_JOBS="1") as two,
+    ):
+        given = variables(server.port, Account("jane", "s3cret"))
+        instances = [await engine.create_instance("read", given) for _ in range(2)]
+        results = [await engine.completed(instance) for instance in instances]
+        for worker in (one, two):
+            await worker.logged("job_ended")
+        assert [result["mail"]["subject"] for result in results] == ["An order"] * 2
+        assert server.messages == [("uid-2", other)]
 
 
 async def test_a_completed_read_removes_the_mail(engine: Engine, dovecot: Dovecot) -> None:

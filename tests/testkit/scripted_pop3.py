@@ -141,7 +141,8 @@ class _Session:
 
     async def _quit(self, _: str) -> None:
         for mail in self._marked:
-            self._server.messages.remove(mail)
+            if mail in self._server.messages:  # another session may have deleted it too
+                self._server.messages.remove(mail)
         await self._dialogue.say("+OK bye")
         await self._dialogue.close()
         raise DialogueOver

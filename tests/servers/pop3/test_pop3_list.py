@@ -144,6 +144,27 @@ async def test_with_pipelining_headers_take_few_round_trips(
         assert len(waits) < 20
 
 
+async def test_unique_ids_and_sizes_are_asked_for_in_one_round_trip(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    dovecot.deliver(dovecot_account.username, HELLO)
+    async with CountingProxy(Pop3Wire, dovecot.pop3_port) as proxy:
+        caller = make_caller(proxy.port, dovecot_account)
+        await caller.list_mails()
+        proxy.commands.clear()
+        assert len(await caller.list_mails()) == 1
+        assert [command.verb for command in proxy.commands if command.is_pipelined] == ["LIST"]
+
+
+async def test_a_server_that_refuses_the_uidl_it_announces_is_listed(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3({"1": HELLO}, Pop3Options(missing=frozenset({"UIDL"}))) as server:
+        caller = make_caller(server.port)
+        assert [mail["subject"] for mail in await caller.list_mails()] == ["Grüße"]
+        _, deferred = await caller.read("hello@example.org")
+        await deferred.commit()
+        assert server.messages == []
+
+
 async def test_a_server_without_uidl_is_listed_and_its_mails_have_ids_that_last(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:

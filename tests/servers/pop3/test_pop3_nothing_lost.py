@@ -9,7 +9,7 @@ from testkit.counting_proxy import CountingProxy, Cut
 from testkit.dovecot import Dovecot
 from testkit.rooms_pop3 import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
-from testkit.scripted_server import Step, close, hang, reset, say
+from testkit.scripted_server import Dialogue, Step, close, hang, reset, say
 from testkit.wire import Pop3Wire
 
 from worker.errors import (
@@ -155,6 +155,29 @@ async def test_a_deletion_that_fails_is_counted_and_the_next_read_is_answered(
         await deferred.commit()
         assert server.messages == []
         assert caller.maildrops.failed_deletions == 1
+
+
+async def test_a_mail_whose_number_the_server_does_not_tell_any_more_is_not_said_to_be_gone(
+    make_caller: MakeCaller,
+) -> None:
+    is_read = asyncio.Event()
+
+    async def uidl(dialogue: Dialogue) -> None:
+        if is_read.is_set():
+            await dialogue.say("-ERR later")
+        elif dialogue.commands[-1] == "UIDL":
+            await say("+OK", "1 uid-1", ".")(dialogue)
+        else:
+            await dialogue.say("+OK 1 uid-1")
+
+    async with ScriptedPop3({"uid-1": mail("one")}, Pop3Options(faults={"UIDL": uidl})) as server:
+        caller = make_caller(server.port)
+        _, deferred = await caller.read("pop3:uid-1")
+        is_read.set()
+        with pytest.raises(ServerRefused):
+            await deferred.commit()
+        assert caller.maildrops.failed_deletions == 1
+        assert len(server.messages) == 1
 
 
 async def test_a_lost_answer_to_quit_does_not_delete_another_mail_later(
