@@ -27,8 +27,9 @@ async def list_mails(request: ListRequest, errand: Errand) -> Answer:
     async with errand.room.pop3.visit(errand.account) as visit:
         maildrop = visit.maildrop
         chosen = await _choose(maildrop, request.parameters)
-        mails = {number: mail async for batch in maildrop.mails(chosen) for number, mail in batch.items()}
-        return Answer([_listed(maildrop, mails[number]) for number in chosen if number in mails])
+        found = {number: mail async for batch in maildrop.mails(chosen) for number, mail in batch.items()}
+        mails = [found[number] for number in chosen if number in found]
+        return Answer(list(map(_listed, maildrop.ids_of(mails), mails)))
 
 
 async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
@@ -65,19 +66,16 @@ async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
         maildrop = visit.maildrop
         found: dict[int, KnownMail] = {}
         undecided: dict[int, KnownMail] = {}
-        async for batch in maildrop.mails(maildrop.sizes):
+        async for batch in maildrop.mails():
             for number, mail in batch.items():
                 verdict = True if criteria is None else _decide(criteria, mail)
                 if verdict is not False:
                     (found if verdict else undecided)[number] = mail
         if criteria is not None and undecided:
             found |= await _search_bodies(maildrop, criteria, undecided)
-        return Answer(
-            [
-                FoundMail(message_id=maildrop.id_of(mail), subject=mail.subject)
-                for _, mail in sorted(found.items())
-            ]
-        )
+        mails = [mail for _, mail in sorted(found.items())]
+        rows = zip(maildrop.ids_of(mails), mails, strict=True)
+        return Answer([FoundMail(message_id=mail_id, subject=mail.subject) for mail_id, mail in rows])
 
 
 async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
@@ -86,7 +84,7 @@ async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
         keys = maildrop.sizes.items()
         return sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
     dates: dict[int, datetime | None] = {}
-    async for batch in maildrop.mails(maildrop.sizes):
+    async for batch in maildrop.mails():
         dates.update({number: mail.sent_date for number, mail in batch.items()})
     return sort_numbers(dates.items(), parameters.sort_order, limit=parameters.max_to_be_read)
 
@@ -105,9 +103,9 @@ async def _search_bodies(
     }
 
 
-def _listed(maildrop: Maildrop, mail: KnownMail) -> ListedMail:
+def _listed(message_id: str, mail: KnownMail) -> ListedMail:
     return ListedMail(
-        message_id=maildrop.id_of(mail),
+        message_id=message_id,
         from_address=mail.from_address,
         subject=mail.subject,
         size=mail.size,

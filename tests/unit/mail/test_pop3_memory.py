@@ -19,49 +19,59 @@ def mail(uid: str, subject: str = "Hello", message_id: str | None = None) -> Kno
     return read_known_mail(f"{field}Subject: {subject}\r\n\r\n".encode(), uid=uid, size=100)
 
 
-def recall(memory: MaildropMemory, key: MaildropKey, uid: str, size: int) -> KnownMail | None:
-    return memory.recall(key, {1: uid}, {1: size}).get(1)
+def revisit(memory: MaildropMemory, key: MaildropKey, *uids: str, size: int = 100) -> list[str]:
+    """Visit a maildrop that holds these; return the unique ids of what is known."""
+    numbered = dict(enumerate(uids, 1))
+    known = memory.revisit(key, numbered, dict.fromkeys(numbered, size))
+    assert all(mail.uid == numbered[number] for number, mail in known.items())
+    return [mail.uid for mail in known.values()]
 
 
-def test_what_is_remembered_is_recalled_by_unique_id_and_size() -> None:
+def test_what_is_remembered_is_known_by_unique_id_and_size() -> None:
     memory = MaildropMemory(10_000)
     memory.remember(ANN, "1", mail("1"))
-    assert recall(memory, ANN, "1", 100) == mail("1")
-    assert recall(memory, ANN, "1", 101) is None
-    assert recall(memory, ANN, "2", 100) is None
-    assert recall(memory, BOB, "1", 100) is None
+    assert memory.revisit(ANN, {7: "1", 8: "2"}, {7: 100, 8: 100}) == {7: mail("1")}
+    assert revisit(memory, ANN, "1", size=101) == []
+    assert revisit(memory, BOB, "1") == []
+    assert revisit(memory, ANN, "1") == ["1"]
+
+
+def test_a_mail_of_which_the_server_does_not_tell_the_size_is_not_known() -> None:
+    memory = MaildropMemory(10_000)
+    memory.remember(ANN, "1", mail("1"))
+    assert memory.revisit(ANN, {1: "1"}, {}) == {}
 
 
 def test_mails_that_have_left_the_maildrop_are_forgotten() -> None:
     memory = MaildropMemory(10_000)
     for uid in "123":
         memory.remember(ANN, uid, mail(uid))
-    memory.keep_only(ANN, {"2"})
-    assert [recall(memory, ANN, uid, 100) is not None for uid in "123"] == [False, True, False]
-    memory.keep_only(ANN, set())
+    assert revisit(memory, ANN, "2", "4") == ["2"]
+    assert revisit(memory, ANN, "1", "2", "3") == ["2"]
+    revisit(memory, ANN)
     assert memory.bytes == 0
 
 
 def test_the_maildrop_used_longest_ago_is_forgotten_first() -> None:
     memory = MaildropMemory(1_500)
     for key in (ANN, BOB):
-        memory.keep_only(key, {"1"})
+        revisit(memory, key, "1")
         memory.remember(key, "1", mail("1"))
-    memory.keep_only(ANN, {"1"})
+    revisit(memory, ANN, "1")
     for uid in "23":
         memory.remember(ANN, uid, mail(uid))
-    assert recall(memory, BOB, "1", 100) is None
-    assert recall(memory, ANN, "1", 100) is not None
     assert memory.bytes <= 1_500
+    assert revisit(memory, BOB, "1") == []
+    assert revisit(memory, ANN, "1", "2", "3")[0] == "1"
 
 
 def test_a_maildrop_larger_than_the_memory_keeps_what_it_has() -> None:
     memory = MaildropMemory(5_000)
-    for number in range(1_000):
-        memory.remember(ANN, str(number), mail(str(number)))
-    assert recall(memory, ANN, "0", 100) is not None
-    assert recall(memory, ANN, "999", 100) is None
+    kept = [memory.remember(ANN, str(number), mail(str(number))) for number in range(1_000)]
+    assert kept[0]
+    assert not kept[-1]
     assert memory.bytes <= 5_000
+    assert revisit(memory, ANN, "0", "999") == ["0"]
 
 
 def test_remembering_again_counts_once() -> None:

@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 from typing import TypeVar
 
 from worker.errors import MessageIdAmbiguous, MessageNotFound, ProtocolViolation, ResultTooLarge
@@ -50,24 +52,27 @@ class Maildrop:
         self._known: dict[int, KnownMail] = {}
         # By number, the Message-ID of each mail whose header was fetched in this visit.
         self._fetched: dict[int, str | None] = {}
-        self._sharing: Counter[str | None] | None = None
 
     async def look(self) -> None:
         """Ask what is there (UIDL, LIST), and see what of that is known already."""
         uids, self.sizes = await self._run(self._session.look)
         self.uids = uids or {}
-        self._memory.keep_only(self._key, set(self.uids.values()))
-        self._known = self._memory.recall(self._key, self.uids, self.sizes)
-        self._sharing = None
+        self._known = self._memory.revisit(self._key, self.uids, self.sizes)
 
-    async def mails(self, numbers: Collection[int]) -> AsyncIterator[Mapping[int, KnownMail]]:
-        """Yield mails by their numbers: all that are remembered, then by batches the others, as fetched.
+    async def mails(self, numbers: Collection[int] | None = None) -> AsyncIterator[Mapping[int, KnownMail]]:
+        """Yield mails (all of them, or those of some numbers) by number: what is remembered, then the rest.
 
-        What another session has deleted meanwhile is left out.
+        That comes in batches, as its headers are fetched. What another session has deleted meanwhile is
+        left out.
         """
-        known = {number: self._known[number] for number in numbers if number in self._known}
+        known = self._known
+        if numbers is None:
+            numbers = self.sizes
+        else:
+            known = {number: known[number] for number in numbers if number in known}
+        unknown = [number for number in numbers if number not in known]
         yield known
-        for batch in _batches([number for number in numbers if number not in known]):
+        for batch in _batches(unknown):
             yield dict(await self._fetch_headers(batch))
 
     async def examine(
@@ -121,16 +126,21 @@ class Maildrop:
                 for number in self._fetched:
                     self._memory.forget(self._key, self._memory_id(number))
 
-    def id_of(self, mail: KnownMail) -> str:
-        """Return the mail's Message-ID, or an id of ours where it has none that is its own.
+    def ids_of(self, mails: Sequence[KnownMail]) -> list[str]:
+        """Return each mail's Message-ID, or an id of ours where it has none that is its own.
 
         Only what is known is counted: a mail whose header nobody needed may have the same Message-ID.
         """
-        if self._sharing is None:
-            keys = {number: known.message_id_key for number, known in self._known.items()}
-            self._sharing = Counter((keys | self._fetched).values())
-        is_alone = has_foreign_id(mail) and self._sharing[mail.message_id_key] <= 1
-        return mail.message_id if is_alone and mail.message_id else own_id(mail)
+        wanted = {mail.message_id_key for mail in mails}
+        known = map(attrgetter("message_id_key"), self._known.values())
+        fetched = [key for number, key in self._fetched.items() if number not in self._known]
+        count = Counter(filter(wanted.__contains__, chain(known, fetched)))
+        return [
+            mail.message_id
+            if mail.message_id and has_foreign_id(mail) and count[mail.message_id_key] <= 1
+            else own_id(mail)
+            for mail in mails
+        ]
 
     async def _find(self, wanted: WantedId, *, is_one_enough: bool) -> list[int]:
         """Return the numbers of the mails of that id, at least one; look at those not known, newest first."""
@@ -187,7 +197,6 @@ class Maildrop:
             self._known.pop(number, None)
             if self._memory.remember(self._key, self._memory_id(number), mail):
                 self._known[number] = mail
-        self._sharing = None
         return found
 
     def _read_headers(self, numbers: Sequence[int]) -> list[tuple[int, KnownMail]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -84,27 +84,26 @@ class MaildropMemory:
         self._shelves: OrderedDict[MaildropKey, _Shelf] = OrderedDict()
         self.bytes = 0
 
-    def keep_only(self, key: MaildropKey, uids: Collection[str]) -> None:
-        """Begin a visit to a maildrop: mark it as used and forget the mails that have left it."""
-        shelf = self._shelves.setdefault(key, _Shelf())
-        self._shelves.move_to_end(key)
-        for uid in [uid for uid in shelf.mails if uid not in uids]:
-            self.forget(key, uid)
-
-    def recall(
+    def revisit(
         self, key: MaildropKey, uids: Mapping[int, str], sizes: Mapping[int, int]
     ) -> dict[int, KnownMail]:
-        """Return what is known of mails, by their numbers, from their unique ids and sizes.
+        """Begin a visit to a maildrop: return what is known of its mails, by number; forget those that left.
 
         Nothing is known of a mail whose size is another than it was, since servers reuse ids.
         """
-        shelf = self._shelves.get(key)
-        mails = shelf.mails if shelf else {}
-        return {
+        shelf = self._shelves.setdefault(key, _Shelf())
+        self._shelves.move_to_end(key)
+        mails = shelf.mails
+        known = {
             number: mail
             for number, uid in uids.items()
             if (mail := mails.get(uid)) is not None and mail.size == sizes.get(number)
         }
+        if len(known) < len(mails):
+            staying = set(uids.values())
+            for uid in [uid for uid in mails if uid not in staying]:
+                self.forget(key, uid)
+        return known
 
     def remember(self, key: MaildropKey, uid: str, mail: KnownMail) -> bool:
         """Keep a mail, if there is room or can be; tell whether it was kept."""
