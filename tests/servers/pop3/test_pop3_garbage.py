@@ -14,6 +14,7 @@ from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.deadline_socket import DeadlineSocket
 from worker.mail.pop3.deletion import delete_and_quit
 from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.listings import Listings
 from worker.mail.pop3.maildrop_memory import read_known_mail
 from worker.mail.pop3.session import Pop3Session
 from worker.mail.timeouts import Timeouts
@@ -45,7 +46,7 @@ def converse(stream: bytes) -> None:
         session = Pop3Session(ACCOUNT, DeadlineSocket(ours), Timeouts(), limits)
         try:
             session.open(TLS)
-            _, sizes = session.look()
+            _, sizes = session.look(Listings())
             numbers = list(sizes) or [1]
             for number, block in session.headers(numbers):
                 read_known_mail(block or b"", uid=str(number), size=0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.pop3.maildrop_ids import has_foreign_id, own_id, read_id
 from worker.mail.pop3.maildrop_memory import (
@@ -72,6 +74,40 @@ def test_a_maildrop_larger_than_the_memory_keeps_what_it_has() -> None:
     assert not kept[-1]
     assert memory.bytes <= 5_000
     assert revisit(memory, ANN, "0", "999") == ["0"]
+
+
+def test_listings_are_read_again_only_where_they_have_changed() -> None:
+    listings = MaildropMemory(10_000).listings(ANN)
+    uids, sizes = listings.read_uids(b"1 a\r\n2 b\r\n"), listings.read_sizes(b"1 10\r\n2 20\r\n")
+    assert listings.read_uids(b"1 a\r\n2 b\r\n") is uids
+    assert listings.read_sizes(b"1 10\r\n2 20\r\n") is sizes
+    assert listings.read_uids(b"1 a\r\n2 c\r\n") == {1: "a", 2: "c"}
+    assert listings.read_sizes(b"1 10\r\n2 21\r\n") == {1: 10, 2: 21}
+    with pytest.raises(ValueError, match="unpack"):
+        listings.read_uids(b"1\r\n")
+    assert listings.read_uids(b"1 a\r\n2 c\r\n") == {1: "a", 2: "c"}
+
+
+def test_listings_count_for_what_they_are_and_make_way_for_mails() -> None:
+    memory = MaildropMemory(5_000)
+    listings = memory.listings(ANN)
+    listings.read_uids(b"".join(b"%d %d\r\n" % (number, number) for number in range(10)))
+    revisit(memory, ANN)
+    assert 1_000 < memory.bytes == listings.bytes < 5_000
+    assert memory.listings(ANN) is listings
+    while memory.remember(ANN, uid := str(memory.bytes), mail(uid)):
+        assert memory.bytes <= 5_000
+    assert memory.listings(ANN) is not listings
+    assert memory.bytes > 4_000
+
+
+def test_listings_without_room_are_not_kept() -> None:
+    memory = MaildropMemory(1_000)
+    listings = memory.listings(ANN)
+    listings.read_sizes(b"".join(b"%d %d\r\n" % (number, number) for number in range(100)))
+    revisit(memory, ANN)
+    assert memory.bytes == 0
+    assert memory.listings(ANN) is not listings
 
 
 def test_remembering_again_counts_once() -> None:

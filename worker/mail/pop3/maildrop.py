@@ -42,8 +42,8 @@ class Maildrop:
         memory: MaildropMemory,
         limits: Pop3Limits,
     ) -> None:
-        self.sizes: dict[int, int] = {}
-        self.uids: dict[int, str] = {}
+        self.sizes: Mapping[int, int] = {}
+        self.uids: Mapping[int, str] = {}
         self._key = key
         self._session = session
         self._threads = threads
@@ -55,7 +55,8 @@ class Maildrop:
 
     async def look(self) -> None:
         """Ask what is there (UIDL, LIST), and see what of that is known already."""
-        uids, self.sizes = await self._run(self._session.look)
+        listings = self._memory.listings(self._key)
+        uids, self.sizes = await self._run(partial(self._session.look, listings))
         self.uids = uids or {}
         self._known = self._memory.revisit(self._key, self.uids, self.sizes)
 
@@ -187,7 +188,7 @@ class Maildrop:
     async def _look_at(self, number: int) -> None:
         """Fetch the header of a mail that was known from an earlier visit."""
         if not await self._fetch_headers([number]):
-            self.sizes.pop(number, None)
+            self.sizes = {other: size for other, size in self.sizes.items() if other != number}
             self._known.pop(number, None)
 
     async def _fetch_headers(self, numbers: Sequence[int]) -> list[tuple[int, KnownMail]]:

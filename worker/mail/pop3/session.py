@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,10 +12,10 @@ from worker.errors import ServerRefused, TlsFailed
 from worker.mail.account import Account, Encryption
 from worker.mail.deadline_socket import DeadlineSocket
 from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.listings import Listings
 from worker.mail.pop3.replies import (
     Capabilities,
     read_capabilities,
-    read_sizes,
     read_uids,
     wants_sasl,
 )
@@ -60,12 +60,15 @@ class Pop3Session:
             # RFC 2449, section 5: some are announced only after the sign-in.
             self._capabilities = self._ask_capabilities() or self._capabilities
 
-    def look(self) -> tuple[dict[int, str] | None, dict[int, int]]:
+    def look(self, listings: Listings) -> tuple[Mapping[int, str] | None, Mapping[int, int]]:
         """Return unique ids (UIDL) and octets (LIST), each by message number; no ids where there are none.
 
-        One round trip where the server takes several commands at once.
+        One round trip where the server takes several commands at once. `listings` reads what has changed.
         """
-        readers: dict[str, Callable[[bytes], Any]] = {"UIDL": read_uids, "LIST": read_sizes}
+        readers: dict[str, Callable[[bytes], Any]] = {
+            "UIDL": listings.read_uids,
+            "LIST": listings.read_sizes,
+        }
         if not self._may_offer("UIDL"):
             del readers["UIDL"]
         *uids, sizes = self._wire.ask_for_listings(
