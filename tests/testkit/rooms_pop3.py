@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from worker.documents.room import DocumentRoom
 from worker.mail.account import MailProtocol, account_of
 from worker.mail.pop3.maildrops import Maildrops
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
@@ -51,6 +52,7 @@ class Pop3Caller:
     host: str = "127.0.0.1"
     protocol: str = "NONE"
     max_result_bytes: int = 1_000_000
+    documents: DocumentRoom = field(default_factory=DocumentRoom)
 
     async def list_mails(self, **parameters: Any) -> list[dict[str, Any]]:
         """`email.pop3.list`."""
@@ -80,7 +82,7 @@ class Pop3Caller:
         account = account_of(MailProtocol.POP3, request.server, request.authentication)
         # The doors of the other protocols stay closed here.
         room = cast("MailRoom", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes))
-        return await handler(request, Errand(account, room, "job-1", STARTED_AT))
+        return await handler(request, Errand(account, room, "job-1", STARTED_AT, self.documents))
 
 
 def _rows(answer: Answer) -> list[dict[str, Any]]:

@@ -5,8 +5,11 @@ Reading and deleting delete only when the engine has taken the result: that is t
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
+from worker.documents.room import DocumentRoom
+from worker.errors import DocumentsUnavailable
 from worker.mail.answer import Answer
 from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import ParsedMail, searchable_texts
@@ -35,7 +38,8 @@ async def list_mails(request: ListRequest, errand: Errand) -> Answer:
 async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
     """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it.
 
-    Attachments are stored first: where that fails, the mail stays.
+    Attachments are stored first: where that fails, or takes so long that others wait for the maildrop,
+    the mail stays.
     """
     wanted = request.parameters
     if wanted.store_attachments:
@@ -44,11 +48,24 @@ async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
         number, mail, raw = await visit.maildrop.read(wanted.message_id)
         result = _read(mail, wanted.message_id, visit.maildrop.sizes[number])
         if wanted.store_attachments:
-            result = await store_attachments(result, raw, errand.documents)
+            result = await _store_in_time(result, raw, errand.documents, visit.max_hold_seconds)
         result = truncate_result(result, errand.room.max_result_bytes)
         if result.truncated:
             return Answer(result)
         return Answer(result, deferred=await visit.hold(number))
+
+
+async def _store_in_time(
+    result: ReadMail, raw: bytes, documents: DocumentRoom, within_seconds: float
+) -> ReadMail:
+    try:
+        async with asyncio.timeout(within_seconds):
+            return await store_attachments(result, raw, documents)
+    except TimeoutError as error:
+        raise DocumentsUnavailable(
+            f"The attachments were not stored within {within_seconds:g} seconds, for which the mailbox is"
+            " locked at most (EMAIL_WORKER_POP3_HOLD_SECONDS); the message is still there."
+        ) from error
 
 
 async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:

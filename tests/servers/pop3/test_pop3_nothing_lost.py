@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from testkit.accounts import Account
@@ -12,8 +13,10 @@ from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, Step, close, hang, reset, say
 from testkit.wire import Pop3Wire
 
+from worker.documents.room import DocumentRoom
 from worker.errors import (
     ConnectionFailed,
+    DocumentsUnavailable,
     MailServerError,
     MessageIdAmbiguous,
     MessageNotFound,
@@ -21,6 +24,7 @@ from worker.errors import (
     ServerTimeout,
     ServerUnavailable,
 )
+from worker.models.documents import File
 from worker.models.mail import ReadMail
 from worker.models.pop3 import ReadRequest
 from worker.operations.pop3 import read_mail
@@ -268,6 +272,28 @@ async def test_a_result_that_does_not_hold_the_whole_text_leaves_the_mail(
     assert answer.result.truncated
     assert answer.deferred is None
     assert len(dovecot.messages(dovecot_account.username)) == 1
+
+
+async def test_a_store_that_does_not_answer_lets_the_maildrop_go_and_the_mail_stays(
+    make_caller: MakeCaller,
+) -> None:
+    class HangingStore(DocumentRoom):
+        def require_store(self) -> Any:
+            return self
+
+        async def create(self, _file: File) -> None:
+            await asyncio.Event().wait()
+
+    content = b"Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n"
+    async with ScriptedPop3({"1": content + mail("one")}) as server:
+        caller = make_caller(server.port, max_hold_seconds=0.1)
+        caller.documents = HangingStore()
+        wanted = {"messageId": "one@x", "storeAttachments": True}
+        with pytest.raises(DocumentsUnavailable, match="still there"):
+            await caller.call(read_mail, ReadRequest, wanted)
+        assert server.verbs[-1] == "QUIT"
+        assert "DELE" not in server.verbs
+        assert len(await caller.list_mails()) == 1
 
 
 async def test_two_workers_read_one_mail_at_once_and_both_have_it_or_one_has_not_found_it(

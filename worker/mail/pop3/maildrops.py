@@ -64,7 +64,8 @@ class Maildrops:
                 await resources.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
                 session = await self._open_patiently(account, resources)
             maildrop = Maildrop(key, session, self._threads, self._memory, self._limits)
-            visit = Visit(maildrop, partial(self._hold, maildrop, session, resources))
+            hold = partial(self._hold, maildrop, session, resources)
+            visit = Visit(maildrop, hold, self._limits.max_hold_seconds)
             try:
                 await maildrop.look()
                 yield visit
@@ -142,10 +143,16 @@ class Maildrops:
 
 
 class Visit:
-    """A maildrop for the time of one operation, and beyond it by `hold`."""
+    """A maildrop for the time of one operation, and beyond it by `hold`.
 
-    def __init__(self, maildrop: Maildrop, hold: Callable[[int], MaildropHold]) -> None:
+    `max_hold_seconds`: how long it may stay locked for what is not done at the server itself.
+    """
+
+    def __init__(
+        self, maildrop: Maildrop, hold: Callable[[int], MaildropHold], max_hold_seconds: float
+    ) -> None:
         self.maildrop = maildrop
+        self.max_hold_seconds = max_hold_seconds
         self.is_held = False
         self._hold = hold
 
