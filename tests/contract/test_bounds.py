@@ -15,6 +15,7 @@ from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.job.gateway import Subscription
 from worker.job.job import Job
+from worker.mail.account import MailProtocol
 from worker.mail.answer import Answer
 
 
@@ -137,6 +138,23 @@ async def test_a_full_server_sends_jobs_back_unharmed_and_the_others_go_on() -> 
     assert all(0 < command.fields["backoff_seconds"] < 2 for command in back)
     assert back[0].fields["message"] == "All of this worker's slots for slow.example.com:587 are taken."
     assert [command.name for command in bench.gateway.taken[2:]] == ["complete"] * 3
+
+
+@on_skipping_clock
+async def test_jobs_that_wait_for_one_maildrop_leave_room_for_others_at_its_server() -> None:
+    bench = Bench(max_jobs=16, max_jobs_per_server=8, protocol=MailProtocol.POP3)
+    bench.handler.shut()
+    other = {**variables_for(), "authentication": {"username": "bob", "password": "hunter3"}}
+    async with bench.serving():
+        bench.gateway.offer(*(make_job() for _ in range(6)))
+        back = list(await bench.gateway.until_taken(2))
+        bench.gateway.offer(*(make_job(variables=other) for _ in range(4)))
+        await bench.until_running(8)
+        bench.handler.open()
+        await bench.gateway.until_taken(10)
+    assert [command.name for command in back] == ["fail", "fail"]
+    assert [command.fields["retries"] for command in back] == [3, 3]
+    assert [command.name for command in bench.gateway.taken[2:]] == ["complete"] * 8
 
 
 @on_skipping_clock

@@ -134,6 +134,7 @@ class Bench:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     max_jobs: int = 8
     max_jobs_per_server: int = 8
+    protocol: MailProtocol = MailProtocol.SMTP
     max_result_bytes: int = 1_000
     grace_seconds: float = 20.0
     secrets: dict[str, str] = field(default_factory=dict)
@@ -154,7 +155,7 @@ class Bench:
             cluster_name="test",
         )
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
-        pipeline = Pipeline(self.gateway, Errands(_account, self.handler), secrets, rules)
+        pipeline = Pipeline(self.gateway, Errands(self._account, self.handler), secrets, rules)
         served = [
             Served(
                 partial(Assignment, FakeOperation(task_type)),
@@ -179,6 +180,5 @@ class Bench:
         """Wait until `count` runs of the handler are under way."""
         await self.gateway.until(lambda: self.handler.running == count)
 
-
-def _account(_operation: Any, request: LetterRequest) -> Account:
-    return account_of(MailProtocol.SMTP, request.server, request.authentication)
+    def _account(self, _operation: Any, request: LetterRequest) -> Account:
+        return account_of(self.protocol, request.server, request.authentication)

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +27,7 @@ from worker.job.outcome import Completed, Failed, HandedBack, Outcome
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
-from worker.mail.account import Account
+from worker.mail.account import Account, MailProtocol
 from worker.mail.answer import Answer, Deferred
 from worker.mail.trail import Trail, begin_trail
 from worker.secret_store import SecretStore
@@ -94,6 +95,7 @@ class Pipeline:
         # The runtime asks for no more jobs than there is room for, but several task types may each fill it.
         self._room = asyncio.Semaphore(rules.max_jobs)
         self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
+        self._maildrops = ServerSlots(max(1, rules.max_jobs_per_server // 2), time.monotonic)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and tell the engine; return what it was, or would have been, told.
@@ -183,8 +185,17 @@ class Pipeline:
         )
         account = self._errands.account(assignment.operation, request)
         work.server = account.server
-        with self._slots.slot(account.server):
+        with self._slot(account):
             await self._perform(job, assignment, work, request=request, account=account)
+
+    @contextmanager
+    def _slot(self, account: Account) -> Iterator[None]:
+        with ExitStack() as slots:
+            if account.protocol is MailProtocol.POP3:
+                # Its jobs take turns: all that wait for one maildrop must not keep others from the server.
+                slots.enter_context(self._maildrops.slot(f"{account.username} {account.server}"))
+            slots.enter_context(self._slots.slot(account.server))
+            yield
 
     async def _perform(
         self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
