@@ -6,6 +6,7 @@ Reading and deleting delete only when the engine has taken the result: that is t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
 from worker.documents.room import DocumentRoom
@@ -84,10 +85,10 @@ async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
         found: dict[int, KnownMail] = {}
         undecided: dict[int, KnownMail] = {}
         async for batch in maildrop.mails():
-            for number, mail in batch.items():
-                verdict = True if criteria is None else _decide(criteria, mail)
+            # In a thread: ten thousand mails and a large tree of criteria take long.
+            for number, verdict in (await asyncio.to_thread(_decide_all, criteria, batch)).items():
                 if verdict is not False:
-                    (found if verdict else undecided)[number] = mail
+                    (found if verdict else undecided)[number] = batch[number]
         if criteria is not None and undecided:
             found |= await _search_bodies(maildrop, criteria, undecided)
         mails = [mail for _, mail in sorted(found.items())]
@@ -104,6 +105,10 @@ async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
     async for batch in maildrop.mails():
         dates.update({number: mail.sent_date for number, mail in batch.items()})
     return sort_numbers(dates.items(), parameters.sort_order, limit=parameters.max_to_be_read)
+
+
+def _decide_all(criteria: Criterion | None, mails: Mapping[int, KnownMail]) -> dict[int, bool | None]:
+    return {number: criteria is None or _decide(criteria, mail) for number, mail in mails.items()}
 
 
 def _decide(criteria: Criterion, mail: KnownMail, in_body: frozenset[str] | None = None) -> bool | None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from testkit.accounts import Account
 from testkit.counting_proxy import CountingProxy, ProxyOptions
 from testkit.dovecot import Dovecot
 from testkit.rooms_pop3 import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.wire import Pop3Wire
+
+from worker.mail.pop3.local_search import decide
 
 MakeCaller = Callable[..., Pop3Caller]
 
@@ -95,6 +100,23 @@ async def test_a_message_id_that_looks_like_one_of_ours_is_not_taken_for_one(mak
         assert read["messageId"] == "pop3:uid-of-another"
         assert read["subject"] == "Grüße"
         await deferred.abandon()
+
+
+async def test_a_search_compares_texts_outside_the_event_loop(
+    make_caller: MakeCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def noted_decide(*arguments: Any, **named: Any) -> bool | None:
+        threads.add(threading.current_thread())
+        return decide(*arguments, **named)
+
+    monkeypatch.setattr("worker.operations.pop3.decide", noted_decide)
+    async with ScriptedPop3({"1": HELLO, "2": BARE}) as server:
+        found = await make_caller(server.port).search_mails({"field": "SUBJECT", "value": "grüße"})
+        assert [mail["subject"] for mail in found] == ["Grüße"]
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_list_by_size_asks_for_the_headers_of_the_chosen_alone(
