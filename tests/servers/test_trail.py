@@ -70,6 +70,7 @@ async def test_the_trail_is_what_the_server_was_told(
     assert trail.command_count == len(told)
     assert trail.round_trips == sum(not command.is_pipelined for command in heard)
     assert [step.name for step in trail.steps[:2]] == ["connect", "greeting"]
+    assert all(step.name for step in trail.steps)
     assert {step.server for step in trail.steps} == {f"127.0.0.1:{proxy.port}"}
     assert trail.seconds > 0
     assert all(word not in repr(trail) for word in ("trail@x", "example.com", "s3cret"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -31,6 +32,38 @@ async def test_a_unique_id_that_now_means_another_mail_deletes_nothing(
         with pytest.raises(MessageNotFound):
             await getattr(caller, operation)("one@x")
         assert server.messages == [("1", new)]
+
+
+async def test_what_was_known_does_not_count_where_the_memory_has_no_room_for_what_is_there_now(
+    make_caller: MakeCaller,
+) -> None:
+    new = mail("s" * 2_000)
+    old = mail("one", "a" * (len(new) - len(mail("one", ""))))
+    assert len(old) == len(new)
+    async with ScriptedPop3({"1": old}) as server:
+        caller = make_caller(server.port, max_remembered_bytes=2_000)
+        await caller.list_mails()
+        await caller.list_mails()
+        assert server.verbs.count("TOP") == 1
+        server.messages[:] = [("1", new)]
+        with pytest.raises(MessageNotFound):
+            await caller.delete("one@x")
+        assert server.messages == [("1", new)]
+
+
+async def test_a_known_mail_that_is_gone_is_not_looked_for_again_and_again(make_caller: MakeCaller) -> None:
+    is_gone = False
+
+    async def top(dialogue: Dialogue) -> None:
+        await (say("-ERR gone") if is_gone else say("+OK", "Message-ID: <one@x>", "", "."))(dialogue)
+
+    async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={"TOP": top})) as server:
+        caller = make_caller(server.port)
+        await caller.list_mails()
+        is_gone = True
+        async with asyncio.timeout(10):
+            with pytest.raises(MessageNotFound):
+                await caller.delete("one@x")
 
 
 async def test_copies_that_nothing_tells_apart_are_not_deleted(make_caller: MakeCaller) -> None:
