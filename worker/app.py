@@ -16,7 +16,7 @@ import structlog
 
 from worker.documents.room import DocumentRoom
 from worker.doors import job_rules, open_document_room, open_gateway, open_mail_room
-from worker.errors import EmailError, InputError
+from worker.errors import EmailError, InputError, MailServerError
 from worker.job import vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
@@ -25,7 +25,7 @@ from worker.job.gateway import Subscription
 from worker.job.pipeline import Errands, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
-from worker.mail.answer import Answer
+from worker.mail.answer import Answer, Deferred
 from worker.mail.room import MailRoom
 from worker.observation import Observation
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
@@ -93,7 +93,8 @@ class EmailWorker:
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
 
-        Raises EmailError; no secret is in its text.
+        Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
+        logged (`mail_not_removed`).
         """
         try:
             assignment = self._interpreter(task_type)(variables)
@@ -109,11 +110,19 @@ class EmailWorker:
             answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
             result = assignment.reshape(to_json(answer.result, self._secrets.mask))
             if answer.deferred is not None:
-                await answer.deferred.commit()
+                await self._commit(answer.deferred)
         except EmailError as error:
             mask = self._secrets.mask
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
         return result
+
+    async def _commit(self, deferred: Deferred) -> None:
+        try:
+            await deferred.commit()
+        except MailServerError as error:
+            # The mail may be gone for all that: what was read of it must not be lost as well.
+            reason = self._secrets.mask.hide(error.message)
+            log.error("mail_not_removed", code=error.code, reason=reason)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""

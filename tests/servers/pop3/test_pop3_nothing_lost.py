@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from testkit.accounts import Account
 from testkit.counting_proxy import CountingProxy, Cut
 from testkit.dovecot import Dovecot
@@ -12,6 +13,7 @@ from testkit.rooms_pop3 import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, Step, close, hang, reset, say
 from testkit.wire import Pop3Wire
+from testkit.workers import email_worker
 
 from worker.documents.room import DocumentRoom
 from worker.errors import (
@@ -182,6 +184,23 @@ async def test_a_mail_whose_number_the_server_does_not_tell_any_more_is_not_said
             await deferred.commit()
         assert caller.maildrops.failed_deletions == 1
         assert len(server.messages) == 1
+
+
+async def test_a_call_without_an_engine_gives_what_it_read_though_the_deletion_failed() -> None:
+    options = Pop3Options(faults={"QUIT": close()})
+    async with ScriptedPop3({"1": mail("one")}, options) as server, email_worker() as worker:
+        with capture_logs() as logs:
+            result = await worker.call(
+                "email.pop3.read",
+                {
+                    "authentication": {"username": "ann", "password": "s3cret"},
+                    "server": {"host": "127.0.0.1", "port": server.port, "cryptographicProtocol": "NONE"},
+                    "parameters": {"messageId": "one@x"},
+                },
+            )
+    assert result["subject"] == "one"
+    (line,) = [line for line in logs if line["event"] == "mail_not_removed"]
+    assert line["code"] == "CONNECTION_FAILED"
 
 
 async def test_a_lost_answer_to_quit_does_not_delete_another_mail_later(
