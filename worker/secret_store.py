@@ -18,10 +18,14 @@ _PLACEHOLDER = re.compile(r"\{\{\s*secrets\.([^{}]*?)\s*\}\}")
 _PLACEHOLDER_OR_BARE = re.compile(rf"{_PLACEHOLDER.pattern}|(?<![\w.-])secrets\.({_NAME_PATTERN})")
 _NAME = re.compile(_NAME_PATTERN)
 _MASK = "***"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 # About a thousand values; the oldest go first.
 _KEPT_FORMS = 4_000
 # Shorter values are hidden only where they stand alone: else the mask would eat ordinary words.
 _SHORT = 4
+# What stands where a text was cut; the piece of a value before it is hidden from this length on.
+_CUT = "…"
+_SHORTEST_PIECE = 3
 
 
 class Mask:
@@ -31,9 +35,9 @@ class Mask:
         self._forms: OrderedDict[str, None] = OrderedDict()
 
     def learn(self, value: str) -> None:
-        """Hide `value` from now on: as it is, in base64, quoted as in IMAP, and as Python prints it."""
+        """Hide `value` from now on: as it is, in base64, quoted as in IMAP, and as answers are shown."""
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-        for form in (value, _base64(value), quoted, repr(value)[1:-1]):
+        for form in (value, _base64(value), quoted, repr(value)[1:-1], *_shown(value)):
             self._learn_form(form)
 
     def learn_sign_in(self, username: str, password: str) -> None:
@@ -42,10 +46,12 @@ class Mask:
         self._learn_form(_base64(f"\0{username}\0{password}"))
 
     def hide(self, text: str) -> str:
-        """Return `text` without any secret value, not even a piece of one that overlaps another."""
+        """Return `text` without any secret value, nor a piece that overlaps another or was cut off."""
         shown: list[str] = []
         end = 0
-        for start, stop in sorted(place for form in self._forms for place in _places(form, text)):
+        # Only the last cut can be ours: what a server says before it may hold any number of them.
+        cut = text.rfind(_CUT)
+        for start, stop in sorted(place for form in self._forms for place in _places(form, text, cut)):
             if start >= end:
                 shown += (text[end:start], _MASK)
             end = max(end, stop)
@@ -123,7 +129,19 @@ def _base64(value: str) -> str:
     return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode("ascii")
 
 
-def _places(form: str, text: str) -> Iterator[tuple[int, int]]:
+def _shown(value: str) -> Iterator[str]:
+    """Give what is left of a value where a server's answer is made one printable line, at its end too."""
+    spaced = "".join(character if character.isprintable() else " " for character in value)
+    for text in (value, _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value), spaced):
+        yield text.strip()
+        yield " ".join(text.split()).rstrip(".")
+
+
+def _places(form: str, text: str, cut: int) -> Iterator[tuple[int, int]]:
+    for length in range(min(len(form) - 1, cut), _SHORTEST_PIECE - 1, -1):
+        if text.endswith(form[:length], 0, cut):
+            yield cut - length, cut
+            break
     start = text.find(form)
     while start >= 0:
         stop = start + len(form)

@@ -195,6 +195,35 @@ def test_no_value_and_no_piece_of_one_is_left(values: list[str], text: str, expe
     assert mask_of(*values).hide(text) == expected
 
 
+@pytest.mark.parametrize("length", range(3, 15))
+@pytest.mark.parametrize("text", ["hunter2-and-more", encoded("hunter2-and-more")])
+def test_a_piece_that_is_left_where_a_text_was_cut_is_hidden_too(text: str, length: int) -> None:
+    mask = mask_of("hunter2-and-more")
+    assert mask.hide(f"535 … you sent {text[:length]}…; check it") == "535 … you sent ***…; check it"
+
+
+def test_many_signs_of_a_cut_cost_no_time() -> None:
+    mask = mask_of(*(f"password-{number}" for number in range(1_000)))
+    started_at = time.perf_counter()
+    mask.hide("pass…" * 1_000)
+    assert time.perf_counter() - started_at < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (" hunter2 ", "hunter2"),
+        ("hunter2...", "hunter2"),
+        ("two  words", "two words"),
+        ("tab\there", "tab here"),
+        ("tab\there", "tab\ufffdhere"),
+        ("no\xa0break", "no break"),
+    ],
+)
+def test_a_value_is_hidden_in_an_answer_that_was_made_one_printable_line(value: str, shown: str) -> None:
+    assert mask_of(value).hide(f"535 bad password {shown}") == "535 bad password ***"
+
+
 def test_a_sign_in_is_hidden_as_sasl_plain_encodes_it() -> None:
     mask = Mask()
     mask.learn_sign_in("alice", "hunter2")

@@ -115,5 +115,8 @@ def _reason(answer: HttpAnswer) -> str:
         reason = told.get("detail") or told.get("title") or ""
     except (ValueError, AttributeError):
         return ""
-    shown = " ".join(str(reason).split()).removesuffix(".")[:_SHOWN_CHARACTERS]
+    shown = " ".join(str(reason).split()).removesuffix(".")
+    if len(shown) > _SHOWN_CHARACTERS:
+        # The sign tells the mask of secrets that half of one may stand before it.
+        shown = shown[: _SHOWN_CHARACTERS - 1] + "…"
     return f", {shown}" if shown else ""

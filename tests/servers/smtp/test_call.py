@@ -70,6 +70,19 @@ async def test_a_password_that_the_server_repeats_is_hidden() -> None:
     assert ANN.password not in caught.value.message + str(caught.value.details)
 
 
+@pytest.mark.parametrize("before", range(980, 1000, 2))
+async def test_not_even_half_a_password_is_left_where_a_long_answer_is_cut(before: int) -> None:
+    password = "ABCDEFGHIJKLMNOP"
+    faults = {SmtpStep.AUTH: say(f"535 {'x' * (before - 1)} {password} is unknown")}
+    environment = {"SECRET_MAIL_PASSWORD": password}
+    async with ScriptedSmtp(faults, SmtpOptions(account=ANN)) as server, email_worker(**environment) as email:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await email.call("email.smtp.send", variables(server.port, "NONE"))
+
+    assert "x" * 900 in caught.value.message
+    assert "ABC" not in caught.value.message
+
+
 async def test_the_limits_of_the_settings_hold() -> None:
     environment = {"SECRET_MAIL_PASSWORD": ANN.password, "EMAIL_WORKER_GREETING_TIMEOUT_SECONDS": "0.1"}
     async with ScriptedSmtp({SmtpStep.GREETING: hang()}) as server, email_worker(**environment) as email:

@@ -53,4 +53,7 @@ def may_mean_missing_folder(reply: Reply) -> bool:
 def reason_of(reply: Reply) -> str:
     """Return the server's own words on one line, at most 200 characters."""
     text = "".join(character if character.isprintable() else " " for character in reply.text)
-    return " ".join(text.split())[:_LONGEST_REASON].rstrip(".") or "no reason given"
+    reason = " ".join(text.split())
+    # The sign tells the mask of secrets that half of one may stand before it.
+    shown = reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
+    return shown.rstrip(".") or "no reason given"

@@ -63,7 +63,10 @@ def _error_by_code(text: str) -> type[MailServerError] | None:
 
 def _printable(text: str) -> str:
     text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())[:_LONGEST_REASON].rstrip(".")
+    reason = " ".join(text.split())
+    # The sign tells the mask of secrets that half of one may stand before it.
+    shown = reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
+    return shown.rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

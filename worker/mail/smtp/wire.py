@@ -52,7 +52,7 @@ class Reply:
         first, *others = self.lines
         status = _STATUS.match(first)
         repeated = status[0] if status else ""
-        return " ".join([first, *(line.removeprefix(repeated) for line in others)])[:_MAX_TEXT]
+        return _shown(" ".join([first, *(line.removeprefix(repeated) for line in others)]))
 
     @property
     def is_positive(self) -> bool:
@@ -280,7 +280,7 @@ def failure_of(server: str, error: Exception, seconds: float | None = None) -> M
         return tls_failure(server, error)
     if isinstance(error, SMTPResponseException):
         return ProtocolViolation(
-            f"{server} does not speak SMTP: {_printable(error.message)[:_MAX_TEXT]}; check host and port.",
+            f"{server} does not speak SMTP: {_shown(_printable(error.message))}; check host and port.",
             server=server,
         )
     if isinstance(error, socket.gaierror | UnicodeError):
@@ -296,6 +296,11 @@ def _reason(error: Exception) -> str:
 
 def _reply(response: SMTPResponse) -> Reply:
     return Reply(response.code, tuple(_printable(line) for line in response.message.split("\n")))
+
+
+def _shown(text: str) -> str:
+    # The sign tells the mask of secrets that half of one may stand before it.
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
 def _printable(text: str) -> str:
