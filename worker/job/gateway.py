@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +47,14 @@ _CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
+# An HTTP proxy of the environment is for what is far away; gRPC would ask it for this machine too.
+_THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]):\d+")
+_WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
+# How gRPC begins what it says of a failed sign-in, and what OAuth calls it (RFC 6749, 5.2). What follows
+# are the authorization server's words, and it may repeat what it was sent.
+_SIGN_IN_REFUSED = re.compile(r"Getting metadata from plugin failed with error: \((\w{1,40})?.*", re.DOTALL)
+# pyzeebe logs the same words, at every attempt; the error that we raise says it once.
+logging.getLogger("pyzeebe.credentials").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +199,9 @@ class ZeebeGateway:
 
 
 def _open_channel(address: GatewayAddress) -> grpc.aio.Channel:
+    options = _channel_options(address.target)
     if not address.is_encrypted:
-        return create_insecure_channel(address.target, channel_options=_CHANNEL_OPTIONS)
+        return create_insecure_channel(address.target, channel_options=options)
     try:
         authorities = address.ca_file.read_bytes() if address.ca_file else None
     except OSError as error:
@@ -200,10 +211,12 @@ def _open_channel(address: GatewayAddress) -> grpc.aio.Channel:
         ) from error
     credentials = grpc.ssl_channel_credentials(authorities)
     if address.sign_in is None:
-        return create_secure_channel(
-            address.target, channel_options=_CHANNEL_OPTIONS, channel_credentials=credentials
-        )
+        return create_secure_channel(address.target, channel_options=options, channel_credentials=credentials)
     return _open_oauth_channel(address.target, address.sign_in, credentials)
+
+
+def _channel_options(target: str) -> tuple[tuple[str, int], ...]:
+    return (*_CHANNEL_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(target) else _CHANNEL_OPTIONS
 
 
 def _open_oauth_channel(
@@ -228,7 +241,7 @@ def _open_oauth_channel(
         authorization_server=client.authorization_server_url,
         audience=client.audience,
         channel_credentials=credentials,
-        channel_options=_CHANNEL_OPTIONS,
+        channel_options=_channel_options(target),
     )
 
 
@@ -261,8 +274,14 @@ def _raise_ours(error: PyZeebeError) -> NoReturn:
 def _reason(error: PyZeebeError) -> str:
     grpc_error = getattr(error, "grpc_error", None) or error.__cause__
     if isinstance(grpc_error, grpc.aio.AioRpcError):
-        return f"{grpc_error.code().name}: {grpc_error.details()}"
+        return (
+            f"{grpc_error.code().name}: {_SIGN_IN_REFUSED.sub(_refused_sign_in, grpc_error.details() or '')}"
+        )
     return str(error) or type(error).__name__
+
+
+def _refused_sign_in(match: re.Match[str]) -> str:
+    return f"the authorization server refused the sign-in ({match[1] or 'without a reason'})"
 
 
 def _milliseconds(seconds: float) -> int:
