@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import traceback
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import structlog
 
 from worker.documents.room import DocumentRoom
 from worker.doors import job_rules, open_document_room, open_gateway, open_mail_room
-from worker.errors import EmailError, InputError, MailServerError
+from worker.errors import EmailError, InputError, InternalError, MailServerError
 from worker.job import vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
@@ -96,33 +97,32 @@ class EmailWorker:
         Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
         logged (`mail_not_removed`).
         """
+        _ = self._open_room  # or say that this is no way to use us
         try:
-            assignment = self._interpreter(task_type)(variables)
-            operation = assignment.operation
-            request = bind(
-                operation.request,
-                assignment.variables,
-                secrets=self._secrets,
-                secret_fields=self._settings.worker.secret_fields,
-                notation=assignment.notation,
-            )
-            account = self._account(operation, request)
-            answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
-            result = assignment.reshape(to_json(answer.result, self._secrets.mask))
-            if answer.deferred is not None:
-                await self._commit(answer.deferred)
+            return await self._do(task_type, variables)
         except EmailError as error:
             mask = self._secrets.mask
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
-        return result
+        except Exception as error:  # noqa: BLE001 - it is told in our words
+            # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
+            raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 
-    async def _commit(self, deferred: Deferred) -> None:
-        try:
-            await deferred.commit()
-        except MailServerError as error:
-            # The mail may be gone for all that: what was read of it must not be lost as well.
-            reason = self._secrets.mask.hide(error.message)
-            log.error("mail_not_removed", code=error.code, reason=reason)
+    async def _do(self, task_type: str, variables: Mapping[str, Any]) -> Any:
+        assignment = self._interpreter(task_type)(variables)
+        operation = assignment.operation
+        request = bind(
+            operation.request,
+            assignment.variables,
+            secrets=self._secrets,
+            secret_fields=self._settings.worker.secret_fields,
+            notation=assignment.notation,
+        )
+        account = self._account(operation, request)
+        answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
+        result = assignment.reshape(to_json(answer.result, self._secrets.mask))
+        if answer.deferred is not None:
+            await _commit(answer.deferred, account.server)
+        return result
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""
@@ -191,11 +191,24 @@ class EmailWorker:
         return self._room
 
 
+async def _commit(deferred: Deferred, server: str) -> None:
+    try:
+        await deferred.commit()
+    except MailServerError as error:
+        # The mail may be gone for all that: what was read of it must not be lost as well.
+        log.error("mail_not_removed", code=error.code, server=server)
+
+
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:
     """Return the task types to serve, each with the name under which diagrams know it."""
     prefix = f"{worker.task_type_prefix}." if worker.task_type_prefix else ""
     served = {name: prefix + name for name in BY_TASK_TYPE}
     return served | ({vendor.TASK_TYPE: vendor.TASK_TYPE} if worker.vendor_task_type else {})
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _operation(task_type: str) -> Operation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from worker.app import EmailWorker, served_task_types
@@ -30,7 +31,8 @@ async def check_setup(env_file: Path | None) -> bool:
         version, problem = await _reach_gateway(settings)
         problems += [problem] if problem else []
     if version:
-        console.print(f"[green]✓[/] gateway {settings.gateway.target} answers, version {version}")
+        target = escape(settings.gateway.target)
+        console.print(f"[green]✓[/] gateway {target} answers, version {escape(version)}")
         console.print("[green]✓[/] would serve " + ", ".join(served_task_types(settings.worker).values()))
     for problem in problems:
         _mend(console, problem)
@@ -43,7 +45,7 @@ def _settings_table(settings: Settings) -> Table:
         for name, info in type(group).model_fields.items():
             table.add_row(str(info.alias), _shown(getattr(group, name)))
     table.add_section()
-    table.add_row("gateway", settings.gateway.target)
+    table.add_row("gateway", escape(settings.gateway.target))
     table.add_row("encrypted", "yes" if settings.gateway.is_encrypted else "no")
     return table
 
@@ -52,7 +54,8 @@ def _shown(value: object) -> str:
     # A SecretStr prints itself as asterisks.
     if value is None:
         return "[dim]not set[/]"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    # Brackets, as of an IPv6 address, are no mark-up.
+    return escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
 
 
 def _file_problems(settings: Settings) -> list[str]:
@@ -86,4 +89,5 @@ async def _reach_gateway(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def _mend(console: Console, problem: str) -> None:
-    console.print(f"[red]✗[/] {problem}", markup=True)
+    # A sentence is one line, also where a log or a file is written to.
+    console.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)

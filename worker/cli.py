@@ -249,7 +249,9 @@ def _read_variables(source: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
         variables = json.loads(text)
-    except (OSError, ValueError) as error:
+        # JSON can name half of a character, which no mail can hold.
+        json.dumps(variables, ensure_ascii=False).encode()
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"The variables in {source} cannot be read: {error}.", field="--variables"
         ) from error

@@ -1,0 +1,136 @@
+"""The command line as a shell sees it: what is printed where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testkit.processes import free_port
+from typer.testing import CliRunner, Result
+
+from worker.cli import app
+from worker.models.smtp import SendParameters
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but those of the test, and wide lines."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+def variables(**parameters: Any) -> dict[str, Any]:
+    return {
+        "authentication": {"type": "noAuth"},
+        "server": {"host": "127.0.0.1", "port": free_port(), "cryptographicProtocol": "NONE"},
+        "parameters": {
+            "from": "a@example.com",
+            "to": "b@example.com",
+            "subject": "x",
+            "body": "y",
+            **parameters,
+        },
+    }
+
+
+def call(given: str | dict[str, Any], operation: str = "email.smtp.send") -> Result:
+    text = given if isinstance(given, str) else json.dumps(given)
+    return CliRunner().invoke(app, ["call", operation, "--variables", "-"], input=text)
+
+
+def failure(answer: Result) -> dict[str, Any]:
+    """What standard error says, which is JSON and nothing else."""
+    assert answer.stdout == ""
+    said: dict[str, Any] = json.loads(answer.stderr)
+    assert list(said) == ["code", "message", "retryable"]
+    return said
+
+
+def test_an_operation_that_failed_is_exit_code_1_and_json_on_standard_error() -> None:
+    answer = call(variables())
+    assert answer.exit_code == 1
+    said = failure(answer)
+    assert (said["code"], said["retryable"]) == ("CONNECTION_FAILED", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (variables(tos="b@example.com"), "did you mean parameters.to?"),
+        (variables(subject="\ud800"), "cannot be read"),
+        ("[1]", "must be a JSON object"),
+        ("{", "cannot be read"),
+        ("", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+    ],
+)
+def test_bad_input_is_exit_code_2_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
+    answer = call(given)
+    assert answer.exit_code == 2
+    said = failure(answer)
+    assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
+    assert says in said["message"]
+
+
+def test_an_operation_that_is_none_is_bad_input_with_the_nearest_one() -> None:
+    answer = call(variables(), "email.smtp.sent")
+    assert answer.exit_code == 2
+    assert failure(answer)["message"] == "email.smtp.sent is not an operation; did you mean email.smtp.send?"
+
+
+def test_a_fault_of_the_worker_itself_is_told_the_same_way_without_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: SendParameters) -> str:
+        raise KeyError("a piece of the variables")
+
+    monkeypatch.setattr(SendParameters, "text", property(fail))
+    answer = call(variables())
+    assert answer.exit_code == 1
+    said = failure(answer)
+    assert said["code"] == "INTERNAL_ERROR"
+    assert "KeyError in fail, test_cli.py:" in said["message"]
+    assert "piece" not in said["message"]
+
+
+def check(**environment: str) -> Result:
+    return CliRunner().invoke(app, ["check"], env=environment)
+
+
+def test_check_names_what_to_mend_with_exit_code_1() -> None:
+    answer = check()
+    assert answer.exit_code == 1
+    assert "check ZEEBE_ADDRESS, the TLS settings and the credentials" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ZEEBE_ADDRESS", "[fe80::1]:1"),
+        ("EMAIL_WORKER_ALLOWED_SERVERS", "[fe80::1]:25"),
+        ("EMAIL_WORKER_SECRET_FIELDS", "[/a].*"),
+        ("EMAIL_WORKER_NAME", "[bold]me"),
+    ],
+)
+def test_check_shows_values_as_they_are_whatever_their_brackets(name: str, value: str) -> None:
+    answer = check(**{name: value})
+    assert answer.exit_code == 1
+    assert answer.exception is None or isinstance(answer.exception, SystemExit)
+    (row,) = [line for line in answer.stdout.splitlines() if name in line and "│" in line]
+    assert value in row
+
+
+def test_check_quotes_a_bad_value_as_it_is() -> None:
+    answer = check(EMAIL_WORKER_ALLOWED_SERVERS="[/x]:y")
+    assert answer.exit_code == 1
+    assert answer.stdout == "✗ EMAIL_WORKER_ALLOWED_SERVERS must hold host or host:port; found '[/x]:y'.\n"
+
+
+def test_check_shows_no_secret() -> None:
+    answer = check(ZEEBE_CLIENT_ID="me", ZEEBE_CLIENT_SECRET="hunter2", SECRET_MAIL="hunter3")
+    assert answer.exit_code == 1
+    assert "ZEEBE_CLIENT_SECRET" in answer.stdout
+    assert "hunter" not in answer.output
