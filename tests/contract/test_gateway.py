@@ -29,11 +29,12 @@ class ScriptedServicer(GatewayServicer):
         self.asked: list[Any] = []
         self.jobs: list[messages.ActivatedJob] = []
         self.status: grpc.StatusCode | None = None
+        self.reason = "for a reason"
 
     async def _answer(self, request: Any, context: Any, answer: Any) -> Any:
         self.asked.append(request)
         if self.status is not None:
-            await context.abort(self.status, "for a reason")
+            await context.abort(self.status, self.reason)
         return answer
 
     async def ActivateJobs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - gRPC's name
@@ -168,6 +169,31 @@ async def test_each_status_becomes_one_of_ours_with_its_reason(
             await command(gateway)
     assert type(caught.value) is ours
     assert str(caught.value) == f"{status.name}: for a reason"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (
+            grpc.StatusCode.UNKNOWN,
+            "Command 'COMPLETE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': ",
+        ),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4194304: 4300023"),
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "CLIENT: Received message larger than max (4300023 vs. 4194304)",
+        ),
+    ],
+)
+@COMMANDS
+async def test_what_is_too_large_is_refused_for_good_whatever_its_status(
+    command: Call, status: grpc.StatusCode, reason: str
+) -> None:
+    async with connected() as (servicer, gateway):
+        servicer.status, servicer.reason = status, reason
+        with pytest.raises(CommandRefused) as caught:
+            await command(gateway)
+    assert str(caught.value) == f"{status.name}: {reason}"
 
 
 @pytest.mark.parametrize(

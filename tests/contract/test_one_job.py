@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
-from testkit.job_bench import LISTED, SENT, Bench, LetterResult
+from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
 from testkit.jobs import make_job, variables_for
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import now, on_skipping_clock
@@ -51,6 +53,21 @@ async def test_a_completion_is_repeated_while_the_gateway_is_away_and_the_work_i
         await bench.gateway.until_taken(1)
     assert [command.name for command in bench.gateway.tried] == ["complete"] * 4
     assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_completion_that_is_never_taken_is_given_up_at_the_deadline() -> None:
+    bench = Bench()
+    bench.gateway.always("complete", GatewayUnavailable("INTERNAL"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.gateway.until(lambda: len(bench.gateway.tried) > 5)
+            await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+            ended_after = bench.gateway.tried[-1].at
+    assert JOB_TIMEOUT_SECONDS - 5 <= ended_after <= JOB_TIMEOUT_SECONDS + 5
+    assert bench.gateway.extended == []
+    assert [line["log_level"] for line in logs if line["event"] == "outcome_not_delivered"] == ["error"]
 
 
 @on_skipping_clock

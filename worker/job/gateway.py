@@ -53,6 +53,8 @@ _WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
 # How gRPC begins what it says of a failed sign-in, and what OAuth calls it (RFC 6749, 5.2). What follows
 # are the authorization server's words, and it may repeat what it was sent.
 _SIGN_IN_REFUSED = re.compile(r"Getting metadata from plugin failed with error: \((\w{1,40})?.*", re.DOTALL)
+# How a gateway and an engine say, with statuses that are else for what passes, that a command is too large.
+_TOO_LARGE = re.compile(r"EXCEEDED_BATCH_RECORD_SIZE|message exceeds maximum size|message larger than max")
 # pyzeebe logs the same words, at every attempt; the error that we raise says it once.
 logging.getLogger("pyzeebe.credentials").setLevel(logging.CRITICAL)
 
@@ -267,6 +269,8 @@ def _raise_ours(error: PyZeebeError) -> NoReturn:
         raise CommandRefused(_reason(error)) from error
     refusals = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
     if isinstance(error, UnknownGrpcStatusCodeError) and error.grpc_error.code() in refusals:
+        raise CommandRefused(_reason(error)) from error
+    if _TOO_LARGE.search(_reason(error)):
         raise CommandRefused(_reason(error)) from error
     raise GatewayUnavailable(_reason(error)) from error
 

@@ -111,16 +111,17 @@ class Pipeline:
         )
         started_at, trail = time.monotonic(), begin_trail(self._observers.step_begun)
         work = _Work()
-        async with lease.kept():
-            try:
+        try:
+            async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
-                await self._finish(job, work, lease)
-            except JobGone as error:
-                log.warning("job_gone", reason=str(error))
-                work.outcome = HandedBack("The job was no longer ours.")
-            except asyncio.CancelledError:
-                if not work.is_settled:
-                    await self._finish_soon(job, work, lease)
+            # Told until the deadline, which moves ahead no more: a command that is never taken has an end.
+            await self._finish(job, work, lease)
+        except JobGone as error:
+            log.warning("job_gone", reason=str(error))
+            work.outcome = HandedBack("The job was no longer ours.")
+        except asyncio.CancelledError:
+            if not work.is_settled:
+                await self._finish_soon(job, work, lease)
         self._report(job, work, trail, started_at)
         return work.outcome
 
