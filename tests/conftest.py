@@ -23,6 +23,7 @@ SLOW = (
     "engine/test_documents.py",
     "engine/test_examples.py",
     "engine/test_jars.py",
+    "engine/test_large_results.py",
     "engine/test_observability.py",
     "engine/test_pop3_nothing_lost.py",
     "engine/test_sandbox.py",

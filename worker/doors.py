@@ -26,6 +26,9 @@ from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
 from worker.settings import GatewaySettings, Settings, WorkerSettings
 
+# The name of the variable travels with the result, and counts.
+_NAMING_BYTES = 200
+
 
 def open_gateway(settings: Settings) -> ZeebeGateway:
     """Open the way to the engine as the settings say; connects at the first command."""
@@ -96,7 +99,7 @@ def open_mail_room(worker: WorkerSettings) -> MailRoom:
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
         pop3=Maildrops(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),
-        max_result_bytes=worker.max_result_bytes,
+        max_result_bytes=worker.max_result_bytes - _NAMING_BYTES,
     )
 
 

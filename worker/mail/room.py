@@ -15,7 +15,7 @@ from worker.mail.smtp.session import SmtpSession
 class MailRoom:
     """The doors to mail servers and the bounds on what comes through them.
 
-    `max_result_bytes`: the largest result in bytes of JSON that the engine takes.
+    `max_result_bytes`: the largest result in bytes of JSON that the engine takes beside its name.
     """
 
     smtp: Pool[SmtpSession]

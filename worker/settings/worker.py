@@ -136,8 +136,8 @@ class WorkerSettings(SettingsGroup):
     )
     max_result_bytes: int = ours(
         "MAX_RESULT_BYTES",
-        3_500_000,
-        "Largest result, in bytes of JSON; the engine takes 4 MB in all.",
+        2_000_000,
+        "Largest result, in bytes of JSON; the engine writes it twice, and 4 MB in all.",
         ge=1_000,
     )
     health_host: str = ours(
