@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 _FAILED, _BAD_INPUT = 1, 2
+_OTHER_THREADS = 8
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
@@ -75,6 +77,10 @@ def run(env_file: EnvFile = None) -> None:
         worker = EmailWorker.from_environment(env_file)
         configure_logs(worker.settings.worker, worker.secrets.mask)
         log_uncaught_errors()
+        # A host's name is looked up in a thread, for as long as DNS takes: of Python's own few, silent name
+        # servers of one domain would take all.
+        threads = ThreadPoolExecutor(worker.settings.worker.max_jobs + _OTHER_THREADS)
+        asyncio.get_running_loop().set_default_executor(threads)
         stop = asyncio.Event()
         _stop_on_signal(stop)
         async with worker:

@@ -18,6 +18,7 @@ from worker.sandbox import Engine, MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from testkit.scripted_server import Dialogue
 
@@ -144,6 +145,38 @@ async def test_a_secret_that_the_server_echoes_is_masked_in_the_incident(deploye
     assert incident.message.startswith("AUTHENTICATION_FAILED: ")
     assert "hunter2" not in incident.message
     assert "AGphbmU" not in incident.message
+
+
+SILENT_NAME_SERVERS = """
+import socket, time
+
+ask = socket.getaddrinfo
+
+def getaddrinfo(host, *arguments, **named):
+    if host == "silent.example.com":
+        time.sleep(60)
+    return ask(host, *arguments, **named)
+
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+async def test_a_domain_whose_name_servers_are_silent_holds_up_no_other(
+    deployed: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SILENT_NAME_SERVERS)
+    environment = {"PYTHONPATH": str(tmp_path), "EMAIL_WORKER_CONNECT_TIMEOUT_SECONDS": "60"}
+    async with ScriptedSmtp() as server, WorkerProcess.start(deployed.address, **environment):
+        given = variables(25)
+        silent = []
+        for number in range(40):  # at most eight sessions are opened to a server at once
+            given["server"] |= {"host": "silent.example.com", "port": 2525 + number // 8}
+            silent.append(await deployed.create_instance("send", given))
+        given["server"] |= {"host": "localhost", "port": server.port}
+        instance = await deployed.create_instance("send", given)
+        assert (await deployed.completed(instance))["mail"]["sent"] is True
+    for instance in silent:
+        await deployed.cancel_instance(instance)
 
 
 async def test_two_hundred_instances_at_once_send_two_hundred_mails(deployed: Engine) -> None:
