@@ -168,6 +168,25 @@ async def test_a_gateway_that_is_away_does_not_hold_the_end_up(trouble: Exceptio
     assert [line["outcome"] for line in logs if line["event"] == "outcome_not_delivered"] == ["HANDED_BACK"]
 
 
+@pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
+@on_skipping_clock
+async def test_a_mail_that_may_be_out_does_not_hold_the_end_up_where_nobody_can_be_told(
+    trouble: Exception | Fault,
+) -> None:
+    bench = Bench(grace_seconds=5)
+    bench.handler.script.append(breaks_off_after_the_last_dot)
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.until_running(1)
+            bench.gateway.always("fail", trouble)
+    assert now() < 12
+    lines = [line for line in logs if line["event"] == "outcome_not_delivered"]
+    assert [line["outcome"] for line in lines] == ["SEND_OUTCOME_UNKNOWN"]
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 @on_skipping_clock
 async def test_a_job_that_is_gone_by_then_is_dropped() -> None:
     bench = Bench(grace_seconds=5)

@@ -115,7 +115,10 @@ class Pipeline:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
             # Told until the deadline, which moves ahead no more: a command that is never taken has an end.
-            await self._finish(job, work, lease)
+            if _is_told_to_stop():
+                await self._finish_soon(job, work, lease)
+            else:
+                await self._finish(job, work, lease)
         except JobGone as error:
             log.warning("job_gone", reason=str(error))
             work.outcome = HandedBack("The job was no longer ours.")
@@ -272,6 +275,12 @@ class Pipeline:
     async def _abandon(self, work: _Work) -> None:
         if work.deferred is not None:
             await work.deferred.abandon()
+
+
+def _is_told_to_stop() -> bool:
+    """Tell whether the work was cancelled but went on to an outcome, as of a mail that may be out."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _result_of(done: Entry) -> Any:
