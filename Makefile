@@ -15,6 +15,13 @@ RUNTIME := build/runtime
 # Licences that ask no more of a user than to keep their text, and certifi's, which covers its own file.
 LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0
 
+# Runs pip with a line that counts its packages, and ends as it does: with --quiet it shows no progress, without
+# it four lines a package.
+counted = { { $(1); echo $$? >&3; } | awk -v all="$$(grep -c == locks/dev.txt)" '\
+	/^Collecting/ { printf "\r  package %d of about %d", ++count, all; fflush() } \
+	/^Installing/ { printf "\r  putting %d packages in place ...", count; fflush() } \
+	END { print "" }' >&2; } 3>&1 | { read -r code; exit "$$code"; }
+
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -106,7 +113,7 @@ clean: ## Remove what make has set up
 	@echo "Setting up .venv and the sandbox (a minute or two, once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --progress-bar on --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(call counted,$(BIN)/pip install --disable-pip-version-check --require-hashes -r locks/dev.txt)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m worker.sandbox
 	@touch $@
