@@ -11,7 +11,7 @@ from testkit.scripted_server import hang, say
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.workers import email_worker
 
-from worker.errors import AuthenticationFailed, InputError, ServerTimeout, TlsFailed
+from worker.errors import AuthenticationFailed, InputError, ServerNotAllowed, ServerTimeout, TlsFailed
 
 ANN = Account("ann@example.org", "s3cret")
 
@@ -57,6 +57,31 @@ async def test_an_authority_is_trusted_only_if_the_settings_name_it(certificates
     async with ScriptedSmtp(options=options) as server, email_worker(SECRET_MAIL_PASSWORD="x") as email:
         with pytest.raises(TlsFailed, match="EMAIL_WORKER_TLS_CA_FILE"):
             await email.call("email.smtp.send", variables(server.port))
+
+
+@pytest.mark.parametrize("protocol", ["TLS", "SSL"])
+@pytest.mark.parametrize("flaw", ["wrong_host", "expired"])
+async def test_a_wrong_certificate_is_refused_by_a_worker_of_these_settings(
+    flaw: str, protocol: str, certificates: Certificates
+) -> None:
+    context = getattr(certificates, flaw).server_context()
+    options = SmtpOptions(**{"TLS": {"starttls": context}, "SSL": {"tls": context}}[protocol])
+    environment = {"EMAIL_WORKER_TLS_CA_FILE": str(certificates.ca_file), "SECRET_MAIL_PASSWORD": "x"}
+    async with ScriptedSmtp(options=options) as server, email_worker(**environment) as email:
+        with pytest.raises(TlsFailed, match="certificate"):
+            await email.call("email.smtp.send", variables(server.port, protocol))
+
+
+async def test_a_server_that_the_operator_does_not_allow_is_not_called() -> None:
+    environment = {
+        "EMAIL_WORKER_ALLOWED_SERVERS": "smtp.example.com, 127.0.0.1:1",
+        "SECRET_MAIL_PASSWORD": "x",
+    }
+    async with ScriptedSmtp() as server, email_worker(**environment) as email:
+        with pytest.raises(ServerNotAllowed, match=f"127.0.0.1:{server.port} is not among"):
+            await email.call("email.smtp.send", variables(server.port, "NONE"))
+
+    assert server.connections == 0
 
 
 async def test_a_password_that_the_server_repeats_is_hidden() -> None:

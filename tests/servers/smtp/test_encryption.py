@@ -122,7 +122,7 @@ async def test_what_was_said_before_tls_is_not_believed_after_it(
 
     script = [
         say("220 ready"),
-        expect("EHLO", "250-mail.example.org", "250 STARTTLS"),
+        expect("EHLO", "250-mail.example.org", "250-AUTH PLAIN", "250 STARTTLS"),
         inject,
         start_tls(certificates.server.server_context()),
         expect("EHLO", "250 mail.example.org"),
