@@ -128,7 +128,7 @@ class EmailWorker:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""
         worker = self._settings.worker
         gateway = open_gateway(self._settings)
-        observation = Observation(self._settings, BY_TASK_TYPE)
+        observation = Observation(self._settings, self._secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
             Errands(self._account, self._perform),

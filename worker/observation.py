@@ -16,6 +16,7 @@ from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
 from worker.mail.room import MailRoom
 from worker.metrics import Metrics
+from worker.secret_store import Mask
 from worker.settings import Settings, TraceSettings
 from worker.vitals import Vitals
 
@@ -31,10 +32,10 @@ _ANSWER_SECONDS = 15.0
 class Observation:
     """What one run of `serve` shows of itself."""
 
-    def __init__(self, settings: Settings, operations: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, mask: Mask, operations: Iterable[str]) -> None:
         self._settings = settings.worker
         self._metrics = Metrics(operations, version=__version__)
-        self._traces = _open_traces(settings.traces)
+        self._traces = _open_traces(settings.traces, mask)
 
     @property
     def observers(self) -> Observers:
@@ -62,7 +63,7 @@ class Observation:
             self._traces.job_ended(report)
 
 
-def _open_traces(settings: TraceSettings) -> Traces | None:
+def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
     if not settings.are_wanted:
         return None
     try:
@@ -71,4 +72,4 @@ def _open_traces(settings: TraceSettings) -> Traces | None:
     except ModuleNotFoundError:
         log.warning("traces_not_made", install="pip install 'camunda-email-worker[traces]'")
         return None
-    return Traces(open_exporter(settings.exporter, settings.url), version=__version__)
+    return Traces(open_exporter(settings.exporter, settings.url), version=__version__, hide=mask.hide)

@@ -29,9 +29,13 @@ def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
 
 
 class Traces:
-    """Draws each job when it has ended, since only then it is known what it was."""
+    """Draws each job when it has ended, since only then it is known what it was.
 
-    def __init__(self, exporter: SpanExporter, *, version: str) -> None:
+    `hide` masks secrets: the name of a mail server may be one.
+    """
+
+    def __init__(self, exporter: SpanExporter, *, version: str, hide: Callable[[str], str]) -> None:
+        self._hide = hide
         ours = Resource.create({SERVICE_NAME: "camunda-email-worker", SERVICE_VERSION: version})
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come first.
         resource = ours.merge(OTELResourceDetector().detect())
@@ -64,7 +68,7 @@ class Traces:
             },
         )
         if report.server:
-            _name_server(span, report.server)
+            self._name_server(span, report.server)
         if not isinstance(report.outcome, Completed | HandedBack) or not report.is_settled:
             span.set_attribute("error.type", report.outcome_class)
             span.set_status(Status(StatusCode.ERROR))
@@ -85,14 +89,13 @@ class Traces:
             start_time=epoch(step.started_at),
             attributes={"network.protocol.name": protocol, "email_worker.commands": len(step.commands)},
         )
-        _name_server(span, step.server)
+        self._name_server(span, step.server)
         span.end(epoch(step.ended_at))
 
-
-def _name_server(span: Span, server: str) -> None:
-    host, _, port = server.rpartition(":")
-    span.set_attribute("server.address", host.strip("[]"))
-    span.set_attribute("server.port", int(port))
+    def _name_server(self, span: Span, server: str) -> None:
+        host, _, port = server.rpartition(":")
+        span.set_attribute("server.address", self._hide(host.strip("[]")))
+        span.set_attribute("server.port", int(port))
 
 
 def _epoch_clock() -> Callable[[float], int]:

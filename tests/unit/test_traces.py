@@ -21,7 +21,7 @@ from worker.errors import InputError
 from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
 from worker.job.report import JobReport
 from worker.mail.account import MailProtocol
-from worker.mail.trail import Trail, begin_trail, noted, noted_step
+from worker.mail.trail import Step, Trail, begin_trail, noted, noted_step
 from worker.settings import Settings
 from worker.traces import Traces, open_exporter
 
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 
 SERVER = "[2001:db8::1]:587"
 CANARY = "canary7391"
+SECRET_HOST = "relay.secret.example"
 
 
-def report(outcome: Outcome, trail: Trail | None = None) -> JobReport:
+def report(outcome: Outcome, trail: Trail | None = None, server: str = SERVER) -> JobReport:
     now = time.monotonic()
     return JobReport(
         job=make_job(key=17, variables=variables_for(subject=CANARY)),
         operation="email.smtp.send",
         outcome=outcome,
         is_settled=True,
-        server=SERVER,
+        server=server,
         started_at=now - 2,
         ended_at=now,
         trail=trail or Trail(),
@@ -48,7 +49,7 @@ def report(outcome: Outcome, trail: Trail | None = None) -> JobReport:
 
 async def spans_of(*reports: JobReport) -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
-    traces = Traces(exporter, version="1.2.3")
+    traces = Traces(exporter, version="1.2.3", hide=lambda text: text.replace(SECRET_HOST, "***"))
     for one in reports:
         traces.job_ended(one)
     await traces.close()
@@ -121,17 +122,26 @@ async def test_a_failure_is_an_error_without_its_text(outcome: Outcome, error_ty
     assert CANARY not in job.to_json()
 
 
+async def test_a_server_whose_name_is_a_secret_is_masked() -> None:
+    step = Step(MailProtocol.SMTP, f"{SECRET_HOST}:25", "EHLO", ("EHLO",), 1.0)
+    spans = await spans_of(report(Completed({}), server=f"{SECRET_HOST}:25", trail=Trail(steps=[step])))
+    assert [(span.attributes or {})["server.address"] for span in spans] == ["***", "***"]
+    assert not any(SECRET_HOST in span.to_json() for span in spans)
+
+
 async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
     port = free_port()
     async with otel_collector(port) as received, asyncio.timeout(30):
-        traces = Traces(open_exporter("otlp", f"http://127.0.0.1:{port}/v1/traces"), version="1.2.3")
+        url = f"http://127.0.0.1:{port}/v1/traces"
+        traces = Traces(open_exporter("otlp", url), version="1.2.3", hide=str)
         traces.job_ended(report(Completed({})))
         await traces.close()
         assert (await received.get()).name == "process email.test.send"
 
 
 async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> None:
-    traces = Traces(open_exporter(None, f"http://127.0.0.1:{free_port()}/v1/traces"), version="1.2.3")
+    url = f"http://127.0.0.1:{free_port()}/v1/traces"
+    traces = Traces(open_exporter(None, url), version="1.2.3", hide=str)
     traces.job_ended(report(Completed({})))
     async with asyncio.timeout(20):
         await traces.close()
@@ -184,10 +194,11 @@ def observe(prelude: str, **environment: str) -> dict[str, Any]:
 import json, sys
 {prelude}
 from worker.observation import Observation
+from worker.secret_store import Mask
 from worker.settings import Settings
 from structlog.testing import capture_logs
 with capture_logs() as lines:
-    Observation(Settings.from_environment({environment!r}), [])
+    Observation(Settings.from_environment({environment!r}), Mask(), [])
 loaded = any(name.startswith("opentelemetry.") for name in sys.modules)
 print(json.dumps({{"lines": lines, "loaded": loaded}}))
 """
