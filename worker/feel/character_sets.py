@@ -15,18 +15,31 @@ _ASCII_LETTERS = _WORD - _DIGITS - {"_"}
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
+class Effort:
+    """How often the sets of one pattern had to find an answer that they did not remember."""
+
+    __slots__ = ("answers",)
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+
 class CharacterSet(dict[str, bool]):
-    """A set that is asked by `set[character]` and remembers its first thousand answers."""
+    """A set that is asked by `set[character]` and remembers its first answers, and those on ASCII."""
 
-    __slots__ = ("_predicate",)
+    __slots__ = ("_effort", "_predicate", "_remembered")
 
-    def __init__(self, predicate: Predicate) -> None:
+    def __init__(self, predicate: Predicate, effort: Effort, *, remembered: int = _MAX_REMEMBERED) -> None:
         super().__init__()
         self._predicate = predicate
+        self._effort = effort
+        self._remembered = remembered
 
     def __missing__(self, character: str) -> bool:
+        self._effort.answers += 1
         answer = self._predicate(character)
-        if len(self) < _MAX_REMEMBERED:
+        # ASCII always, so that what one text was full of does not make the next one dear.
+        if len(self) < self._remembered or character.isascii():
             self[character] = answer
         return answer
 

@@ -46,16 +46,22 @@ def from_double(number: float) -> Decimal | None:
 
 
 def to_json(value: Value, run: Run) -> Any:
-    """Turn a result into JSON as Camunda writes it into process variables; a function is an error."""
+    """Turn a result into JSON as Camunda writes it into process variables; a function is an error.
+
+    A text counts each time that it occurs: it is one text here, but many in what is sent.
+    """
     run.spend(2)
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind is str:
+        return run.hold(value)
+    if kind is bool or value is None:
         return value
     if kind is Decimal:
         return _json_number(value)
     if kind is tuple:
         return [to_json(item, run) for item in value]
     if kind is dict or kind is FunctionContext:
+        run.reserve(sum(map(len, value)))
         return {key: to_json(item, run) for key, item in value.items()}
     if kind is Function:
         raise FeelError("The result is a function, which is not a JSON value: call it.")

@@ -26,6 +26,11 @@ from worker.feel.run import Run
 
 MAX_INSTRUCTIONS = 10_000
 _SKIPPED_PER_STEP = 20
+_SKIPPED_AT_ONCE = 1_000
+# What a text of another script than ours has in different characters.
+_FIRST_REMEMBERED = 10_000
+# An answer that no set remembers may take a test for each few characters of the pattern.
+_PATTERN_PER_STEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,16 @@ class Pattern:
         self.group_names = parser.group_names
         self._parts = 0
         self._program: list[_Instruction] = []
+        self._effort = parser.effort
+        self._steps_per_answer = 1 + len(pattern) // _PATTERN_PER_STEP
         self._add(Group(tree, 0))
         self._program.append(None)
         self._first = self._first_characters()
+
+    @property
+    def size(self) -> int:
+        """How many parts it has been compiled from, which is about what that took."""
+        return self._parts
 
     # --- compiling ---
 
@@ -148,7 +160,13 @@ class Pattern:
                     pending += (first, second)
                 case _:
                     pending.append(index + 1)
-        return CharacterSet(lambda character: any(members[character] for members in sets))
+        # One set may stand at many places: a part that is repeated is there as often.
+        different = list({id(members): members for members in sets}.values())
+        return CharacterSet(
+            lambda character: any(members[character] for members in different),
+            self._effort,
+            remembered=_FIRST_REMEMBERED,
+        )
 
     # --- matching ---
 
@@ -161,7 +179,7 @@ class Pattern:
             if found is None:
                 at = at if threads else self._next_start(text, at, run)
                 self._follow(threads, 0, (-1,) * (2 * self.group_count + 2), at, text)
-            run.spend(1 + len(threads))
+            run.spend(1 + len(threads) + self._spent_on_answers())
             following: _Threads = {}
             for index, places in threads.items():
                 instruction = self._program[index]
@@ -180,9 +198,18 @@ class Pattern:
         first = self._first
         if first is None:
             return at
-        start = next((place for place in range(at, len(text)) if first[text[place]]), len(text))
-        run.spend((start - at) // _SKIPPED_PER_STEP)
-        return start
+        for begin in range(at, len(text), _SKIPPED_AT_ONCE):
+            end = min(begin + _SKIPPED_AT_ONCE, len(text))
+            start = next((place for place in range(begin, end) if first[text[place]]), end)
+            run.spend((start - begin) // _SKIPPED_PER_STEP + self._spent_on_answers())
+            if start < end:
+                return start
+        return len(text)
+
+    def _spent_on_answers(self) -> int:
+        """Return the steps for what the sets did not remember since this was asked last."""
+        answers, self._effort.answers = self._effort.answers, 0
+        return answers * self._steps_per_answer
 
     def _follow(self, threads: _Threads, index: int, places: _Places, at: int, text: str) -> None:
         """Add the threads that start at an instruction: those that wait for a character, or have matched."""

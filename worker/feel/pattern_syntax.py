@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Predicate
+from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Effort, Predicate
 from worker.feel.error import FeelError
 from worker.feel.pattern_reader import InvalidPatternError, PatternReader
 
@@ -76,6 +76,7 @@ class PatternParser(PatternReader):
         if len(pattern) > MAX_PATTERN:
             raise FeelError(f"The pattern has more than {MAX_PATTERN} characters.")
         super().__init__(pattern, flags)
+        self.effort = Effort()
         self._nesting = 0
         self.group_count = 0
         self.group_names: dict[str, int] = {}
@@ -124,7 +125,7 @@ class PatternParser(PatternReader):
         text, _, _ = self.pattern[self.at :].partition("\\E")
         self.at += len(text)
         self.accept("\\E")
-        return [_characters(self.single(character)) for character in text] or [Sequence(())]
+        return [self._characters(self.single(character)) for character in text] or [Sequence(())]
 
     def _repeated(self, part: Part) -> Part:
         if "x" in self.flags:
@@ -171,9 +172,9 @@ class PatternParser(PatternReader):
             case "(":
                 return self._group()
             case "[":
-                return _characters(self.character_class())
+                return self._characters(self.character_class())
             case ".":
-                return _characters(_any if "s" in self.flags else _not_line_end)
+                return self._characters(_any if "s" in self.flags else _not_line_end)
             case "^":
                 return Assertion("line start" if "m" in self.flags else "start")
             case "$":
@@ -183,19 +184,19 @@ class PatternParser(PatternReader):
             case "*" | "+" | "?" | "{":
                 raise InvalidPatternError("nothing to repeat")
             case _:
-                return _characters(self.single(character))
+                return self._characters(self.single(character))
 
     def _escape(self) -> Part:
         character = self.next()
         if character in _ASSERTIONS:
             return Assertion(_ASSERTIONS[self.take()])
         if self.accept("R"):
-            pair = Sequence((_characters("\r".__eq__), _characters("\n".__eq__)))
-            return Choice((pair, _characters(CLASSES["v"])))
+            pair = Sequence((self._characters("\r".__eq__), self._characters("\n".__eq__)))
+            return Choice((pair, self._characters(CLASSES["v"])))
         if character in set("123456789k"):
             raise FeelError("The pattern has a back reference, which is not supported.")
         escaped = self.escaped()
-        return _characters(self.single(escaped) if isinstance(escaped, str) else escaped)
+        return self._characters(self.single(escaped) if isinstance(escaped, str) else escaped)
 
     def _group(self) -> Part | None:
         """Read a group behind its `(`; one that only changes flags, like `(?i)`, is no part."""
@@ -214,6 +215,9 @@ class PatternParser(PatternReader):
             raise InvalidPatternError("unclosed group")
         self.flags = flags
         return Group(part, number) if number else part
+
+    def _characters(self, predicate: Predicate) -> Characters:
+        return Characters(CharacterSet(predicate, self.effort))
 
     def _new_group(self, name: str | None = None) -> int:
         self.group_count += 1
@@ -243,10 +247,6 @@ class PatternParser(PatternReader):
             else:
                 raise InvalidPatternError("unknown group")
         return character
-
-
-def _characters(predicate: Predicate) -> Characters:
-    return Characters(CharacterSet(predicate))
 
 
 def _any(_character: str) -> bool:

@@ -6,8 +6,9 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from worker.feel.error import FeelError
 
@@ -42,12 +43,16 @@ class Sources:
 
 @dataclass(slots=True)
 class Run:
-    """One evaluation. Work and memory are counted, not timed, so a limit is hit in the same place always."""
+    """One evaluation. Work and memory are counted, not timed, so a limit is hit in the same place always.
+
+    `patterns`: what the patterns (with their flags) were compiled to, so that each is paid for once.
+    """
 
     sources: Sources
     steps: int = MAX_STEPS
     characters: int = MAX_CHARACTERS
     depth: int = 0
+    patterns: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def spend(self, steps: int) -> None:
         """Count `steps` units of work (about one small operation each)."""

@@ -11,15 +11,28 @@ from worker.feel.signature import Library
 from worker.feel.values import Value
 
 LIBRARY = Library()
+# What it takes to read a pattern and to make what finds it.
+_STEPS_PER_CHARACTER = 5
+_STEPS_PER_PART = 2
 _REPLACEMENT = re.compile(r"([^$\\]+)|\\(.)|\$([0-9]+)|\$\{([a-zA-Z][a-zA-Z0-9]*)\}|.", re.DOTALL)
 
 # Whether there is a match does not depend on it, but without it the search can skip through the text.
 _LEADING_ANYTHING = re.compile(r"^(\(\?[ismx]+\))?\.\*\??(?![?*+{])")
 
 
-def _compiled(pattern: str, flags: str = "") -> Pattern | None:
+def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
+    key = pattern, "".join(flag for flag in "smix" if flag in flags)
+    if key not in run.patterns:
+        run.spend(_STEPS_PER_CHARACTER * len(pattern))
+        run.patterns[key] = compiled = _read(*key)
+        run.spend(_STEPS_PER_PART * compiled.size if compiled else 0)
+    found: Pattern | None = run.patterns[key]
+    return found
+
+
+def _read(pattern: str, flags: str) -> Pattern | None:
     try:
-        return compile_pattern(pattern, "".join(flag for flag in "smix" if flag in flags))
+        return compile_pattern(pattern, flags)
     except InvalidPatternError:
         return None
 
@@ -31,13 +44,13 @@ def _matches(run: Run, text: str, pattern: str) -> bool | None:
 
 @LIBRARY.add("matches", "input: string", "pattern: string", "flags: string")
 def _matches_with_flags(run: Run, text: str, pattern: str, flags: str) -> bool | None:
-    compiled = _compiled(_LEADING_ANYTHING.sub(r"\1", pattern), flags)
+    compiled = _compiled(run, _LEADING_ANYTHING.sub(r"\1", pattern), flags)
     return None if compiled is None else compiled.search(text, 0, run) is not None
 
 
 @LIBRARY.add("extract", "input: string", "pattern: string")
 def _extract(run: Run, text: str, pattern: str) -> Value:
-    compiled = _compiled(pattern)
+    compiled = _compiled(run, pattern)
     if compiled is None:
         return None
     return tuple([text[places[0] : places[1]] for places in compiled.matches(text, run)])
@@ -45,7 +58,7 @@ def _extract(run: Run, text: str, pattern: str) -> Value:
 
 @LIBRARY.add("split", "string: string", "delimiter: string")
 def _split(run: Run, text: str, delimiter: str) -> Value:
-    compiled = _compiled(delimiter)
+    compiled = _compiled(run, delimiter)
     if compiled is None:
         return None
     parts = []
@@ -65,38 +78,49 @@ def _replace(run: Run, text: str, pattern: str, replacement: str) -> str | None:
 
 @LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "flags: string")
 def _replace_with_flags(run: Run, text: str, pattern: str, replacement: str, flags: str) -> str | None:
-    compiled = _compiled(pattern, flags)
+    compiled = _compiled(run, pattern, flags)
     if compiled is None:
         return None
     parts: list[str] = []
     start = 0
+    run.spend(replacement.count("$") + replacement.count("\\"))
+    template = _template(replacement, compiled)
     for places in compiled.matches(text, run):
-        inserted = _expand(replacement, compiled, places, text)
-        if inserted is None:
+        if template is None:
             return None
+        run.spend(len(template))
+        inserted = "".join(
+            [part if isinstance(part, str) else _group(part, places, text) for part in template]
+        )
         run.reserve(len(inserted))
         parts += (text[start : places[0]], inserted)
         start = places[1]
     return "".join((*parts, text[start:]))
 
 
-def _expand(replacement: str, pattern: Pattern, places: tuple[int, ...], text: str) -> str | None:
-    """Put the groups into `$1`, `${name}`; null if there is no such group or a `$` stands alone."""
-    parts = []
+def _template(replacement: str, pattern: Pattern) -> list[str | int] | None:
+    """Return the texts and the numbers of groups, as `$1` and `${name}` say; null if one is not there."""
+    template: list[str | int] = []
     for found in _REPLACEMENT.finditer(replacement):
         plain, escaped, digits, name = found.groups()
         if plain or escaped:
-            parts.append(plain or escaped)
+            template.append(plain or escaped)
             continue
-        number, rest = _group(digits, pattern.group_count) if digits else (pattern.group_names.get(name), "")
+        number, rest = (
+            _group_number(digits, pattern.group_count) if digits else (pattern.group_names.get(name), "")
+        )
         if number is None:
             return None
-        start, end = places[2 * number : 2 * number + 2]
-        parts += (text[start:end] if end >= 0 else "", rest)
-    return "".join(parts)
+        template += (number, rest)
+    return template
 
 
-def _group(digits: str, count: int) -> tuple[int | None, str]:
+def _group(number: int, places: tuple[int, ...], text: str) -> str:
+    start, end = places[2 * number : 2 * number + 2]
+    return text[start:end] if end >= 0 else ""
+
+
+def _group_number(digits: str, count: int) -> tuple[int | None, str]:
     """Take as many digits as give the number of a group; the others stand for themselves."""
     length = 1
     while length < len(digits) and int(digits[: length + 1]) <= count:

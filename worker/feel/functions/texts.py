@@ -86,7 +86,7 @@ def _trim(_run: Run, text: str) -> str:
 
 @LIBRARY.add("is blank", "string: string")
 def _is_blank(_run: Run, text: str) -> bool:
-    return all(character.isspace() and character not in _NOT_BLANK for character in text)
+    return not text or (text.isspace() and not any(character in text for character in _NOT_BLANK))
 
 
 @LIBRARY.add("uuid")
