@@ -47,6 +47,8 @@ from typing import Any, ClassVar
 class EmailError(Exception):
     """A failure that a person can read: one sentence, a stable code, and whether a retry may help.
 
+    The sentence says what and where, and may say what to do behind a semicolon, better than the code's
+    `remedy` does for all: an incident has the one or the other.
     `details` are JSON values that say the same to a program: they reach the error expression as
     `error.variables`. Neither the sentence nor the details ever hold a secret.
     """
@@ -62,7 +64,10 @@ class EmailError(Exception):
 
 
 class InputError(EmailError):
-    """A variable or header of the job is not what the operation takes. `details`: field."""
+    """A variable or header of the job is not what the operation takes.
+
+    `details`: field, for an expression with line and column.
+    """
 
     code = "INVALID_INPUT"
     remedy = "Correct the named field in the diagram or the process variables, then retry the incident."
@@ -117,7 +122,7 @@ class ResultRefused(EmailError):
     """The engine did not take the result; the work is done and is not done again."""
 
     code = "RESULT_REFUSED"
-    remedy = "See the engine's reason in the message; end the instance by hand or migrate it."
+    remedy = "End the instance by hand or migrate it, as the engine's reason asks for."
 
 
 class InternalError(EmailError):
@@ -139,7 +144,7 @@ class DocumentNotFound(DocumentError):
 
 
 class DocumentTooLarge(DocumentError):
-    """The documents are larger than an email may carry. `details`: limit."""
+    """The documents are larger than an email may carry. `details`: limit, server for one from a URL."""
 
     code = "DOCUMENT_TOO_LARGE"
     remedy = "Attach less, or raise EMAIL_WORKER_MAX_ATTACHMENT_BYTES."
@@ -149,7 +154,7 @@ class DocumentRefused(DocumentError):
     """The document store, the authorization server or a URL refused the request for good."""
 
     code = "DOCUMENT_REFUSED"
-    remedy = "See the reason in the message; check ZEEBE_REST_ADDRESS and what the client may do there."
+    remedy = "Check the reference, ZEEBE_REST_ADDRESS, and what the client may do there."
 
 
 class DocumentsUnavailable(DocumentError):
@@ -157,7 +162,7 @@ class DocumentsUnavailable(DocumentError):
 
     code = "DOCUMENTS_UNAVAILABLE"
     is_retryable = True
-    remedy = "Nothing, unless it lasts: then see the reason in the message."
+    remedy = "If it lasts, check that what the message names is well and that the worker can reach it."
 
 
 class MailServerError(EmailError):
@@ -177,7 +182,7 @@ class ServerTimeout(MailServerError):
 
     code = "TIMEOUT"
     is_retryable = True
-    remedy = "Check that the server is well; raise the timeout if it is only slow."
+    remedy = "Check that the server is well, or raise the timeout if it is only slow."
 
 
 class TlsFailed(MailServerError):
@@ -199,7 +204,7 @@ class ServerUnavailable(MailServerError):
 
     code = "SERVER_UNAVAILABLE"
     is_retryable = True
-    remedy = "Nothing, unless it lasts: then see the server's reason in the message."
+    remedy = "If it lasts, ask the server's operator about the reason that it gives."
 
 
 class MailboxBusy(MailServerError):
@@ -207,7 +212,7 @@ class MailboxBusy(MailServerError):
 
     code = "MAILBOX_BUSY"
     is_retryable = True
-    remedy = "Nothing, unless it lasts: then find the other client that holds the mailbox."
+    remedy = "If it lasts, find the other client that holds the mailbox."
 
 
 class QuotaExceeded(MailServerError):
@@ -221,7 +226,7 @@ class ServerRefused(MailServerError):
     """The server refused the command for good."""
 
     code = "SERVER_REFUSED"
-    remedy = "See the server's reason in the message."
+    remedy = "Ask the server's operator about the reason that it gives."
 
 
 class ProtocolViolation(MailServerError):
@@ -233,53 +238,56 @@ class ProtocolViolation(MailServerError):
 
 
 class NotSupported(MailServerError):
-    """The server lacks an extension that this request needs. `details`: extension."""
+    """The server lacks an extension that this request needs. `details`: server, extension."""
 
     code = "NOT_SUPPORTED"
     remedy = "Avoid what the message names, or use a server that supports it."
 
 
 class FolderNotFound(MailServerError):
-    """There is no folder of that name. `details`: folder, closest (list of names)."""
+    """There is no folder of that name. `details`: server, folder, closest (list of names)."""
 
     code = "FOLDER_NOT_FOUND"
     remedy = "Use one of the names in the message."
 
 
 class MessageNotFound(MailServerError):
-    """There is no message with that id in the folder. `details`: messageId, folder."""
+    """There is no message with that id in the folder. `details`: server, messageId, folder (IMAP)."""
 
     code = "MESSAGE_NOT_FOUND"
     remedy = "Check messageId and folder; somebody may have moved or deleted the message."
 
 
 class MessageIdAmbiguous(MailServerError):
-    """Several messages have that id. `details`: messageId, candidates (list of ids)."""
+    """Several messages have that id. `details`: server, messageId, candidates (list of ids)."""
 
     code = "MESSAGE_ID_AMBIGUOUS"
     remedy = "Use one of the ids in the message: each names one message."
 
 
 class RecipientRefused(MailServerError):
-    """The server took no recipient, at least one of them only for now. `details`: refusedRecipients."""
+    """The server took no recipient, at least one of them only for now.
+
+    `details`: server, refusedRecipients (list of address, code, message).
+    """
 
     code = "RECIPIENT_REFUSED"
     is_retryable = True
-    remedy = "Nothing, unless it lasts: then see the server's reasons in the message."
+    remedy = "If it lasts, ask the server's operator about the reasons that it gives."
 
 
 class MessageRefused(MailServerError):
-    """The server did not take the message for now (4xx). `details`: replyCode."""
+    """The server did not take the message for now (4xx). `details`: server, replyCode."""
 
     code = "MESSAGE_REFUSED"
     is_retryable = True
-    remedy = "Nothing, unless it lasts: then see the server's reason in the message."
+    remedy = "If it lasts, ask the server's operator about the reason that it gives."
 
 
 class SendOutcomeUnknown(MailServerError):
     """The connection broke after the message was handed over: it may have been sent. Never retried.
 
-    `details`: messageId.
+    `details`: server, messageId.
     """
 
     code = "SEND_OUTCOME_UNKNOWN"

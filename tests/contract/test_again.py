@@ -71,7 +71,7 @@ async def test_a_send_of_unknown_outcome_is_never_repeated_when_its_failure_did_
         bench.gateway.offer(JOB)
         (command,) = await bench.gateway.until_taken(1)
     assert (command.name, command.fields["retries"]) == ("fail", 0)
-    assert command.fields["message"] == "SEND_OUTCOME_UNKNOWN: The mail may be out."
+    assert command.fields["message"].startswith("SEND_OUTCOME_UNKNOWN: The mail may be out; ")
     assert bench.handler.runs == 1
 
 

@@ -71,6 +71,20 @@ async def test_a_completion_that_is_never_taken_is_given_up_at_the_deadline() ->
 
 
 @on_skipping_clock
+async def test_pauses_grow_from_the_first_attempt_however_many_retries_there_are() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow.")] * 3)
+    async with bench.serving():
+        for taken, retries in enumerate((6, 5, 4), 1):
+            bench.gateway.offer(make_job(key=1, retries=retries))
+            commands = await bench.gateway.until_taken(taken)
+    first, second, third = (command.fields["backoff_seconds"] for command in commands)
+    assert 8 <= first <= 12
+    assert 16 <= second <= 24
+    assert 32 <= third <= 48
+
+
+@on_skipping_clock
 async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
     bench = Bench()
     bench.handler.script.append(ServerTimeout("Slow."))
@@ -79,7 +93,7 @@ async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
         bench.gateway.offer(make_job(retries=3))
         (command,) = await bench.gateway.until_taken(1)
     assert (command.name, command.fields["retries"]) == ("fail", 2)
-    assert command.fields["message"] == "TIMEOUT: Slow."
+    assert command.fields["message"].startswith("TIMEOUT: Slow; ")
     assert 8 <= command.fields["backoff_seconds"] <= 12
     assert bench.handler.runs == 1
 
@@ -209,7 +223,7 @@ async def test_no_command_carries_a_secret_that_a_server_echoes() -> None:
         bench.handler.open()
         full, failed = await bench.gateway.until_taken(2)
     assert full.fields["message"] == "All of this worker's slots for ***:587 are taken."
-    assert failed.fields["message"] == "AUTHENTICATION_FAILED: 535 alice/*** at ***"
+    assert failed.fields["message"].startswith("AUTHENTICATION_FAILED: 535 alice/*** at ***; ")
 
 
 @on_skipping_clock

@@ -368,7 +368,13 @@ async def test_secrets_have_braces_or_none(engine: Engine, mailbox: Mailbox, bar
             {"data.imapAction.maxToBeRead": "lots"},
             "data.imapAction.maxToBeRead must be a whole number; found 'lots'.",
         ),
-        ({"data.imapConfig.imapHost": "=null"}, "data.imapConfig.imapHost is required."),
+        (
+            {"data.imapConfig.imapHost": "=null"},
+            (
+                "data.imapConfig.imapHost is required; correct the named field in the diagram or the process"
+                " variables, then retry the incident."
+            ),
+        ),
     ],
 )
 async def test_what_cannot_be_is_an_incident_that_names_the_field_of_the_diagram(

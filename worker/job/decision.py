@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.errors import EmailError, ExpressionFailed, InternalError, ResultTooLarge
 from worker.job.expressions import error_scope, examine, map_result, result_scope
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
-from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
 from worker.models.base import Result
 from worker.secret_store import Mask
 
 _MESSAGE_CHARACTERS = 2_000
 _USUAL_RETRIES = 3
 _LONGEST_BACKOFF_SECONDS = 3_600.0
+_MOST_DOUBLINGS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """How long to wait before the next attempt: doubling, and spread by `jitter` (0 to 1, random)."""
+    """How long to wait before the next attempt: doubling, and spread by `jitter` (0 to 1, random).
+
+    `first_retries`: with how many the job began, as far as that is known; 3 is usual.
+    """
 
     first_backoff_seconds: float
     jitter: float
+    first_retries: int = _USUAL_RETRIES
 
     def backoff_seconds(self, retries: int) -> float:
-        """Return the pause when `retries` were left, this attempt included; 3 is the usual start."""
-        doubled = self.first_backoff_seconds * 2.0 ** max(0, _USUAL_RETRIES - retries)
+        """Return the pause when `retries` were left, this attempt included."""
+        doublings = max(self.first_retries, _USUAL_RETRIES) - retries
+        doubled = self.first_backoff_seconds * 2.0 ** min(max(0, doublings), _MOST_DOUBLINGS)
         return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
 
 
@@ -51,7 +58,7 @@ def _masked(value: Any, names: frozenset[str], mask: Mask) -> Any:
     return value
 
 
-def decide(job: Job, headers: ConnectorHeaders, result: Any, *, max_bytes: int) -> Outcome:
+def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_bytes: int) -> Outcome:
     """Turn a result (JSON values) into variables, or into what the error expression makes of it.
 
     Raises ExpressionFailed and ResultTooLarge.
@@ -59,7 +66,7 @@ def decide(job: Job, headers: ConnectorHeaders, result: Any, *, max_bytes: int) 
     variables = {headers.result_variable: result} if headers.result_variable else {}
     variables |= map_result(headers.result_expression, result)
     scope = {**variables, **result_scope(result)}
-    outcome = examine(headers.error_expression, scope, job) or Completed(variables)
+    outcome = _examined(job, headers, scope, mask) or Completed(variables)
     _check_size(job, outcome, max_bytes)
     return outcome
 
@@ -84,10 +91,11 @@ def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules:
     if isinstance(ours, ExpressionFailed):
         return failed
     try:
-        outcome = examine(headers.error_expression, error_scope(ours), job) or failed
+        outcome = _examined(job, headers, error_scope(ours), rules.mask) or failed
         _check_size(job, outcome, rules.max_bytes)
     except (ExpressionFailed, ResultTooLarge) as broken:
-        message = f"{broken.code}: {broken.message} It was asked about: {failed.message}"
+        asked = f"it was asked about {ours.code}: {ours.message}"
+        message = f"{broken.code}: {broken.message.removesuffix('.')}; {asked}"
         return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
@@ -102,8 +110,28 @@ def _ours(job: Job, error: Exception, mask: Mask) -> EmailError:
     )
 
 
+def _examined(job: Job, headers: ConnectorHeaders, scope: Mapping[str, Any], mask: Mask) -> Outcome | None:
+    """Return what the error expression decides, with a message that people may see."""
+    outcome = examine(headers.error_expression, scope, job)
+    if isinstance(outcome, Failed | BpmnError):
+        return replace(outcome, message=mask.hide(outcome.message)[:_MESSAGE_CHARACTERS])
+    return outcome
+
+
+def incident_text(error: EmailError) -> str:
+    """Return what a person reads in Operate, as one sentence: what, where, and what to do.
+
+    Where the failure's own sentence says what to do, it does so behind a semicolon.
+    """
+    what = f"{error.code}: {error.message}"
+    if "; " in error.message:
+        return what[:_MESSAGE_CHARACTERS]
+    remedy = error.remedy[0].lower() + error.remedy[1:]
+    return f"{what.removesuffix('.')[: _MESSAGE_CHARACTERS - len(remedy) - 2]}; {remedy}"
+
+
 def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: RetryRule) -> Failed:
-    message = f"{error.code}: {error.message}"[:_MESSAGE_CHARACTERS]
+    message = incident_text(error)
     if not error.is_retryable:
         return Failed(error.code, message, retries=0)
     backoff_seconds = headers.retry_backoff_seconds

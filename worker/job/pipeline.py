@@ -16,6 +16,7 @@ import structlog
 
 from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
 from worker.job.assignment import Assignment, Interpret, Operation
+from worker.job.attempts import Attempts
 from worker.job.binding import bind
 from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
@@ -92,6 +93,7 @@ class Pipeline:
         self._rules = rules
         self._observers = observers or Observers()
         self._ledger = Ledger()
+        self._attempts = Attempts()
         # The runtime asks for no more jobs than there is room for, but several task types may each fill it.
         self._room = asyncio.Semaphore(rules.max_jobs)
         self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
@@ -155,7 +157,13 @@ class Pipeline:
                 await self._do(job, interpret, work, lease)
             else:
                 work.result = _result_of(done)
-            return decide(job, work.headers, work.result, max_bytes=self._rules.max_result_bytes)
+            return decide(
+                job,
+                work.headers,
+                work.result,
+                mask=self._secrets.mask,
+                max_bytes=self._rules.max_result_bytes,
+            )
         except ServerFull as full:
             message = f"All of this worker's slots for {work.server} are taken."
             return HandedBack(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
@@ -165,10 +173,11 @@ class Pipeline:
             work.has_failed = True
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
-            return decide_failure(job, work.headers, error, self._failure_rules())
+            return decide_failure(job, work.headers, error, self._failure_rules(job))
 
-    def _failure_rules(self) -> FailureRules:
-        retry = RetryRule(self._rules.retry_backoff_seconds, random.random())  # noqa: S311 - only spreads load
+    def _failure_rules(self, job: Job) -> FailureRules:
+        chance = random.random()  # noqa: S311 - only spreads load
+        retry = RetryRule(self._rules.retry_backoff_seconds, chance, self._attempts.failed(job))
         return FailureRules(self._secrets.mask, retry, self._rules.max_result_bytes)
 
     async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:

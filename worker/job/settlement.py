@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from worker.errors import CommandRefused, GatewayUnavailable, ResultRefused
+from worker.job.decision import incident_text
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
@@ -17,7 +18,6 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-_MESSAGE_CHARACTERS = 2_000
 
 
 async def settle(
@@ -38,8 +38,8 @@ async def settle(
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
     except CommandRefused as error:
-        refused = f"{ResultRefused.code}: The engine did not take the result of {job.type}: {error}"
-        refusal = Failed(ResultRefused.code, refused[:_MESSAGE_CHARACTERS], retries=0)
+        refused = ResultRefused(f"The engine did not take the result of {job.type} ({error}).")
+        refusal = Failed(refused.code, incident_text(refused), retries=0)
         await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
         return refusal
     return outcome

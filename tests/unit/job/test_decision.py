@@ -14,7 +14,7 @@ from worker.errors import (
     ResultTooLarge,
     ServerTimeout,
 )
-from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
+from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, incident_text, to_json
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
@@ -39,8 +39,9 @@ class Echo(Result):
     refused: list[Quote]
 
 
-def decided(job: Job, result: Any, max_bytes: int = 10_000) -> Outcome:
-    return decide(job, ConnectorHeaders.of(job.headers), result, max_bytes=max_bytes)
+def decided(job: Job, result: Any, max_bytes: int = 10_000, mask: Mask | None = None) -> Outcome:
+    headers = ConnectorHeaders.of(job.headers)
+    return decide(job, headers, result, mask=mask or Mask(), max_bytes=max_bytes)
 
 
 def failed(job: Job, error: Exception, mask: Mask | None = None, max_bytes: int = 10_000) -> Outcome:
@@ -108,7 +109,7 @@ def test_a_result_that_goes_nowhere_is_never_too_large() -> None:
 @pytest.mark.parametrize("error", CONCRETE, ids=lambda error: error.__name__)
 def test_each_error_says_its_code_and_is_retried_only_if_that_may_help(error: type[EmailError]) -> None:
     outcome = usually_failed(make_job(retries=3), error("Something."))
-    assert outcome.message == f"{error.code}: Something."
+    assert outcome.message.startswith(f"{error.code}: Something; ")
     assert outcome.code == error.code
     assert outcome.retries == (2 if error.is_retryable else 0)
     assert (outcome.backoff_seconds > 0) is error.is_retryable
@@ -151,6 +152,36 @@ def test_the_pause_doubles_with_each_attempt_and_is_spread(
     retries: int, jitter: float, seconds: float
 ) -> None:
     assert RetryRule(10.0, jitter).backoff_seconds(retries) == pytest.approx(seconds)
+
+
+def test_the_pause_doubles_from_the_first_attempt_however_many_there_are() -> None:
+    pauses = [RetryRule(10.0, 0.5, first_retries=6).backoff_seconds(retries) for retries in (6, 5, 4, 3)]
+    assert pauses == pytest.approx([10.0, 20.0, 40.0, 80.0])
+    assert RetryRule(10.0, 0.5, first_retries=1_000_000).backoff_seconds(1) == pytest.approx(3_600.0)
+
+
+def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:
+    assert incident_text(ServerTimeout("h:25 did not answer within 30 seconds.")) == (
+        "TIMEOUT: h:25 did not answer within 30 seconds; check that the server is well, or raise the timeout"
+        " if it is only slow."
+    )
+    assert incident_text(ServerTimeout("h:25 is slow; wait.")) == "TIMEOUT: h:25 is slow; wait."
+
+
+def test_a_long_incident_still_says_what_to_do() -> None:
+    text = incident_text(ServerTimeout("x" * 5_000))
+    assert len(text) <= 2_000
+    assert text.endswith("; check that the server is well, or raise the timeout if it is only slow.")
+
+
+@pytest.mark.parametrize("function", ["jobError(body)", 'bpmnError("X", body)'])
+def test_a_message_that_an_expression_makes_is_masked_and_cut_like_any_other(function: str) -> None:
+    mask = Mask()
+    mask.learn("hunter2")
+    job = make_job(headers={"errorExpression": f"={function}"})
+    outcome = decided(job, {"body": "hunter2" + "x" * 5_000}, mask=mask)
+    assert isinstance(outcome, Failed | BpmnError)
+    assert outcome.message == "***" + "x" * 1_997
 
 
 def test_the_pause_has_an_end_and_may_be_none() -> None:
@@ -286,7 +317,7 @@ def test_a_broken_error_expression_is_an_incident_that_names_it_and_the_failure(
     outcome = usually_failed(make_job(headers={"errorExpression": expression}), ServerTimeout("Slow."))
     assert (outcome.code, outcome.retries) == ("EXPRESSION_FAILED", 0)
     assert "errorExpression" in outcome.message
-    assert "TIMEOUT: Slow." in outcome.message
+    assert outcome.message.endswith("; it was asked about TIMEOUT: Slow.")
 
 
 def test_an_error_expression_never_sees_a_secret() -> None:

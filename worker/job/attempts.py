@@ -1,0 +1,27 @@
+"""With how many retries the jobs that fail here began, so that their pauses can grow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from worker.job.job import Job
+
+_KEPT_JOBS = 10_000
+
+
+class Attempts:
+    """Remembers the most retries that each failing job has had; a job itself tells only what is left.
+
+    Bounded; the jobs that failed longest ago go first.
+    """
+
+    def __init__(self) -> None:
+        self._retries: OrderedDict[int, int] = OrderedDict()
+
+    def failed(self, job: Job) -> int:
+        """Note that `job` failed, and return the most retries that it is known to have had."""
+        most = max(job.retries, self._retries.pop(job.key, 0))
+        self._retries[job.key] = most
+        while len(self._retries) > _KEPT_JOBS:
+            self._retries.popitem(last=False)
+        return most
