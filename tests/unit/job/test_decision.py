@@ -282,6 +282,13 @@ def test_an_error_expression_sees_what_the_result_expression_made() -> None:
     assert decided(make_job(headers=headers), RESULT) == BpmnError("T", "7", {})
 
 
+@pytest.mark.parametrize("name", ["job", "response"])
+def test_what_a_result_is_called_hides_nothing_from_the_error_expression(name: str) -> None:
+    headers = {"resultVariable": name, "errorExpression": "=jobError(response.subject, {}, job.retries)"}
+    result = {"subject": "Hi", "job": "clerk"}
+    assert decided(make_job(headers=headers, retries=3), result) == Failed("JOB_ERROR", "Hi", 3)
+
+
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [

@@ -138,3 +138,14 @@ async def test_a_beat_that_hangs_does_not_outlive_the_block() -> None:
         await asyncio.sleep(25)
     await asyncio.sleep(0)
     assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"lease of job 7"})
+
+
+@on_skipping_clock
+async def test_a_new_period_counts_at_once_and_not_after_the_old_one() -> None:
+    gateway = ScriptedGateway()
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await asyncio.sleep(1)
+        await lease.retime(6.0)
+        await asyncio.sleep(5)
+    assert [beat.fields["timeout_seconds"] for beat in gateway.extended] == [6.0, 6.0, 6.0]
