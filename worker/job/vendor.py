@@ -6,6 +6,7 @@ runtime does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,10 @@ _MAIL = _same(
 _ORDER = _same("maxToBeRead", "sortField", "sortOrder")
 _ID = _same("messageId")
 _CRITERIA = _same("criteria")
+# Where an expression of the diagram may give a number that is meant as its text.
+_TEXTS = frozenset(
+    {"subject", "body", "htmlBody", "messageId", "folder", "fromFolder", "toFolder", "headers"}
+)
 
 _ACTIONS: dict[str, dict[str, _Action]] = {
     "smtp": {"sendEmailSmtp": _Action("email.smtp.send", _MAIL, _SENT)},
@@ -83,7 +88,10 @@ def interpret(
     actions = _ACTIONS[protocol]
     action = actions[_choose(data, f"data.{protocol}ActionDiscriminator", actions)]
     given = _context(data, f"data.{protocol}Action")
-    parameters = {ours: given.get(theirs) for ours, theirs in action.fields.items()}
+    parameters = {
+        ours: _as_text(given.get(theirs)) if ours in _TEXTS else given.get(theirs)
+        for ours, theirs in action.fields.items()
+    }
     if protocol == "smtp":
         parameters = _without_hidden_body(parameters)
     if stores_attachments and "attachments" in action.entries:
@@ -119,6 +127,15 @@ def _choose(parent: Mapping[str, Any], path: str, known: Mapping[str, Any]) -> s
     if value is None or value == "":
         raise InputError(f"{expected}, and is not given.", field=path)
     raise InputError(f"{expected}; found {str(value)[:60]!r}.", field=path)
+
+
+def _as_text(value: Any) -> Any:
+    """Return a number or a boolean, or those in a context, as text."""
+    if isinstance(value, Mapping):
+        return {
+            name: _as_text(item) if not isinstance(item, Mapping) else item for name, item in value.items()
+        }
+    return json.dumps(value) if isinstance(value, bool | int | float) else value
 
 
 def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:

@@ -145,6 +145,15 @@ def test_numbers_may_be_texts() -> None:
     assert (wanted.max_to_be_read, wanted.sort_field, wanted.sort_order) == (25, "SIZE", "DESC")
 
 
+def test_texts_may_be_numbers() -> None:
+    given = {**MAIL, "subject": 4711, "body": 12.5, "headers": {"X-Order": 7, "X-Is-New": True}}
+    mail = parameters("smtp", "sendEmailSmtp", **given)
+    assert (mail.subject, mail.body) == ("4711", "12.5")
+    assert mail.headers == {"X-Order": "7", "X-Is-New": "true"}
+    move = parameters("imap", "moveEmailImap", messageId="<1@x>", toFolder=2026)
+    assert move.to_folder == "2026"
+
+
 def test_what_a_list_does_not_say_has_the_vendors_default() -> None:
     imap = parameters("imap", "listEmailsImap", maxToBeRead=None, listEmailsFolder="")
     pop3 = parameters("pop3", "listEmailsPop3")
