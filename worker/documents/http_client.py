@@ -102,8 +102,8 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, server: str) -
         size += len(piece)
         if size > max_bytes:
             raise DocumentTooLarge(
-                f"{server} gave more than the {max_bytes:,} bytes that are taken of it;"
-                " EMAIL_WORKER_MAX_ATTACHMENT_BYTES bounds the attachments of an email.",
+                f"{server} gave more than the {max_bytes:,} bytes that EMAIL_WORKER_MAX_ATTACHMENT_BYTES"
+                " leaves for it.",
                 limit=max_bytes,
                 server=server,
             )

@@ -243,7 +243,7 @@ class ImapSession:
         except LiteralTooLarge as error:
             self.is_usable = False
             raise ResultTooLarge(
-                f"The message at {self.server} has {error.size} bytes; at most {error.limit} are read.",
+                f"The message at {self.server} has {error.size} bytes, and at most {error.limit} are read.",
                 bytes=error.size,
                 limit=error.limit,
             ) from error
