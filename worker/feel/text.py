@@ -32,7 +32,8 @@ def _scalar(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return str(value)
+        # Java's decimals have no -0.
+        return str(value or value.copy_abs())
     if isinstance(value, Function):
         return f"function({', '.join(value.parameters)})"
     return temporal_text(value)
