@@ -55,10 +55,12 @@ def order_key(value: Value) -> Value:
     return value
 
 
-def less(left: Value, right: Value) -> bool | None:
+def less(left: Value, right: Value, run: Run) -> bool | None:
     """Return `left < right`, or null if they have no order."""
     if type(left) is Decimal and type(right) is Decimal:
         return left < right
+    if type(left) is str:
+        run.compare(left)
     return bool(order_key(left) < order_key(right)) if is_same_order(left, right) else None
 
 
@@ -80,6 +82,8 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
         return bool(left is right)
     if kind is ZonedTime:
         return bool(left == right)
+    if kind is str:
+        run.compare(left)
     return bool(order_key(left) == order_key(right)) if is_same_order(left, right) else None
 
 
@@ -110,11 +114,11 @@ def range_between(start: Value, end: Value, *, has_start: bool, has_end: bool) -
     return Range(start, end, has_start, has_end) if is_range else None
 
 
-def is_in(value: Value, within: Range) -> bool | None:
+def is_in(value: Value, within: Range, run: Run) -> bool | None:
     """Whether the value is in the range; null if it is of another kind."""
-    after, before = less(within.start, value), less(value, within.end)
+    after, before = less(within.start, value, run), less(value, within.end, run)
     if after is None or before is None:
         return None
-    is_start = within.has_start and not less(value, within.start)
-    is_end = within.has_end and not less(within.end, value)
+    is_start = within.has_start and not less(value, within.start, run)
+    is_end = within.has_end and not less(within.end, value, run)
     return (after or is_start) and (before or is_end)

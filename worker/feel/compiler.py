@@ -112,13 +112,13 @@ def _compile_comparison(node: syntax.Comparison) -> Code:
         case "!=":
             return lambda scope: negate(equal(left(scope), right(scope), scope.run))
         case "<":
-            return lambda scope: less(left(scope), right(scope))
+            return lambda scope: less(left(scope), right(scope), scope.run)
         case ">":
-            return lambda scope: less(right(scope), left(scope))
+            return lambda scope: less(right(scope), left(scope), scope.run)
         case "<=":
-            return lambda scope: negate(less(right(scope), left(scope)))
+            return lambda scope: negate(less(right(scope), left(scope), scope.run))
         case _:
-            return lambda scope: negate(less(left(scope), right(scope)))
+            return lambda scope: negate(less(left(scope), right(scope), scope.run))
 
 
 def _compile_logic(node: syntax.Logic) -> Code:

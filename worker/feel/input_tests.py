@@ -29,7 +29,9 @@ def compile_input_in_range(node: InputInRange, compile_node: Compile) -> Code:
     """Compile `[a..b]` as a test."""
     start, end = compile_node(node.range.start), compile_node(node.range.end)
     has_start, has_end = node.range.has_start, node.range.has_end
-    return lambda scope: is_in(scope.variable(INPUT), Range(start(scope), end(scope), has_start, has_end))
+    return lambda scope: is_in(
+        scope.variable(INPUT), Range(start(scope), end(scope), has_start, has_end), scope.run
+    )
 
 
 def compile_input_test(node: InputTest, compile_node: Compile) -> Code:

@@ -16,6 +16,7 @@ MAX_STEPS = 500_000
 MAX_CHARACTERS = 20_000_000
 MAX_CALL_DEPTH = 40
 ITERATION_STEPS = 5
+_COMPARED_PER_STEP = 5_000
 _CHANCE = random.SystemRandom()
 
 
@@ -59,6 +60,10 @@ class Run:
         self.steps -= steps
         if self.steps < 0:
             raise FeelError(f"The expression needs more than {MAX_STEPS} steps.")
+
+    def compare(self, *texts: str) -> None:
+        """Count the work of comparing long texts with others."""
+        self.spend(sum(map(len, texts)) // _COMPARED_PER_STEP)
 
     def hold(self, text: str) -> str:
         """Count the characters of a new text against the memory that the evaluation may use."""

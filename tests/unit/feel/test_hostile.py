@@ -26,6 +26,7 @@ _WRONG_PATTERN = "(?:a{1,9}|b)" * 160 + "("
 _LONG = {
     "text": "a" * 1_000_000,
     "list": list(range(200_000)),
+    "other": "a" * 999_999 + "b",
     "spaces": " " * 1_000_000,
     "scripts": "".join(map(chr, range(0x100, 0xD000))) * 15,
     "json": "[[" + "1," * 1_000_000 + "1]]",
@@ -104,6 +105,8 @@ HOSTILE = {
     "a pattern of many beginnings, in every script": f'matches(scripts, "{"|".join(["[b-z]"] * 300)}a")',
     "a pattern of a class of many ranges, in every script": f'matches(scripts, "[{"b-z" * 600}]x")',
     "blanks again and again": "for x in 1..1000 return is blank(spaces)",
+    "long texts compared again and again": "every x in list satisfies text != other",
+    "a long text looked for in many": "list contains(for x in 1..70000 return text, other)",
     "JSON of a million numbers": "from json(json)",
     "JSON again and again": "for x in 1..100 return count(from json(json))",
     "a text that is in the result often": "for x in 1..20000 return text",

@@ -24,18 +24,22 @@ def _count(_run: Run, items: _Items) -> Decimal:
 
 
 @LIBRARY.add("min", "list...")
-def _min(_run: Run, items: _Items) -> Value:
-    return min(items, key=order_key) if _is_ordered(items) else None
+def _min(run: Run, items: _Items) -> Value:
+    return min(items, key=order_key) if _is_ordered(items, run) else None
 
 
 @LIBRARY.add("max", "list...")
-def _max(_run: Run, items: _Items) -> Value:
+def _max(run: Run, items: _Items) -> Value:
     # The last of several equal ones, as in the reference.
-    return max(reversed(items), key=order_key) if _is_ordered(items) else None
+    return max(reversed(items), key=order_key) if _is_ordered(items, run) else None
 
 
-def _is_ordered(items: _Items) -> bool:
-    return bool(items) and all(is_same_order(items[0], item) for item in items)
+def _is_ordered(items: _Items, run: Run) -> bool:
+    if not items or not all(is_same_order(items[0], item) for item in items):
+        return False
+    if type(items[0]) is str:
+        run.compare(*items)
+    return True
 
 
 def _of_numbers(name: str) -> Callable[[Callable[[_Items], Value]], None]:

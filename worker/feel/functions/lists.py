@@ -109,6 +109,8 @@ def _identity(value: Value, run: Run) -> Value:
         return (tuple, tuple([_identity(item, run) for item in value]))
     if kind is dict or kind is FunctionContext:
         return (dict, frozenset([(key, _identity(item, run)) for key, item in value.items()]))
+    if kind is str:
+        run.compare(value)
     return (kind, order_key(value))
 
 
