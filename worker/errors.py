@@ -88,14 +88,17 @@ class ServerNotAllowed(InputError):
 
 
 class UrlNotAllowed(InputError):
-    """An attachment is to come from a URL that is not among those that the operator allows."""
+    """An attachment is to come from a URL that is not among those that the operator allows.
+
+    `details`: place (scheme and host).
+    """
 
     code = "URL_NOT_ALLOWED"
     remedy = "Ask the operator to add it to EMAIL_WORKER_ALLOWED_DOCUMENT_URLS, or attach a stored document."
 
 
 class DocumentStoreMissing(InputError):
-    """The task needs Camunda's document store, and the worker was not told where it is."""
+    """The task needs Camunda's document store, and the worker was not told where it is. `details`: none."""
 
     code = "DOCUMENT_STORE_MISSING"
     remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."

@@ -39,6 +39,14 @@ def test_what_an_error_is_raised_with_is_what_it_says_of_its_details() -> None:
     assert undocumented == set()
 
 
+@pytest.mark.parametrize(
+    "name", ["UrlNotAllowed", "DocumentStoreMissing", "FolderNotFound", "ResultTooLarge"]
+)
+def test_what_an_error_says_of_its_details_is_what_it_is_raised_with(name: str) -> None:
+    given = {detail for error, detail in _given_details() if error == name}
+    assert _documented(ERRORS[name]) - {"none"} == given
+
+
 def _given_details() -> Iterator[tuple[str, str]]:
     for file in ROOM.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

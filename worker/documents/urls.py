@@ -69,4 +69,5 @@ def _not_allowed(place: str) -> UrlNotAllowed:
     return UrlNotAllowed(
         f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
         " ask the operator of the worker to add it.",
+        place=place,
     )

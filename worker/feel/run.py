@@ -44,7 +44,7 @@ class Sources:
 
 @dataclass(slots=True)
 class Run:
-    """One evaluation. Work and memory are counted, not timed, so a limit is hit in the same place always.
+    """One evaluation. Work and memory are counted, not timed: who else uses the machine is no matter.
 
     `patterns`: what the patterns (with their flags) were compiled to, so that each is paid for once.
     """
