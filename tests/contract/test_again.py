@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from testkit.job_bench import LISTED, SENT, Bench, LetterResult
-from testkit.jobs import make_job
+from testkit.jobs import TASK_TYPE, make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
@@ -71,7 +71,7 @@ async def test_a_send_of_unknown_outcome_is_never_repeated_when_its_failure_did_
         bench.gateway.offer(JOB)
         (command,) = await bench.gateway.until_taken(1)
     assert (command.name, command.fields["retries"]) == ("fail", 0)
-    assert command.fields["message"].startswith("SEND_OUTCOME_UNKNOWN: The mail may be out; ")
+    assert command.fields["message"].startswith(f"SEND_OUTCOME_UNKNOWN in {TASK_TYPE}: The mail may be out; ")
     assert bench.handler.runs == 1
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
-from testkit.jobs import make_job, variables_for
+from testkit.jobs import TASK_TYPE, make_job, variables_for
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import now, on_skipping_clock
 
@@ -93,7 +93,7 @@ async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
         bench.gateway.offer(make_job(retries=3))
         (command,) = await bench.gateway.until_taken(1)
     assert (command.name, command.fields["retries"]) == ("fail", 2)
-    assert command.fields["message"].startswith("TIMEOUT: Slow; ")
+    assert command.fields["message"].startswith(f"TIMEOUT in {TASK_TYPE}: Slow; ")
     assert 8 <= command.fields["backoff_seconds"] <= 12
     assert bench.handler.runs == 1
 
@@ -115,7 +115,7 @@ async def test_bad_input_is_an_incident_and_no_mail_server_is_asked() -> None:
         bench.gateway.offer(make_job(variables={"server": {"host": "h", "prot": 25}}))
         (command,) = await bench.gateway.until_taken(1)
     assert command.fields["retries"] == 0
-    assert command.fields["message"].startswith("INVALID_INPUT: server.prot is not a field")
+    assert command.fields["message"].startswith(f"INVALID_INPUT in {TASK_TYPE}: server.prot is not a field")
     assert bench.handler.runs == 0
 
 
@@ -125,7 +125,7 @@ async def test_a_missing_secret_is_an_incident() -> None:
     async with bench.serving():
         bench.gateway.offer(make_job(variables=variables_for("{{secrets.HOST}}")))
         (command,) = await bench.gateway.until_taken(1)
-    assert command.fields["message"].startswith("SECRET_NOT_FOUND: The secret HOST")
+    assert command.fields["message"].startswith(f"SECRET_NOT_FOUND in {TASK_TYPE}: The secret HOST")
 
 
 @on_skipping_clock
@@ -223,7 +223,7 @@ async def test_no_command_carries_a_secret_that_a_server_echoes() -> None:
         bench.handler.open()
         full, failed = await bench.gateway.until_taken(2)
     assert full.fields["message"] == "All of this worker's slots for ***:587 are taken."
-    assert failed.fields["message"].startswith("AUTHENTICATION_FAILED: 535 alice/*** at ***; ")
+    assert f"AUTHENTICATION_FAILED in {TASK_TYPE}: 535 alice/*** at ***; " in failed.fields["message"]
 
 
 @on_skipping_clock

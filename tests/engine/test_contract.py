@@ -83,7 +83,7 @@ async def test_a_bad_header_fails_the_job_before_anything_is_sent(
     async with ScriptedSmtp() as server, serving(engine.address):
         incident = await engine.incident(await start(engine, server.port, {header: value}))
         assert server.connections == 0
-    assert incident.message.startswith(f"INVALID_INPUT: The header {header} ")
+    assert incident.message.startswith(f"INVALID_INPUT in email.smtp.send: The header {header} ")
     assert named in incident.message
 
 
@@ -94,7 +94,7 @@ async def test_a_result_expression_that_breaks_is_an_incident_and_the_mail_is_se
         instance = await start(engine, server.port, {"resultExpression": "=response.subject"})
         incident = await engine.incident(instance)
         assert incident.message.startswith(
-            "EXPRESSION_FAILED: The header resultExpression must give a context"
+            "EXPRESSION_FAILED in email.smtp.send: The header resultExpression must give a context"
         )
         await engine.resolve(incident)
         await engine.job_event(instance, "FAILED", count=2)
@@ -148,7 +148,8 @@ async def test_an_error_expression_that_breaks_names_itself_and_the_failure(engi
     async with serving(engine.address):
         headers = {"errorExpression": '=assert(error.nothing, error.nothing != null, "no such thing")'}
         incident = await engine.incident(await start(engine, free_port(), headers))
-    assert incident.message.startswith("EXPRESSION_FAILED: The header errorExpression cannot be evaluated")
+    expected = "EXPRESSION_FAILED in email.smtp.send: The header errorExpression cannot be evaluated"
+    assert incident.message.startswith(expected)
     assert "CONNECTION_FAILED" in incident.message
 
 

@@ -103,7 +103,7 @@ async def test_without_a_store_a_task_that_asks_is_an_incident_and_the_mail_stay
         wanted = {"messageId": "<1@example.com>", "storeAttachments": True}
         instance = await start(engine, f"email.{protocol}.read", port, user, **wanted)
         incident = await engine.incident(instance)
-        assert incident.message.startswith("DOCUMENT_STORE_MISSING: ")
+        assert incident.message.startswith(f"DOCUMENT_STORE_MISSING in email.{protocol}.read: ")
         assert "ZEEBE_REST_ADDRESS" in incident.message
         await engine.cancel_instance(instance)
     assert len(dovecot.messages(user)) == 1
@@ -119,7 +119,7 @@ async def test_a_document_that_is_gone_is_an_incident_and_nothing_is_sent(engine
         documents.documents.clear()
         instance = await send(engine, server.port, [reference])
         incident = await engine.incident(instance)
-        assert incident.message.startswith("DOCUMENT_NOT_FOUND: ")
+        assert incident.message.startswith("DOCUMENT_NOT_FOUND in email.smtp.send: ")
         assert server.connections == 0
         await engine.cancel_instance(instance)
 

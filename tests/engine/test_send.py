@@ -96,7 +96,7 @@ async def test_a_job_waits_out_its_backoff_and_succeeds_once_the_server_is_back(
         instance = await engine.create_instance("send", variables(port))
         failure = await engine.job_event(instance, "FAILED")
         assert failure.retries == 2
-        assert failure.error_message.startswith("CONNECTION_FAILED: ")
+        assert failure.error_message.startswith("CONNECTION_FAILED in email.smtp.send: ")
         assert 2400 <= failure.backoff_seconds <= 3600
         server = ScriptedSmtp()
         server.port = port
@@ -111,7 +111,8 @@ async def test_bad_input_is_an_incident_at_once_that_names_the_field(deployed: E
         instance = await deployed.create_instance("send", variables(2525, tos="jane@example.com"))
         incident = await deployed.incident(instance)
     assert incident.message == (
-        "INVALID_INPUT: parameters.tos is not a field of this operation; did you mean parameters.to?"
+        "INVALID_INPUT in email.smtp.send: parameters.tos is not a field of this operation;"
+        " did you mean parameters.to?"
     )
     assert [event.retries for event in deployed.job_events(instance) if event.intent == "FAILED"] == [0]
 
@@ -123,8 +124,8 @@ async def test_a_missing_secret_is_an_incident_that_says_where_it_was_looked_for
         instance = await deployed.create_instance("send", given)
         incident = await deployed.incident(instance)
     assert incident.message == (
-        "SECRET_NOT_FOUND: The secret SMTP_PASSWORD is not known to the worker; looked for the"
-        " environment variable SECRET_SMTP_PASSWORD."
+        "SECRET_NOT_FOUND in email.smtp.send: The secret SMTP_PASSWORD is not known to the worker;"
+        " looked for the environment variable SECRET_SMTP_PASSWORD."
     )
 
 
@@ -142,7 +143,7 @@ async def test_a_secret_that_the_server_echoes_is_masked_in_the_incident(deploye
         given["server"]["port"] = server.port
         instance = await deployed.create_instance("send", given)
         incident = await deployed.incident(instance)
-    assert incident.message.startswith("AUTHENTICATION_FAILED: ")
+    assert incident.message.startswith("AUTHENTICATION_FAILED in email.smtp.send: ")
     assert "hunter2" not in incident.message
     assert "AGphbmU" not in incident.message
 
@@ -273,7 +274,7 @@ async def test_a_mail_whose_answer_is_cut_off_by_the_shutdown_is_not_sent_again(
         worker.signal(signal.SIGTERM)
         incident = await deployed.incident(instance)
         assert await worker.ended() == 0
-    assert incident.message.startswith("SEND_OUTCOME_UNKNOWN: ")
+    assert incident.message.startswith("SEND_OUTCOME_UNKNOWN in email.smtp.send: ")
     assert len(server.accepted) == 1
 
 

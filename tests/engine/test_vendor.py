@@ -311,7 +311,7 @@ async def test_a_mail_is_sent_once_where_the_result_expression_breaks(engine: En
     async with ScriptedSmtp() as server, serving(engine.address, **ON):
         instance = await start(engine, smtp_inputs(server.port), resultExpression="=response.subject")
         incident = await engine.incident(instance)
-        assert incident.message.startswith("EXPRESSION_FAILED: ")
+        assert incident.message.startswith("EXPRESSION_FAILED in io.camunda:email:1: ")
         await engine.resolve(incident)
         await engine.job_event(instance, "FAILED", count=2)
         assert len(server.accepted) == 1
@@ -384,7 +384,7 @@ async def test_what_cannot_be_is_an_incident_that_names_the_field_of_the_diagram
     async with serving(engine.address, **ON):
         instance = await start(engine, inputs(nowhere, "imap", "listEmails") | changes)
         incident = await engine.incident(instance)
-        assert incident.message == f"INVALID_INPUT: {message}"
+        assert incident.message == f"INVALID_INPUT in io.camunda:email:1: {message}"
         await engine.cancel_instance(instance)
 
 
@@ -437,7 +437,7 @@ async def test_no_document_comes_from_a_url_that_nobody_allowed(engine: Engine) 
     async with ScriptedSmtp() as server, serving(engine.address, **ON):
         instance = await start(engine, smtp_inputs(server.port, attachments=secret))
         incident = await engine.incident(instance)
-        assert incident.message.startswith("URL_NOT_ALLOWED: ")
+        assert incident.message.startswith("URL_NOT_ALLOWED in io.camunda:email:1: ")
         assert server.connections == 0
         await engine.cancel_instance(instance)
 
@@ -479,7 +479,7 @@ async def test_an_upload_that_fails_leaves_the_mail_and_is_tried_again(
         instance = await start(engine, mappings, retryBackoff="PT1H")
         failure = await engine.job_event(instance, "FAILED")
         assert failure.error_message.startswith(
-            "DOCUMENTS_UNAVAILABLE: Camunda's document store did not take"
+            "DOCUMENTS_UNAVAILABLE in io.camunda:email:1: Camunda's document store did not take"
         )
         assert failure.retries == 2
         assert len(await mailbox.messages()) == 3

@@ -95,7 +95,7 @@ def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules:
         _check_size(job, outcome, rules.max_bytes)
     except (ExpressionFailed, ResultTooLarge) as broken:
         asked = f"it was asked about {ours.code}: {ours.message}"
-        message = f"{broken.code}: {broken.message.removesuffix('.')}; {asked}"
+        message = f"{broken.code} in {job.type}: {broken.message.removesuffix('.')}; {asked}"
         return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
@@ -118,12 +118,13 @@ def _examined(job: Job, headers: ConnectorHeaders, scope: Mapping[str, Any], mas
     return outcome
 
 
-def incident_text(error: EmailError) -> str:
+def incident_text(job: Job, error: EmailError) -> str:
     """Return what a person reads in Operate, as one sentence: what, where, and what to do.
 
-    Where the failure's own sentence says what to do, it does so behind a semicolon.
+    The job's task type says the operation; the failure's own sentence names server, folder or field, and
+    may say what to do, behind a semicolon.
     """
-    what = f"{error.code}: {error.message}"
+    what = f"{error.code} in {job.type}: {error.message}"
     if "; " in error.message:
         return what[:_MESSAGE_CHARACTERS]
     remedy = error.remedy[0].lower() + error.remedy[1:]
@@ -131,7 +132,7 @@ def incident_text(error: EmailError) -> str:
 
 
 def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: RetryRule) -> Failed:
-    message = incident_text(error)
+    message = incident_text(job, error)
     if not error.is_retryable:
         return Failed(error.code, message, retries=0)
     backoff_seconds = headers.retry_backoff_seconds

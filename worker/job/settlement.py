@@ -38,8 +38,8 @@ async def settle(
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
     except CommandRefused as error:
-        refused = ResultRefused(f"The engine did not take the result of {job.type} ({error}).")
-        refusal = Failed(refused.code, incident_text(refused), retries=0)
+        refused = ResultRefused(f"The engine did not take the result ({error}).")
+        refusal = Failed(refused.code, incident_text(job, refused), retries=0)
         await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
         return refusal
     return outcome

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from testkit.jobs import make_job
+from testkit.jobs import TASK_TYPE, make_job
 
 from worker import errors
 from worker.errors import (
@@ -109,7 +109,7 @@ def test_a_result_that_goes_nowhere_is_never_too_large() -> None:
 @pytest.mark.parametrize("error", CONCRETE, ids=lambda error: error.__name__)
 def test_each_error_says_its_code_and_is_retried_only_if_that_may_help(error: type[EmailError]) -> None:
     outcome = usually_failed(make_job(retries=3), error("Something."))
-    assert outcome.message.startswith(f"{error.code}: Something; ")
+    assert outcome.message.startswith(f"{error.code} in {TASK_TYPE}: Something; ")
     assert outcome.code == error.code
     assert outcome.retries == (2 if error.is_retryable else 0)
     assert (outcome.backoff_seconds > 0) is error.is_retryable
@@ -161,15 +161,18 @@ def test_the_pause_doubles_from_the_first_attempt_however_many_there_are() -> No
 
 
 def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:
-    assert incident_text(ServerTimeout("h:25 did not answer within 30 seconds.")) == (
-        "TIMEOUT: h:25 did not answer within 30 seconds; check that the server is well, or raise the timeout"
-        " if it is only slow."
+    job = make_job(type="email.imap.list")
+    assert incident_text(job, ServerTimeout("h:993 did not answer within 30 seconds.")) == (
+        "TIMEOUT in email.imap.list: h:993 did not answer within 30 seconds; check that the server is well,"
+        " or raise the timeout if it is only slow."
     )
-    assert incident_text(ServerTimeout("h:25 is slow; wait.")) == "TIMEOUT: h:25 is slow; wait."
+    assert incident_text(job, ServerTimeout("h:993 is slow; wait.")) == (
+        "TIMEOUT in email.imap.list: h:993 is slow; wait."
+    )
 
 
 def test_a_long_incident_still_says_what_to_do() -> None:
-    text = incident_text(ServerTimeout("x" * 5_000))
+    text = incident_text(make_job(), ServerTimeout("x" * 5_000))
     assert len(text) <= 2_000
     assert text.endswith("; check that the server is well, or raise the timeout if it is only slow.")
 
