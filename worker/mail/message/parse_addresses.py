@@ -14,11 +14,14 @@ from worker.mail.message.parse_charsets import decode_text, to_json_text
 from worker.mail.message.parse_words import decode_words
 
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_OTHER = r'<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|[^"\\<\[(),;:]++|.'
+# An encoded word holds none of the list's signs, by the rules (RFC 2047, 5); where one does, it means itself.
+_WORD = r"=\?[^?]{1,64}\?[bBqQ]\?[^?]*+\?="
+_OTHER = rf'{_WORD}|<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|(?:[^"\\<\[(),;:=]++|=(?!\?))++|.'
 _TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
 _TOKEN_WITHOUT_QUOTES = re.compile(_OTHER, re.DOTALL)
 _INSIDE_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
+_ADDRESS = re.compile(r'(?<![^\s"<>@])[^\s"<>@]++@[^\s"<>@]++')
 
 
 def read_addresses(value: bytes) -> list[str]:
@@ -82,16 +85,23 @@ def _pick(words: list[str]) -> str | None:
         return _unbracket(angles[-1])
     at = next((i for i, word in enumerate(words) if "@" in word and not word.startswith('"')), None)
     if at is None:
-        lone = "".join(words).split()
-        return lone[0] if len(lone) == 1 and not lone[0].startswith('"') else None
+        return _pick_lone("".join(words).strip())
     before, _, after = words[at].partition("@")
     local = before.split()[-1] if before.strip() else ""
     if at and words[at - 1].startswith('"') and len(before.split()) <= 1 and not before[:1].isspace():
         local = words[at - 1] + local
-    domain = " ".join(after.split()).replace(" . ", ".").partition(" ")[0]
+    domain = " ".join(after.split()).replace(" . ", ".").partition(" ")[0].rstrip(">")
     if not domain and at + 1 < len(words):
         domain = words[at + 1] if words[at + 1].startswith("[") else ""
     return f"{local}@{domain}" if local and domain else None
+
+
+def _pick_lone(text: str) -> str | None:
+    """Return a name without a domain (`root`), or an address that somebody has put in quotes."""
+    if text.startswith('"'):
+        address = _ADDRESS.search(text)
+        return address[0] if address else None
+    return text if len(text.split()) == 1 and not text.startswith("=?") else None
 
 
 def _unbracket(angle: str) -> str | None:

@@ -12,6 +12,10 @@ _PADDING = re.compile(rb"=+[ \t\r\n]*")
 _MOST_CHUNKS = 1000
 # The look-behind keeps a long run of blanks from being tried again at each of them.
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+# Equals signs that stand for themselves, as they should not. The standard library makes one of two, drops
+# one at the end, and drops what follows one with a lone carriage return.
+_LONE_EQUALS = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_LONE_EQUALS_IN_LINES = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r*+\n|\r*+\Z)")
 
 
 def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
@@ -19,7 +23,7 @@ def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
     if encoding == "base64":
         return decode_base64(data)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(_TRAILING_BLANKS.sub(b"", data))
+        return binascii.a2b_qp(_LONE_EQUALS_IN_LINES.sub(b"=3D", _TRAILING_BLANKS.sub(b"", data)))
     return data
 
 
@@ -44,7 +48,7 @@ def decode_base64(data: bytes) -> bytes:
 
 def decode_q(data: bytes) -> bytes:
     """Return what the "Q" encoding of an encoded word stands for (RFC 2047, 4.2)."""
-    return binascii.a2b_qp(data, header=True)
+    return binascii.a2b_qp(_LONE_EQUALS.sub(b"=3D", data), header=True)
 
 
 def _is_base64(chunk: bytes, *, is_first: bool) -> bool:
