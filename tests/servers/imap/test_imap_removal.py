@@ -118,6 +118,42 @@ async def test_a_mail_like_one_that_is_in_the_target_already_is_moved_beside_it(
     assert place.probe.ids("Target") == ["1@example.org"] * 2
 
 
+@pytest.mark.parametrize(
+    "removed", WITHOUT, ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
+)
+async def test_mails_that_differ_in_their_text_alone_are_not_taken_for_copies(
+    dovecot: Dovecot,
+    dovecot_account: Account,
+    make_caller: MakeCaller,
+    open_place: OpenPlace,
+    removed: tuple[str, ...],
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, removed), make_caller) as place:
+        texts = ("one\r\n", "two\r\n")
+        for text in texts:
+            place.probe.deliver(mail(message_id=None, body=text))
+        first, second = [listed["messageId"] for listed in await place.caller.list_mails()]
+        # The other worker knows of a time when nothing was in the target.
+        other = make_caller(place.proxy.port, place.spot.account)
+        await other.list_mails()
+        await place.caller.move(first, "Target")
+        await other.move(second, "Target")
+        moved = [message.raw.decode() for message in place.probe.messages("Target")]
+        assert [raw.partition("\r\n\r\n")[2] for raw in moved] == list(texts)
+        assert place.probe.messages() == []
+
+
+async def test_a_copy_is_known_again_though_its_id_has_no_brackets(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, ("MOVE",)), make_caller) as place:
+        place.probe.deliver(mail(message_id="bare@example.org"))
+        place.proxy.cut("UID COPY", Cut.BEFORE_ANSWER)
+        await repeat_where_it_broke(lambda: place.caller.move("bare@example.org", "Target"))
+        assert len(place.probe.messages("Target")) == 1
+        assert place.probe.messages() == []
+
+
 async def test_what_has_changed_something_says_so(dovecot_place: Place) -> None:
     place = dovecot_place
     place.probe.deliver(mail(1))

@@ -6,6 +6,9 @@ time: the message is always in at least one folder, and ends in one.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
 from worker.errors import FolderNotFound, MessageNotFound
 from worker.mail.imap.client import quote_name
 from worker.mail.imap.errors import may_mean_missing_folder, refusal
@@ -20,6 +23,8 @@ from worker.mail.message.parse import parse_headers
 
 _DOING = "move the message"
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
+# Compared only where these are equal: mails without a Message-ID may differ in nothing but their text.
+_TEXT = "BODY.PEEK[TEXT]"
 # The server has noticed that the message is gone (RFC 5530).
 _GONE = "EXPUNGEISSUED"
 
@@ -74,12 +79,12 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
         raise _GoneError
     try:
         mailbox.folders.open(target)
-        copies = _copies_of(mailbox, originals[0], "1:*")
+        copied_texts = _digests(mailbox, _likes_of(mailbox, originals[0], "1:*"))
     except FolderNotFound:
-        copies = []
+        copied_texts = set()
     mailbox.folders.open(folder.name)
     arrival = None
-    if not copies:
+    if not copied_texts or copied_texts.isdisjoint(_digests(mailbox, [uid])):
         reply = _to_target(mailbox, "COPY", uid, target)
         arrival = read_copy_uid(reply.data.get("COPYUID", ()))
     remove(mailbox.session, uid)
@@ -115,22 +120,34 @@ def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: UidMark, arriva
     mailbox.folders.open(target)
     between = f"{first_free}:{arrival.uid - 1}"
     for ours in mailbox.fetch([arrival.uid], _WHAT_A_COPY_SHARES, doing=_DOING):
-        if _copies_of(mailbox, ours, between):
+        theirs = _digests(mailbox, _likes_of(mailbox, ours, between))
+        if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival.uid])):
             remove(mailbox.session, arrival.uid)
             raise _GoneError
 
 
-def _copies_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[Fetched]:
+def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int]:
     """Find messages of the selected folder with the same header and size."""
     message_id = parse_headers(original.section or b"").message_id
     texts = search_texts(message_id) if message_id else ()
     size = original.size or 0
     of_its_size: Part = b"SMALLER %d LARGER %d" % (size + 1, max(size - 1, 0))
-    like_it = [b"HEADER Message-ID", astring(texts[0])] if texts else [of_its_size]
+    # The last text finds most: an id without its brackets too.
+    like_it = [b"HEADER Message-ID", astring(texts[-1])] if texts else [of_its_size]
     chunks = command_chunks([b"UID SEARCH UID", uid_set.encode(), *like_it])
     found = mailbox.session.command(*chunks, doing=_DOING, is_long=True).numbers("SEARCH")
     candidates = mailbox.fetch(found, _WHAT_A_COPY_SHARES, doing=_DOING)
-    return [each for each in candidates if (each.size, each.section) == (original.size, original.section)]
+    shared = (original.size, original.section)
+    return [each.uid for each in candidates if (each.size, each.section) == shared]
+
+
+def _digests(mailbox: ImapMailbox, uids: Iterable[int]) -> set[bytes]:
+    """Return what tells the texts of messages of the selected folder apart."""
+    digests: set[bytes] = set()
+    mailbox.fetch_each(
+        uids, _TEXT, lambda each: digests.add(hashlib.sha256(each.section or b"").digest()), doing=_DOING
+    )
+    return digests
 
 
 def _remember(mailbox: ImapMailbox, source: FolderKey, uid: int, target: str, arrival: UidMark) -> None:
