@@ -189,6 +189,21 @@ async def test_an_own_id_from_before_the_folder_was_made_anew_is_not_found(place
                 await operation
 
 
+@pytest.mark.parametrize("spot", ["dovecot", "greenmail", "cyrus"], indirect=True)
+async def test_what_others_do_to_another_mail_meanwhile_is_no_answer_about_ours(place: Place) -> None:
+    for number in range(2):
+        place.probe.deliver(mail(number, message_id=None))
+    own = (await place.caller.list_mails())[0]["messageId"]
+    with place.probe.session() as session:
+        session.select()
+        session.store("1", "+FLAGS", "(\\Deleted)")
+        session.expunge()
+        session.store("1", "+FLAGS", "(\\Flagged)")
+    with pytest.raises(MessageNotFound):
+        await place.caller.delete(own)
+    assert len(place.probe.messages()) == 1
+
+
 async def test_deleting_takes_that_mail_alone_and_leaves_what_others_have_flagged(place: Place) -> None:
     for number in range(1, 5):
         place.probe.deliver(mail(number), flags="\\Deleted" if number in {1, 3} else "")

@@ -22,6 +22,11 @@ def test_an_own_id_reads_back() -> None:
         assert read_own_id(text) is None
 
 
+def test_a_number_that_no_message_has_makes_no_own_id() -> None:
+    for text in ("imap:7.0", "imap:7.4294967296", "imap:7.9999999999", "imap:\u0667.\u0661"):
+        assert read_own_id(text) is None
+
+
 def test_messages_without_an_id_or_with_that_of_another_get_their_own() -> None:
     ids = distinct_ids({1: "<a@x>", 2: None, 3: "<b@x>", 4: "a@x"}, 7)
     assert ids == {1: "imap:7.1", 2: "imap:7.2", 3: "<b@x>", 4: "imap:7.4"}
@@ -38,5 +43,9 @@ def test_an_id_is_looked_for_with_its_brackets_first() -> None:
 
 def test_of_an_id_that_is_not_plain_ascii_the_longest_plain_part_is_looked_for() -> None:
     assert search_texts("<jürgen.müller@example.org>") == ("ller@example.org",)
-    assert search_texts("<a b@example.org>") == ("b@example.org",)
     assert search_texts("日本") == ()
+
+
+def test_an_id_that_was_folded_is_looked_for_whole_before_its_longest_part() -> None:
+    for text in ("<a@\r\n example.org>", "a@ example.org"):
+        assert search_texts(text) == ("<a@example.org>", "a@example.org", "a@ example.org", "example.org")

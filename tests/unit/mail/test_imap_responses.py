@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from worker.mail.imap.client import decode_name, quote_name
 from worker.mail.imap.errors import reason_of, refusal
 from worker.mail.imap.responses import (
+    Fetched,
     ListedFolder,
     PartialResult,
     Piece,
@@ -67,6 +68,15 @@ def test_what_another_client_did_to_a_message_is_no_fetched_message() -> None:
 def test_a_uid_out_of_range_is_a_breach_of_the_protocol(uid: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the door makes a sentence of it
         read_fetched([b"1 (RFC822.SIZE 7 UID " + uid + b")"])
+
+
+@pytest.mark.parametrize("items", [b"UID 5 FLAGS (\\Seen)", b"FLAGS () MODSEQ (9) UID 5", b"flags () uid 5"])
+def test_news_of_another_clients_flags_is_no_answer(items: bytes) -> None:
+    assert read_fetched([b"5 (" + items + b")"]) is None
+
+
+def test_an_answer_that_has_such_news_in_it_is_one() -> None:
+    assert read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"]) == Fetched(5, size=9)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from worker.mail.message.parse import normalize_message_id
 
-_OWN = re.compile(r"imap:(\d{1,10})\.(\d{1,10})")
+_OWN = re.compile(r"imap:(\d{1,10})\.(\d{1,10})", re.ASCII)
+# RFC 9051, 9: a UID has 32 bits and is not 0. A server refuses the whole command otherwise.
+_HIGHEST_NUMBER = 2**32 - 1
 _PLAIN_RUN = re.compile(r"[!-~]+")
 
 
@@ -31,7 +33,9 @@ class OwnId:
 def read_own_id(text: str) -> OwnId | None:
     """Return the own id that a text is, or None."""
     match = _OWN.fullmatch(normalize_message_id(text))
-    return OwnId(int(match[1]), int(match[2])) if match else None
+    if match is None or not 1 <= int(match[2]) <= _HIGHEST_NUMBER:
+        return None
+    return OwnId(int(match[1]), int(match[2]))
 
 
 def is_same_id(one: str, other: str | None) -> bool:
@@ -52,15 +56,19 @@ def distinct_ids(message_ids: Mapping[int, str | None], uid_validity: int) -> di
 
 
 def search_texts(message_id: str) -> tuple[str, ...]:
-    """Return what to look for in Message-ID fields, best first; empty where nothing could match.
+    """Return what to look for in Message-ID fields, best first; the last finds most, and none finds nothing.
 
     Servers find parts of a field and ignore letter case, so hits must be compared. With the brackets
-    they are few; without them, fields that lack them are found too. Of an id that is not plain ASCII
-    the longest part is looked for that is: no charset can be in the way then.
+    they are few; without them, fields that lack them are found too. An id that was folded is looked for
+    whole, as it ought to be and as it was written, and only then by its longest part. Of an id that is
+    not plain ASCII just that part is looked for: no charset can be in the way then.
     """
     inner = normalize_message_id(message_id)
-    runs = _PLAIN_RUN.findall(message_id.strip().strip("<>"))
+    written = " ".join(message_id.split()).strip("<>")
+    runs = _PLAIN_RUN.findall(written)
     if not inner or not runs:
         return ()
     longest: str = max(runs, key=len)
-    return (f"<{inner}>", inner) if longest == inner else (longest,)
+    if longest == inner:
+        return (f"<{inner}>", inner)
+    return (f"<{inner}>", inner, written, longest) if "".join(runs) == inner else (longest,)

@@ -95,10 +95,13 @@ class ImapMailbox:
         )
 
     def _find_own(self, folder: SelectedFolder, own: OwnId, *, is_doubt_allowed: bool) -> list[int]:
-        is_current = own.uid_validity == folder.uid_validity
-        doing = "find the message"
-        if is_current and (is_doubt_allowed or self.fetch([own.uid], "RFC822.SIZE", doing=doing)):
-            return [own.uid]
+        if own.uid_validity == folder.uid_validity:
+            if is_doubt_allowed:
+                return [own.uid]
+            if not self.session.is_current:  # Dovecot for one answers for what others have removed by then
+                self.session.refresh()
+            if self.fetch([own.uid], "RFC822.SIZE", doing="find the message"):
+                return [own.uid]
         raise self.not_found(folder.name, str(own))
 
     def _search(self, folder: SelectedFolder, message_id: str, *, is_doubt_allowed: bool) -> list[int]:
