@@ -24,7 +24,7 @@ from worker.models.imap import (
     ReadRequest,
     SearchRequest,
 )
-from worker.models.mail import DeletedMail, Header, MovedMail, ReadMail
+from worker.models.mail import DeletedMail, MovedMail, ReadMail
 from worker.operations.attachments import store_attachments
 from worker.operations.errand import Errand
 
@@ -126,17 +126,9 @@ def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
 
 
 def _read_mail(received: ReceivedMail, message_id: str) -> ReadMail:
-    mail, summary = received.mail, received.mail.summary
-    return ReadMail(
-        message_id=message_id if read_own_id(message_id) else summary.message_id,
-        from_address=summary.from_address,
-        headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
-        subject=summary.subject,
+    mail = received.mail
+    return mail.to_read(
+        message_id=message_id if read_own_id(message_id) else mail.summary.message_id,
         size=mail.size,
-        plain_text_body=mail.plain_text_body,
-        html_body=mail.html_body,
-        received_date_time=received.received,
-        sent_date=summary.sent_date,
-        to_addresses=summary.to_addresses,
-        cc_addresses=summary.cc_addresses,
+        received_date=received.received,
     )

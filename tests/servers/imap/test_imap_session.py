@@ -97,18 +97,19 @@ async def test_any_user_name_and_password_signs_in(
     assert await caller.list_mails() == []
 
 
-async def test_a_login_beyond_ascii_goes_in_literals_where_the_server_has_no_sasl(
-    make_caller: MakeCaller,
+@pytest.mark.parametrize(("username", "password"), [("jürgen", "pässe"), ("ann", "a\ttab")])
+async def test_a_login_beyond_printable_ascii_goes_in_literals_where_the_server_has_no_sasl(
+    make_caller: MakeCaller, username: str, password: str
 ) -> None:
     async def take_literals(dialogue: Dialogue) -> None:
         await dialogue.say("+ go on")
-        assert await dialogue.read_line() == "jürgen {6}\r\n".encode()
+        assert await dialogue.read_line() == f"{username} {{{len(password.encode())}}}\r\n".encode()
         await dialogue.say("+ go on")
-        assert await dialogue.read_line() == "pässe\r\n".encode()
+        assert await dialogue.read_line() == f"{password}\r\n".encode()
         await dialogue.say("{tag} OK in")
 
     async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1", faults={"LOGIN": take_literals})) as server:
-        assert await make_caller(server.port, Account("jürgen", "pässe")).search() == []
+        assert await make_caller(server.port, Account(username, password)).search() == []
 
 
 async def test_where_login_is_disabled_sasl_plain_is_used_and_without_that_the_reason_is_told(

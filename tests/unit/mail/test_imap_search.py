@@ -52,6 +52,11 @@ def test_what_is_long_or_not_ascii_is_a_literal() -> None:
         line(subject("日"), "ISO-8859-1")
 
 
+@pytest.mark.parametrize("value", ["a\tb", "a\x7fb", "\x01"])
+def test_a_control_character_is_in_no_line_of_a_command(value: str) -> None:
+    assert line(subject(value)) == b"SUBJECT {%d}|%b" % (len(value), value.encode())
+
+
 def test_an_or_of_many_is_not_nested_deeply() -> None:
     text = line(Group(OR, tuple(subject(f"s{number}") for number in range(1000)))).decode()
     assert text.count("OR") == 999

@@ -80,6 +80,32 @@ def test_a_mail_with_an_attachment_of_50_mb_is_read_without_a_second_copy() -> N
     assert peak < MEGABYTE
 
 
+@pytest.mark.parametrize("text", ["hello\r\n", "h\u00e4llo \U0001f600\r\n"])
+def test_of_50_mb_of_text_no_more_is_decoded_than_an_engine_takes(text: str) -> None:
+    line = text.encode()
+    raw = b"Subject: log\r\n\r\n" + line * (50 * MEGABYTE // len(line))
+    tracemalloc.start()
+    mail = parse_mail(raw)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert mail.is_cut
+    assert mail.plain_text_body is not None
+    assert len(mail.plain_text_body.encode()) > 10 * MEGABYTE
+    assert set(mail.plain_text_body.split("\n")) == {text.strip(), ""}
+    assert peak < 4 * len(raw)
+
+
+def test_a_text_that_is_over_in_several_parts_is_cut_too() -> None:
+    part = b"--b\n\n" + b"hello\n" * MEGABYTE
+    mail = parse_mail(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 3)
+
+    assert mail.is_cut
+    assert mail.plain_text_body is not None
+    assert 16 * MEGABYTE < len(mail.plain_text_body) < 17 * MEGABYTE
+    assert not parse_mail(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 2).is_cut
+
+
 def test_a_search_does_not_decode_the_attachment() -> None:
     assert list(searchable_texts(ATTACHMENT)) == ["see the file"]
 

@@ -147,8 +147,9 @@ class ImapFolders:
         closest = list(dict.fromkeys(folded[match] for match in found))[:_SHOWN_NAMES]
         closest = closest or sorted(self._names)[:_SHOWN_NAMES]
         server = self._session.server
+        hint = f"the closest are {', '.join(closest)}" if closest else "the account has none at all"
         return FolderNotFound(
-            f"There is no folder {path} at {server}; the closest are {', '.join(closest)}.",
+            f"There is no folder {path} at {server}; {hint}.",
             server=server,
             folder=path,
             closest=closest,

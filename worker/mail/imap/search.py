@@ -50,8 +50,11 @@ def conditions_of(criterion: Criterion | None) -> Iterator[Condition]:
 
 
 def astring(text: str, charset: str = "UTF-8") -> Part:
-    """Return a text as a quoted string, or as a literal where it is long or not ASCII."""
-    if text.isascii() and len(text) <= _LONGEST_QUOTED:
+    """Return a text as a quoted string, or as a literal where it is long or not printable ASCII.
+
+    Later versions of imaplib take no control character in the line of a command.
+    """
+    if text.isascii() and text.isprintable() and len(text) <= _LONGEST_QUOTED:
         return quote(text).encode("ascii")
     return Literal(text.encode(charset))
 

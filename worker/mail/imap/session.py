@@ -205,8 +205,8 @@ class ImapSession:
 
     def _sign_in_chunks(self) -> list[bytes]:
         username, password = self._account.username or "", self._account.password or ""
-        is_ascii = (username + password).isascii()
-        if is_ascii and not self.can("LOGINDISABLED"):
+        is_plain = (username + password).isascii() and (username + password).isprintable()
+        if is_plain and not self.can("LOGINDISABLED"):
             return [f"LOGIN {quote(username)} {quote(password)}".encode()]
         if self.can("AUTH=PLAIN"):
             secret = base64.b64encode(f"\0{username}\0{password}".encode())
@@ -219,7 +219,7 @@ class ImapSession:
                 " cryptographicProtocol to TLS, or enable such sign-ins on the server.",
                 server=self.server,
             )
-        # Beyond ASCII only a literal may stand here; which charset the server means is its affair.
+        # Beyond printable ASCII only a literal may stand here; which charset the server means is its affair.
         name, secret = username.encode(), password.encode()
         return [b"LOGIN {%d}" % len(name), b"%b {%d}" % (name, len(secret)), secret]
 

@@ -61,7 +61,8 @@ class ParsedHeaders:
 class ParsedMail:
     """A whole mail. `headers` are name and decoded value in their order; `size` in octets.
 
-    The bodies have line feeds as line ends, and are None where the mail has none of the kind.
+    The bodies have line feeds as line ends, and are None where the mail has none of the kind. `is_cut`:
+    one of them is longer than anything that the engine takes, and not all there.
     """
 
     summary: ParsedHeaders
@@ -69,6 +70,7 @@ class ParsedMail:
     size: int
     plain_text_body: str | None
     html_body: str | None
+    is_cut: bool
 
     def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadMail:
         """Return the result of reading; the session gives id, size and receipt."""
@@ -84,6 +86,7 @@ class ParsedMail:
             sent_date=self.summary.sent_date,
             to_addresses=self.summary.to_addresses,
             cc_addresses=self.summary.cc_addresses,
+            truncated=self.is_cut,
         )
 
 
@@ -100,6 +103,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         size=len(raw),
         plain_text_body=bodies.plain,
         html_body=bodies.html,
+        is_cut=bodies.is_cut,
     )
 
 

@@ -12,14 +12,21 @@ from worker.mail.message.parse_structure import Part, Structure
 
 _META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
 _META_WITHIN = 1024
+# Octets of either body that are decoded. The engine takes a quarter of that, and text may take ten times
+# its octets in memory while it is decoded.
+_MOST_TEXT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The text of a message, with line feeds as line ends; None where it has none of the kind."""
+    """The text of a message, with line feeds as line ends; None where it has none of the kind.
+
+    `is_cut`: one of them is longer than what is decoded of it.
+    """
 
     plain: str | None
     html: str | None
+    is_cut: bool
 
 
 @dataclass(slots=True)
@@ -41,12 +48,13 @@ def read_bodies(raw: bytes, structure: Structure) -> Bodies:
     """
     found = _find_candidates(structure.parts)
     plain = found.plain or ([] if found.html else found.other)
-    return Bodies(_join(raw, plain), _join(raw, found.html))
+    are_whole = all(_text_bytes(parts) <= _MOST_TEXT_BYTES for parts in (plain, found.html))
+    return Bodies(_join(raw, plain), _join(raw, found.html), is_cut=not are_whole)
 
 
 def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
     """Decode all text parts one after the other, those of attached messages and attachments too."""
-    return (_decode(raw, part) for part in structure.parts if _is_text(part))
+    return (_decode(raw, part, part.end) for part in structure.parts if _is_text(part))
 
 
 def is_body(part: Part) -> bool:
@@ -112,16 +120,30 @@ def _is_attachment(part: Part) -> bool:
     return part.file_name is not None or part.disposition not in ("", "inline")
 
 
+def _text_bytes(parts: list[Part]) -> int:
+    return sum(part.end - part.start for part in parts)
+
+
 def _join(raw: bytes, last_first: list[Part]) -> str | None:
     if not last_first:
         return None
-    texts = [_decode(raw, part) for part in reversed(last_first)]
+    room = _MOST_TEXT_BYTES
+    texts = []
+    for part in reversed(last_first):
+        texts.append(_decode(raw, part, _end_within(raw, part, room)))
+        room = max(0, room - (part.end - part.start))
     ended = [text if text.endswith("\n") else text + "\n" for text in texts[:-1]]
     return "".join([*ended, texts[-1]])
 
 
-def _decode(raw: bytes, part: Part) -> str:
-    data = decode_transfer_encoding(raw[part.start : part.end], part.encoding)
+def _end_within(raw: bytes, part: Part, room: int) -> int:
+    """Return the end of a part, or of its last line that ends within the room: no character is cut."""
+    end = part.start + room
+    return part.end if part.end <= end else raw.rfind(b"\n", part.start, end) + 1 or end
+
+
+def _decode(raw: bytes, part: Part, end: int) -> str:
+    data = decode_transfer_encoding(raw[part.start : end], part.encoding)
     charset = part.parameters.get("charset")
     if not charset and part.content_type == "text/html":
         meta = _META_CHARSET.search(data, 0, _META_WITHIN)
