@@ -19,7 +19,7 @@ from worker.mail.pop3.local_search import body_values, decide, find_values
 from worker.mail.pop3.maildrop import Maildrop
 from worker.mail.pop3.maildrop_ids import read_id
 from worker.mail.pop3.maildrop_memory import KnownMail
-from worker.models.mail import DeletedMail, FoundMail, Header, ListedMail, ReadMail, SortField
+from worker.models.mail import DeletedMail, FoundMail, ListedMail, ReadMail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion
 from worker.operations.attachments import store_attachments
@@ -138,16 +138,8 @@ def _listed(message_id: str, mail: KnownMail) -> ListedMail:
 
 def _read(mail: ParsedMail, message_id: str, size: int) -> ReadMail:
     summary = mail.summary
-    return ReadMail(
+    return mail.to_read(
         message_id=summary.message_id if read_id(message_id).uid is None else message_id,
-        from_address=summary.from_address,
-        headers=tuple(Header(header=name, value=value) for name, value in mail.headers),
-        subject=summary.subject,
         size=size,
-        plain_text_body=mail.plain_text_body,
-        html_body=mail.html_body,
-        received_date_time=summary.received_date or summary.sent_date,
-        sent_date=summary.sent_date,
-        to_addresses=summary.to_addresses,
-        cc_addresses=summary.cc_addresses,
+        received_date=summary.received_date or summary.sent_date,
     )
