@@ -349,6 +349,33 @@ async def test_a_message_that_goes_away_before_it_is_moved_is_not_found(
             await make_caller(server.port).move("1@scripted.example.org", "Target")
 
 
+async def test_a_message_that_goes_away_while_it_is_looked_for_is_not_found(make_caller: MakeCaller) -> None:
+    async def lose_it(dialogue: Dialogue) -> None:
+        is_first = sum("SEARCH" in command for command in dialogue.commands) == 1
+        await dialogue.say("* SEARCH 1" if is_first else "* SEARCH")
+        await dialogue.say("{tag} OK done")
+
+    faults = {"UID SEARCH": lose_it, "UID FETCH": answer("NO no such message")}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        with pytest.raises(MessageNotFound):
+            await make_caller(server.port).delete("1@scripted.example.org")
+
+
+@pytest.mark.parametrize(("is_gone", "kind"), [(True, MessageNotFound), (False, ServerRefused)])
+async def test_a_move_that_is_refused_says_whether_the_message_is_gone(
+    make_caller: MakeCaller, is_gone: bool, kind: type[MailServerError]
+) -> None:
+    async def fetch(dialogue: Dialogue) -> None:
+        if not (is_gone and any("UID MOVE" in command for command in dialogue.commands)):
+            await dialogue.say("* 1 FETCH (UID 1 RFC822.SIZE 1)")
+        await dialogue.say("{tag} OK done")
+
+    faults = {"UID FETCH": fetch, "UID MOVE": answer("NO not this one")}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        with pytest.raises(kind):
+            await make_caller(server.port).move("imap:7.1", "Target")
+
+
 async def test_a_server_that_was_restarted_is_signed_in_at_again(
     certificates: Certificates, make_caller: MakeCaller
 ) -> None:

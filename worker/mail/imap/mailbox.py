@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from worker.errors import MessageIdAmbiguous, MessageNotFound
+from worker.errors import MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
@@ -71,7 +71,11 @@ class ImapMailbox:
 
     def find_one(self, folder: SelectedFolder, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
-        uids = self.find(folder, message_id)
+        try:
+            uids = self.find(folder, message_id)
+        except ServerRefused:  # GreenMail for one, of a message that goes away between two commands
+            self.session.refresh()
+            uids = self.find(folder, message_id)
         if len(uids) == 1:
             return uids[0]
         candidates = [str(OwnId(folder.uid_validity, uid)) for uid in uids]

@@ -104,6 +104,8 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> Reply:
             mailbox.folders.create(target)
             reply = session.attempt(command, doing=_DOING, is_long=True)
     if not reply.is_ok:
+        if not mailbox.fetch([uid], "RFC822.SIZE", doing=_DOING):
+            raise _GoneError
         raise refusal(session.server, reply, _DOING)
     return reply
 
