@@ -91,6 +91,7 @@ class ImapWire(Wire):
         "CONTEXT=SORT": r"(UID )?SORT RETURN \(.*\b(PARTIAL|UPDATE|CONTEXT)\b",
         "PARTIAL": r".*\(.*\bPARTIAL\b",
         "UTF8": r"ENABLE .*UTF8",
+        "CHARSET=UTF-8": r".*\bCHARSET UTF-8\b",
         "SASL-IR": r"AUTHENTICATE \S+ \S",
         "LITERAL+": r".*\{\d+\+\}$",
         "CONDSTORE": r".*\b(CONDSTORE|CHANGEDSINCE|UNCHANGEDSINCE)\b",
@@ -103,6 +104,11 @@ class ImapWire(Wire):
         super().__init__()
         self._is_within_command = False
         self._is_literal_unasked = False
+
+    def refusal(self, command: Command) -> bytes:
+        if self.is_use_of(command, "CHARSET=UTF-8"):
+            return f"{command.tag} NO [BADCHARSET (US-ASCII ISO-8859-1)] Unknown charset\r\n".encode()
+        return super().refusal(command)
 
     def client_line(self, line: bytes) -> Command | None:
         literal = re.search(rb"\{(\d+)(\+?)\}\r\n$", line)

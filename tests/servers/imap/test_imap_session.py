@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from testkit.accounts import Account
@@ -12,7 +13,7 @@ from testkit.certificates import Certificate, Certificates
 from testkit.dovecot import Dovecot, DovecotOptions
 from testkit.imap_probe import ImapProbe, mail
 from testkit.processes import loopback_addresses
-from testkit.rooms_imap import ImapCaller
+from testkit.rooms_imap import ImapCaller, Place, Spot
 from testkit.scripted_imap import ImapOptions, ScriptedImap, answer
 from testkit.scripted_server import (
     Dialogue,
@@ -45,7 +46,11 @@ from worker.errors import (
 from worker.mail import account as account_module
 from worker.mail.account import Encryption, MailProtocol
 
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
 MakeCaller = Callable[..., ImapCaller]
+OpenPlace = Callable[[Spot, MakeCaller], "AbstractAsyncContextManager[Place]"]
 
 
 @pytest.mark.parametrize("protocol", ["TLS", "SSL"])
@@ -276,6 +281,25 @@ async def test_where_the_server_has_another_charset_that_is_used(make_caller: Ma
         assert [each["subject"] for each in found] == ["Message 2"]
         with pytest.raises(NotSupported, match="ASCII"):
             await make_caller(server.port).search({"field": "SUBJECT", "value": "日"})
+
+
+async def test_at_a_dovecot_without_utf_8_all_that_its_charsets_hold_is_found(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    spot = Spot(dovecot.imap_port, dovecot_account, removed=("UTF8", "CHARSET=UTF-8"))
+    async with open_place(spot, make_caller) as place:
+        place.probe.deliver(
+            mail(1, sender="=?utf-8?q?J=C3=BCrgen?= <j@example.org>", body="Straße 日本語\r\n")
+        )
+        place.probe.deliver(mail(2))
+        for field, value in (("FROM", "Jürgen"), ("BODY", "Straße")):
+            found = await place.caller.search({"field": field, "value": value})
+            assert [each["messageId"] for each in found] == ["<1@example.org>"]
+        with pytest.raises(NotSupported):
+            await place.caller.search({"field": "BODY", "value": "日本語"})
+        # No capability says which charsets there are: it is asked with UTF-8 first.
+        assert [command.verb for command in place.proxy.violations] == ["UID SEARCH"] * 3
+        place.proxy.violations.clear()
 
 
 async def test_a_message_over_the_limit_is_refused_before_it_is_in_memory(make_caller: MakeCaller) -> None:
