@@ -113,6 +113,8 @@ def test_any_bytes_have_a_reading(raw: bytes) -> None:
 
 @generous
 @given(damaged_mails())
+@example(b'From: <@a: "b"@c>\n\n')
+@example(b"From: a@[1\x0b\n\n")
 def test_any_damaged_mail_has_a_reading(raw: bytes) -> None:
     assert_sound(raw)
 

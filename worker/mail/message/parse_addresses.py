@@ -30,7 +30,7 @@ def read_addresses(value: bytes) -> list[str]:
     if not any("@" in address for address in addresses) and b"=?" in value:
         # Some senders encode the address together with the name.
         addresses = [address for address in _read(decode_words(value)) if "@" in address] or addresses
-    return [to_json_text(address) for address in addresses]
+    return [text for address in addresses if (text := to_json_text(address).strip())]
 
 
 def _read(text: str) -> list[str]:
