@@ -103,7 +103,8 @@ async def test_of_two_workers_that_move_one_mail_one_wins_and_nothing_is_doubled
     for number in range(20):
         probe.deliver(mail(number))
         outcomes = await asyncio.gather(
-            # GreenMail ends a connection now and then; the engine would have the job done again.
+            # Where two create the target at once, GreenMail ends one of their connections: as in a process,
+            # what may pass is tried again.
             *(
                 repeat_where_it_broke(lambda worker=worker: worker.move(f"{number}@example.org", "Target"))  # type: ignore[misc]  # noqa: B023
                 for worker in workers
