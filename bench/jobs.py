@@ -24,6 +24,7 @@ _LIMIT_SECONDS = 300
 _LISTED_MESSAGES = 10
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _WARM_UP_JOBS = 300
+_FEWEST_WAITING = 32
 # What EMAIL_WORKER_MAX_JOBS is without a word: then the limit per server is its default too.
 _DEFAULT_AT_ONCE = 64
 
@@ -79,16 +80,13 @@ class Samples:
 
 
 async def measure(scale: Scale) -> dict[str, Any]:
-    """Measure all levels, and a burst with the worker's default settings."""
+    """Measure all levels."""
     with smtp_sink() as sink_port, mail_store() as store:
         account = store.account("lists", _LISTED_MESSAGES)
         contenders = [*sending(sink_port), _listing(store.dovecot.imap_port, account)]
-        rows = []
-        for level in (*scale.job_levels, JobLevel(64, scale.burst_jobs)):
-            is_burst = level.jobs == scale.burst_jobs
-            rounds = 1 if is_burst else scale.job_rounds
-            samples = await _compare(contenders[:2] if is_burst else contenders, level, rounds)
-            rows.append(_row(level, samples, is_burst=is_burst))
+        rows = [
+            _row(level, await _compare(contenders, level, scale.job_rounds)) for level in scale.job_levels
+        ]
     return {"rows": rows}
 
 
@@ -118,13 +116,20 @@ async def _compare(contenders: list[Contender], level: JobLevel, rounds: int) ->
 
 
 async def run(engine: Engine, contender: Contender, level: JobLevel) -> tuple[dict[str, Any], float]:
-    """Let jobs wait, start the worker, and give what its probe saw and the engine's CPU seconds meanwhile."""
-    await engine.start_instances(contender.name, level.jobs, contender.variables)
-    return await serve(engine, contender, level)
+    """Let a worker do jobs of which more wait than it can take at once; give what was seen of it.
+
+    That is what its probe saw, and the engine's CPU seconds meanwhile.
+    """
+    instances = engine.run_instances(
+        contender.name, level.jobs, contender.variables, at_once=max(_FEWEST_WAITING, 2 * level.at_once)
+    )
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(instances)
+        seen = tasks.create_task(_serve(engine, contender, level))
+    return seen.result()
 
 
-async def serve(engine: Engine, contender: Contender, level: JobLevel) -> tuple[dict[str, Any], float]:
-    """Start the worker for jobs that wait already; as `run`."""
+async def _serve(engine: Engine, contender: Contender, level: JobLevel) -> tuple[dict[str, Any], float]:
     before = _cpu_seconds(engine.pid)
     started_at = time.time()
     process = await asyncio.create_subprocess_exec(
@@ -158,12 +163,11 @@ def environment(engine: Engine, at_once: int) -> dict[str, str]:
     }
 
 
-def _row(level: JobLevel, samples: dict[str, Samples], *, is_burst: bool) -> dict[str, Any]:
+def _row(level: JobLevel, samples: dict[str, Samples]) -> dict[str, Any]:
     noop = Distribution.of(samples["noop"].rates)
     return {
         "at_once": level.at_once,
         "jobs": level.jobs,
-        "is_burst": is_burst,
         **{name: each.to_json() for name, each in samples.items()},
         "ratio": {
             name: Distribution.of(each.rates).ratio_to(noop)

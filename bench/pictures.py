@@ -150,4 +150,4 @@ def _medians(rows: list[dict[str, Any]], side: str) -> list[float]:
 
 
 def _level(row: dict[str, Any]) -> str:
-    return f"burst of {row['jobs']:,}\n64 at once" if row["is_burst"] else f"{row['at_once']} at once"
+    return f"{row['at_once']} at once"

@@ -141,7 +141,7 @@ def _jobs(results: Results) -> str:
         ),
         [
             (
-                f"{row['at_once']}{', burst of ' + format(row['jobs'], ',') if row['is_burst'] else ''}",
+                f"{row['at_once']}",
                 {"noop": "pyzeebe, does nothing"}.get(name, name),
                 _spread(row[name]["per_second"]),
                 _ratio(row["ratio"][name]) if name in row["ratio"] else "1",
@@ -265,8 +265,9 @@ bare client shows by how much. Peak memory is that of Python objects during one 
     ),
     "jobs": (
         "Jobs",
-        """Completed per second through Camunda's embedded engine, when all of them wait already. The engine
-runs on the same processors; its CPU time per job says how much of the limit is its own.""",
+        """Completed per second through Camunda's embedded engine, which always has more of them than the
+worker takes at once. The engine runs on the same processors; its CPU time per job, which holds the process
+instance around the job too, says how much of the limit is its own.""",
         _jobs,
     ),
     "fairness": ("Fairness", "Jobs for one server while older jobs wait for a slow one.", _fairness),

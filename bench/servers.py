@@ -21,6 +21,7 @@ from testkit.processes import ServerProcess, find_program, free_port
 
 HOST = "127.0.0.1"
 _CREATIONS_AT_ONCE = 64
+_INSTANCE_MILLISECONDS = 120_000
 _READY_SECONDS = 90
 # What a list or a search shows goes into Dovecot's cache when mail is indexed, as it does in daily use.
 _CACHED = "mail_always_cache_fields = hdr.message-id hdr.subject hdr.from hdr.date date.received size.virtual"
@@ -50,6 +51,24 @@ class Engine:
                 await self._client.run_process(process_id, dict(variables))
 
         await asyncio.gather(*(start_one() for _ in range(count)))
+
+    async def run_instances(
+        self, process_id: str, count: int, variables: Mapping[str, Any], *, at_once: int
+    ) -> None:
+        """Run so many instances to their end, starting one when another has ended.
+
+        The more jobs wait in the embedded engine, the longer it takes for each: from 4 ms with 100 of them to
+        18 ms with 2,000. So few wait, but always enough for a worker.
+        """
+        turns = asyncio.Semaphore(at_once)
+
+        async def run_one() -> None:
+            async with turns:
+                await self._client.run_process_with_result(
+                    process_id, dict(variables), timeout=_INSTANCE_MILLISECONDS
+                )
+
+        await asyncio.gather(*(run_one() for _ in range(count)))
 
 
 @asynccontextmanager

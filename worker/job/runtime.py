@@ -28,7 +28,7 @@ _LONGEST_IDLE_SECONDS = 0.25
 # An activation costs the engine nearly as much as a job: where there is room for few only, it is asked a
 # moment later, for more of them together.
 _FEW = 0.25
-_GATHERING_SECONDS = 0.01
+_GATHERING_SECONDS = 0.005
 # What a job may take to be given back after the grace.
 _FAREWELL_SECONDS = 6.0
 
@@ -165,10 +165,12 @@ class Runtime:
             room = self.max_jobs - len(self._running)
             if room >= self.max_jobs * _FEW or (room > 0 and has_gathered):
                 return room
-            # Between the event and us, another poller may have taken the room.
-            await self._has_room.wait()
-            await asyncio.sleep(_GATHERING_SECONDS)
-            has_gathered = True
+            if room > 0:
+                await asyncio.sleep(_GATHERING_SECONDS)
+                has_gathered = True
+            else:
+                # Between the event and us, another poller may have taken the room.
+                await self._has_room.wait()
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
