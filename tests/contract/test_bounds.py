@@ -73,13 +73,13 @@ async def test_a_gateway_that_waits_for_no_job_is_asked_four_times_a_second_and_
 
 @on_skipping_clock
 async def test_places_that_become_free_shortly_after_each_other_are_asked_for_together() -> None:
-    async def end_after(milliseconds: int) -> Answer:
-        await asyncio.sleep(milliseconds / 1_000)
+    async def end_after(seconds: float) -> Answer:
+        await asyncio.sleep(seconds)
         return SENT
 
     bench = Bench(max_jobs=8, task_types=(TASK_TYPE,))
     bench.handler.shut()
-    bench.handler.script.extend(partial(end_after, number) for number in range(1, 9))
+    bench.handler.script.extend(partial(end_after, number / 2_000) for number in range(1, 9))
     async with bench.serving():
         bench.gateway.offer(*(make_job() for _ in range(16)))
         await bench.until_running(8)
