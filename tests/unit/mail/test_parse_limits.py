@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from worker.mail.message.parse import parse_mail, searchable_texts
+from worker.mail.message.parse_addresses import read_addresses
 
 MEGABYTE = 1_000_000
 ATTACHMENT = b"".join(
@@ -155,3 +156,9 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.monotonic()
     work()
     return time.monotonic() - started
+
+
+def test_of_a_field_of_fifty_megabytes_the_first_addresses_are_read() -> None:
+    addresses = read_addresses(b"joe@example.com, " * 3_000_000)
+    assert len(addresses) == pytest.approx(1024 * 1024 / len("joe@example.com, "), abs=1)
+    assert set(addresses[:-1]) == {"joe@example.com"}

@@ -13,6 +13,9 @@ from itertools import groupby
 from worker.mail.message.parse_charsets import decode_text, to_json_text
 from worker.mail.message.parse_words import decode_words
 
+# Not even the addresses of a longer field would fit into an answer that the engine takes.
+_LONGEST = 1024 * 1024
+
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # An encoded word holds none of the list's signs, by the rules (RFC 2047, 5); where one does, it means itself.
 _WORD = r"=\?[^?]{1,64}\?[bBqQ]\?[^?]*+\?="
@@ -25,7 +28,11 @@ _ADDRESS = re.compile(r'(?<![^\s"<>@])[^\s"<>@]++@[^\s"<>@]++')
 
 
 def read_addresses(value: bytes) -> list[str]:
-    """Return the bare addresses of an unfolded field, groups flattened: `["a@example.com"]`."""
+    """Return the bare addresses of an unfolded field, groups flattened: `["a@example.com"]`.
+
+    Of a field of more than a mebibyte, those in its first.
+    """
+    value = value[:_LONGEST]
     addresses = _read(decode_text(value, None))
     if not any("@" in address for address in addresses) and b"=?" in value:
         # Some senders encode the address together with the name.
