@@ -84,7 +84,11 @@ def draw_jobs(axes: Axes, results: dict[str, Any]) -> None:
 def draw_fairness(axes: Axes, results: dict[str, Any]) -> None:
     """The rate alone and beside the slow server."""
     rates = [results[name]["median"] for name in ("alone_per_second", "beside_per_second")]
-    bars = axes.barh(["alone", "beside a server\nthat answers after 30 s"], rates, color=[_BARE, _OURS])
+    bars = axes.barh(
+        ["beside jobs\nthat are nobody's", "beside a server\nthat answers after 30 s"],
+        rates,
+        color=[_BARE, _OURS],
+    )
     axes.bar_label(bars, [f"{rate:.0f}" for rate in rates], padding=3)
     axes.invert_yaxis()
     axes.set(xlabel="jobs per second for the other server, median")

@@ -162,7 +162,11 @@ def _fairness(results: Results) -> str:
     return _table(
         ("", "jobs/s for the other server", "ratio"),
         [
-            ("alone", _spread(results["alone_per_second"]), "1"),
+            (
+                f"beside {results['slow_jobs']:,} jobs that are nobody's",
+                _spread(results["alone_per_second"]),
+                "1",
+            ),
             (
                 f"beside {results['slow_jobs']:,} jobs for one that takes {results['slow_seconds']} s",
                 _spread(results["beside_per_second"]),
@@ -270,7 +274,12 @@ worker takes at once. The engine runs on the same processors; its CPU time per j
 instance around the job too, says how much of the limit is its own.""",
         _jobs,
     ),
-    "fairness": ("Fairness", "Jobs for one server while older jobs wait for a slow one.", _fairness),
+    "fairness": (
+        "Fairness",
+        """Jobs for one server while older jobs wait for a slow one, against the same while as many jobs wait
+that are nobody's: each that waits costs the embedded engine time, whatever the worker does.""",
+        _fairness,
+    ),
     "memory": ("Memory", "Resident size of the worker's process.", _memory),
     "cold": ("Cold", "From nothing.", _cold),
 }

@@ -79,6 +79,18 @@ async def test_what_was_listed_or_found_before_is_not_fetched_again(
         assert place.proxy.commands[-1].line.split(" ")[3] == "501"
 
 
+async def test_a_list_shows_all_of_a_mail_of_which_a_search_has_shown_less(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    dovecot.populate(dovecot_account.username, 3)
+    caller, fresh = (make_caller(dovecot.imap_port, dovecot_account) for _ in range(2))
+    found = await caller.search()
+    listed = await caller.list_mails()
+    assert listed == await fresh.list_mails()
+    assert all(mail["fromAddress"] and mail["size"] and mail["sentDate"] for mail in listed)
+    assert await caller.search() == found
+
+
 async def test_a_small_folder_is_fetched_whole_once_and_then_only_what_is_new(
     dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace
 ) -> None:

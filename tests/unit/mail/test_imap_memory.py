@@ -72,7 +72,7 @@ def test_what_came_first_is_not_what_comes_first_when_more_has_come() -> None:
 
 
 def message(subject: str = "Hello") -> KnownMessage:
-    return KnownMessage("<1@example.org>", "ann@example.org", subject, 100, None, None)
+    return KnownMessage("<1@example.org>", subject, "ann@example.org", None, None, 100, is_whole=True)
 
 
 def test_messages_are_remembered_by_folder_and_validity() -> None:

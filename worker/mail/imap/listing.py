@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from worker.errors import ResultTooLarge
 from worker.mail.imap.ids import distinct_ids
@@ -17,11 +18,24 @@ from worker.mail.message.parse import parse_headers
 from worker.models.mail import FoundMail, ListedMail
 from worker.models.search import Criterion
 
-_DOING_LIST, _DOING_SEARCH = "list the messages", "search the folder"
-_SHOWN = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
 # Up to here all of a folder is sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER = 100
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": ""}')
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What an operation shows of messages, as FETCH items."""
+
+    doing: str
+    items: str
+
+
+_LIST = _View(
+    "list the messages",
+    f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}",
+)
+_SEARCH = _View("search the folder", header_fields("MESSAGE-ID", "SUBJECT"))
 
 
 def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[ListedMail]:
@@ -31,7 +45,7 @@ def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[Lis
         mails = _listed(folder, _all_messages(mailbox, folder))
         return sort_listed(mails.items(), order.field, order.direction, limit=order.limit)
     uids = sorted_uids(mailbox, folder, order)
-    mails = _listed(folder, _messages(mailbox, folder, uids, doing=_DOING_LIST))
+    mails = _listed(folder, _messages(mailbox, folder, uids, _LIST))
     return [mails[uid] for uid in uids if uid in mails]
 
 
@@ -54,7 +68,7 @@ def search_messages(
         mailbox,
         folder,
         hits.uids,
-        doing=_DOING_SEARCH,
+        _SEARCH,
         admit=lambda message: take(len(message.message_id or "") + len(message.subject or "")),
         is_saved=hits.is_saved,
     )
@@ -77,63 +91,61 @@ def _all_messages(mailbox: ImapMailbox, folder: SelectedFolder) -> Mapping[int, 
         return {}
     place = FolderKey.of(mailbox.account, folder)
     if not mailbox.memory.knows_messages(place):
-        return _fetch(mailbox, place, lambda keep: session.fetch("1:*", _SHOWN, doing=_DOING_LIST, keep=keep))
-    uids = session.command(b"UID SEARCH ALL", doing=_DOING_LIST, is_long=True).numbers("SEARCH")
-    return _messages(mailbox, folder, uids, doing=_DOING_LIST)
+        learner = _Learner(_LIST)
+        session.fetch("1:*", _LIST.items, doing=_LIST.doing, keep=learner.learn)
+        mailbox.memory.keep_messages(place, learner.messages)
+        return learner.messages
+    uids = session.command(b"UID SEARCH ALL", doing=_LIST.doing, is_long=True).numbers("SEARCH")
+    return _messages(mailbox, folder, uids, _LIST)
 
 
 def _messages(
     mailbox: ImapMailbox,
     folder: SelectedFolder,
     uids: Sequence[int],
+    view: _View,
     *,
-    doing: str,
     admit: Callable[[KnownMessage], None] = lambda _message: None,
     is_saved: bool = False,
 ) -> Mapping[int, KnownMessage]:
-    """Return what is shown of messages by UID, asking only for those that are not known yet.
+    """Return what is shown of messages by UID, asking only for those of which that is not known yet.
 
     `admit` is told of each as it comes. `is_saved`: the server has the UIDs as its last search result.
     """
     place = FolderKey.of(mailbox.account, folder)
-    known = mailbox.memory.messages(place, uids)
+    remembered = mailbox.memory.messages(place, uids)
+    known = {uid: message for uid, message in remembered.items() if view is _SEARCH or message.is_whole}
     for message in known.values():
         admit(message)
+    learner = _Learner(view, admit)
     missing = [uid for uid in uids if uid not in known]
-
-    def fetch(keep: Callable[[Fetched], None]) -> None:
-        mailbox.fetch_each(missing, _SHOWN, keep, doing=doing, is_saved=is_saved and not known)
-
-    return known | _fetch(mailbox, place, fetch, admit)
+    mailbox.fetch_each(missing, view.items, learner.learn, doing=view.doing, is_saved=is_saved and not known)
+    mailbox.memory.keep_messages(place, learner.messages)
+    return known | learner.messages
 
 
-def _fetch(
-    mailbox: ImapMailbox,
-    place: FolderKey,
-    fetch: Callable[[Callable[[Fetched], None]], None],
-    admit: Callable[[KnownMessage], None] = lambda _message: None,
-) -> dict[int, KnownMessage]:
-    fetched: dict[int, KnownMessage] = {}
+class _Learner:
+    """Makes of what is fetched what is shown, by UID."""
 
-    def keep(message: Fetched) -> None:
-        known = fetched[message.uid] = _known(message)
-        admit(known)
+    def __init__(self, view: _View, admit: Callable[[KnownMessage], None] = lambda _message: None) -> None:
+        self.messages: dict[int, KnownMessage] = {}
+        self._is_whole = view is _LIST
+        self._admit = admit
 
-    fetch(keep)
-    mailbox.memory.keep_messages(place, fetched)
-    return fetched
-
-
-def _known(message: Fetched) -> KnownMessage:
-    headers = parse_headers(message.section or b"")
-    return KnownMessage(
-        message_id=headers.message_id,
-        from_address=headers.from_address,
-        subject=headers.subject,
-        size=message.size or 0,
-        received_date=message.received,
-        sent_date=headers.sent_date,
-    )
+    def learn(self, fetched: Fetched) -> None:
+        """Take a message as it comes."""
+        headers = parse_headers(fetched.section or b"")
+        message = KnownMessage(
+            message_id=headers.message_id,
+            subject=headers.subject,
+            from_address=headers.from_address,
+            sent_date=headers.sent_date,
+            size=fetched.size or 0,
+            received_date=fetched.received,
+            is_whole=self._is_whole,
+        )
+        self._admit(message)
+        self.messages[fetched.uid] = message
 
 
 def _listed(folder: SelectedFolder, messages: Mapping[int, KnownMessage]) -> dict[int, ListedMail]:

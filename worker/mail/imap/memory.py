@@ -102,17 +102,19 @@ class SortKeys:
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
-    """What lists and searches show of a message, which never changes under its UID (RFC 9051, 2.3).
+    """What lists show of a message, which never changes under its UID (RFC 9051, 2.3).
 
-    `size` in octets, dates in UTC; what the message lacks is None.
+    `size` in octets, dates in UTC; what the message lacks is None. `is_whole`: not only its id and its
+    subject are known, which is what searches show.
     """
 
     message_id: str | None
-    from_address: str | None
     subject: str | None
-    size: int
-    received_date: datetime | None
+    from_address: str | None
     sent_date: datetime | None
+    received_date: datetime | None
+    size: int
+    is_whole: bool
 
     @property
     def bytes(self) -> int:
@@ -180,9 +182,9 @@ class ImapMemory:
             known = self._messages.setdefault(folder, {})
             self._messages.move_to_end(folder)
             for uid, message in messages.items():
-                if uid not in known:
-                    known[uid] = message
-                    self.bytes += message.bytes
+                before = known.get(uid)
+                known[uid] = message
+                self.bytes += message.bytes - (before.bytes if before else 0)
             self._make_room()
 
     def _make_room(self) -> None:
