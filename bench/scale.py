@@ -23,7 +23,7 @@ class Scale:
     wire_rounds: int = 7
     growth_sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
     growth_rounds: int = 15
-    job_levels: tuple[JobLevel, ...] = (JobLevel(1, 300), JobLevel(8, 1_000), JobLevel(64, 2_000))
+    job_levels: tuple[JobLevel, ...] = (JobLevel(1, 500), JobLevel(8, 2_000), JobLevel(64, 3_000))
     job_rounds: int = 3
     fair_jobs: int = 2_000
     slow_jobs: int = 200

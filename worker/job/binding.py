@@ -79,7 +79,9 @@ def _reveal(
     value: Any, path: tuple[str, ...], *, reveal: Callable[[str], str], patterns: tuple[str, ...]
 ) -> Any:
     if isinstance(value, str):
-        is_allowed = any(fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns)
+        is_allowed = "secrets." in value and any(
+            fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns
+        )
         return reveal(value) if is_allowed else value
     if isinstance(value, Mapping):
         return {
