@@ -9,13 +9,13 @@ _MB = 1_000_000
 # Repeated on a warm session. What is more than the bare client sends makes the answer right: NOOP shows
 # mail that has come since, FETCH compares the id that a search has found, CAPA is asked for in each session.
 _COMMANDS = {
-    "IMAP list": 3,
+    "IMAP list": 2,
     "IMAP search": 3,
     "IMAP read": 3,
     "IMAP delete": 4,
     "IMAP move": 3,
     "SMTP send": 4,
-    "POP3 list": 8,
+    "POP3 list": 6,
 }
 # The sign-in, and what the server can do, once.
 _FIRST_EXTRA = 4
