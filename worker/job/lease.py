@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -24,7 +24,9 @@ class Lease:
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
         self._expires_at = self._now() + timeout_seconds
-        self._retimed = asyncio.Event()
+        # A timer and not a task: nearly all jobs end before it is due.
+        self._due: asyncio.TimerHandle | None = None
+        self._beat: asyncio.Task[None] | None = None
 
     @property
     def is_expired(self) -> bool:
@@ -47,7 +49,8 @@ class Lease:
         A gateway that cannot be reached does not stop the work: the job is ours until its old deadline.
         """
         self._timeout_seconds = timeout_seconds
-        self._retimed.set()
+        if self._due is not None:
+            self._wait()
         try:
             await self.extend()
         except GatewayUnavailable as error:
@@ -56,27 +59,33 @@ class Lease:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Extend three times within each period, until the block ends or the job is gone."""
-        heartbeat = asyncio.create_task(self._beat(), name=f"lease of job {self._job_key}")
+        self._wait()
         try:
             yield
         finally:
-            heartbeat.cancel()
+            if self._due is not None:
+                self._due.cancel()
+            if self._beat is not None:
+                self._beat.cancel()
 
-    async def _beat(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(self._timeout_seconds / 3, _SHORTEST_PAUSE_SECONDS)):
-                    await self._retimed.wait()
-            if self._retimed.is_set():
-                self._retimed.clear()
-                continue
-            try:
-                await self.extend()
-            except GatewayUnavailable:
-                continue
-            except (JobGone, CommandRefused) as error:
-                log.warning("job_lease_lost", job_key=self._job_key, reason=str(error))
-                return
+    def _wait(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        pause_seconds = max(self._timeout_seconds / 3, _SHORTEST_PAUSE_SECONDS)
+        self._due = asyncio.get_running_loop().call_later(pause_seconds, self._begin_beat)
+
+    def _begin_beat(self) -> None:
+        self._beat = asyncio.create_task(self._extend_and_wait(), name=f"lease of job {self._job_key}")
+
+    async def _extend_and_wait(self) -> None:
+        try:
+            await self.extend()
+        except GatewayUnavailable:
+            pass
+        except (JobGone, CommandRefused) as error:
+            log.warning("job_lease_lost", job_key=self._job_key, reason=str(error))
+            return
+        self._wait()
 
     @staticmethod
     def _now() -> float:
