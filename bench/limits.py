@@ -7,9 +7,10 @@ from typing import Any
 
 _MB = 1_000_000
 # Repeated on a warm session. What is more than the bare client sends makes the answer right: NOOP shows
-# mail that has come since, FETCH compares the id that a search has found, CAPA is asked for in each session.
+# mail that has come since (and is all of a list where none has), FETCH compares the id that a search has
+# found, CAPA is asked for in each session.
 _COMMANDS = {
-    "IMAP list": 2,
+    "IMAP list": 1,
     "IMAP search": 3,
     "IMAP read": 3,
     "IMAP delete": 4,

@@ -67,7 +67,7 @@ async def test_what_was_listed_or_found_before_is_not_fetched_again(
         place.proxy.commands.clear()
         assert await place.caller.list_mails(**asked) == listed
         assert await place.caller.search(LAST_TEN) == found
-        assert place.proxy.verbs == ["NOOP", "UID SORT", "NOOP", "UID SEARCH"]
+        assert place.proxy.verbs == ["NOOP", "NOOP", "UID SEARCH"]
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n")
         place.proxy.commands.clear()
         again = await place.caller.list_mails(**asked)
@@ -101,6 +101,9 @@ async def test_a_small_folder_is_fetched_whole_once_and_then_only_what_is_new(
         place.proxy.commands.clear()
         assert await place.caller.list_mails() == listed
         assert place.proxy.verbs == ["NOOP", "UID SEARCH"]
+        place.proxy.commands.clear()
+        assert await place.caller.list_mails() == listed
+        assert place.proxy.verbs == ["NOOP"]
         await place.caller.delete("<2@numbered.example.org>")
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n")
         place.proxy.commands.clear()
@@ -173,7 +176,11 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
         place.proxy.commands.clear()
         before = place.proxy.bytes_from_server
         assert await place.caller.list_mails(**asked) == first
-        assert place.proxy.verbs == ["NOOP", "UID FETCH"]
+        assert place.proxy.verbs == ["NOOP"]
+        place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n" + b"x" * 99)
+        place.proxy.commands.clear()
+        await place.caller.list_mails(**asked)
+        assert place.proxy.verbs[:2] == ["NOOP", "UID FETCH"]
         assert place.proxy.commands[1].line.split(" ", 3)[3].startswith("501:* ")
         assert place.proxy.bytes_from_server - before < 10_000
         with place.probe.session() as session:
@@ -183,6 +190,24 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
         subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
         assert len(subjects) == 5
         assert not {f"Message {number}" for number in range(490, 501)} & set(subjects)
+
+
+@pytest.mark.parametrize("removed", [(), ("SORT", "ESORT")])
+async def test_a_list_asks_again_when_a_mail_has_gone_or_another_folder_was_looked_at(
+    dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace, removed: tuple[str, ...]
+) -> None:
+    account = dovecot.add_user(f"changes-{len(removed)}", "s3cret")
+    dovecot.populate(account.username, 300)
+    asked = {"maxToBeRead": 2, "sortField": "RECEIVED_DATE", "sortOrder": "DESC"}
+    async with open_place(Spot(dovecot.imap_port, account, removed=removed), make_caller) as place:
+        await place.caller.list_mails(**asked)
+        await place.caller.delete("<300@numbered.example.org>")
+        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        assert subjects == ["Message 299", "Message 298"]
+        await place.caller.move("<299@numbered.example.org>", "Other")
+        assert len(await place.caller.list_mails(folder="Other", **asked)) == 1
+        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        assert subjects == ["Message 298", "Message 297"]
 
 
 async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_caller: MakeCaller) -> None:

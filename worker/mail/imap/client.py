@@ -40,6 +40,7 @@ class ImapClient(imaplib.IMAP4):
 
     def __init__(self, connection: DeadlineSocket, max_literal_bytes: int) -> None:
         self.exists = 0
+        self.changes = 0
         self.on_fetch: Callable[[Sequence[Piece]], None] | None = None
         self._connection = connection
         self._max_literal_bytes = max_literal_bytes
@@ -99,9 +100,12 @@ class ImapClient(imaplib.IMAP4):
             self._take_fetched(data)
             return
         if name == "EXISTS":
-            self.exists = int(_text(data))
+            exists = int(_text(data))
+            self.changes += exists != self.exists
+            self.exists = exists
         elif name == "EXPUNGE":
             self.exists -= 1
+            self.changes += 1
         super()._append_untagged(name, data)  # type: ignore[misc]  # not in typeshed
 
     def _take_fetched(self, piece: Piece) -> None:

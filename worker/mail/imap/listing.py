@@ -11,7 +11,7 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import FolderKey, KnownMessage
 from worker.mail.imap.query import search
 from worker.mail.imap.responses import Fetched, header_fields
-from worker.mail.imap.session import SelectedFolder
+from worker.mail.imap.session import ImapSession, SelectedFolder
 from worker.mail.imap.sort import ListOrder, sorted_uids
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import parse_headers
@@ -44,7 +44,7 @@ def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[Lis
     if mailbox.session.exists <= max(order.limit, _SMALL_FOLDER):
         mails = _listed(folder, _all_messages(mailbox, folder))
         return sort_listed(mails.items(), order.field, order.direction, limit=order.limit)
-    uids = sorted_uids(mailbox, folder, order)
+    uids = mailbox.arranged(order, lambda: sorted_uids(mailbox, folder, order))
     mails = _listed(folder, _messages(mailbox, folder, uids, _LIST))
     return [mails[uid] for uid in uids if uid in mails]
 
@@ -95,8 +95,11 @@ def _all_messages(mailbox: ImapMailbox, folder: SelectedFolder) -> Mapping[int, 
         session.fetch("1:*", _LIST.items, doing=_LIST.doing, keep=learner.learn)
         mailbox.memory.keep_messages(place, learner.messages)
         return learner.messages
-    uids = session.command(b"UID SEARCH ALL", doing=_LIST.doing, is_long=True).numbers("SEARCH")
-    return _messages(mailbox, folder, uids, _LIST)
+    return _messages(mailbox, folder, mailbox.arranged("ALL", lambda: _all_uids(session)), _LIST)
+
+
+def _all_uids(session: ImapSession) -> list[int]:
+    return session.command(b"UID SEARCH ALL", doing=_LIST.doing, is_long=True).numbers("SEARCH")
 
 
 def _messages(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from worker.errors import MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
+from worker.mail.imap.arrangement import Arrangements
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.memory import FolderKey, ImapMemory
@@ -29,6 +30,11 @@ class ImapMailbox:
     session: ImapSession
     folders: ImapFolders
     memory: ImapMemory
+    arrangements: Arrangements = field(default_factory=Arrangements)
+
+    def arranged(self, order: Hashable, ask: Callable[[], list[int]]) -> list[int]:
+        """Return UIDs in an order, which is asked for only if the folder has changed since it was last."""
+        return self.arrangements.arranged(order, lambda: self.session.changes, ask)
 
     def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
         """Fetch items of messages, in one command where the list of UIDs is not too long for that."""

@@ -86,6 +86,11 @@ class ImapSession:
         """How many messages the selected folder has, as far as the server has said; exact if `is_current`."""
         return self._client.exists
 
+    @property
+    def changes(self) -> int:
+        """Grows when the server says that messages have come or gone, and when a folder is selected."""
+        return self._client.changes
+
     def can(self, capability: str) -> bool:
         """Tell whether the server announces it."""
         return capability in self.capabilities
@@ -96,6 +101,7 @@ class ImapSession:
         Always with SELECT, though no flag is touched by reading: a later change needs no second one.
         """
         self.selected = None
+        self._client.changes += 1
         self._client.state = "AUTH"
         reply = self.attempt(b"SELECT " + quote_name(name), doing=f"open the folder {name}")
         if reply.is_ok:
