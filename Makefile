@@ -17,10 +17,10 @@ LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public Lic
 
 # Runs pip with a line that counts its packages, and ends as it does: with --quiet it shows no progress, without
 # it four lines a package.
-counted = { { $(1); echo $$? >&3; } | awk -v all="$$(grep -c == locks/dev.txt)" '\
-	/^Collecting/ { printf "\r  package %d of about %d", ++count, all; fflush() } \
-	/^Installing/ { printf "\r  putting %d packages in place ...", count; fflush() } \
-	END { print "" }' >&2; } 3>&1 | { read -r code; exit "$$code"; }
+counted = { { $(1); echo $$? >&3; } | awk -v all="$$(grep -c == locks/dev.txt)" -v live="$$(test -t 2 && echo yes)" '\
+	live && /^Collecting/ { printf "\r  package %d of about %d", ++count, all; fflush() } \
+	live && /^Installing/ { printf "\r  putting %d packages in place ...", count; fflush() } \
+	END { if (live) print "" }' >&2; } 3>&1 | { read -r code; exit "$$code"; }
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -14,7 +14,7 @@ _HEAD = """# Performance
 
 Written by `make bench`; every figure stands beside what it is compared with, measured in the same run, by
 turns. Times are minimum / median / 95th percentile. `make bench ONLY=jobs,fairness` measures parts anew; the
-others keep their numbers and their date. The numbers as JSON: [performance/](performance/).
+others keep their numbers and their date.
 """
 
 Results = dict[str, Any]
@@ -38,7 +38,8 @@ def _provenance(record: Record) -> str:
     return (
         f"<sub>Measured {record.measured_at} at commit {machine['commit']} in {record.seconds:.0f} s;"
         f" {machine['processors']} processors shared by the worker, the engine and the mail servers, load"
-        f" {machine['load_at_the_end'][0]:g} at the end; Python {machine['python']}.</sub>"
+        f" {machine['load_at_the_end'][0]:g} at the end; Python {machine['python']}."
+        f" [The numbers as JSON](performance/{record.part}.json).</sub>"
     )
 
 
