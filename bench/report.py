@@ -254,7 +254,8 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Results], str]]] = {
         "Floor",
         """Each operation on a warm session, against the fewest commands that the protocol allows, sent by a
 bare client over a socket (`bench/bare_*.py`) that parses nothing. On a loopback connection a round trip costs
-almost nothing, so this shows the worker's own work at its worst; the next section shows a line.""",
+almost nothing, so this shows the worker's own work at its worst: what a goal is missed by is the time in
+which Python writes or reads a mail. The next section shows the same on a line.""",
         _floor,
     ),
     "wire": (

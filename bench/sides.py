@@ -17,6 +17,8 @@ from worker import EmailWorker
 
 LISTED = 100
 IMAP_OPERATIONS = ("list", "search", "read", "delete", "move")
+# A list of another length each time, so that the order of the last one does not serve it.
+LIST_ANEW = "list anew"
 
 Arm = Callable[[int], Awaitable[object]]
 
@@ -31,13 +33,15 @@ class WorkerImap:
 
     async def do(self, operation: str, number: int) -> Any:
         """Do one operation and return its result."""
-        return await self.email.call(f"email.imap.{operation}", self.variables(operation, number))
+        task_type = f"email.imap.{operation.removesuffix(' anew')}"
+        return await self.email.call(task_type, self.variables(operation, number))
 
     def variables(self, operation: str, number: int) -> dict[str, Any]:
         """What a process would give."""
         message_id = numbered_id(number)
         parameters: dict[str, Any] = {
             "list": {"maxToBeRead": LISTED, "folder": "INBOX", "sortField": "RECEIVED_DATE"},
+            LIST_ANEW: {"maxToBeRead": _length(number), "folder": "INBOX", "sortField": "RECEIVED_DATE"},
             "search": {"folder": "INBOX", "criteria": {"field": "SUBJECT", "value": f"Message {number}"}},
             "read": {"folder": "INBOX", "messageId": message_id},
             "delete": {"folder": "INBOX", "messageId": message_id},
@@ -62,6 +66,8 @@ class BareSide:
         match operation:
             case "list":
                 return self.session.list(LISTED)
+            case "list anew":
+                return self.session.list(_length(number))
             case "search":
                 return self.session.search(f"Message {number}")
             case "read":
@@ -70,6 +76,11 @@ class BareSide:
                 return self.session.delete(numbered_id(number))
             case _:
                 return self.session.move(numbered_id(number))
+
+
+def _length(number: int) -> int:
+    """Lengths that differ for a hundred numbers, around the usual one."""
+    return LISTED // 2 + number % (LISTED + 1)
 
 
 def numbered_id(number: int) -> str:
