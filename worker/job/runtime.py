@@ -27,7 +27,7 @@ _FIRST_IDLE_SECONDS = 0.01
 _LONGEST_IDLE_SECONDS = 0.25
 # An activation costs the engine nearly as much as a job: where there is room for few only, it is asked a
 # moment later, for more of them together.
-_FEW = 0.25
+_FEW = 0.5
 _GATHERING_SECONDS = 0.005
 # What a job may take to be given back after the grace.
 _FAREWELL_SECONDS = 6.0

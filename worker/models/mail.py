@@ -28,7 +28,8 @@ class SortOrder(StrEnum):
 
 def format_utc(moment: datetime) -> str:
     """Return a moment in ISO 8601, in UTC and whole seconds: `2024-08-19T06:54:28Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
