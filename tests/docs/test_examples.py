@@ -158,10 +158,13 @@ async def test_a_health_page_says_why_a_worker_is_not_ready(rule: Health, engine
     documented = json.loads(rule.block.text)
     (jobs,) = map(int, re.findall(r"\d+", documented["reasons"][0]))
     port = free_port()
-    await engine.deploy(one_task_process("stopping", "email.smtp.send"), "stopping.bpmn")
+    # A task type of its own: no job that another test has left is under way here.
+    await engine.deploy(one_task_process("stopping", "stopping.email.smtp.send"), "stopping.bpmn")
     async with (
         ScriptedSmtp({SmtpStep.EHLO: hang()}) as server,
-        WorkerProcess.start(engine.address, EMAIL_WORKER_HEALTH_PORT=str(port)) as worker,
+        WorkerProcess.start(
+            engine.address, EMAIL_WORKER_HEALTH_PORT=str(port), EMAIL_WORKER_TASK_TYPE_PREFIX="stopping"
+        ) as worker,
         HealthPages.at(port) as pages,
     ):
         given = letter(server.port)
