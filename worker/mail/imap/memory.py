@@ -20,8 +20,6 @@ from worker.models.mail import SortField, SortOrder
 _ENTRY_BYTES = 1000
 # The objects of a known message beside its texts: the dataclass, two dates, its place in the dictionary.
 _MESSAGE_BYTES = 320
-# What a folder's sort keys keep of a list's order.
-_SHORT_LIST = 1_000
 # An id longer than a header line may be (RFC 5322, 2.1.1) is not worth the room.
 _LONGEST_ID = 998
 
@@ -49,7 +47,6 @@ class SortKeys:
 
     uids: array[int] = field(default_factory=lambda: array("I"))
     keys: array[int] = field(default_factory=lambda: array("q"))
-    _first: dict[tuple[SortOrder, int], list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     # No date is as early as this.
     MISSING: ClassVar[int] = -(2**63)
@@ -68,22 +65,13 @@ class SortKeys:
         return _ENTRY_BYTES + len(self.uids) * (self.uids.itemsize + self.keys.itemsize)
 
     def first(self, order: SortOrder, limit: int) -> list[int]:
-        """Return the UIDs that come first: those without a key last, equals by UID, in both directions.
-
-        A short answer is remembered: most lists are asked for again before anything has come.
-        """
-        if (order, limit) not in self._first:
-            keys, missing = self.keys, self.MISSING
-            places = [place for place, key in enumerate(keys) if key != missing]
-            # Python's sort is stable also when reversed: equals stay in the order of their UIDs.
-            places.sort(key=keys.__getitem__, reverse=order is SortOrder.DESC)
-            places += [place for place, key in enumerate(keys) if key == missing]
-            first = [self.uids[place] for place in places[:limit]]
-            self._first.clear()
-            if limit > _SHORT_LIST:
-                return first
-            self._first[order, limit] = first
-        return self._first[order, limit]
+        """Return the UIDs that come first: those without a key last, equals by UID, in both directions."""
+        keys, missing = self.keys, self.MISSING
+        places = [place for place, key in enumerate(keys) if key != missing]
+        # Python's sort is stable also when reversed: equals stay in the order of their UIDs.
+        places.sort(key=keys.__getitem__, reverse=order is SortOrder.DESC)
+        places += [place for place, key in enumerate(keys) if key == missing]
+        return [self.uids[place] for place in places[:limit]]
 
     def extended(self, added: SortKeys) -> SortKeys:
         """Return these and further ones, which have higher UIDs."""
