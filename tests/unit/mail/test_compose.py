@@ -85,9 +85,9 @@ def test_a_plain_mail_is_written_in_full() -> None:
         "To: bob@example.org",
         "Subject: Hello",
         "Message-ID: <job-1-2@example.org>",
+        "MIME-Version: 1.0",
         'Content-Type: text/plain; charset="utf-8"',
         "Content-Transfer-Encoding: 7bit",
-        "MIME-Version: 1.0",
         "",
         "Hello Bob",
         "",
@@ -141,6 +141,21 @@ def test_a_reply_address_is_written_as_an_address() -> None:
     assert read(message)["Reply-To"].addresses[0].addr_spec == "desk@xn--bcher-kva.example"
 
 
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        ("x" * 78, "7bit"),
+        ("x" * 79, "quoted-printable"),
+        ("a\tb\r\n=3D", "7bit"),
+        ("Liebe Grüße aus München von uns allen", "quoted-printable"),
+        ("Здравствуйте", "base64"),
+        ("one \x7f in a long line of text", "quoted-printable"),
+    ],
+)
+def test_a_text_is_encoded_only_as_far_as_it_needs(body: str, encoding: str) -> None:
+    assert read(compose(body=body))["Content-Transfer-Encoding"] == encoding
+
+
 def test_multipart_has_the_text_first() -> None:
     message = compose(contentType="MULTIPART", body="Grüße", htmlBody="<p>Grüße")
     assert read(message).get_content_type() == "multipart/alternative"
@@ -186,9 +201,9 @@ def test_any_subject_comes_out_as_it_went_in(subject: str) -> None:
         "To",
         "Subject",
         "Message-ID",
+        "MIME-Version",
         "Content-Type",
         "Content-Transfer-Encoding",
-        "MIME-Version",
     ]
 
 

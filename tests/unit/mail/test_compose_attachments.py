@@ -106,7 +106,7 @@ def test_a_content_type_is_written_only_as_far_as_it_is_one(given: str, written:
 
 
 def test_no_content_can_end_its_part() -> None:
-    boundary = re.search(rb'boundary="(=_mixed_\w+)"', composed(PDF))
+    boundary = re.search(rb'multipart/mixed;\s+boundary="(=_\w+)"', composed(PDF))
     assert boundary is not None
     text = f"Hello\n--{boundary[1].decode()}--\nBob"
     message = parsed(composed(PDF, File("b", "text/plain", b"--" + boundary[1]), body=text))

@@ -1,24 +1,20 @@
 """From the fields of a request to the bytes of a message (RFC 5322, 2045, 2047, 6532).
 
 The header fields are written here and not by email.message: its folding makes encoded words of long
-names and ids where none may be, and takes characters for line breaks that are none. The body and its
-MIME fields are the standard library's.
+names and ids where none may be, and takes characters for line breaks that are none.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email import policy
-from email.contentmanager import raw_data_manager
-from email.message import EmailMessage
 from email.utils import format_datetime
 
-from worker.mail.message.compose_attachments import with_attachments
+from worker.mail.message.compose_attachments import attachment_part
+from worker.mail.message.compose_parts import multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
 from worker.models.smtp import ADDRESS_HEADERS, SendParameters
@@ -26,13 +22,10 @@ from worker.models.smtp import ADDRESS_HEADERS, SendParameters
 _LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
 _MAX_WORD = 900
 _ENCODED_OCTETS = 36  # with frame and field name fewer than the 76 characters of RFC 2047
-# The older policy: the newer one builds a class for each MIME field, which takes longer than all the rest.
-_BODY_POLICY = policy.compat32.clone(cte_type="7bit", linesep="\r\n")
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
 _NOT_IN_MESSAGE_ID = re.compile(r"[^A-Za-z0-9_.-]+")
-_CONTROL_IN_BODY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +71,7 @@ def compose_message(
         _text_field("Subject", parameters.subject),
         _text_field("Message-ID", message_id),
         *(_extra_field(name, value) for name, value in extra.items()),
+        "MIME-Version: 1.0\r\n",
     ]
     return ComposedMessage(
         message_id=message_id,
@@ -177,28 +171,13 @@ def _fold(name: str, words: Iterable[str]) -> str:
 def _content(parameters: SendParameters, files: Sequence[File]) -> bytes:
     """Write the MIME fields, the empty line and all that follows."""
     body = _body(parameters.text, parameters.html)
-    return with_attachments(body, files) if files else body
+    return multipart("mixed", [[body], *map(attachment_part, files)]) if files else body
 
 
 def _body(text: str | None, html: str | None) -> bytes:
     """Write what is to be read; text comes before its HTML (RFC 2046 5.1.4)."""
-    message = EmailMessage(policy=_BODY_POLICY)
-    if text is not None:
-        _fill(message.set_content, text, "plain")
-    if text is not None and html is not None:
-        _fill(message.add_alternative, html, "html")
-        # Made of the content, so that no line of it can be the boundary, and the same on every attempt.
-        digest = hashlib.sha256(text.encode() + html.encode()).hexdigest()
-        message.set_boundary(f"=_{digest[:40]}")
-    elif html is not None:
-        _fill(message.set_content, html, "html")
-    return message.as_bytes()
-
-
-def _fill(put: Callable[..., None], content: str, subtype: str) -> None:
-    put(content, subtype=subtype, cte=_transfer_encoding(content), content_manager=raw_data_manager)
-
-
-def _transfer_encoding(content: str) -> str | None:
-    """None lets the library choose: 7bit, quoted-printable or base64; it overlooks control characters."""
-    return "quoted-printable" if _CONTROL_IN_BODY.search(content) else None
+    if html is None:
+        return text_part(text or "", "plain")
+    if text is None:
+        return text_part(html, "html")
+    return multipart("alternative", [[text_part(text, "plain")], [text_part(html, "html")]])

@@ -1,13 +1,11 @@
-"""Files as parts of a message: multipart/mixed (RFC 2046, 5.1.3) with file names by RFC 2231."""
+"""Files as parts of a message (RFC 2183), with names by RFC 2231."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Sequence
 from urllib.parse import quote
 
+from worker.mail.message.compose_parts import base64_lines
 from worker.models.documents import File
 
 _MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;.*)?", re.ASCII | re.DOTALL)
@@ -20,36 +18,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9 !#$&'()+,.;=@\[\]^_`{}~-]{1,60}")
 _SEGMENT_CHARACTERS = 50
 
 
-def with_attachments(body: bytes, files: Sequence[File]) -> bytes:
-    """Return MIME fields and content of a message: `body`, a part with its own fields, and then the files.
-
-    The same files and body give the same octets.
-    """
-    boundary = _boundary(body, files).encode()
-    head = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary="' + boundary + b'"\r\n\r\n'
-    pieces = [head, b"--", boundary, b"\r\n", body]
-    for file in files:
-        pieces += [b"\r\n--", boundary, b"\r\n", *_part(file)]
-    return b"".join([*pieces, b"\r\n--", boundary, b"--\r\n"])
-
-
-def _boundary(body: bytes, files: Sequence[File]) -> str:
-    """Return a line that is in no part: made of the content, and with what base64 has not."""
-    digest = hashlib.sha256(body)
-    for file in files:
-        digest.update(f"{len(file.content)} {file.name}".encode())
-        digest.update(file.content)
-    return f"=_mixed_{digest.hexdigest()[:40]}"
-
-
-def _part(file: File) -> tuple[bytes, bytes]:
+def attachment_part(file: File) -> tuple[bytes, bytes]:
+    """Return the MIME fields of a file, and its content."""
     lines = [
         f"Content-Type: {_content_type(file.content_type)}",
         "Content-Transfer-Encoding: base64",
         ";\r\n ".join(["Content-Disposition: attachment", *_file_name(file.name)]),
         "\r\n",
     ]
-    return "\r\n".join(lines).encode("ascii"), base64.encodebytes(file.content).replace(b"\n", b"\r\n")
+    return "\r\n".join(lines).encode("ascii"), base64_lines(file.content)
 
 
 def _content_type(given: str) -> str:
