@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1
 _PLAIN = (string.digits + string.ascii_letters + string.punctuation + " \t\r\n").encode()
-# Base64 takes a third more; quoted-printable two octets more for each that it encodes.
-_MOST_QUOTED = 1 / 6
+# From a sixth on base64 is shorter; but quoted-printable can still be read, by people and by filters.
+_MOST_QUOTED = 1 / 4
 
 
 def text_part(text: str, subtype: str) -> bytes:

@@ -30,6 +30,7 @@ from worker.mail.trail import Step, note_commands, noted_step
 
 _MAX_TEXT = 1000
 _REPLY_CODES = range(200, 600)
+_INVALID = -1  # aiosmtplib's code of what is no reply
 _CLOSING = 421  # RFC 5321 3.8: the server closes the connection, whatever was asked
 _CHUNK_BYTES = 64 * 1024
 _HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
@@ -78,7 +79,6 @@ class _PipeliningProtocol(SMTPProtocol):
 
     def __init__(self) -> None:
         super().__init__()
-        self._unread = bytearray()
         self._expected = 1  # the greeting
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,26 +86,39 @@ class _PipeliningProtocol(SMTPProtocol):
         self._drain_wholly()
 
     def data_received(self, data: bytes) -> None:
-        if not self._expected:
-            return  # nobody asked: the farewell of a server that closes an idle session
-        self._unread += data
-        self._hand_over()
+        if self._expected:  # else nobody asked: the farewell of a server that closes an idle session
+            self._buffer += data
+            self.has_response()
 
     def write_commands(self, commands: tuple[bytes, ...]) -> None:
         """Send commands together; each of them is owed one `read_response`."""
         self._expected = len(commands)
         self.write(b"".join(command + b"\r\n" for command in commands))
 
+    def has_response(self) -> bool:
+        """Tell whether a reply, or the end of the connection, can be read without waiting."""
+        waiter = self._response_waiter
+        if waiter is None or waiter.done():
+            return True
+        try:
+            response = self._read_response_from_buffer()
+        except SMTPException as error:
+            self._set_response_exception(waiter, error)
+        else:
+            if response is not None:
+                waiter.set_result(response)
+            elif len(self._buffer) > MAX_RESPONSE_LENGTH:
+                self._set_response_exception(waiter, SMTPResponseException(_INVALID, "Response too long"))
+        return waiter.done()
+
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:  # noqa: ASYNC109 - as inherited
-        self._response_pending = True
-        self._hand_over()
         try:
             return await super().read_response(timeout)
         finally:
             self._expected = max(0, self._expected - 1)
             if not self._expected:
                 # Nothing said in advance is believed, least of all before TLS (RFC 3207 4.2).
-                self._unread.clear()
+                self._buffer.clear()
 
     async def drain(self) -> None:
         """Wait until the operating system has taken what was written."""
@@ -121,16 +134,6 @@ class _PipeliningProtocol(SMTPProtocol):
             ssl_handshake_timeout=handshake_seconds,
         )
         self._drain_wholly()
-
-    def _hand_over(self) -> None:
-        """Pass lines on until they make the reply that is waited for."""
-        while self._response_pending and self._response_waiter and not self._response_waiter.done():
-            end = self._unread.find(b"\n") + 1
-            if not end and len(self._unread) <= MAX_RESPONSE_LENGTH:
-                return
-            line = bytes(self._unread[: end or None])
-            del self._unread[: len(line)]
-            super().data_received(line)
 
     def _drain_wholly(self) -> None:
         # Not 0: asyncio's TLS transport would take an empty buffer for a full one, and never resume.
@@ -215,11 +218,16 @@ class SmtpWire:
 
     async def _read(self, seconds: float) -> Reply:
         try:
-            async with self.limit(seconds):
-                reply = _reply(await self._protocol.read_response())
+            with self._failures(seconds):
+                if self._protocol.has_response():
+                    response = await self._protocol.read_response()
+                else:
+                    async with asyncio.timeout(seconds):
+                        response = await self._protocol.read_response()
         finally:
             if self._step is not None:
                 self._step.answered()
+        reply = _reply(response)
         if reply.code not in _REPLY_CODES:
             self.abort()
             raise ProtocolViolation(
