@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import struct
 from dataclasses import dataclass
 from typing import cast
 
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
-from testkit.rooms_smtp import SmtpCaller
+from testkit.rooms_smtp import PATIENT, SmtpCaller
 from testkit.scripted_server import (
     Dialogue,
     Step,
@@ -32,6 +35,9 @@ from worker.errors import (
     ServerTimeout,
     ServerUnavailable,
 )
+from worker.mail.account import Account as MailAccount
+from worker.mail.account import Encryption, MailProtocol
+from worker.mail.smtp.wire import connect
 
 ANN = Account("ann@example.org", "s3cret")
 LARGE = "x" * 20_000_000
@@ -174,6 +180,19 @@ async def test_a_fault_in_the_middle_of_a_large_message_is_worth_a_retry(
 
     assert caught.value.is_retryable
     assert server.accepted == []
+
+
+async def test_an_end_that_the_system_refuses_to_send_is_not_with_the_server() -> None:
+    """Else a connection that was reset meanwhile would leave the outcome unknown."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        account = MailAccount(MailProtocol.SMTP, "127.0.0.1", listener.getsockname()[1], Encryption.NONE)
+        wire = await connect(account, timeouts=PATIENT, tls_context=ssl.create_default_context())
+        peer, _ = listener.accept()
+        # Without lingering, closing resets; what follows comes before the event loop can see it.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        with pytest.raises(ConnectionFailed):
+            wire.write_end(b"Hello\r\n")
 
 
 async def test_a_server_that_is_not_there_is_worth_a_retry(caller: SmtpCaller) -> None:

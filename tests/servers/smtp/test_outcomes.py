@@ -42,6 +42,23 @@ async def test_a_mail_that_was_taken_is_sent(caller: SmtpCaller) -> None:
     }
 
 
+async def test_a_message_of_any_size_arrives_whole(caller: SmtpCaller) -> None:
+    """Its last 16 kB go together with its end, what comes before in pieces of 64 kB."""
+    bodies = [
+        ".x\n" * lines + "y" * rest + "\n"
+        for lines in (*range(3_215, 3_245, 3), 25_000)
+        for rest in (1, 2, 3, 4, 5)
+    ]
+    async with ScriptedSmtp() as server:
+        for body in bodies:
+            await caller.at(server.port).send(body=body)
+
+    received = [mail.raw.partition(b"\r\n\r\n")[2].decode() for mail in server.accepted]
+    assert received == [body.replace("\n", "\r\n") for body in bodies]
+    sizes = [len(mail.raw) + mail.raw.count(b"\r\n.") for mail in server.accepted]
+    assert sizes[0] < 16_384 < sizes[-6]
+
+
 @with_and_without_pipelining
 async def test_recipients_refused_beside_others_are_listed(
     extensions: tuple[str, ...], caller: SmtpCaller

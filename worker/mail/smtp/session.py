@@ -26,6 +26,8 @@ from worker.mail.smtp.wire import Reply, SmtpWire, connect, parse_extensions
 from worker.mail.timeouts import Timeouts
 
 _FAREWELL_SECONDS = 2.0
+# What goes together with the end of a message: what the operating system takes at once.
+_LAST_BYTES = 16 * 1024
 _INTERMEDIATE = 3  # the first digit of a reply that is no verdict
 
 
@@ -162,8 +164,11 @@ class SmtpSession:
 
     async def _hand_over(self, message: ComposedMessage) -> Reply:
         """Send the message and its end: before the end nothing is sent, after it only the server knows."""
-        await self._wire.send_content(_dot_stuffed(message.content))
-        self._wire.write(".")
+        content = _dot_stuffed(message.content)
+        rest = max(0, len(content) - _LAST_BYTES)
+        if rest:
+            await self._wire.send_content(memoryview(content)[:rest])
+        self._wire.write_end(content[rest:])
         self._may_repeat = False
         try:
             verdict = await self._wire.read_verdict()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import MAX_RESPONSE_LENGTH, SMTPProtocol
 
@@ -94,6 +94,8 @@ class _PipeliningProtocol(SMTPProtocol):
         """Send commands together; each of them is owed one `read_response`."""
         self._expected = len(commands)
         self.write(b"".join(command + b"\r\n" for command in commands))
+        if not self.is_connected:  # the system has refused all of it
+            raise SMTPServerDisconnected("Connection lost")
 
     def has_response(self) -> bool:
         """Tell whether a reply, or the end of the connection, can be read without waiting."""
@@ -176,9 +178,14 @@ class SmtpWire:
         lines = tuple(command.encode() for command in commands)
         if any(_LINE_BREAK.search(line) for line in lines):
             raise ValueError("a command may not hold a line break or NUL")
-        self._step = note_commands(self._account.protocol, self._account.server, commands)
-        with self._failures():
-            self._protocol.write_commands(lines)
+        self._write(commands, lines)
+
+    def write_end(self, content: bytes) -> None:
+        """Send the last piece of a message and its end in one go; that is owed one `read`.
+
+        Where this raises, the server has not got the end.
+        """
+        self._write((".",), (content + b".",))
 
     async def read(self) -> Reply:
         """Wait for the next reply to a command."""
@@ -188,12 +195,11 @@ class SmtpWire:
         """Wait for the reply to a whole message, which may take long (RFC 5321 4.5.3.2.6)."""
         return await self._read(self._timeouts.transfer_seconds)
 
-    async def send_content(self, content: bytes) -> None:
-        """Send a message without its end; return when the operating system has taken all of it."""
-        view = memoryview(content)
+    async def send_content(self, content: memoryview) -> None:
+        """Send a message without its last piece; return when the operating system has taken all of it."""
         async with self.limit(self._timeouts.transfer_seconds):
-            for start in range(0, len(view), _CHUNK_BYTES):
-                self._protocol.write(cast("bytes", view[start : start + _CHUNK_BYTES]))
+            for start in range(0, len(content), _CHUNK_BYTES):
+                self._protocol.write(cast("bytes", content[start : start + _CHUNK_BYTES]))
                 await self._protocol.drain()
 
     async def encrypt(self, context: ssl.SSLContext) -> None:
@@ -215,6 +221,11 @@ class SmtpWire:
         transport = self._protocol.transport
         if transport is not None:
             cast("asyncio.WriteTransport", transport).abort()
+
+    def _write(self, commands: tuple[str, ...], lines: tuple[bytes, ...]) -> None:
+        self._step = note_commands(self._account.protocol, self._account.server, commands)
+        with self._failures():
+            self._protocol.write_commands(lines)
 
     async def _read(self, seconds: float) -> Reply:
         try:
