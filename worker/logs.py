@@ -24,7 +24,8 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     """Send our events and the libraries' warnings to standard error in one form."""
 
     def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {name: mask.hide_in(value) for name, value in event.items()}
+        hidden: EventDict = mask.hide_in(event)
+        return hidden
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

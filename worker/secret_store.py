@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ _SHORT = 4
 # What stands where a text was cut; the piece of a value before it is hidden from this length on.
 _CUT = "…"
 _SHORTEST_PIECE = 3
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 class Mask:
@@ -64,11 +65,21 @@ class Mask:
         if isinstance(value, str):
             return self.hide(value)
         if isinstance(value, Mapping):
+            if self._is_harmless(value.values()):
+                return dict(value)
             return {name: self.hide_in(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.hide_in(item) for item in value]
         is_harmless = value is None or isinstance(value, (bool, int, float))
         return value if is_harmless else self.hide(str(value))
+
+    def _is_harmless(self, values: Iterable[Any]) -> bool:
+        """Tell, by one look for each form at all of the texts together, whether they may stay as they are."""
+        values = list(values)
+        if not all(type(value) in _SCALARS for value in values):
+            return False
+        texts = "\0".join(value for value in values if isinstance(value, str))
+        return _CUT not in texts and self.hide(texts) == texts
 
     def _learn_form(self, form: str) -> None:
         if not form.strip():

@@ -246,6 +246,13 @@ def test_everything_in_a_value_is_masked_however_deep() -> None:
     }
 
 
+def test_texts_side_by_side_are_masked_each_for_itself() -> None:
+    mask = mask_of("hunter2", "abc")
+    assert mask.hide_in({"a": "bad hunt…", "b": "fine…"}) == {"a": "bad ***…", "b": "fine…"}
+    assert mask.hide_in({"a": "x", "b": "abc", "c": 1}) == {"a": "x", "b": "***", "c": 1}
+    assert mask.hide_in({"a": "hun", "b": "ter2"}) == {"a": "hun", "b": "ter2"}
+
+
 def test_what_is_not_json_is_masked_as_the_text_that_it_would_print_as() -> None:
     mask = mask_of("hunter2")
     assert mask.hide_in(ValueError("bad hunter2")) == "bad ***"
