@@ -29,8 +29,8 @@ Start = Callable[..., Output]
 @pytest.fixture
 def start(capsys: pytest.CaptureFixture[str]) -> Iterator[Start]:
     """Configure logs with one known sign-in; what it returns gives the lines written so far."""
-    root, ours = logging.getLogger(), logging.getLogger("worker")
-    before = root.handlers, root.level, ours.level
+    root = logging.getLogger()
+    before = root.handlers, root.level
 
     def configure(log_format: str, level: str = "info") -> Output:
         mask = Mask()
@@ -40,8 +40,7 @@ def start(capsys: pytest.CaptureFixture[str]) -> Iterator[Start]:
         return lambda: capsys.readouterr().err
 
     yield configure
-    root.handlers, root.level = before[:2]
-    ours.setLevel(before[2])
+    root.handlers, root.level = before
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
@@ -66,6 +65,18 @@ def test_json_is_one_object_a_line_with_event_level_and_time(start: Start) -> No
     line = json.loads(output())
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "job_ended", "level": "info", "outcome": "COMPLETED", "seconds": 0.5}
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_fails(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails too
+    monkeypatch.setattr(sys, "stderr", full)
+    start("json")
+    new_log().info("no room for this")
+    with pytest.raises(OSError, match="No space"):
+        full.close()
+    new_log().info("nor a file for this")
 
 
 def test_auto_is_json_where_no_terminal_is(start: Start) -> None:
