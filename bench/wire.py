@@ -115,13 +115,14 @@ class _Line:
 
 async def _count(proxy: CountingProxy, step: Step, number: int) -> Seen:
     proxy.commands.clear()
-    proxy.bytes_from_client = proxy.bytes_from_server = 0
+    proxy.bytes_from_client = proxy.bytes_from_server = proxy.round_trips = 0
     began = time.perf_counter()
     await step(number)
     return {
         "ms": (time.perf_counter() - began) * 1_000,
         "verbs": _runs(proxy.verbs),
         "commands": len(proxy.commands),
+        "round_trips": proxy.round_trips,
         "bytes_sent": proxy.bytes_from_client,
         "bytes_received": proxy.bytes_from_server,
     }

@@ -55,8 +55,9 @@ class ProxyOptions:
 class CountingProxy:
     """Stands before the server at `server_port`; clients go to `host` and `port`.
 
-    `commands` are those of all connections, in order; clear it to count anew. STARTTLS through the
-    proxy is refused, since it could read no further.
+    `commands` are those of all connections, in order; clear it to count anew. `round_trips`: how often a
+    client spoke after the server had, which is how often it has waited. STARTTLS through the proxy is
+    refused, since it could read no further.
     """
 
     host = "127.0.0.1"
@@ -68,6 +69,7 @@ class CountingProxy:
         self.cuts = 0
         self.bytes_from_client = 0
         self.bytes_from_server = 0
+        self.round_trips = 0
         self.port = 0
         self.wire = wire
         self.options = options or ProxyOptions()
@@ -158,6 +160,7 @@ class _Connection:
         self._refused: set[Command] = set()
         self._cut_command: Command | None = None
         self._is_silent = False
+        self._has_server_spoken = False
         self._late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -178,6 +181,8 @@ class _Connection:
     async def _pump_client(self) -> None:
         while line := await _read_line(self._from_client):
             self._proxy.bytes_from_client += len(line)
+            self._proxy.round_trips += self._has_server_spoken
+            self._has_server_spoken = False
             command = self._wire.client_line(line)
             if command is None:
                 self._to_server.write(line)
@@ -250,6 +255,7 @@ class _Connection:
             if (pause_seconds := due - asyncio.get_running_loop().time()) > 0:
                 await asyncio.sleep(pause_seconds)
             self._to_client.write(data)
+            self._has_server_spoken = True
             if self._late.empty():
                 await self._to_client.drain()
 

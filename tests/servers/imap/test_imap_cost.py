@@ -1,16 +1,18 @@
-"""How many commands an operation costs on a warm session, in a folder of 10,000 messages."""
+"""What an operation costs on a warm session, in a folder of 10,000 messages: commands and round trips."""
 
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from testkit.accounts import Account
 from testkit.dovecot import Dovecot
 from testkit.rooms_imap import ImapCaller, Place, Spot
 from testkit.scripted_imap import ImapOptions, ScriptedImap
+
+from worker.mail.trail import begin_trail
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -42,17 +44,29 @@ async def warm_place(
         yield place
 
 
+T = TypeVar("T")
+
+
+async def counted(operation: Awaitable[T]) -> tuple[T, int]:
+    """What an operation gives, and how many round trips it has taken."""
+    trail = begin_trail()
+    result = await operation
+    return result, trail.round_trips
+
+
 @pytest.mark.parametrize("field", FIELDS)
-async def test_a_list_takes_three_commands_and_bytes_for_what_is_listed(
+async def test_a_list_takes_two_round_trips_and_bytes_for_what_is_listed(
     warm_place: Place, field: str
 ) -> None:
     proxy = warm_place.proxy
     before = proxy.bytes_from_server
-    mails = await warm_place.caller.list_mails(maxToBeRead=10, sortField=field, sortOrder="DESC")
+    mails, trips = await counted(
+        warm_place.caller.list_mails(maxToBeRead=10, sortField=field, sortOrder="DESC")
+    )
     if field != "SIZE":
         assert [mail["subject"] for mail in mails] == [f"Message {COUNT - place}" for place in range(10)]
-    assert proxy.verbs == ["NOOP", "UID SORT", "UID FETCH"]
-    assert "RETURN (COUNT PARTIAL 1:10)" in proxy.commands[1].line
+    assert (proxy.verbs, trips) == (["UID SORT", "NOOP", "UID FETCH"], 2)
+    assert "RETURN (COUNT PARTIAL 1:10)" in proxy.commands[0].line
     assert proxy.bytes_from_server - before < 10_000
 
 
@@ -67,7 +81,7 @@ async def test_what_was_listed_or_found_before_is_not_fetched_again(
         place.proxy.commands.clear()
         assert await place.caller.list_mails(**asked) == listed
         assert await place.caller.search(LAST_TEN) == found
-        assert place.proxy.verbs == ["NOOP", "NOOP", "UID SEARCH"]
+        assert place.proxy.verbs == ["NOOP", "UID SEARCH", "NOOP"]
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n")
         place.proxy.commands.clear()
         again = await place.caller.list_mails(**asked)
@@ -123,44 +137,75 @@ async def test_another_folder_costs_a_select_in_place_of_the_look_for_new_mail(w
     assert warm_place.proxy.verbs == ["SELECT", "UID SORT", "UID FETCH"]
 
 
-async def test_reading_and_searching_take_three_commands(warm_place: Place) -> None:
+async def test_reading_and_searching_take_two_round_trips(warm_place: Place) -> None:
     caller, proxy = warm_place.caller, warm_place.proxy
-    assert (await caller.read("<5000@numbered.example.org>"))["subject"] == "Message 5000"
-    assert proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+    mail, trips = await counted(caller.read("<5000@numbered.example.org>"))
+    assert mail["subject"] == "Message 5000"
+    assert (proxy.verbs, trips) == (["UID SEARCH", "NOOP", "UID FETCH"], 2)
     proxy.commands.clear()
-    assert len(await caller.search({"field": "SUBJECT", "value": "Message 500"})) == 11
-    assert proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+    found, trips = await counted(caller.search({"field": "SUBJECT", "value": "Message 500"}))
+    assert len(found) == 11
+    assert (proxy.verbs, trips) == (["UID SEARCH", "NOOP", "UID FETCH"], 2)
 
 
-async def test_a_search_with_thousands_of_scattered_hits_takes_three_commands_too(warm_place: Place) -> None:
+async def test_reading_and_searching_ask_again_where_mail_has_come(
+    dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    account = dovecot.add_user("news", "s3cret")
+    dovecot.populate(account.username, 500)
+    subject = {"field": "SUBJECT", "value": "news"}
+    async with open_place(Spot(dovecot.imap_port, account), make_caller) as place:
+        assert await place.caller.search(subject) == []
+        place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: news\r\n\r\nold")
+        place.proxy.commands.clear()
+        found, trips = await counted(place.caller.search(subject))
+        assert [mail["messageId"] for mail in found] == ["<new@example.org>"]
+        assert (place.proxy.verbs, trips) == (["UID SEARCH", "NOOP", "UID SEARCH", "UID FETCH"], 3)
+        # Another of the same id: the newest is read, though the older one would be found as well.
+        place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: news\r\n\r\nnew")
+        mail, trips = await counted(place.caller.read("new@example.org"))
+        assert (mail["plainTextBody"].strip(), trips) == ("new", 4)
+
+
+async def test_a_search_with_thousands_of_scattered_hits_takes_two_round_trips_too(warm_place: Place) -> None:
     ends = [{"field": "FROM", "value": f"{digit}@example.org"} for digit in (1, 4, 7)]
-    found = await warm_place.caller.search({"operator": "OR", "criteria": ends})
+    found, trips = await counted(warm_place.caller.search({"operator": "OR", "criteria": ends}))
     assert 2900 < len(found) <= 3000
-    assert warm_place.proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
+    assert (warm_place.proxy.verbs, trips) == (["UID SEARCH", "NOOP", "UID FETCH"], 2)
     assert warm_place.proxy.commands[-1].line.split(" ")[3] == "$"
 
 
-async def test_deleting_takes_four_commands_and_three_where_the_id_is_known(warm_place: Place) -> None:
+async def test_deleting_takes_two_round_trips(warm_place: Place) -> None:
     caller, proxy = warm_place.caller, warm_place.proxy
-    await caller.delete("<6001@numbered.example.org>")
-    assert proxy.verbs == ["UID SEARCH", "UID FETCH", "UID STORE", "UID EXPUNGE"]
-    await caller.read("<6002@numbered.example.org>")
-    proxy.commands.clear()
-    await caller.delete("<6002@numbered.example.org>")
-    assert proxy.verbs == ["UID SEARCH", "UID STORE", "UID EXPUNGE"]
+    _, trips = await counted(caller.delete("<6001@numbered.example.org>"))
+    assert (proxy.verbs, trips) == (["UID SEARCH", "UID FETCH", "UID STORE", "UID EXPUNGE"], 2)
 
 
-async def test_moving_takes_three_commands_and_those_that_make_folders(warm_place: Place) -> None:
+async def test_moving_takes_two_round_trips_and_those_that_make_folders(warm_place: Place) -> None:
     caller, proxy = warm_place.caller, warm_place.proxy
     await caller.move("<7001@numbered.example.org>", "Archive.2026")
     created = ["CREATE", "SUBSCRIBE"] * 2
     assert proxy.verbs == ["UID SEARCH", "UID FETCH", *created, "UID MOVE"]
     proxy.commands.clear()
-    await caller.move("<7002@numbered.example.org>", "Archive.2026")
-    assert proxy.verbs == ["UID SEARCH", "UID FETCH", "UID MOVE"]
+    _, trips = await counted(caller.move("<7002@numbered.example.org>", "Archive.2026"))
+    assert (proxy.verbs, trips) == (["UID SEARCH", "UID FETCH", "UID MOVE"], 2)
     proxy.commands.clear()
     await caller.move("<7002@numbered.example.org>", "INBOX", fromFolder="Archive.2026")
-    assert proxy.verbs == ["SELECT", "UID SEARCH", "UID MOVE"]
+    assert proxy.verbs == ["SELECT", "UID SEARCH", "UID FETCH", "UID MOVE"]
+
+
+async def test_a_server_that_saves_no_result_is_asked_for_ids_afterwards(
+    dovecot: Dovecot, large_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    spot = Spot(dovecot.imap_port, large_account, removed=("SEARCHRES",))
+    async with open_place(spot, make_caller) as place:
+        await place.caller.read("<8001@numbered.example.org>")
+        place.proxy.commands.clear()
+        _, trips = await counted(place.caller.delete("<8001@numbered.example.org>"))
+        assert (place.proxy.verbs, trips) == (["UID SEARCH", "UID STORE", "UID EXPUNGE"], 2)
+        place.proxy.commands.clear()
+        _, trips = await counted(place.caller.delete("<8002@numbered.example.org>"))
+        assert (place.proxy.verbs, trips) == (["UID SEARCH", "UID FETCH", "UID STORE", "UID EXPUNGE"], 3)
 
 
 @pytest.mark.parametrize("field", FIELDS)

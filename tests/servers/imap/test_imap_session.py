@@ -14,7 +14,7 @@ from testkit.dovecot import Dovecot, DovecotOptions
 from testkit.imap_probe import ImapProbe, mail
 from testkit.processes import loopback_addresses
 from testkit.rooms_imap import ImapCaller, Place, Spot
-from testkit.scripted_imap import ImapOptions, ScriptedImap, answer
+from testkit.scripted_imap import HEADER, ImapOptions, ScriptedImap, answer
 from testkit.scripted_server import (
     Dialogue,
     Step,
@@ -166,7 +166,9 @@ async def test_a_refusal_is_what_its_code_means(
             await make_caller(server.port).delete("1@scripted.example.org")
     assert type(caught.value) is kind
     assert text.rsplit("] ", maxsplit=1)[-1].removeprefix("NO ").removeprefix("BAD ") in caught.value.message
-    assert server.verbs[-1] in {verb, "LOGOUT"}
+    # What marks a message goes together with what removes it.
+    last = "UID EXPUNGE" if verb == "UID STORE" else verb
+    assert server.verbs[-1] in {last, "LOGOUT"}
 
 
 @pytest.mark.parametrize(
@@ -300,6 +302,45 @@ async def test_at_a_dovecot_without_utf_8_all_that_its_charsets_hold_is_found(
         # No capability says which charsets there are: it is asked with UTF-8 first.
         assert [command.verb for command in place.proxy.violations] == ["UID SEARCH"] * 3
         place.proxy.violations.clear()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (hang(), ServerTimeout),
+        (garbage(), ProtocolViolation),
+        (answer("NO [SERVERBUG] oops"), ServerUnavailable),
+    ],
+)
+async def test_a_look_for_new_mail_that_fails_leaves_no_answer_that_may_be_old(
+    make_caller: MakeCaller, fault: Step, kind: type[MailServerError]
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"NOOP": fault})) as server:
+        caller = make_caller(server.port, has_short_timeouts=True)
+        await caller.read("1@scripted.example.org")
+        with pytest.raises(kind) as caught:
+            await caller.read("1@scripted.example.org")
+    assert caught.value.is_retryable
+    assert server.verbs.count("UID FETCH") == 1
+
+
+async def test_a_server_that_has_found_messages_but_gives_none_of_them_together_is_asked_again(
+    make_caller: MakeCaller,
+) -> None:
+    header = HEADER % (1, 1)
+
+    async def fetch(dialogue: Dialogue) -> None:
+        if " $ " in dialogue.commands[-1]:
+            await dialogue.say("{tag} BAD what is a dollar")
+        else:
+            await dialogue.send(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b)\r\n" % (len(header), header))
+            await dialogue.say("{tag} OK done")
+
+    capabilities = "IMAP4rev1 UIDPLUS ESEARCH SEARCHRES"
+    options = ImapOptions(capabilities=capabilities, faults={"UID FETCH": fetch})
+    async with ScriptedImap(options) as server:
+        await make_caller(server.port).delete("1@scripted.example.org")
+    assert server.verbs[-5:] == ["UID SEARCH", "UID FETCH", "UID FETCH", "UID STORE", "UID EXPUNGE"]
 
 
 async def test_a_message_over_the_limit_is_refused_before_it_is_in_memory(make_caller: MakeCaller) -> None:

@@ -19,6 +19,10 @@ class Arrangements:
         self._changes = 0
         self._uids: dict[Hashable, list[int]] = {}
 
+    def has(self, order: Hashable, changes: int) -> bool:
+        """Tell whether an order is known that still holds, if no more has changed than is known."""
+        return changes == self._changes and order in self._uids
+
     def arranged(
         self, order: Hashable, changes: Callable[[], int], ask: Callable[[], list[int]]
     ) -> list[int]:

@@ -68,6 +68,19 @@ class ImapClient(imaplib.IMAP4):
             raise
         return Reply(status, text.decode("utf-8", "replace"), dict(self.untagged_responses))
 
+    def converse_together(self, commands: Sequence[bytes]) -> list[Reply]:
+        """Send commands in one go and return their replies, which share what came before them."""
+        self.untagged_responses.clear()
+        tags = [self._new_tag() for _ in commands]
+        self.send(b"".join(b"%b %b\r\n" % pair for pair in zip(tags, commands, strict=True)))
+        try:
+            ends = [self._get_tagged_response(tag) for tag in tags]
+        except self.abort:
+            self._check_bye()
+            raise
+        data = dict(self.untagged_responses)
+        return [Reply(status, text.decode("utf-8", "replace"), data) for status, (text,) in ends]
+
     def read_anew(self) -> None:
         """Forget what was read ahead and read from the connection as it is now (after STARTTLS)."""
         self.open()

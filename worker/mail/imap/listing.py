@@ -40,8 +40,8 @@ _SEARCH = _View("search the folder", header_fields("MESSAGE-ID", "SUBJECT"))
 
 def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[ListedMail]:
     """List the first messages of a folder in the given order."""
-    folder = mailbox.folders.open(path)
-    if mailbox.session.exists <= max(order.limit, _SMALL_FOLDER):
+    folder = mailbox.folders.open(path, is_current=False)
+    if _is_small(mailbox.session, order):
         mails = _listed(folder, _all_messages(mailbox, folder))
         return sort_listed(mails.items(), order.field, order.direction, limit=order.limit)
     uids = mailbox.arranged(order, lambda: sorted_uids(mailbox, folder, order))
@@ -49,11 +49,18 @@ def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[Lis
     return [mails[uid] for uid in uids if uid in mails]
 
 
+def _is_small(session: ImapSession, order: ListOrder) -> bool:
+    most = max(order.limit, _SMALL_FOLDER)
+    if session.exists <= most and not session.is_current:
+        session.refresh()
+    return session.exists <= most
+
+
 def search_messages(
     mailbox: ImapMailbox, path: str, criterion: Criterion | None, *, max_result_bytes: int
 ) -> list[FoundMail]:
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
-    folder = mailbox.folders.open(path)
+    folder = mailbox.folders.open(path, is_current=False)
     hits = search(mailbox.session, criterion)
     room = max_result_bytes
 

@@ -24,7 +24,7 @@ class Hits:
 
 
 def search(session: ImapSession, criterion: Criterion | None) -> Hits:
-    """Search the selected folder.
+    """Search the selected folder as it is now.
 
     Raises NotSupported where the server has no charset for a value, and ServerRefused.
     """
@@ -35,27 +35,36 @@ def search(session: ImapSession, criterion: Criterion | None) -> Hits:
         reply = _search(session, criterion, is_from_a_header=True)
     if not reply.is_ok:
         raise refusal(session.server, reply, _DOING)
+    return hits_of(reply)
+
+
+def can_save(session: ImapSession) -> bool:
+    """Tell whether the server keeps what it has found for the next command."""
+    return session.can("ESEARCH") and session.can("SEARCHRES")
+
+
+def hits_of(reply: Reply) -> Hits:
+    """Read what a search has found, in the old form or the extended one (RFC 4731)."""
     saved = read_all(reply.data.get("ESEARCH", ()))
     return Hits(sorted(reply.numbers("SEARCH") if saved is None else saved), is_saved=saved is not None)
 
 
 def _verb(session: ImapSession) -> bytes:
-    can_save = session.can("ESEARCH") and session.can("SEARCHRES")
-    return b"UID SEARCH RETURN (SAVE ALL)" if can_save else b"UID SEARCH"
+    return b"UID SEARCH RETURN (SAVE ALL)" if can_save(session) else b"UID SEARCH"
 
 
 def _search(session: ImapSession, criterion: Criterion | None, *, is_from_a_header: bool) -> Reply:
     """Search in UTF-8, or where the server has only others, in one of those that it names."""
     if all(condition.value.isascii() for condition in conditions_of(criterion)):
         keys = search_keys(criterion, is_from_a_header=is_from_a_header)
-        return session.attempt(*command_chunks([_verb(session), *keys]), doing=_DOING, is_long=True)
+        return session.attempt_current(*command_chunks([_verb(session), *keys]), doing=_DOING, is_long=True)
     charsets, tried = ["UTF-8"], set[str]()
     while charsets:
         charset = charsets.pop(0)
         tried.add(charset)
         for keys in _encoded(criterion, charset, is_from_a_header=is_from_a_header):
             chunks = command_chunks([_verb(session), b"CHARSET", charset.encode(), *keys])
-            reply = session.attempt(*chunks, doing=_DOING, is_long=True)
+            reply = session.attempt_current(*chunks, doing=_DOING, is_long=True)
             if reply.code != "BADCHARSET":
                 return reply
             named = reply.code_arguments.replace('"', " ").strip("() ").upper().split()

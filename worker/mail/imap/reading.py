@@ -27,8 +27,8 @@ class ReceivedMail:
 
 def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedMail:
     """Read the message with this id, the newest of several; raises MessageNotFound."""
-    folder = mailbox.folders.open(path)
-    message = _read(mailbox, folder, mailbox.find(folder, message_id, is_doubt_allowed=True)[-1])
+    folder = mailbox.folders.open(path, is_current=False)
+    message = _read(mailbox, folder, mailbox.find_current(folder, message_id)[-1])
     if message is None or not _has_id(message, message_id):
         # The server has found something similar: now all hits are compared before one is read.
         message = _read(mailbox, folder, mailbox.find(folder, message_id)[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.errors import ServerRefused
+from worker.mail.imap.errors import refusal
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.responses import format_set
 from worker.mail.imap.session import ImapSession, SelectedFolder
@@ -23,8 +24,12 @@ def remove(session: ImapSession, uid: int) -> None:
     if not session.can("UIDPLUS"):
         _remove_beside_others(session, uid)
         return
-    session.command(b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, doing=_DOING_DELETE)
-    session.command(b"UID EXPUNGE %d" % uid, doing=_DOING_DELETE)
+    replies = session.attempt_together(
+        b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, b"UID EXPUNGE %d" % uid, doing=_DOING_DELETE
+    )
+    for reply in replies:
+        if not reply.is_ok:
+            raise refusal(session.server, reply, _DOING_DELETE)
 
 
 def _remove_beside_others(session: ImapSession, uid: int) -> None:

@@ -30,6 +30,8 @@ from worker.mail.trail import noted, noted_step
 
 _CHANGING_VERBS = ("STORE", "EXPUNGE", "MOVE", "COPY", "CREATE", "DELETE", "SUBSCRIBE")
 
+_LOOK, _LOOKING = b"NOOP", "look for new mail"
+
 
 @dataclass(frozen=True, slots=True)
 class SelectedFolder:
@@ -117,7 +119,7 @@ class ImapSession:
 
         Dovecot for one does not look before it searches, but after (RFC 9051, 5.2 lets it).
         """
-        self.command(b"NOOP", doing="look for new mail")
+        self.command(_LOOK, doing=_LOOKING)
         self.is_current = True
 
     def command(self, *chunks: bytes, doing: str, is_long: bool = False) -> Reply:
@@ -133,26 +135,60 @@ class ImapSession:
 
     def attempt(self, *chunks: bytes, doing: str, is_long: bool = False) -> Reply:
         """Send a command and return the reply, refusals too."""
-        words = chunks[0].split(maxsplit=2)
-        verb = words[1] if words[0] == b"UID" else words[0]
-        self.has_changed = self.has_changed or verb.decode() in _CHANGING_VERBS
-        seconds = self._timeouts.transfer_seconds if is_long else self._timeouts.command_seconds
-        with self._door(doing, seconds):
+        self._note_change(chunks[0])
+        with self._door(doing, self._seconds(is_long=is_long)):
             return self._converse(chunks)
+
+    def attempt_together(self, *commands: bytes, doing: str, is_long: bool = False) -> list[Reply]:
+        """Send commands in one go and return their replies, refusals too: one round trip for all.
+
+        None of them holds a literal, and each is done whether or not those before it were.
+        """
+        for command in commands:
+            self._note_change(command)
+        lines = (command.decode("latin-1") for command in commands)
+        with (
+            self._door(doing, self._seconds(is_long=is_long)),
+            noted(self._account.protocol, self.server, *lines),
+        ):
+            return self._client.converse_together(commands)
+
+    def attempt_current(self, *chunks: bytes, doing: str, is_long: bool = False) -> Reply:
+        """Send a command that must see what others have done until now, and return the reply, refusals too.
+
+        The look for that goes with it. It comes behind it, as Dovecot does both in this order whatever the
+        order of the commands: if it finds that nothing has come or gone, the reply holds.
+        """
+        if not self.is_current and len(chunks) > 1:
+            self.refresh()
+        if self.is_current:
+            return self.attempt(*chunks, doing=doing, is_long=is_long)
+        before = self.changes
+        reply, look = self.attempt_together(chunks[0], _LOOK, doing=doing, is_long=is_long)
+        if not look.is_ok:
+            raise refusal(self.server, look, _LOOKING)
+        self.is_current = True
+        return reply if self.changes == before else self.attempt(*chunks, doing=doing, is_long=is_long)
 
     def fetch(self, uid_set: str, items: str, *, doing: str, keep: Callable[[Fetched], None]) -> None:
         """Fetch items of messages and hand each one over as it comes, in the order of the server."""
+        with self._kept(keep):
+            self.command(_fetch(uid_set, items), doing=doing, is_long=True)
 
-        def keep_what_is_whole(pieces: Sequence[Piece]) -> None:
-            message = read_fetched(pieces)
-            if message is not None:
-                keep(message)
+    def search_and_fetch(
+        self, key: bytes, items: str, *, doing: str, keep: Callable[[Fetched], None]
+    ) -> Reply:
+        """Search, which must succeed, and fetch items of what is found, in one round trip (RFC 5182).
 
-        self._client.on_fetch = keep_what_is_whole
-        try:
-            self.command(f"UID FETCH {uid_set} ({items})".encode(), doing=doing, is_long=True)
-        finally:
-            self._client.on_fetch = None
+        A server that refuses the second has handed nothing over.
+        """
+        with self._kept(keep):
+            found, _ = self.attempt_together(
+                b"UID SEARCH RETURN (SAVE ALL) " + key, _fetch("$", items), doing=doing, is_long=True
+            )
+        if not found.is_ok:
+            raise refusal(self.server, found, doing)
+        return found
 
     def logout(self, within_seconds: float) -> None:
         """Sign off."""
@@ -204,6 +240,27 @@ class ImapSession:
         self._learn_capabilities(
             reply if "CAPABILITY" in reply.data else self.command(b"CAPABILITY", doing="say what it can do")
         )
+
+    def _note_change(self, command: bytes) -> None:
+        words = command.split(maxsplit=2)
+        verb = words[1] if words[0] == b"UID" else words[0]
+        self.has_changed = self.has_changed or verb.decode() in _CHANGING_VERBS
+
+    def _seconds(self, *, is_long: bool) -> float:
+        return self._timeouts.transfer_seconds if is_long else self._timeouts.command_seconds
+
+    @contextmanager
+    def _kept(self, keep: Callable[[Fetched], None]) -> Iterator[None]:
+        def keep_what_is_whole(pieces: Sequence[Piece]) -> None:
+            message = read_fetched(pieces)
+            if message is not None:
+                keep(message)
+
+        self._client.on_fetch = keep_what_is_whole
+        try:
+            yield
+        finally:
+            self._client.on_fetch = None
 
     def _converse(self, chunks: Sequence[bytes]) -> Reply:
         with noted(self._account.protocol, self.server, chunks[0].decode("latin-1")):
@@ -278,3 +335,7 @@ class ImapSession:
             f"{server} does not answer as an IMAP server when asked to {doing}; check host and port.",
             server=server,
         )
+
+
+def _fetch(uid_set: str, items: str) -> bytes:
+    return f"UID FETCH {uid_set} ({items})".encode()

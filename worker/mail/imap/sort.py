@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from worker.mail.imap.errors import refusal
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import FolderKey, SortKeys
 from worker.mail.imap.responses import Fetched, PartialResult, header_fields, read_partial
@@ -58,13 +59,15 @@ def _sort(session: ImapSession, order: ListOrder, which: str) -> PartialResult:
     program = f"({direction}{_SORT_KEY[order.field]}) US-ASCII {which}"
     if session.can("ESORT") and session.capabilities & _PARTIAL:
         command = f"UID SORT RETURN (COUNT PARTIAL 1:{order.limit}) {program}"
-        reply = session.attempt(command.encode(), doing=_DOING, is_long=True)
+        reply = session.attempt_current(command.encode(), doing=_DOING, is_long=True)
         partial = read_partial(reply.data.get("ESEARCH", ())) if reply.is_ok else None
         if partial is not None:
             return partial
         # It does not do what it announces: not tried again in this session.
         session.capabilities -= {"ESORT"}
-    reply = session.command(f"UID SORT {program}".encode(), doing=_DOING, is_long=True)
+    reply = session.attempt_current(f"UID SORT {program}".encode(), doing=_DOING, is_long=True)
+    if not reply.is_ok:
+        raise refusal(session.server, reply, _DOING)
     uids = reply.numbers("SORT")
     return PartialResult(uids[: order.limit], len(uids))
 
@@ -72,6 +75,8 @@ def _sort(session: ImapSession, order: ListOrder, which: str) -> PartialResult:
 def _sort_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session = mailbox.session
+    if not session.is_current:
+        session.refresh()
     place = FolderKey.of(mailbox.account, folder)
     known = mailbox.memory.sort_keys(place, field)
     added = SortKeys()
