@@ -93,11 +93,13 @@ def _wire(results: Results) -> str:
             if row["delay_ms"]
         ],
     )
-    return f"Commands in round trips (bytes sent / received):\n\n{counts}\n\nWith a delay per round trip:\n\n{times}"
+    counted = "Commands in round trips (bytes sent / received)"
+    return f"{counted}:\n\n{counts}\n\nWith a delay per round trip:\n\n{times}"
 
 
 def _passed(seen: Results) -> str:
-    return f"{seen['commands']:,} in {seen['round_trips']:,} ({seen['bytes_sent']:,} / {seen['bytes_received']:,})"
+    octets = f"{seen['bytes_sent']:,} / {seen['bytes_received']:,}"
+    return f"{seen['commands']:,} in {seen['round_trips']:,} ({octets})"
 
 
 def _growth(results: Results) -> str:

@@ -107,13 +107,14 @@ class Spot:
     """An account at a server, and what is special there.
 
     `removed`: capabilities that the server is to do without. `is_size_wrong`: its RFC822.SIZE is that of
-    the body alone.
+    the body alone. `ends_rival_moves`: of two who move the same mail it may cut one off.
     """
 
     port: int
     account: Account
     removed: tuple[str, ...] = ()
     is_size_wrong: bool = False
+    ends_rival_moves: bool = False
 
 
 @dataclass

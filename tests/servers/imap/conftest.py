@@ -98,7 +98,8 @@ def spot(request: pytest.FixtureRequest) -> Spot:
         return Spot(server.imap_port, account, DOVECOT_WITHOUT[request.param])
     if request.param == "greenmail":
         account = Account(f"user{next(numbers)}@example.org", "s3cret")
-        return Spot(request.getfixturevalue("greenmail").imap_port, account, is_size_wrong=True)
+        port = request.getfixturevalue("greenmail").imap_port
+        return Spot(port, account, is_size_wrong=True, ends_rival_moves=True)
     return Spot(request.getfixturevalue("cyrus").imap_port, request.getfixturevalue("cyrus_account"))
 
 

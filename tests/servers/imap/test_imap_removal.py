@@ -91,28 +91,33 @@ async def test_another_worker_finds_the_mail_moved_by_one_whose_connection_broke
     assert place.probe.ids("Target") == ["1@example.org"]
 
 
+async def outcome_of_moving(number: int, worker: ImapCaller) -> str:
+    """What one worker says; whose connection broke tries again, and cannot know who has moved the mail."""
+    try:
+        await worker.move(f"{number}@example.org", "Target")
+    except MessageNotFound:
+        return "not there"
+    except ConnectionFailed:
+        await worker.move(f"{number}@example.org", "Target")
+        return "perhaps moved"
+    return "moved"
+
+
 @pytest.mark.parametrize("spot", ["dovecot", "greenmail", "cyrus"], indirect=True)
 async def test_of_two_workers_that_move_one_mail_one_wins_and_nothing_is_doubled(
     spot: Spot, make_caller: MakeCaller
 ) -> None:
     probe = ImapProbe("127.0.0.1", spot.port, spot.account)
     workers = [make_caller(spot.port, spot.account) for _ in range(2)]
-    for name, worker in enumerate(workers):
-        worker.reference = f"job-{name}"
+    for worker in workers:
         await worker.list_mails()
     for number in range(20):
         probe.deliver(mail(number))
-        outcomes = await asyncio.gather(
-            # Where two create the target at once, GreenMail ends one of their connections: as in a process,
-            # what may pass is tried again.
-            *(
-                repeat_where_it_broke(lambda worker=worker: worker.move(f"{number}@example.org", "Target"))  # type: ignore[misc]  # noqa: B023
-                for worker in workers
-            ),
-            return_exceptions=True,
-        )
-        kinds = sorted(type(outcome).__name__ for outcome in outcomes)
-        assert kinds == ["MessageNotFound", "dict"], outcomes
+        for name, worker in enumerate(workers):
+            worker.reference = f"job-{number}-{name}"
+        outcomes = await asyncio.gather(*(outcome_of_moving(number, worker) for worker in workers))
+        has_one_winner = sorted(outcomes) == ["moved", "not there"]
+        assert has_one_winner or (spot.ends_rival_moves and "perhaps moved" in outcomes), outcomes
     assert probe.ids() == []
     assert probe.ids("Target") == [f"{number}@example.org" for number in range(20)]
 

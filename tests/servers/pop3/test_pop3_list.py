@@ -166,7 +166,7 @@ async def test_with_pipelining_headers_take_few_round_trips(
         assert len(waits) < 20
 
 
-async def test_unique_ids_and_sizes_are_asked_for_in_one_round_trip(
+async def test_the_sign_in_is_one_round_trip_and_unique_ids_and_sizes_are_another(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     dovecot.deliver(dovecot_account.username, HELLO)
@@ -175,7 +175,7 @@ async def test_unique_ids_and_sizes_are_asked_for_in_one_round_trip(
         await caller.list_mails()
         proxy.commands.clear()
         assert len(await caller.list_mails()) == 1
-        assert [command.verb for command in proxy.commands if command.is_pipelined] == ["LIST"]
+        assert [command.verb for command in proxy.commands if command.is_pipelined] == ["PASS", "LIST"]
 
 
 async def test_a_server_that_refuses_the_uidl_it_announces_is_listed(make_caller: MakeCaller) -> None:

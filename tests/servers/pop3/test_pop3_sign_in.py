@@ -180,10 +180,12 @@ async def test_a_server_that_takes_sasl_alone_is_signed_in_to(make_caller: MakeC
         ("PASS", "-ERR [LOGIN-DELAY] come back in 5 minutes", ServerUnavailable),
     ],
 )
+@pytest.mark.parametrize("more", [(), ("PIPELINING",)])
 async def test_a_refusal_means_what_its_code_says(
-    verb: str, reply: str, error: type[MailServerError], make_caller: MakeCaller
+    verb: str, reply: str, error: type[MailServerError], more: tuple[str, ...], make_caller: MakeCaller
 ) -> None:
-    async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={verb: say(reply)})) as server:
+    options = Pop3Options(capabilities=("TOP", "UIDL", "USER", *more), faults={verb: say(reply)})
+    async with ScriptedPop3({"1": MAIL}, options) as server:
         with pytest.raises(error) as failure:
             await make_caller(server.port).list_mails()
         assert type(failure.value) is error

@@ -14,6 +14,7 @@ from worker.mail.imap.session import ImapSession, SelectedFolder
 INBOX = "INBOX"
 _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
+_LISTING = "list the folders"
 
 
 class ImapFolders:
@@ -28,20 +29,25 @@ class ImapFolders:
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it, and how far each folder is, where that costs nothing."""
-        listed = self._list()
+        listing = b'LIST "" "*" RETURN (STATUS (UIDNEXT UIDVALIDITY))'
+        listed, *named = self._session.attempt_together(
+            listing if self._session.can("LIST-STATUS") else b'LIST "" "*"',
+            *([b"NAMESPACE"] if self._session.can("NAMESPACE") else []),
+            doing=_LISTING,
+            is_long=True,
+        )
+        if not listed.is_ok:
+            listed = self._session.command(b'LIST "" "*"', doing=_LISTING, is_long=True)
         folders = read_folders(listed.data.get("LIST", ()))
         self._names = {decode_name(folder.raw_name) for folder in folders if folder.is_selectable}
         self._delimiter = next((folder.delimiter for folder in folders if folder.delimiter), None)
         self._keep_next_uids(listed)
-        if self._session.can("NAMESPACE"):
-            reply = self._session.attempt(b"NAMESPACE", doing="name the user's own folders")
+        for reply in named:
             personal = read_personal_namespace(reply.data.get("NAMESPACE", ()))
             if personal is not None:
                 self._prefix, self._delimiter = decode_name(personal[0]), personal[1] or self._delimiter
-        elif self._delimiter is None:
-            root = read_folders(
-                self._session.command(b'LIST "" ""', doing="list the folders").data.get("LIST", ())
-            )
+        if self._delimiter is None:
+            root = read_folders(self._session.command(b'LIST "" ""', doing=_LISTING).data.get("LIST", ()))
             self._delimiter = next((folder.delimiter for folder in root), None)
 
     def name_of(self, path: str) -> str:
@@ -112,15 +118,6 @@ class ImapFolders:
             self._names.add(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = UidMark(0, 1)
-
-    def _list(self) -> Reply:
-        doing = "list the folders"
-        if self._session.can("LIST-STATUS"):
-            command = b'LIST "" "*" RETURN (STATUS (UIDNEXT UIDVALIDITY))'
-            reply = self._session.attempt(command, doing=doing, is_long=True)
-            if reply.is_ok:
-                return reply
-        return self._session.command(b'LIST "" "*"', doing=doing, is_long=True)
 
     def _keep_next_uids(self, reply: Reply) -> None:
         marks = read_next_uids(reply.data.get("STATUS", ()))

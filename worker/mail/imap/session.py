@@ -28,7 +28,8 @@ from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
 from worker.mail.trail import noted, noted_step
 
-_CHANGING_VERBS = ("STORE", "EXPUNGE", "MOVE", "COPY", "CREATE", "DELETE", "SUBSCRIBE")
+# What changes mails. To create a folder that is there already does no harm, so that may be repeated.
+_CHANGING_VERBS = ("STORE", "EXPUNGE", "MOVE", "COPY")
 
 _LOOK, _LOOKING = b"NOOP", "look for new mail"
 
@@ -46,7 +47,7 @@ class ImapSession:
     """A session from greeting to LOGOUT. Every method raises a MailServerError where it fails.
 
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
-    something has been sent since `begin`. `is_current`: the folder has been looked at anew since then.
+    mails has been sent since `begin`. `is_current`: the folder has been looked at anew since then.
     Only `cut` may be called from another thread.
     """
 

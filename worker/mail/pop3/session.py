@@ -152,12 +152,14 @@ class Pop3Session:
 
     def _sign_in(self) -> None:
         username, password = self._account.username or "", self._account.password or ""
-        lines = [f"USER {username}", f"PASS {password}"]
         if wants_sasl(self._capabilities, username, password):
             secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
             # Not as an initial response: a line has 255 octets at most (RFC 5034, section 4).
-            lines = ["AUTH PLAIN", secret]
-        self._wire.sign_in(lines, self._timeouts.login_seconds)
+            lines, window = ["AUTH PLAIN", secret], 1
+        else:
+            lines = [f"USER {username}", f"PASS {password}"]
+            window = self._window(len(lines))
+        self._wire.sign_in(lines, window, self._timeouts.login_seconds)
 
     def _ask_capabilities(self) -> Capabilities | None:
         with suppress(ServerRefused):

@@ -67,14 +67,15 @@ class Pop3Wire:
         """Drop what was received before TLS: anybody may have sent it."""
         self._pop3.file = self._connection.makefile("rb")
 
-    def sign_in(self, lines: Sequence[str], within_seconds: float) -> None:
-        """Send lines one after the other; none of them gets into an error."""
-        for line in lines:
+    def sign_in(self, lines: Sequence[str], window: int, within_seconds: float) -> None:
+        """Send lines, up to `window` in one go; none of them gets into an error."""
+        for start in range(0, len(lines), window):
+            batch = lines[start : start + window]
             with (
-                noted(MailProtocol.POP3, self.server, line),
+                noted(MailProtocol.POP3, self.server, *batch),
                 self._door("the sign-in", AuthenticationFailed, within_seconds),
             ):
-                self._pop3.ask(line)
+                self._pop3.ask_together(batch)
 
     def ask(self, command: str, within_seconds: float) -> bytes:
         """Send a command and return its one-line answer without the `+OK`."""
@@ -220,6 +221,18 @@ class _Pop3(poplib.POP3):
         """Send a command and return its one-line answer."""
         reply: bytes = self._shortcmd(command)  # type: ignore[attr-defined]
         return reply
+
+    def ask_together(self, commands: Sequence[str]) -> None:
+        """Send commands in one go and take their one-line answers; of several refusals the first is told."""
+        self.send(commands)
+        refusals: list[poplib.error_proto] = []
+        for _ in commands:
+            try:
+                self._getresp()  # type: ignore[attr-defined]
+            except poplib.error_proto as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
 
     def send(self, commands: Sequence[str]) -> None:
         """Send commands in one go; their answers come in the same order."""
