@@ -27,8 +27,11 @@ class BareImap:
         self._socket.close()
 
     def list(self, limit: int) -> bytes:
-        """SORT and FETCH: the newest messages and what a list shows of them."""
-        answer = self._command(f"UID SORT RETURN (PARTIAL 1:{limit}) (REVERSE ARRIVAL) US-ASCII ALL")
+        """SORT and FETCH: the oldest messages and what a list shows of them.
+
+        They have been delivered in the order of their arrival: that of UIDs is the one that is asked for.
+        """
+        answer = self._command(f"UID SORT RETURN (PARTIAL 1:{limit}) (ARRIVAL) US-ASCII ALL")
         return self._command(f"UID FETCH {_partial(answer)} ({_LISTED})")
 
     def search(self, subject: str) -> bytes:

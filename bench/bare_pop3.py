@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
+
+from testkit.accounts import Account
+
+# What a list needs when all headers are known already.
+LISTINGS = ("UIDL", "LIST")
 
 
-def list_maildrop(host: str, port: int, username: str, password: str) -> bytes:
-    """USER, PASS, UIDL, LIST and QUIT: what a list needs when all headers are known already."""
+def visit(host: str, port: int, account: Account, commands: Iterable[str] = LISTINGS) -> list[bytes]:
+    """Sign in, give commands that are answered by many lines, and leave; return these lines of each."""
     with socket.create_connection((host, port)) as connection, connection.makefile("rb") as file:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        file.readline()
-        answers = []
-        for command in (f"USER {username}", f"PASS {password}", "UIDL", "LIST", "QUIT"):
+
+        def ask(command: str) -> None:
             connection.sendall(command.encode() + b"\r\n")
-            answers.append(line := file.readline())
-            if not line.startswith(b"+OK"):
+            if not (line := file.readline()).startswith(b"+OK"):
                 raise RuntimeError(f"{command}: {line!r}")
-            while command in {"UIDL", "LIST"} and line != b".\r\n":
-                answers.append(line := file.readline())
-        return b"".join(answers)
+
+        file.readline()
+        ask(f"USER {account.username}")
+        ask(f"PASS {account.password}")
+        answers = []
+        for command in commands:
+            ask(command)
+            lines = []
+            while (line := file.readline()) != b".\r\n":
+                lines.append(line)
+            answers.append(b"".join(lines))
+        ask("QUIT")
+        return answers

@@ -1,4 +1,4 @@
-"""SMTP as bare as can be: one socket, one message in two round trips (RFC 2920), composed beforehand."""
+"""SMTP as bare as can be: one socket, one message in two round trips (RFC 2920)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class BareSmtp:
         self._file.close()
         self._socket.close()
 
-    def send(self) -> bytes:
-        """MAIL, RCPT and DATA together, then the message."""
-        self._socket.sendall(_OFFER)
-        for _ in range(3):
+    def send(self, offer: bytes = _OFFER, message: bytes = _MESSAGE) -> bytes:
+        """MAIL, RCPT and DATA together, then the message: by default one that was composed beforehand."""
+        self._socket.sendall(offer)
+        for _ in range(offer.count(b"\n")):
             self._read_reply()
-        return self._command(_MESSAGE)
+        return self._command(message)
 
     def _command(self, data: bytes) -> bytes:
         self._socket.sendall(data)

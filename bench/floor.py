@@ -1,26 +1,36 @@
-"""Floor: the time of each operation on a warm session against the fewest commands of a bare client."""
+"""Floor: the time of each operation on a warm session against the least that a client can do for it.
+
+Two such clients send the fewest commands that the protocol allows. The one does no more than exchange: what
+it sends was written beforehand, and what it gets is not read. The other does the operation: it takes the same
+variables and gives the same result, by the standard library.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from testkit.accounts import Account
 
-from bench.bare_pop3 import list_maildrop
+from bench import bare_mail
+from bench.bare_pop3 import visit
 from bench.bare_smtp import BareSmtp
-from bench.distribution import Distribution
 from bench.scale import Scale
 from bench.servers import HOST, MailStore, mail_store, own_sink, smtp_sink
 from bench.sides import (
     IMAP_OPERATIONS,
     LETTER,
     LIST_ANEW,
+    LISTED,
     BareSide,
     WorkerImap,
     compare,
+    numbered_id,
     variables_for,
     worker_with,
 )
+from worker import EmailWorker
 
 Rows = list[dict[str, Any]]
 
@@ -28,52 +38,62 @@ Rows = list[dict[str, Any]]
 async def measure(scale: Scale) -> dict[str, Any]:
     """Measure all operations."""
     with mail_store() as store:
-        mine, bare = (store.account(name, scale.folder_messages) for name in ("mine", "bare"))
-        rows = await _imap(scale, store, mine, bare)
+        mine, bare, wire = (store.account(name, scale.folder_messages) for name in ("mine", "bare", "wire"))
+        port = store.dovecot.imap_port
+        client, exchange = BareSide.at(port, bare), BareSide.at(port, wire)
+        async with worker_with() as email:
+            rows = [await _Imap(scale, WorkerImap(email, port, mine), client, exchange).measure("list")]
+        # With nothing remembered, each list is a first one.
+        async with worker_with(EMAIL_WORKER_MAX_REMEMBERED_BYTES="0") as email:
+            imap = _Imap(scale, WorkerImap(email, port, mine), client, exchange)
+            rows += [await imap.measure(operation) for operation in (LIST_ANEW, *IMAP_OPERATIONS[1:])]
+        client.session.close()
+        exchange.session.close()
         rows += await _smtp(scale, store)
-        rows += await _pop3(scale, store, mine)
+        rows.append(await _pop3(scale, store.dovecot.pop3_port, mine))
     return {"rows": rows, "folder_messages": scale.folder_messages}
 
 
-async def _imap(scale: Scale, store: MailStore, mine: Account, bare: Account) -> Rows:
-    client = BareSide.at(store.dovecot.imap_port, bare)
-    rows = [await _list_again(scale, store, mine, client)]
-    # With nothing remembered, each round is a first one.
-    async with worker_with(EMAIL_WORKER_MAX_REMEMBERED_BYTES="0") as email:
-        worker = WorkerImap(email, store.dovecot.imap_port, mine)
-        for step, operation in enumerate((LIST_ANEW, *IMAP_OPERATIONS[1:])):
-            # Each message is looked for once only: what is remembered of it does not help.
-            first = 1 + step * (scale.floor_rounds + 1)
+@dataclass
+class _Imap:
+    """The three at equal accounts of their own."""
 
-            async def ours(number: int, operation: str = operation, first: int = first) -> object:
-                return await worker.do(operation, _chosen(operation, first + number, scale))
+    scale: Scale
+    worker: WorkerImap
+    client: BareSide
+    exchange: BareSide
+    next_number: int = 1
 
-            async def theirs(number: int, operation: str = operation, first: int = first) -> object:
-                return client.do(operation, _chosen(operation, first + number, scale))
+    async def measure(self, operation: str) -> dict[str, Any]:
+        """Each message is looked for once only: what is remembered of it does not help."""
+        first, self.next_number = self.next_number, self.next_number + self.scale.floor_rounds + 1
 
-            rows.append(_row(f"IMAP {operation}", 1.3, *await compare(ours, theirs, scale.floor_rounds)))
-    client.session.close()
-    return rows
+        def chosen(number: int) -> int:
+            # A search takes the high numbers, which are no beginning of another number: it finds one message.
+            return self.scale.folder_messages - first - number if operation == "search" else first + number
 
+        return await _row(
+            f"IMAP {operation}",
+            1.3,
+            lambda number: self.worker.do(operation, chosen(number)),
+            lambda number: self._done(operation, chosen(number)),
+            lambda number: self.exchange.do(operation, chosen(number)),
+            self.scale,
+        )
 
-async def _list_again(scale: Scale, store: MailStore, mine: Account, client: BareSide) -> dict[str, Any]:
-    async with worker_with() as email:
-        worker = WorkerImap(email, store.dovecot.imap_port, mine)
-
-        async def ours(_number: int) -> object:
-            return await worker.do("list", 1)
-
-        async def theirs(_number: int) -> object:
-            return client.do("list", 1)
-
-        # Round 0, which is not counted, fetches what is then remembered.
-        title = "IMAP list, again"
-        return _row(title, 1.3, *await compare(ours, theirs, scale.floor_rounds))
-
-
-def _chosen(operation: str, number: int, scale: Scale) -> int:
-    """A search takes the high numbers, which are no beginning of another number: it finds one message."""
-    return scale.folder_messages - number if operation == "search" else number
+    def _done(self, operation: str, number: int) -> object:
+        answer = self.client.do(operation, number)
+        match operation:
+            case "search":
+                return bare_mail.found(answer)
+            case "read":
+                return bare_mail.read(answer)
+            case "delete":
+                return {"deleted": True, "messageId": numbered_id(number)}
+            case "move":
+                return {"messageId": numbered_id(number), "from": "INBOX", "to": "Archive"}
+            case _:
+                return bare_mail.listed(answer)
 
 
 async def _smtp(scale: Scale, store: MailStore) -> Rows:
@@ -82,57 +102,89 @@ async def _smtp(scale: Scale, store: MailStore) -> Rows:
         smtp_sink() as plain_port,
         own_sink("--certificate", str(certificate.chain_file), str(certificate.key_file)) as tls_port,
     ):
-        plain = BareSmtp(HOST, plain_port)
-        encrypted = BareSmtp(HOST, tls_port, authority.client_context())
         async with worker_with(EMAIL_WORKER_TLS_CA_FILE=str(authority.ca_file)) as email:
+            plain = [BareSmtp(HOST, plain_port) for _ in range(2)]
+            encrypted = [BareSmtp(HOST, tls_port, authority.client_context()) for _ in range(2)]
+            variables = variables_for(tls_port, LETTER, protocol="TLS")
             return [
-                await _send(scale, email, plain, variables_for(plain_port, LETTER), "SMTP send"),
-                await _send(
-                    scale,
-                    email,
-                    encrypted,
-                    variables_for(tls_port, LETTER, protocol="TLS"),
-                    "SMTP send, STARTTLS",
-                ),
+                await _send(scale, email, variables_for(plain_port, LETTER), "SMTP send", *plain),
+                await _send(scale, email, variables, "SMTP send, STARTTLS", *encrypted),
             ]
 
 
 async def _send(
-    scale: Scale, email: Any, client: BareSmtp, variables: dict[str, Any], title: str
+    scale: Scale,
+    email: EmailWorker,
+    variables: Mapping[str, Any],
+    title: str,
+    client: BareSmtp,
+    exchange: BareSmtp,
 ) -> dict[str, Any]:
-    async def ours(_number: int) -> object:
-        return await email.call("email.smtp.send", variables)
+    def send(_number: int) -> object:
+        offer, message, sent = bare_mail.compose(variables["parameters"])
+        client.send(offer, message)
+        return sent
 
-    async def theirs(_number: int) -> object:
-        return client.send()
-
-    row = _row(title, 1.2, *await compare(ours, theirs, scale.floor_rounds))
+    row = await _row(
+        title,
+        1.2,
+        lambda _: email.call("email.smtp.send", variables),
+        send,
+        lambda _: exchange.send(),
+        scale,
+    )
     client.close()
+    exchange.close()
     return row
 
 
-async def _pop3(scale: Scale, store: MailStore, account: Account) -> Rows:
-    port = store.dovecot.pop3_port
-    variables = variables_for(port, {"maxToBeRead": 100}, account=account)
+async def _pop3(scale: Scale, port: int, account: Account) -> dict[str, Any]:
+    """A POP3 list whose headers are all known; round 0, which is not counted, fetches the worker's."""
+    uids, sizes = ([line.split() for line in each.splitlines()] for each in visit(HOST, port, account))
+    headers = visit(HOST, port, account, [f"TOP {number.decode()} 0" for number, _ in uids])
+    known = {
+        uid: bare_mail.listed_row(header, int(size), None)
+        for (_, uid), (_, size), header in zip(uids, sizes, headers, strict=True)
+    }
 
-    async def theirs(_number: int) -> object:
-        return list_maildrop(HOST, port, account.username, account.password)
+    def listed(_number: int) -> object:
+        listing, _ = visit(HOST, port, account)
+        rows = [known[line.split()[1]] for line in listing.splitlines()]
+        return sorted(rows, key=lambda row: row["receivedDateTime"])[:LISTED]
 
+    variables = variables_for(port, {"maxToBeRead": LISTED}, account=account)
     async with worker_with() as email:
+        return await _row(
+            "POP3 list, headers remembered",
+            1.3,
+            lambda _: email.call("email.pop3.list", variables),
+            listed,
+            lambda _: visit(HOST, port, account),
+            scale,
+        )
 
-        async def ours(_number: int) -> object:
-            return await email.call("email.pop3.list", variables)
 
-        # Round 0, which is not counted, fetches the headers.
-        title = "POP3 list, headers remembered"
-        return [_row(title, 1.3, *await compare(ours, theirs, scale.floor_rounds))]
+async def _row(
+    title: str,
+    goal: float,
+    worker: Callable[[int], Awaitable[object]],
+    client: Callable[[int], object],
+    exchange: Callable[[int], object],
+    scale: Scale,
+) -> dict[str, Any]:
+    async def theirs(number: int) -> object:
+        return client(number)
 
+    async def bytes_alone(number: int) -> object:
+        return exchange(number)
 
-def _row(title: str, goal: float, worker: Distribution, bare: Distribution) -> dict[str, Any]:
+    worker_ms, client_ms, exchange_ms = await compare(worker, theirs, bytes_alone, rounds=scale.floor_rounds)
     return {
         "operation": title,
         "goal": goal,
-        "worker_ms": worker.to_json(),
-        "bare_ms": bare.to_json(),
-        "ratio": worker.ratio_to(bare),
+        "worker_ms": worker_ms.to_json(),
+        "bare_ms": client_ms.to_json(),
+        "exchange_ms": exchange_ms.to_json(),
+        "ratio": worker_ms.ratio_to(client_ms),
+        "ratio_to_exchange": worker_ms.ratio_to(exchange_ms),
     }

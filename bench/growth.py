@@ -50,7 +50,7 @@ async def _with_sort(
             async def theirs(number: int, operation: str = operation, first: int = first) -> object:
                 return client.do(operation, _number(operation, first + number, size))
 
-            worker_ms, bare_ms = await compare(ours, theirs, scale.growth_rounds)
+            worker_ms, bare_ms = await compare(ours, theirs, rounds=scale.growth_rounds)
             last = first + scale.growth_rounds + 1
             await counted.do(operation, _number(operation, last, size))
             proxy.bytes_from_server = proxy.bytes_from_client = 0
@@ -93,7 +93,7 @@ async def _without_sort(
         first_peak = await _peak_bytes(lambda: worker.do("list", 0))
         first_bytes = proxy.bytes_from_server + proxy.bytes_from_client
         for title, rounds in (("list without SORT, again", scale.growth_rounds),):
-            worker_ms, bare_ms = await compare(ours, theirs, rounds)
+            worker_ms, bare_ms = await compare(ours, theirs, rounds=rounds)
             proxy.bytes_from_server = proxy.bytes_from_client = 0
             peak = await _peak_bytes(lambda: worker.do("list", 0))
             rows.append(

@@ -110,14 +110,13 @@ def worker_with(**environment: str) -> EmailWorker:
     return email_worker(**environment)
 
 
-async def compare(worker: Arm, bare: Arm, rounds: int) -> tuple[Distribution, Distribution]:
-    """Time two arms by turns, first the one and then the other, in milliseconds; round 0 is not counted."""
-    worker_times: list[float] = []
-    bare_times: list[float] = []
+async def compare(*arms: Arm, rounds: int) -> list[Distribution]:
+    """Time arms by turns, each round in another order, in milliseconds; round 0 is not counted."""
+    times: list[list[float]] = [[] for _ in arms]
     for number in range(rounds + 1):
-        turns = [(worker, worker_times), (bare, bare_times)]
-        for arm, times in turns if number % 2 else reversed(turns):
+        first = number % len(arms)
+        for index in (*range(first, len(arms)), *range(first)):
             began = time.perf_counter()
-            await arm(number)
-            times.append((time.perf_counter() - began) * 1_000)
-    return Distribution.of(worker_times[1:]), Distribution.of(bare_times[1:])
+            await arms[index](number)
+            times[index].append((time.perf_counter() - began) * 1_000)
+    return [Distribution.of(each[1:]) for each in times]

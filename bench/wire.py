@@ -13,7 +13,7 @@ from testkit.accounts import Account
 from testkit.counting_proxy import CountingProxy, ProxyOptions
 from testkit.wire import ImapWire, Pop3Wire, SmtpWire, Wire
 
-from bench.bare_pop3 import list_maildrop
+from bench.bare_pop3 import visit
 from bench.bare_smtp import BareSmtp
 from bench.distribution import Distribution
 from bench.scale import Scale
@@ -79,14 +79,13 @@ class _Line:
     async def pop3(self, account: Account) -> Seen:
         """The same for a list over POP3; its first time fetches all headers."""
         server_port = self._store.dovecot.pop3_port
-        name, password = account.username, account.password
         async with AsyncExitStack() as stack:
             ours, theirs = [await stack.enter_async_context(self._proxy(Pop3Wire, server_port)) for _ in "ab"]
             email = await stack.enter_async_context(worker_with())
             variables = variables_for(ours.port, {"maxToBeRead": 100}, account=account)
             row = await self._compare(
                 (ours, lambda _: email.call("email.pop3.list", variables)),
-                (theirs, lambda _: asyncio.to_thread(list_maildrop, HOST, theirs.port, name, password)),
+                (theirs, lambda _: asyncio.to_thread(visit, HOST, theirs.port, account)),
             )
         return {"operation": "POP3 list", **row}
 

@@ -144,16 +144,16 @@ class Pool(Generic[S]):
     async def _take(self, account: Account, *, fresh: bool) -> tuple[S, bool]:
         while True:
             session = None if fresh else self._pop_usable(account)
-            if session is not None or self._has_room(account):
+            if session is not None:
+                return session, True
+            if self._has_room(account):
                 break
             await self._wait_for_change()
         self._shelves.setdefault(account, _Shelf()).busy += 1
-        if session is not None:
-            return session, True
         try:
             session = await self._open_session(account)
         except BaseException:
-            self._release(account)
+            self._release(account, self._shelves[account])
             raise
         self._opened += 1
         return session, False
@@ -164,34 +164,37 @@ class Pool(Generic[S]):
         await waiter
 
     def _give_back(self, account: Account, session: S) -> None:
+        shelf = self._shelves[account]
         if not session.is_usable:
             session.abort()
         elif self._is_closed:
             self._close_soon(session)
         else:
-            self._shelves[account].idle.append((self._clock(), session))
+            shelf.idle.append((self._clock(), session))
             self._shelves.move_to_end(account)
             self._schedule_sweep()
-        self._release(account)
+        self._release(account, shelf)
 
-    def _release(self, account: Account) -> None:
-        shelf = self._shelves[account]
+    def _release(self, account: Account, shelf: _Shelf[S]) -> None:
         shelf.busy -= 1
-        self._drop_if_empty(account)
+        self._drop_if_empty(account, shelf)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     def _pop_usable(self, account: Account) -> S | None:
-        """The warmest session first: the others may then grow old and be closed."""
+        """Take the warmest session first: the others may then grow old and be closed."""
         shelf = self._shelves.get(account)
-        while shelf is not None and shelf.idle:
+        if shelf is None:
+            return None
+        while shelf.idle:
             since, session = shelf.idle.pop()
             if session.is_usable and self._clock() - since < self._limits.max_idle_seconds:
+                shelf.busy += 1
                 return session
             session.abort()
-        self._drop_if_empty(account)
+        self._drop_if_empty(account, shelf)
         return None
 
     def _has_room(self, account: Account) -> bool:
@@ -208,16 +211,16 @@ class Pool(Generic[S]):
         if not shelf.idle:
             return False
         self._close_soon(shelf.idle.popleft()[1])
-        self._drop_if_empty(account)
+        self._drop_if_empty(account, shelf)
         return True
 
     def _discard_idle(self, account: Account) -> None:
         while account in self._shelves and self._evict_from(account):
             pass
 
-    def _drop_if_empty(self, account: Account) -> None:
-        if account in self._shelves and not self._shelves[account].size:
-            del self._shelves[account]
+    def _drop_if_empty(self, account: Account, shelf: _Shelf[S]) -> None:
+        if not shelf.size:
+            self._shelves.pop(account, None)
 
     def _close_soon(self, session: S) -> None:
         task = asyncio.create_task(_sign_off(session))
@@ -240,7 +243,7 @@ class Pool(Generic[S]):
         for account, shelf in list(self._shelves.items()):
             while shelf.idle and now - shelf.idle[0][0] >= self._limits.max_idle_seconds:
                 self._close_soon(shelf.idle.popleft()[1])
-            self._drop_if_empty(account)
+            self._drop_if_empty(account, shelf)
         self._schedule_sweep()
 
 

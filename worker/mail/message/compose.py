@@ -61,7 +61,7 @@ def compose_message(
         for address in parse_addresses(value)
     ]
     fields = [
-        _text_field("Date", format_datetime(date)),
+        f"Date: {format_datetime(date)}\r\n",
         *_originator_fields(parameters.from_),
         *(
             _address_field(name, addresses)
@@ -69,7 +69,7 @@ def compose_message(
             if addresses
         ),
         _text_field("Subject", parameters.subject),
-        _text_field("Message-ID", message_id),
+        f"Message-ID: {message_id}\r\n",
         *(_extra_field(name, value) for name, value in extra.items()),
         "MIME-Version: 1.0\r\n",
     ]
