@@ -6,6 +6,7 @@ import base64
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,7 @@ class Mask:
 
     def learn(self, value: str) -> None:
         """Hide `value` from now on: as it is, in base64, quoted as in IMAP, and as answers are shown."""
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-        for form in (value, _base64(value), quoted, repr(value)[1:-1], *_shown(value)):
+        for form in _forms_of(value):
             self._learn_form(form)
 
     def learn_sign_in(self, username: str, password: str) -> None:
@@ -82,8 +82,6 @@ class Mask:
         return _CUT not in texts and self.hide(texts) == texts
 
     def _learn_form(self, form: str) -> None:
-        if not form.strip():
-            return
         self._forms[form] = None
         self._forms.move_to_end(form)
         while len(self._forms) > _KEPT_FORMS:
@@ -136,6 +134,14 @@ def _read_file(path: Path) -> str | None:
         return path.read_text("utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError):
         return None
+
+
+# Each job brings its sign-in again.
+@lru_cache(maxsize=1_000)
+def _forms_of(value: str) -> tuple[str, ...]:
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    forms = (value, _base64(value), quoted, repr(value)[1:-1], *_shown(value))
+    return tuple(dict.fromkeys(form for form in forms if form.strip()))
 
 
 def _base64(value: str) -> str:
