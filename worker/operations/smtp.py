@@ -34,7 +34,7 @@ async def send(request: SendRequest, errand: Errand) -> Answer:
 
 async def _compose(request: SendRequest, errand: Errand) -> ComposedMessage:
     mail = request.parameters
-    files = await errand.documents.fetch(mail.attachments)
+    files = await errand.documents.fetch(mail.attachments) if mail.attachments else ()
     compose = partial(compose_message, mail, reference=errand.reference, date=errand.started_at, files=files)
     if files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
         return await asyncio.to_thread(compose)

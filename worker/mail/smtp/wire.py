@@ -37,7 +37,7 @@ _HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
 _ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
-_LINE_BREAK = re.compile(rb"[\r\n\0]")
+_LINE_BREAK = re.compile(r"\r\n|[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class _PipeliningProtocol(SMTPProtocol):
             self._buffer += data
             self.has_response()
 
-    def write_commands(self, commands: tuple[bytes, ...]) -> None:
-        """Send commands together; each of them is owed one `read_response`."""
-        self._expected = len(commands)
-        self.write(b"".join(command + b"\r\n" for command in commands))
+    def write_commands(self, lines: bytes, *, expected: int) -> None:
+        """Send commands together; as many `read_response` are expected."""
+        self._expected = expected
+        self.write(lines)
         if not self.is_connected:  # the system has refused all of it
             raise SMTPServerDisconnected("Connection lost")
 
@@ -175,17 +175,17 @@ class SmtpWire:
 
     def write(self, *commands: str) -> None:
         """Send commands in one go; each of them is owed one `read`."""
-        lines = tuple(command.encode() for command in commands)
-        if any(_LINE_BREAK.search(line) for line in lines):
+        lines = "\r\n".join(commands)
+        if len(_LINE_BREAK.findall(lines)) != len(commands) - 1:
             raise ValueError("a command may not hold a line break or NUL")
-        self._write(commands, lines)
+        self._write(commands, lines.encode())
 
     def write_end(self, content: bytes) -> None:
         """Send the last piece of a message and its end in one go; that is owed one `read`.
 
         Where this raises, the server has not got the end.
         """
-        self._write((".",), (content + b".",))
+        self._write((".",), content + b".")
 
     async def read(self) -> Reply:
         """Wait for the next reply to a command."""
@@ -222,10 +222,10 @@ class SmtpWire:
         if transport is not None:
             cast("asyncio.WriteTransport", transport).abort()
 
-    def _write(self, commands: tuple[str, ...], lines: tuple[bytes, ...]) -> None:
+    def _write(self, commands: tuple[str, ...], lines: bytes) -> None:
         self._step = note_commands(self._account.protocol, self._account.server, commands)
         with self._failures():
-            self._protocol.write_commands(lines)
+            self._protocol.write_commands(lines + b"\r\n", expected=len(commands))
 
     async def _read(self, seconds: float) -> Reply:
         try:
