@@ -28,9 +28,14 @@ _MB = 1_000_000
 
 
 def draw_floor(axes: Axes, results: dict[str, Any]) -> None:
-    """Median times of worker and bare client."""
+    """Median times of the exchange, of a client that does the same work, and of the worker."""
     rows = results["rows"]
-    _pairs(axes, [row["operation"] for row in rows], rows, "median time, ms (logarithmic)")
+    sides = (
+        ("exchange_ms", "the exchange alone", _BARE),
+        ("bare_ms", "the same work by the standard library", _THIRD),
+        ("worker_ms", "worker", _OURS),
+    )
+    _bars(axes, [row["operation"] for row in rows], rows, "median time, ms (logarithmic)", sides)
     axes.set_xscale("log")
 
 
@@ -116,7 +121,7 @@ def draw_cold(axes: Axes, results: dict[str, Any]) -> None:
 
 
 _DRAWINGS: dict[str, tuple[Callable[[Axes, dict[str, Any]], None], float]] = {
-    "floor": (draw_floor, 4.2),
+    "floor": (draw_floor, 5.6),
     "wire": (draw_wire, 4.0),
     "growth": (draw_growth, 4.8),
     "jobs": (draw_jobs, 4.0),
@@ -135,18 +140,28 @@ def draw(part: str, results: dict[str, Any], file: Path) -> None:
 
 
 def _pairs(axes: Axes, titles: list[str], rows: list[dict[str, Any]], label: str) -> None:
+    sides = (("bare_ms", "the least possible", _BARE), ("worker_ms", "worker", _OURS))
+    _bars(axes, titles, rows, label, sides)
+
+
+def _bars(
+    axes: Axes,
+    titles: list[str],
+    rows: list[dict[str, Any]],
+    label: str,
+    sides: tuple[tuple[str, str, str], ...],
+) -> None:
     places = range(len(rows))
-    for shift, side, title, color in (
-        (-0.2, "bare_ms", "the least possible", _BARE),
-        (0.2, "worker_ms", "worker", _OURS),
-    ):
+    height = 0.8 / len(sides)
+    for index, (side, title, color) in enumerate(sides):
         times = _medians(rows, side)
-        bars = axes.barh([place + shift for place in places], times, 0.38, label=title, color=color)
+        shift = (index - (len(sides) - 1) / 2) * height
+        bars = axes.barh([place + shift for place in places], times, height * 0.95, label=title, color=color)
         axes.bar_label(bars, [f"{time:.3g}" for time in times], padding=3, fontsize=9)
     axes.set_yticks(places, titles)
     axes.invert_yaxis()
     axes.set(xlabel=label)
-    axes.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    axes.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(sides), frameon=False)
 
 
 def _medians(rows: list[dict[str, Any]], side: str) -> list[float]:

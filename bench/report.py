@@ -45,12 +45,22 @@ def _provenance(record: Record) -> str:
 
 def _floor(results: Results) -> str:
     return _table(
-        ("operation", "least possible, ms", "worker, ms", "ratio", "goal, median"),
+        (
+            "operation",
+            "exchange alone, ms",
+            "the same work, ms",
+            "worker, ms",
+            "to the exchange",
+            "to the same work",
+            "goal, median",
+        ),
         [
             (
                 row["operation"],
+                _spread(row["exchange_ms"]),
                 _spread(row["bare_ms"]),
                 _spread(row["worker_ms"]),
+                _ratio(row["ratio_to_exchange"]),
                 _ratio(row["ratio"]),
                 _goal(row),
             )
@@ -60,7 +70,11 @@ def _floor(results: Results) -> str:
 
 
 def _goal(row: Results) -> str:
-    return f"{row['goal']:g}: {'met' if row['ratio']['median'] <= row['goal'] else '**missed**'}"
+    goal = row["goal"]
+    if row["ratio_to_exchange"]["median"] <= goal:
+        return f"{goal:g}: met"
+    is_met_so = row["ratio"]["median"] <= goal
+    return f"{goal:g}: **missed**" + (", met for the same work" if is_met_so else "")
 
 
 def _wire(results: Results) -> str:
@@ -254,10 +268,11 @@ def _mb(size: float) -> str:
 _SECTIONS: dict[str, tuple[str, str, Callable[[Results], str]]] = {
     "floor": (
         "Floor",
-        """Each operation on a warm session, against the fewest commands that the protocol allows, sent by a
-bare client over a socket (`bench/bare_*.py`) that parses nothing. On a loopback connection a round trip costs
-almost nothing, so this shows the worker's own work at its worst: what a goal is missed by is the time in
-which Python writes or reads a mail. The next section shows the same on a line.""",
+        """Each operation on a warm session, against the fewest commands that the protocol allows
+(`bench/bare_*.py`). Once they are exchanged and no more: what is sent was written beforehand, and what comes is
+not read. And once a client does the same work, from the variables to the result, by the standard library and
+with nothing besides: no check, no limit, no mask. On a loopback connection a round trip costs almost nothing, so
+this shows the worker's own work at its worst; the next section shows it on a line.""",
         _floor,
     ),
     "wire": (

@@ -67,6 +67,8 @@ class Sink(asyncio.Protocol):
                 offers_tls = self._tls_context is not None and self._handshake is None
                 return _GREETING + (b"250-STARTTLS\r\n" if offers_tls else b"") + _CAPABILITIES
             case b"STAR" if self._tls_context is not None:
+                # What comes next is for TLS alone.
+                self._transport.pause_reading()
                 self._handshake = asyncio.create_task(self._encrypt(self._tls_context))
                 return b"220 go\r\n"
             case b"DATA":
