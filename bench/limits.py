@@ -19,6 +19,8 @@ _COMMANDS = {
     "SMTP send": (5, 4),
     "POP3 list": (None, 6),
 }
+# Never more than the bare client's, which waits for every answer but those to MAIL, RCPT and DATA.
+_MOST_ROUND_TRIPS = 1.0
 _BYTES_RATIO = 1.5
 _BYTES_ALLOWANCE = 600
 _GROWTH_RATIO = 1.5
@@ -46,6 +48,10 @@ def _wire(row: dict[str, Any]) -> Iterator[str]:
     yield from _exceeded(f"{operation}, repeated: commands", repeated["commands"], limit)
     if first_limit is not None:
         yield from _exceeded(f"{operation}, first: commands", row["first"]["commands"], first_limit)
+    trips = repeated["round_trips"] / bare["round_trips"]
+    yield from _exceeded(
+        f"{operation}, repeated: round trips, to the bare client's", trips, _MOST_ROUND_TRIPS
+    )
     for direction in ("bytes_sent", "bytes_received"):
         most = bare[direction] * _BYTES_RATIO + _BYTES_ALLOWANCE
         yield from _exceeded(f"{operation}, repeated: {direction}", repeated[direction], most)
