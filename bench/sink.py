@@ -34,8 +34,10 @@ class Sink(asyncio.Protocol):
         self._transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
-        """Answer all that is there."""
+        """Answer all that is there, but for what comes in TLS before there is a way to answer in it."""
         self._unread += data
+        if self._handshake is not None and not self._handshake.done():
+            return
         answers = b""
         while (end := self._end_of_next()) > 0:
             taken = bytes(self._unread[:end])
@@ -70,6 +72,7 @@ class Sink(asyncio.Protocol):
                 # What comes next is for TLS alone.
                 self._transport.pause_reading()
                 self._handshake = asyncio.create_task(self._encrypt(self._tls_context))
+                self._handshake.add_done_callback(lambda _: self.data_received(b""))
                 return b"220 go\r\n"
             case b"DATA":
                 self._is_message = True

@@ -107,7 +107,7 @@ def leave_trail() -> None:
 
 def note_commands(protocol: MailProtocol, server: str, lines: Sequence[str]) -> Step:
     """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
-    names = tuple(_name_of(protocol, line) for line in lines)
+    names = tuple([_name_of(protocol, line) for line in lines])
     return _note(protocol, server, _title(names), names)
 
 

@@ -82,6 +82,8 @@ def _parse_list(text: str) -> tuple[Address, ...]:
     return tuple(_parse_one(entry.strip()) for entry in entries)
 
 
+# A process writes from the same address again and again, and to the same few domains (below).
+@lru_cache(maxsize=1_000)
 def _parse_one(text: str) -> Address:
     named = _NAMED.fullmatch(text)
     name = _display_name(named["name"].strip(), text) if named else ""
@@ -119,7 +121,7 @@ def _ascii_domain(domain: str, found: str) -> str:
     return encoded
 
 
-# A process writes to the same few domains again and again, and IDNA looks at each letter several times.
+# IDNA looks at each letter several times.
 @lru_cache(maxsize=1_000)
 def _encoded_domain(domain: str) -> str:
     return idna.encode(domain, uts46=True).decode("ascii")

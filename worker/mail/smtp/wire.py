@@ -7,9 +7,10 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import cast
 
 from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
@@ -91,7 +92,7 @@ class _PipeliningProtocol(SMTPProtocol):
             self.has_response()
 
     def write_commands(self, lines: bytes, *, expected: int) -> None:
-        """Send commands together; as many `read_response` are expected."""
+        """Send commands together; as many `next_response` are expected."""
         self._expected = expected
         self.write(lines)
         if not self.is_connected:  # the system has refused all of it
@@ -102,6 +103,8 @@ class _PipeliningProtocol(SMTPProtocol):
         waiter = self._response_waiter
         if waiter is None or waiter.done():
             return True
+        if not self._buffer:
+            return False
         try:
             response = self._read_response_from_buffer()
         except SMTPException as error:
@@ -113,10 +116,18 @@ class _PipeliningProtocol(SMTPProtocol):
                 self._set_response_exception(waiter, SMTPResponseException(_INVALID, "Response too long"))
         return waiter.done()
 
-    async def read_response(self, timeout: float | None = None) -> SMTPResponse:  # noqa: ASYNC109 - as inherited
+    async def next_response(self, within_seconds: float) -> SMTPResponse:
+        """Wait for a reply. Raises TimeoutError."""
+        waiter = self._response_waiter
+        if waiter is None:
+            raise SMTPServerDisconnected("Connection lost")
         try:
-            return await super().read_response(timeout)
+            if self.has_response():
+                return await waiter
+            async with asyncio.timeout(within_seconds):
+                return await waiter
         finally:
+            self._response_waiter = None if self.transport is None else self._loop.create_future()
             self._expected = max(0, self._expected - 1)
             if not self._expected:
                 # Nothing said in advance is believed, least of all before TLS (RFC 3207 4.2).
@@ -146,6 +157,7 @@ class SmtpWire:
     """Commands and replies of one connection. It is cut by any error or cancellation in a step."""
 
     def __init__(self, account: Account, timeouts: Timeouts, protocol: _PipeliningProtocol) -> None:
+        self.server = account.server
         self._account = account
         self._timeouts = timeouts
         self._protocol = protocol
@@ -165,7 +177,7 @@ class SmtpWire:
 
     async def read_greeting(self) -> Reply:
         """Wait for the reply that a server gives unasked."""
-        with noted_step(self._account.protocol, self._account.server, "greeting"):
+        with noted_step(self._account.protocol, self.server, "greeting"):
             return await self._read(self._timeouts.greeting_seconds)
 
     async def call(self, command: str) -> Reply:
@@ -187,13 +199,13 @@ class SmtpWire:
         """
         self._write((".",), content + b".")
 
-    async def read(self) -> Reply:
+    def read(self) -> Awaitable[Reply]:
         """Wait for the next reply to a command."""
-        return await self._read(self._timeouts.command_seconds)
+        return self._read(self._timeouts.command_seconds)
 
-    async def read_verdict(self) -> Reply:
+    def read_verdict(self) -> Awaitable[Reply]:
         """Wait for the reply to a whole message, which may take long (RFC 5321 4.5.3.2.6)."""
-        return await self._read(self._timeouts.transfer_seconds)
+        return self._read(self._timeouts.transfer_seconds)
 
     async def send_content(self, content: memoryview) -> None:
         """Send a message without its last piece; return when the operating system has taken all of it."""
@@ -206,13 +218,13 @@ class SmtpWire:
         """Go on in TLS; the certificate must be the host's."""
         seconds = self._timeouts.tls_seconds
         async with self.limit(seconds):
-            with noted_step(self._account.protocol, self._account.server, "tls"):
+            with noted_step(self._account.protocol, self.server, "tls"):
                 await self._protocol.encrypt(context, self._account.host, seconds)
 
     @asynccontextmanager
     async def limit(self, seconds: float) -> AsyncIterator[None]:
         """Give one step so many seconds in all, however the server parcels out its bytes."""
-        with self._failures(seconds):
+        with _Failures(self, seconds):
             async with asyncio.timeout(seconds):
                 yield
 
@@ -223,18 +235,14 @@ class SmtpWire:
             cast("asyncio.WriteTransport", transport).abort()
 
     def _write(self, commands: tuple[str, ...], lines: bytes) -> None:
-        self._step = note_commands(self._account.protocol, self._account.server, commands)
-        with self._failures():
+        self._step = note_commands(self._account.protocol, self.server, commands)
+        with _Failures(self):
             self._protocol.write_commands(lines + b"\r\n", expected=len(commands))
 
     async def _read(self, seconds: float) -> Reply:
         try:
-            with self._failures(seconds):
-                if self._protocol.has_response():
-                    response = await self._protocol.read_response()
-                else:
-                    async with asyncio.timeout(seconds):
-                        response = await self._protocol.read_response()
+            with _Failures(self, seconds):
+                response = await self._protocol.next_response(seconds)
         finally:
             if self._step is not None:
                 self._step.answered()
@@ -242,25 +250,35 @@ class SmtpWire:
         if reply.code not in _REPLY_CODES:
             self.abort()
             raise ProtocolViolation(
-                f"{self._account.server} does not speak SMTP: it answered “{reply}”; check host and port.",
-                server=self._account.server,
+                f"{self.server} does not speak SMTP: it answered “{reply}”; check host and port.",
+                server=self.server,
             )
         if reply.code == _CLOSING:
             self.abort()
-            raise ServerUnavailable(
-                f"{self._account.server} closes the connection: {reply}", server=self._account.server
-            )
+            raise ServerUnavailable(f"{self.server} closes the connection: {reply}", server=self.server)
         return reply
 
-    @contextmanager
-    def _failures(self, seconds: float | None = None) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self.abort()
-            if isinstance(error, OSError | SMTPException):
-                raise failure_of(self._account.server, error, seconds) from error
-            raise
+
+class _Failures:
+    """Where a step fails, cut the connection and say in our words what that means."""
+
+    __slots__ = ("_seconds", "_wire")
+
+    def __init__(self, wire: SmtpWire, seconds: float | None = None) -> None:
+        self._wire = wire
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        self._wire.abort()
+        if isinstance(error, OSError | SMTPException):
+            raise failure_of(self._wire.server, error, self._seconds) from error
 
 
 async def connect(account: Account, *, timeouts: Timeouts, tls_context: ssl.SSLContext) -> SmtpWire:
@@ -323,4 +341,5 @@ def _shown(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.strip())
+    text = text.strip()
+    return text if text.isprintable() else _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
