@@ -20,7 +20,6 @@ class Request(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        validate_default=True,
     )
 
     @model_validator(mode="before")

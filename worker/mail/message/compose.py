@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from worker.mail.message.compose_attachments import attachment_part
 from worker.mail.message.compose_parts import multipart, text_part
@@ -61,7 +62,7 @@ def compose_message(
         for address in parse_addresses(value)
     ]
     fields = [
-        f"Date: {format_datetime(date)}\r\n",
+        _date_field(date.replace(microsecond=0)),
         *_originator_fields(parameters.from_),
         *(
             _address_field(name, addresses)
@@ -84,6 +85,12 @@ def compose_message(
             if address.needs_smtputf8
         ),
     )
+
+
+# All mails of a second have the same.
+@lru_cache(maxsize=4)
+def _date_field(date: datetime) -> str:
+    return f"Date: {format_datetime(date)}\r\n"
 
 
 def _message_id(parameters: SendParameters, reference: str) -> str:
