@@ -38,8 +38,9 @@ SLOW = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark by which slow tests are left out or chosen."""
+    """Name the marks by which tests are left out or chosen."""
     config.addinivalue_line("markers", "slow: takes long; `make test-slow` runs these alone")
+    config.addinivalue_line("markers", "container: needs Docker; run by `make test-container`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

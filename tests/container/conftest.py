@@ -29,10 +29,6 @@ HERE = Path(__file__).parent
 PREPARED = pytest.StashKey[Images]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "container: needs Docker; run by `make test-container`.")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
