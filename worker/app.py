@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import difflib
 import traceback
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
@@ -118,7 +118,7 @@ class EmailWorker:
             notation=assignment.notation,
         )
         account = self._account(operation, request)
-        answer = await self._perform(operation, request, account, str(uuid.uuid4()), datetime.now(UTC))
+        answer = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC))
         result = assignment.reshape(to_json(answer.result, self._secrets.mask))
         if answer.deferred is not None:
             await _commit(answer.deferred, account.server)

@@ -332,7 +332,7 @@ def _reason(error: Exception) -> str:
 
 
 def _reply(response: SMTPResponse) -> Reply:
-    return Reply(response.code, tuple(_printable(line) for line in response.message.split("\n")))
+    return Reply(response.code, tuple([_printable(line) for line in response.message.split("\n")]))
 
 
 def _shown(text: str) -> str:
