@@ -196,6 +196,8 @@ async def test_an_idle_session_that_postfix_ends_costs_a_silent_reconnect(
 ) -> None:
     with Postfix(certificates.server) as server:
         await caller.at(server.smtp_port, "TLS").send()
+        # Whom it is stopped from telling that a mail is in its mailbox, Postfix delivers it once more.
+        await server.wait_for_mail("bob@example.org")
         server.restart()
         answer = await caller.at(server.smtp_port, "TLS").send(reference="job-2")
         mails = await server.wait_for_mail("bob@example.org", 2)
