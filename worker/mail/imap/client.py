@@ -92,6 +92,13 @@ class ImapClient(imaplib.IMAP4):
         data: bytes = super().read(size)
         return data
 
+    def _get_line(self) -> bytes:
+        """Read a line, which imaplib would write down too, for a log that nobody reads."""
+        line: bytes = self.readline()
+        if not line.endswith(b"\r\n"):
+            raise self.abort("socket error: " + ("unterminated line" if line else "EOF"))
+        return line[:-2]
+
     def _create_socket(self, _timeout: float | None) -> DeadlineSocket:
         return self._connection
 

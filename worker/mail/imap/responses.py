@@ -137,20 +137,24 @@ def read_fetched(pieces: Iterable[Piece]) -> Fetched | None:
     """Read one FETCH answer; None for one that nobody asked for: what another client did to a message."""
     items = next((value for value in read_values(pieces) if isinstance(value, list)), [])
     uid = size = received = section = None
+    is_asked = False
     for name, value in zip(items[::2], items[1::2], strict=False):
-        if not isinstance(name, bytes) or not isinstance(value, bytes):
+        if not isinstance(name, bytes):
             continue
-        match name.upper():
+        upper = name.upper()
+        is_asked = is_asked or upper not in _UNASKED
+        if not isinstance(value, bytes):
+            continue
+        match upper:
             case b"UID":
                 uid = _number(value, 32)
             case b"RFC822.SIZE":
                 size = _number(value, 63)
             case b"INTERNALDATE":
                 received = read_internal_date(value)
-            case upper if upper.startswith(b"BODY["):
+            case _ if upper.startswith(b"BODY["):
                 section = value
-    is_unasked = _UNASKED.issuperset(name.upper() for name in items[::2] if isinstance(name, bytes))
-    return None if uid is None or is_unasked else Fetched(uid, size, received, section)
+    return Fetched(uid, size, received, section) if uid is not None and is_asked else None
 
 
 def read_internal_date(value: bytes) -> datetime | None:

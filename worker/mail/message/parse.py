@@ -138,8 +138,8 @@ def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
         to_addresses=_read_all_addresses(values[b"to"]),
         cc_addresses=_read_all_addresses(values[b"cc"]),
         subject=decode_words(first[b"subject"]) if b"subject" in first else None,
-        sent_date=read_date(first.get(b"date", b"")),
-        received_date=read_received_date(first.get(b"received", b"")),
+        sent_date=read_date(first[b"date"]) if b"date" in first else None,
+        received_date=read_received_date(first[b"received"]) if b"received" in first else None,
     )
 
 
@@ -149,7 +149,7 @@ def _read_message_id(value: bytes) -> str | None:
 
 
 def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
-    return tuple(address for value in values for address in read_addresses(value))
+    return tuple([address for value in values for address in read_addresses(value)])
 
 
 def _with_line_feeds(raw: bytes) -> bytes:
