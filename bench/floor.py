@@ -94,7 +94,7 @@ class _Imap:
             case "move":
                 return {"messageId": numbered_id(number), "from": "INBOX", "to": "Archive"}
             case _:
-                return bare_mail.listed(answer)
+                return [*bare_mail.listed(answer).values()]
 
 
 async def _smtp(scale: Scale, store: MailStore) -> Rows:
@@ -121,15 +121,18 @@ async def _send(
     client: BareSmtp,
     exchange: BareSmtp,
 ) -> dict[str, Any]:
+    async def worker(_number: int) -> object:
+        return _without_id(await email.call("email.smtp.send", variables))
+
     def send(_number: int) -> object:
         offer, message, sent = bare_mail.compose(variables["parameters"])
         client.send(offer, message)
-        return sent
+        return _without_id(sent)
 
     row = await _row(
         title,
         1.2,
-        lambda _: email.call("email.smtp.send", variables),
+        worker,
         send,
         lambda _: exchange.send(),
         scale,
@@ -137,6 +140,11 @@ async def _send(
     client.close()
     exchange.close()
     return row
+
+
+def _without_id(sent: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what each gives another value."""
+    return {name: value for name, value in sent.items() if name != "messageId"}
 
 
 async def _pop3(scale: Scale, port: int, account: Account) -> dict[str, Any]:
@@ -173,13 +181,21 @@ async def _row(
     exchange: Callable[[int], object],
     scale: Scale,
 ) -> dict[str, Any]:
-    async def theirs(number: int) -> object:
-        return client(number)
+    first: dict[str, Any] = {}
 
-    async def bytes_alone(number: int) -> object:
-        return exchange(number)
+    async def ours(number: int) -> None:
+        result = await worker(number)
+        first.setdefault("worker", result)
 
-    worker_ms, client_ms, exchange_ms = await compare(worker, theirs, bytes_alone, rounds=scale.floor_rounds)
+    async def theirs(number: int) -> None:
+        first.setdefault("client", client(number))
+
+    async def bytes_alone(number: int) -> None:
+        exchange(number)
+
+    worker_ms, client_ms, exchange_ms = await compare(ours, theirs, bytes_alone, rounds=scale.floor_rounds)
+    if first["worker"] != first["client"]:
+        raise RuntimeError(f"{title}: not the same work: {first}")
     return {
         "operation": title,
         "goal": goal,
