@@ -267,9 +267,9 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Results], str]]] = {
         """Each operation on a warm session, against the fewest commands that the protocol allows
 (`bench/bare_*.py`). Once they are exchanged and no more: what is sent was written beforehand, and what comes
 is not read. And once a client does the same work, from the variables to an equal result, by the standard
-library and with nothing besides: no check, no limit, no mask. The goals are for the median to the same work. On
-a loopback connection a round trip costs almost nothing, so this shows the worker's own work at its worst; the
-next section shows it on a line.""",
+library and with nothing besides: no check, no limit, no mask. The goals are for the median to the same work.
+On a loopback connection a round trip costs almost nothing, so this shows the worker's own work at its worst;
+the next section shows it on a line.""",
         _floor,
     ),
     "wire": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import socket
@@ -81,6 +82,8 @@ class _PipeliningProtocol(SMTPProtocol):
     def __init__(self) -> None:
         super().__init__()
         self._expected = 1  # the greeting
+        self._give_up_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -121,17 +124,40 @@ class _PipeliningProtocol(SMTPProtocol):
         waiter = self._response_waiter
         if waiter is None:
             raise SMTPServerDisconnected("Connection lost")
+        if not self.has_response():
+            self._give_up_in(within_seconds)
         try:
-            if self.has_response():
-                return await waiter
-            async with asyncio.timeout(within_seconds):
-                return await waiter
+            return await waiter
         finally:
+            self._give_up_at = math.inf
             self._response_waiter = None if self.transport is None else self._loop.create_future()
             self._expected = max(0, self._expected - 1)
             if not self._expected:
                 # Nothing said in advance is believed, least of all before TLS (RFC 3207 4.2).
                 self._buffer.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give_up_in(self, seconds: float) -> None:
+        """Set the limit of a wait. One timer serves all: to make one takes longer than to read a reply."""
+        self._give_up_at = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._give_up_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._give_up_at, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._timer = None
+        waiter = self._response_waiter
+        if waiter is None or waiter.done() or self._give_up_at == math.inf:
+            return  # nobody waits
+        if self._loop.time() >= self._give_up_at:
+            self._set_response_exception(waiter, TimeoutError())
+        else:
+            self._timer = self._loop.call_at(self._give_up_at, self._look_at_the_clock)
 
     async def drain(self) -> None:
         """Wait until the operating system has taken what was written."""
