@@ -79,7 +79,7 @@ class _Imap:
             lambda number: self.worker.do(operation, chosen(number)),
             lambda number: self._done(operation, chosen(number)),
             lambda number: self.exchange.do(operation, chosen(number)),
-            self.scale,
+            self.scale.floor_rounds,
         )
 
     def _done(self, operation: str, number: int) -> object:
@@ -135,7 +135,7 @@ async def _send(
         worker,
         send,
         lambda _: exchange.send(),
-        scale,
+        scale.send_rounds,
     )
     client.close()
     exchange.close()
@@ -169,7 +169,7 @@ async def _pop3(scale: Scale, port: int, account: Account) -> dict[str, Any]:
             lambda _: email.call("email.pop3.list", variables),
             listed,
             lambda _: visit(HOST, port, account),
-            scale,
+            scale.floor_rounds,
         )
 
 
@@ -179,7 +179,7 @@ async def _row(
     worker: Callable[[int], Awaitable[object]],
     client: Callable[[int], object],
     exchange: Callable[[int], object],
-    scale: Scale,
+    rounds: int,
 ) -> dict[str, Any]:
     first: dict[str, Any] = {}
 
@@ -193,7 +193,7 @@ async def _row(
     async def bytes_alone(number: int) -> None:
         exchange(number)
 
-    worker_ms, client_ms, exchange_ms = await compare(ours, theirs, bytes_alone, rounds=scale.floor_rounds)
+    worker_ms, client_ms, exchange_ms = await compare(ours, theirs, bytes_alone, rounds=rounds)
     if first["worker"] != first["client"]:
         raise RuntimeError(f"{title}: not the same work: {first}")
     return {

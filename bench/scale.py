@@ -19,6 +19,8 @@ class Scale:
 
     folder_messages: int = 10_000
     floor_rounds: int = 100
+    # A send takes a fraction of a millisecond: a hundred would be over before the processors are in stride.
+    send_rounds: int = 2_000
     delays_seconds: tuple[float, ...] = (0.0, 0.005, 0.05)
     wire_rounds: int = 7
     growth_sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
@@ -39,6 +41,7 @@ FULL = Scale()
 QUICK = Scale(
     folder_messages=1_000,
     floor_rounds=10,
+    send_rounds=10,
     delays_seconds=(0.0,),
     wire_rounds=2,
     growth_sizes=(100, 1_000),
