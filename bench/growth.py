@@ -11,6 +11,7 @@ from testkit.accounts import Account
 from testkit.counting_proxy import CountingProxy, ProxyOptions
 from testkit.wire import ImapWire
 
+from bench.distribution import Distribution
 from bench.scale import Scale
 from bench.servers import MailStore, mail_store
 from bench.sides import BareSide, WorkerImap, compare, worker_with
@@ -26,7 +27,7 @@ async def measure(scale: Scale) -> dict[str, Any]:
         for size in scale.growth_sizes:
             mine, bare = (store.account(f"{name}{size}", size) for name in ("mine", "bare"))
             rows += await _with_sort(scale, store, mine, bare, size)
-            rows += await _without_sort(scale, store, mine, bare, size)
+            rows.append(await _without_sort(scale, store, mine, bare, size))
     return {"rows": rows}
 
 
@@ -56,29 +57,18 @@ async def _with_sort(
             proxy.bytes_from_server = proxy.bytes_from_client = 0
             await counted.do(operation, _number(operation, last + 1, size))
             peak = await _peak_bytes(lambda: direct.do(operation, _number(operation, last + 2, size)))  # noqa: B023 - awaited here
-            rows.append(
-                {
-                    "operation": operation,
-                    "messages": size,
-                    "worker_ms": worker_ms.to_json(),
-                    "bare_ms": bare_ms.to_json(),
-                    "ratio": worker_ms.ratio_to(bare_ms),
-                    "bytes": proxy.bytes_from_server + proxy.bytes_from_client,
-                    "peak_bytes": peak,
-                }
-            )
+            rows.append(_row(operation, size, worker_ms, bare_ms, proxy) | {"peak_bytes": peak})
     client.session.close()
     return rows
 
 
 async def _without_sort(
     scale: Scale, store: MailStore, mine: Account, bare: Account, size: int
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """The first list fetches the sort keys of all messages, the next ones those of new messages."""
     port = store.dovecot.imap_port
     options = ProxyOptions(removed=_WITHOUT_SORT)
     client = BareSide.at(port, bare)
-    rows = []
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(CountingProxy(ImapWire, port, options))
         email = await stack.enter_async_context(worker_with())
@@ -92,25 +82,25 @@ async def _without_sort(
 
         first_peak = await _peak_bytes(lambda: worker.do("list", 0))
         first_bytes = proxy.bytes_from_server + proxy.bytes_from_client
-        for title, rounds in (("list without SORT, again", scale.growth_rounds),):
-            worker_ms, bare_ms = await compare(ours, theirs, rounds=rounds)
-            proxy.bytes_from_server = proxy.bytes_from_client = 0
-            peak = await _peak_bytes(lambda: worker.do("list", 0))
-            rows.append(
-                {
-                    "operation": title,
-                    "messages": size,
-                    "worker_ms": worker_ms.to_json(),
-                    "bare_ms": bare_ms.to_json(),
-                    "ratio": worker_ms.ratio_to(bare_ms),
-                    "bytes": proxy.bytes_from_server + proxy.bytes_from_client,
-                    "peak_bytes": peak,
-                    "first_bytes": first_bytes,
-                    "first_peak_bytes": first_peak,
-                }
-            )
+        worker_ms, bare_ms = await compare(ours, theirs, rounds=scale.growth_rounds)
+        proxy.bytes_from_server = proxy.bytes_from_client = 0
+        peak = await _peak_bytes(lambda: worker.do("list", 0))
+        row = _row("list without SORT, again", size, worker_ms, bare_ms, proxy)
     client.session.close()
-    return rows
+    return row | {"peak_bytes": peak, "first_bytes": first_bytes, "first_peak_bytes": first_peak}
+
+
+def _row(
+    operation: str, size: int, worker_ms: Distribution, bare_ms: Distribution, proxy: CountingProxy
+) -> dict[str, Any]:
+    return {
+        "operation": operation,
+        "messages": size,
+        "worker_ms": worker_ms.to_json(),
+        "bare_ms": bare_ms.to_json(),
+        "ratio": worker_ms.ratio_to(bare_ms),
+        "bytes": proxy.bytes_from_server + proxy.bytes_from_client,
+    }
 
 
 def _number(operation: str, number: int, size: int) -> int:

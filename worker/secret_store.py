@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Mask:
         if isinstance(value, str):
             return self.hide(value)
         if isinstance(value, Mapping):
-            if self._is_harmless(value.values()):
+            if self._is_harmless(value):
                 return dict(value)
             return {name: self.hide_in(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -73,12 +73,11 @@ class Mask:
         is_harmless = value is None or isinstance(value, (bool, int, float))
         return value if is_harmless else self.hide(str(value))
 
-    def _is_harmless(self, values: Iterable[Any]) -> bool:
+    def _is_harmless(self, value: Mapping[Any, Any]) -> bool:
         """Tell, by one look for each form at all of the texts together, whether they may stay as they are."""
-        values = list(values)
-        if not all(type(value) in _SCALARS for value in values):
+        if not all(type(item) in _SCALARS for item in value.values()):
             return False
-        texts = "\0".join(value for value in values if isinstance(value, str))
+        texts = "\0".join(item for item in value.values() if isinstance(item, str))
         return _CUT not in texts and self.hide(texts) == texts
 
     def _learn_form(self, form: str) -> None:

@@ -23,7 +23,6 @@ R = TypeVar("R", bound=BaseModel)
 
 GROUPS = ("authentication", "server", "parameters")
 _SHOWN_CHARACTERS = 60
-_MENTION = "secrets."
 # The sign-in is never shown, wherever it came from.
 _HIDDEN_GROUP = "authentication"
 
@@ -80,16 +79,13 @@ def _reveal(
     value: Any, path: tuple[str, ...], *, reveal: Callable[[str], str], patterns: tuple[str, ...]
 ) -> Any:
     if isinstance(value, str):
-        is_allowed = _MENTION in value and any(
+        is_allowed = "secrets." in value and any(
             fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns
         )
         return reveal(value) if is_allowed else value
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, Mapping):
         return {
-            # Nearly all values are texts that name no secret: not worth a call.
-            name: item
-            if isinstance(item, str) and _MENTION not in item
-            else _reveal(item, (*path, str(name)), reveal=reveal, patterns=patterns)
+            name: _reveal(item, (*path, str(name)), reveal=reveal, patterns=patterns)
             for name, item in value.items()
         }
     if isinstance(value, list):

@@ -74,8 +74,8 @@ class ImapFolders:
         name = self.name_of(path)
         selected = self._session.selected
         if selected is not None and selected.name == name:
-            if is_current and not self._session.is_current:
-                self._session.refresh()
+            if is_current:
+                self._session.ensure_current()
             return selected
         reply = self._session.select(name)
         if may_mean_missing_folder(reply):

@@ -52,8 +52,8 @@ def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[Lis
 def _is_small(session: ImapSession, order: ListOrder) -> bool:
     """Tell whether all of the folder is to be looked at, which must then be known as it is now."""
     most = max(order.limit, _SMALL_FOLDER)
-    if session.exists <= most and not session.is_current:
-        session.refresh()
+    if session.exists <= most:
+        session.ensure_current()
     return session.exists <= most
 
 

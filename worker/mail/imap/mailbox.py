@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from worker.errors import MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
 from worker.mail.imap.arrangement import Arrangements
-from worker.mail.imap.errors import refusal
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.memory import FolderKey, ImapMemory
@@ -41,8 +40,8 @@ class ImapMailbox:
 
         `ask` sees to it that the answer is current.
         """
-        if not self.session.is_current and self.arrangements.has(order, self.session.changes):
-            self.session.refresh()
+        if self.arrangements.has(order, self.session.changes):
+            self.session.ensure_current()
         return self.arrangements.arranged(order, lambda: self.session.changes, ask)
 
     def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
@@ -95,15 +94,12 @@ class ImapMailbox:
             for text in search_texts(message_id):
                 chunks = command_chunks([b"UID SEARCH", *_with_id(text)])
                 reply = self.session.attempt_current(*chunks, doing=_FINDING, is_long=True)
-                if not reply.is_ok:
-                    raise refusal(self.session.server, reply, _FINDING)
-                hits = _hits(reply, text)
+                hits = _hits(self.session.require(reply, _FINDING), text)
                 found = hits if len(hits) == 1 else self._exact(folder, hits, message_id, {})
                 if found:
                     return found
         elif own.uid_validity == folder.uid_validity:
-            if not self.session.is_current:
-                self.session.refresh()
+            self.session.ensure_current()
             return [own.uid]
         raise self.not_found(folder.name, message_id)
 
@@ -138,8 +134,7 @@ class ImapMailbox:
 
     def _find_own(self, folder: SelectedFolder, own: OwnId) -> list[int]:
         if own.uid_validity == folder.uid_validity:
-            if not self.session.is_current:  # Dovecot for one answers for what others have removed by then
-                self.session.refresh()
+            self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
             if self.fetch([own.uid], "RFC822.SIZE", doing=_FINDING):
                 return [own.uid]
         raise self.not_found(folder.name, str(own))

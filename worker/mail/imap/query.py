@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worker.errors import NotSupported
-from worker.mail.imap.errors import refusal
 from worker.mail.imap.responses import Reply, read_all
 from worker.mail.imap.search import Part, command_chunks, conditions_of, search_keys
 from worker.mail.imap.session import ImapSession
@@ -33,9 +32,7 @@ def search(session: ImapSession, criterion: Criterion | None) -> Hits:
     if has_from and not reply.is_ok and not reply.code:
         # GreenMail for one takes nothing but whole addresses after FROM.
         reply = _search(session, criterion, is_from_a_header=True)
-    if not reply.is_ok:
-        raise refusal(session.server, reply, _DOING)
-    return hits_of(reply)
+    return hits_of(session.require(reply, _DOING))
 
 
 def can_save(session: ImapSession) -> bool:

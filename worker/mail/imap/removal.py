@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from worker.errors import ServerRefused
-from worker.mail.imap.errors import refusal
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.responses import format_set
 from worker.mail.imap.session import ImapSession, SelectedFolder
@@ -28,8 +27,7 @@ def remove(session: ImapSession, uid: int) -> None:
         b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, b"UID EXPUNGE %d" % uid, doing=_DOING_DELETE
     )
     for reply in replies:
-        if not reply.is_ok:
-            raise refusal(session.server, reply, _DOING_DELETE)
+        session.require(reply, _DOING_DELETE)
 
 
 def _remove_beside_others(session: ImapSession, uid: int) -> None:

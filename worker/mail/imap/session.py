@@ -123,13 +123,21 @@ class ImapSession:
         self.command(_LOOK, doing=_LOOKING)
         self.is_current = True
 
+    def ensure_current(self) -> None:
+        """Refresh, unless the folder has been looked at since `begin`."""
+        if not self.is_current:
+            self.refresh()
+
     def command(self, *chunks: bytes, doing: str, is_long: bool = False) -> Reply:
         """Send a command and return the reply, which is OK; a refusal is raised as what its code means.
 
         Chunks after the first are what follows a literal's announcement, sent when the server asks for it.
         `is_long`: its time may grow with the mail it looks at.
         """
-        reply = self.attempt(*chunks, doing=doing, is_long=is_long)
+        return self.require(self.attempt(*chunks, doing=doing, is_long=is_long), doing)
+
+    def require(self, reply: Reply, doing: str) -> Reply:
+        """Return a reply that is OK; a refusal is raised as what its code means."""
         if not reply.is_ok:
             raise refusal(self.server, reply, doing)
         return reply
@@ -160,14 +168,13 @@ class ImapSession:
         The look for that goes with it. It comes behind it, as Dovecot does both in this order whatever the
         order of the commands: if it finds that nothing has come or gone, the reply holds.
         """
-        if not self.is_current and len(chunks) > 1:
-            self.refresh()
+        if len(chunks) > 1:
+            self.ensure_current()
         if self.is_current:
             return self.attempt(*chunks, doing=doing, is_long=is_long)
         before = self.changes
         reply, look = self.attempt_together(chunks[0], _LOOK, doing=doing, is_long=is_long)
-        if not look.is_ok:
-            raise refusal(self.server, look, _LOOKING)
+        self.require(look, _LOOKING)
         self.is_current = True
         return reply if self.changes == before else self.attempt(*chunks, doing=doing, is_long=is_long)
 
@@ -187,9 +194,7 @@ class ImapSession:
             found, _ = self.attempt_together(
                 b"UID SEARCH RETURN (SAVE ALL) " + key, _fetch("$", items), doing=doing, is_long=True
             )
-        if not found.is_ok:
-            raise refusal(self.server, found, doing)
-        return found
+        return self.require(found, doing)
 
     def logout(self, within_seconds: float) -> None:
         """Sign off."""

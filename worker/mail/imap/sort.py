@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worker.mail.imap.errors import refusal
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import FolderKey, SortKeys
 from worker.mail.imap.responses import Fetched, PartialResult, header_fields, read_partial
@@ -66,17 +65,14 @@ def _sort(session: ImapSession, order: ListOrder, which: str) -> PartialResult:
         # It does not do what it announces: not tried again in this session.
         session.capabilities -= {"ESORT"}
     reply = session.attempt_current(f"UID SORT {program}".encode(), doing=_DOING, is_long=True)
-    if not reply.is_ok:
-        raise refusal(session.server, reply, _DOING)
-    uids = reply.numbers("SORT")
+    uids = session.require(reply, _DOING).numbers("SORT")
     return PartialResult(uids[: order.limit], len(uids))
 
 
 def _sort_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session = mailbox.session
-    if not session.is_current:
-        session.refresh()
+    session.ensure_current()
     place = FolderKey.of(mailbox.account, folder)
     known = mailbox.memory.sort_keys(place, field)
     added = SortKeys()

@@ -92,7 +92,7 @@ class _PipeliningProtocol(SMTPProtocol):
     def data_received(self, data: bytes) -> None:
         if self._expected:  # else nobody asked: the farewell of a server that closes an idle session
             self._buffer += data
-            self.has_response()
+            self.take_response()
 
     def write_commands(self, lines: bytes, *, expected: int) -> None:
         """Send commands together; as many `next_response` are expected."""
@@ -101,8 +101,8 @@ class _PipeliningProtocol(SMTPProtocol):
         if not self.is_connected:  # the system has refused all of it
             raise SMTPServerDisconnected("Connection lost")
 
-    def has_response(self) -> bool:
-        """Tell whether a reply, or the end of the connection, can be read without waiting."""
+    def take_response(self) -> bool:
+        """Hand the next reply over if it is here; tell whether it, or the end, can be had without waiting."""
         waiter = self._response_waiter
         if waiter is None or waiter.done():
             return True
@@ -124,7 +124,7 @@ class _PipeliningProtocol(SMTPProtocol):
         waiter = self._response_waiter
         if waiter is None:
             raise SMTPServerDisconnected("Connection lost")
-        if not self.has_response():
+        if not self.take_response():
             self._give_up_in(within_seconds)
         try:
             return await waiter
