@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 # Its import also lifts imaplib's limit on a line to 20 MB: enough for two million search hits.
 from imap_tools.imap_utf7 import utf7_decode, utf7_encode
@@ -60,26 +61,16 @@ class ImapClient(imaplib.IMAP4):
         if len(chunks) > 1:
             self._chunks = iter(chunks[1:])
             self.literal = self._next_chunk  # type: ignore[assignment]  # typeshed leaves methods out
-        try:
-            tag = self._command(verb.decode("ascii"), rest or None)
-            status, (text,) = self._get_tagged_response(tag)
-        except self.abort:
-            self._check_bye()
-            raise
-        return Reply(status, text.decode("utf-8", "replace"), dict(self.untagged_responses))
+        with self._goodbye_heard():
+            return self._replies([self._command(verb.decode("ascii"), rest or None)])[0]
 
     def converse_together(self, commands: Sequence[bytes]) -> list[Reply]:
         """Send commands in one go and return their replies, which share what came before them."""
         self.untagged_responses.clear()
         tags = [self._new_tag() for _ in commands]
         self.send(b"".join(b"%b %b\r\n" % pair for pair in zip(tags, commands, strict=True)))
-        try:
-            ends = [self._get_tagged_response(tag) for tag in tags]
-        except self.abort:
-            self._check_bye()
-            raise
-        data = dict(self.untagged_responses)
-        return [Reply(status, text.decode("utf-8", "replace"), data) for status, (text,) in ends]
+        with self._goodbye_heard():
+            return self._replies(tags)
 
     def read_anew(self) -> None:
         """Forget what was read ahead and read from the connection as it is now (after STARTTLS)."""
@@ -109,6 +100,20 @@ class ImapClient(imaplib.IMAP4):
             self.capabilities = tuple(_text(lines[-1]).decode("latin-1").upper().split())
         else:
             super()._get_capabilities()  # type: ignore[misc]  # not in typeshed
+
+    def _replies(self, tags: Sequence[bytes]) -> list[Reply]:
+        ends = [self._get_tagged_response(tag) for tag in tags]
+        data = dict(self.untagged_responses)
+        return [Reply(status, text.decode("utf-8", "replace"), data) for status, (text,) in ends]
+
+    @contextmanager
+    def _goodbye_heard(self) -> Iterator[None]:
+        """Of a connection that ends, tell what the server has said about it."""
+        try:
+            yield
+        except self.abort:
+            self._check_bye()
+            raise
 
     def _check_bye(self) -> None:
         lines = self.untagged_responses.get("BYE")
