@@ -3,7 +3,7 @@ from __future__ import annotations
 from urllib.parse import quote_from_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.errors import (
@@ -94,6 +94,8 @@ blocks = st.lists(st.one_of(good_lines, listing_pieces), max_size=12).map(b"".jo
 
 @settings(max_examples=1_000, deadline=None)
 @given(blocks)
+@example(b"1 \r\n1")
+@example(b"1 \ra\n")
 def test_a_listing_is_read_as_if_line_by_line(block: bytes) -> None:
     for read, expected in ((read_sizes, read_sizes_by_line), (read_uids, read_uids_by_line)):
         try:
