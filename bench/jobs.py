@@ -53,7 +53,7 @@ class Samples:
     lags: list[float] = field(default_factory=list)
     worker_cpu: list[float] = field(default_factory=list)
     engine_cpu: list[float] = field(default_factory=list)
-    handed_back: int = 0
+    returned: int = 0
 
     def add(self, seen: dict[str, Any], engine_cpu_seconds: float) -> None:
         """Take over one run."""
@@ -63,7 +63,7 @@ class Samples:
         self.lags += seen["lags"]
         self.worker_cpu.append(seen["cpu_seconds"] / jobs * 1_000)
         self.engine_cpu.append(engine_cpu_seconds / jobs * 1_000)
-        self.handed_back += seen["failed_or_handed_back"]
+        self.returned += seen["failed_or_returned"]
 
     def to_json(self) -> dict[str, Any]:
         """Rates in jobs per second, all else in milliseconds."""
@@ -75,7 +75,7 @@ class Samples:
             "loop_lag_p99_ms": percentile(lags, 99) * 1_000,
             "worker_cpu_ms_per_job": Distribution.of(self.worker_cpu).median,
             "engine_cpu_ms_per_job": Distribution.of(self.engine_cpu).median,
-            "handed_back": self.handed_back,
+            "returned": self.returned,
         }
 
 

@@ -40,7 +40,7 @@ class Probe:
         self._activated_at: dict[int, float] = {}
         self._latencies: list[float] = []
         self._lags: list[float] = []
-        self._handed_back = 0
+        self._returned = 0
         self._began: Moment | None = None
         self._ended: Moment | None = None
 
@@ -64,7 +64,7 @@ class Probe:
             return answer
 
         async def noted_fail(adapter: ZeebeAdapter, *arguments: Any, **named: Any) -> Any:
-            self._handed_back += 1
+            self._returned += 1
             return await fail(adapter, *arguments, **named)
 
         ZeebeAdapter.activate_jobs = noted_activate  # type: ignore[method-assign,assignment]
@@ -92,7 +92,7 @@ class Probe:
             "ended_at": self._ended.wall_clock,
             "latencies": self._latencies,
             "lags": self._lags,
-            "failed_or_handed_back": self._handed_back,
+            "failed_or_returned": self._returned,
         }
         sys.stdout.write(json.dumps(seen) + "\n")
 

@@ -162,7 +162,7 @@ def _jobs(results: Results) -> str:
                 f"{row[name]['loop_lag_p99_ms']:.1f}",
                 f"{row[name]['worker_cpu_ms_per_job']:.2f}",
                 f"{row[name]['engine_cpu_ms_per_job']:.2f}",
-                f"{row[name]['handed_back']}",
+                f"{row[name]['returned']}",
             )
             for row in results["rows"]
             for name in ("noop", "send", "list")

@@ -28,7 +28,7 @@ SLOW = (
     "engine/test_pop3_nothing_lost.py",
     "engine/test_sandbox.py",
     "engine/test_vendor.py",
-    "servers/test_kit_*.py",
+    "servers/test_testkit_*.py",
     "servers/*/test_*cost*.py",
     "servers/*/test_*fault*.py",
     "servers/*/test_*garbage*.py",

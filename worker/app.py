@@ -1,4 +1,4 @@
-"""Joins the rooms: one object that does operations, or serves the engine's jobs with them."""
+"""The composition root: one object that runs operations, or serves Camunda's jobs with them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import Any, Self
 
 import structlog
 
-from worker.documents.room import DocumentRoom
-from worker.doors import job_rules, open_document_room, open_gateway, open_mail_room
+from worker.documents.client import DocumentClient
 from worker.errors import EmailError, InputError, InternalError, MailServerError
 from worker.job import vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
-from worker.job.pipeline import Errands, Pipeline
+from worker.job.pipeline import OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
-from worker.mail.answer import Answer, Deferred
-from worker.mail.room import MailRoom
-from worker.observation import Observation
+from worker.mail.clients import MailClients
+from worker.mail.operation_result import Deferred, OperationResult
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
-from worker.operations.errand import Errand
+from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore
 from worker.settings import Settings, WorkerSettings, read_environment
+from worker.telemetry import Telemetry
+from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +47,8 @@ class EmailWorker:
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
         self._settings = settings
         self._secrets = secrets
-        self._room: MailRoom | None = None
-        self._documents = DocumentRoom()
+        self._clients: MailClients | None = None
+        self._documents = DocumentClient()
 
     @classmethod
     def from_environment(cls, env_file: Path | None = None) -> Self:
@@ -76,8 +76,8 @@ class EmailWorker:
         return self._secrets
 
     async def __aenter__(self) -> Self:
-        self._room = open_mail_room(self._settings.worker)
-        self._documents = open_document_room(self._settings)
+        self._clients = open_mail_clients(self._settings.worker)
+        self._documents = open_document_client(self._settings)
         return self
 
     async def __aexit__(
@@ -86,10 +86,10 @@ class EmailWorker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._room is not None:
+        if self._clients is not None:
             await self._documents.close()
-            await self._room.close()
-            self._room = None
+            await self._clients.close()
+            self._clients = None
 
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
@@ -97,7 +97,7 @@ class EmailWorker:
         Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
         logged (`mail_not_removed`).
         """
-        _ = self._open_room  # or say that this is no way to use us
+        _ = self._open_clients  # raises outside of `async with`
         try:
             return await self._do(task_type, variables)
         except EmailError as error:
@@ -118,23 +118,23 @@ class EmailWorker:
             notation=assignment.notation,
         )
         account = self._account(operation, request)
-        answer = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC))
-        result = assignment.reshape(to_json(answer.result, self._secrets.mask))
-        if answer.deferred is not None:
-            await _commit(answer.deferred, account.server)
+        done = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC))
+        result = assignment.reshape(to_json(done.result, self._secrets.mask))
+        if done.deferred is not None:
+            await _commit(done.deferred, account.server)
         return result
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""
         worker = self._settings.worker
         gateway = open_gateway(self._settings)
-        observation = Observation(self._settings, self._secrets.mask, BY_TASK_TYPE)
+        telemetry = Telemetry(self._settings, self._secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
-            Errands(self._account, self._perform),
+            OperationRunner(self._account, self._perform),
             self._secrets,
             job_rules(self._settings),
-            observation.observers,
+            telemetry.observers,
         )
         served = [
             Served(self._interpreter(name), self._subscription(name, served_as))
@@ -142,7 +142,7 @@ class EmailWorker:
         ]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         try:
-            async with observation.of(runtime, gateway, self._open_room):
+            async with telemetry.exposed(runtime, gateway, self._open_clients):
                 log.info(
                     "worker_started",
                     gateway=self._settings.gateway.target,
@@ -173,22 +173,22 @@ class EmailWorker:
 
     def _account(self, operation: Any, request: Any) -> Account:
         account = account_of(operation.protocol, request.server, request.authentication)
-        self._open_room.policy.admit(account)
+        self._open_clients.policy.admit(account)
         return account
 
     async def _perform(
         self, operation: Any, request: Any, account: Account, reference: str, started_at: datetime
-    ) -> Answer:
-        answer: Answer = await operation.handler(
-            request, Errand(account, self._open_room, reference, started_at, self._documents)
+    ) -> OperationResult:
+        result: OperationResult = await operation.handler(
+            request, OperationContext(account, self._open_clients, reference, started_at, self._documents)
         )
-        return answer
+        return result
 
     @property
-    def _open_room(self) -> MailRoom:
-        if self._room is None:
+    def _open_clients(self) -> MailClients:
+        if self._clients is None:
             raise RuntimeError("EmailWorker is used within `async with`")
-        return self._room
+        return self._clients
 
 
 async def _commit(deferred: Deferred, server: str) -> None:

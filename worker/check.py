@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.app import EmailWorker, served_task_types
-from worker.doors import open_gateway
 from worker.errors import EngineError, InputError
 from worker.mail.tls import build_tls_context
 from worker.settings import Settings
+from worker.wiring import open_gateway
 
 
 async def check_setup(env_file: Path | None) -> bool:

@@ -214,8 +214,8 @@ def demo(
 
 @asynccontextmanager
 async def _gateway(env_file: Path | None) -> AsyncIterator[ZeebeGateway]:
-    from worker.doors import open_gateway
     from worker.settings import Settings, read_environment
+    from worker.wiring import open_gateway
 
     gateway = open_gateway(Settings.from_environment(read_environment(env_file)))
     try:

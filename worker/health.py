@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from worker.liveness import Liveness
 from worker.metrics import CONTENT_TYPE, Metrics
-from worker.vitals import Vitals
 
 
 class PortTaken(Exception):
@@ -17,7 +17,7 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def health_pages(host: str, port: int, vitals: Vitals, metrics: Metrics) -> AsyncIterator[None]:
+async def health_pages(host: str, port: int, liveness: Liveness, metrics: Metrics) -> AsyncIterator[None]:
     """Serve the pages while the block runs; port 0 means not at all. Raises PortTaken.
 
     They hold numbers and the names of operations, so they ask for no password.
@@ -25,7 +25,7 @@ async def health_pages(host: str, port: int, vitals: Vitals, metrics: Metrics) -
     if not port:
         yield
         return
-    runner = web.AppRunner(_application(vitals, metrics), access_log=None, handle_signals=False)
+    runner = web.AppRunner(_application(liveness, metrics), access_log=None, handle_signals=False)
     await runner.setup()
     try:
         try:
@@ -40,12 +40,12 @@ async def health_pages(host: str, port: int, vitals: Vitals, metrics: Metrics) -
         await runner.cleanup()
 
 
-def _application(vitals: Vitals, metrics: Metrics) -> web.Application:
+def _application(liveness: Liveness, metrics: Metrics) -> web.Application:
     async def live(_: web.Request) -> web.Response:
-        return _page("alive", vitals.why_not_alive())
+        return _page("alive", liveness.why_not_alive())
 
     async def ready(_: web.Request) -> web.Response:
-        return _page("ready", vitals.why_not_ready())
+        return _page("ready", liveness.why_not_ready())
 
     async def figures(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})

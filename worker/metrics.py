@@ -18,11 +18,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.registry import Collector
 
-from worker.job.outcome import HandedBack
+from worker.job.outcome import Returned
 from worker.job.report import JobReport
-from worker.mail.room import MailRoom
-from worker.mail.trail import Step
-from worker.vitals import Vitals
+from worker.liveness import Liveness
+from worker.mail.clients import MailClients
+from worker.mail.command_trace import Step
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From one round trip on a warm session to a message of 100 MB over a slow line.
@@ -30,7 +30,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 # Shown as 0 from the start, so that an alert sees the first of them.
 _AWAITED_OUTCOMES = (
     "COMPLETED",
-    "HANDED_BACK",
+    "RETURNED",
     "NOT_DELIVERED",
     "AUTHENTICATION_FAILED",
     "SEND_OUTCOME_UNKNOWN",
@@ -59,9 +59,9 @@ class Metrics:
             for outcome in _AWAITED_OUTCOMES:
                 self._jobs(operation, outcome)
 
-    def read(self, room: MailRoom, vitals: Vitals) -> None:
+    def read(self, clients: MailClients, liveness: Liveness) -> None:
         """Read these too at each scrape."""
-        self._registry.register(_Present(room, vitals))
+        self._registry.register(_Present(clients, liveness))
 
     def render(self) -> bytes:
         """Return all figures in Prometheus's text format."""
@@ -72,11 +72,11 @@ class Metrics:
         self._jobs(report.operation, report.outcome_class).inc()
         if report.is_incident:
             self._incidents(report.operation).inc()
-        if not isinstance(report.outcome, HandedBack):
+        if not isinstance(report.outcome, Returned):
             self._job_seconds(report.operation).observe(report.seconds)
-        if report.trail.steps:
-            self._server_seconds(report.operation).observe(report.trail.seconds)
-            self._round_trips(report.operation).inc(report.trail.round_trips)
+        if report.trace.steps:
+            self._server_seconds(report.operation).observe(report.trace.seconds)
+            self._round_trips(report.operation).inc(report.trace.round_trips)
 
     def command_delayed(self) -> None:
         """Count an outcome that the engine could not take."""
@@ -103,9 +103,9 @@ class Metrics:
 class _Present(Collector):
     """What is at the moment of a scrape."""
 
-    def __init__(self, room: MailRoom, vitals: Vitals) -> None:
-        self._room = room
-        self._vitals = vitals
+    def __init__(self, clients: MailClients, liveness: Liveness) -> None:
+        self._clients = clients
+        self._liveness = liveness
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
@@ -114,19 +114,19 @@ class _Present(Collector):
         yield from self._of_mails()
 
     def _of_the_worker(self) -> Iterator[Metric]:
-        vitals = self._vitals
-        yield _gauge("jobs_running", "Jobs under way.", vitals.running_jobs)
-        yield _gauge("jobs_running_max", "How many jobs may be under way.", vitals.max_jobs)
-        yield _gauge("gateway_connected", "1: the gateway answers.", vitals.is_connected)
-        yield _gauge("ready", "1: /health/ready says so.", not vitals.why_not_ready())
-        yield _gauge("event_loop_lag_seconds", "How late the event loop is.", vitals.heartbeat.lag_seconds)
+        liveness = self._liveness
+        yield _gauge("jobs_running", "Jobs under way.", liveness.running_jobs)
+        yield _gauge("jobs_running_max", "How many jobs may be under way.", liveness.max_jobs)
+        yield _gauge("gateway_connected", "1: the gateway answers.", liveness.is_connected)
+        yield _gauge("ready", "1: /health/ready says so.", not liveness.why_not_ready())
+        yield _gauge("event_loop_lag_seconds", "How late the event loop is.", liveness.heartbeat.lag_seconds)
 
     def _of_sessions(self) -> Iterator[Metric]:
         sessions = Gauges("email_worker_sessions", "Open at mail servers.", labels=["protocol", "state"])
         waiters = Gauges("email_worker_session_waiters", "Jobs waiting for one.", labels=["protocol"])
         opened = Counters("email_worker_sessions_opened", "Opened in all.", labels=["protocol"])
         reconnects = Counters("email_worker_reconnects", "Replaced, as they had died.", labels=["protocol"])
-        for protocol, figures in self._room.figures().items():
+        for protocol, figures in self._clients.figures().items():
             sessions.add_metric([protocol, "idle"], figures.idle)
             sessions.add_metric([protocol, "busy"], figures.busy)
             waiters.add_metric([protocol], figures.waiting)
@@ -135,7 +135,7 @@ class _Present(Collector):
         yield from (sessions, waiters, opened, reconnects)
 
     def _of_mails(self) -> Iterator[Metric]:
-        maildrops = self._room.pop3
+        maildrops = self._clients.pop3
         yield _gauge("mails_held", "Mails read, to go when the engine has them.", maildrops.held_mails)
         yield Counters(
             "email_worker_failed_deletions",

@@ -16,9 +16,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from worker.job.outcome import Completed, HandedBack
+from worker.job.outcome import Completed, Returned
 from worker.job.report import JobReport
-from worker.mail.trail import Step
+from worker.mail.command_trace import Step
 
 
 def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
@@ -46,7 +46,7 @@ class Traces:
     def job_ended(self, report: JobReport) -> None:
         """Make the spans of a job."""
         epoch = _epoch_clock()
-        job, trail = report.job, report.trail
+        job, trace = report.job, report.trace
         span = self._tracer.start_span(
             f"process {job.type}",
             kind=SpanKind.CONSUMER,
@@ -63,16 +63,16 @@ class Traces:
                 "camunda.process_instance.key": str(job.process_instance_key),
                 "camunda.element.id": job.element_id,
                 "camunda.job.retries": job.retries,
-                "email_worker.commands": trail.command_count,
-                "email_worker.round_trips": trail.round_trips,
+                "email_worker.commands": trace.command_count,
+                "email_worker.round_trips": trace.round_trips,
             },
         )
         if report.server:
             self._name_server(span, report.server)
-        if not isinstance(report.outcome, Completed | HandedBack) or not report.is_settled:
+        if not isinstance(report.outcome, Completed | Returned) or not report.is_settled:
             span.set_attribute("error.type", report.outcome_class)
             span.set_status(Status(StatusCode.ERROR))
-        for step in trail.steps:
+        for step in trace.steps:
             self._draw(step, span, epoch)
         span.end(epoch(report.ended_at))
 

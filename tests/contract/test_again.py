@@ -15,7 +15,7 @@ from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import GatewayUnavailable, JobGone, SendOutcomeUnknown, ServerTimeout
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
 UNKNOWN = SendOutcomeUnknown("The mail may be out.", messageId="<1@x>")
@@ -146,7 +146,7 @@ async def test_an_acknowledged_failure_lets_the_next_attempt_run() -> None:
 @on_skipping_clock
 async def test_a_sent_mail_whose_result_was_too_large_is_not_sent_by_a_retry() -> None:
     bench = Bench(max_result_bytes=200)
-    bench.handler.script.append(Answer(LetterResult(text="x" * 500), has_effect=True))
+    bench.handler.script.append(OperationResult(LetterResult(text="x" * 500), has_effect=True))
     async with bench.serving():
         bench.gateway.offer(JOB)
         await bench.gateway.until_taken(1)
@@ -161,7 +161,7 @@ async def test_a_sent_mail_whose_result_was_too_large_is_not_sent_by_a_retry() -
 @on_skipping_clock
 async def test_corrected_variables_are_new_work() -> None:
     bench = Bench(max_result_bytes=200)
-    bench.handler.script.append(Answer(LetterResult(text="x" * 500), has_effect=True))
+    bench.handler.script.append(OperationResult(LetterResult(text="x" * 500), has_effect=True))
     async with bench.serving():
         bench.gateway.offer(JOB)
         await bench.gateway.until_taken(1)

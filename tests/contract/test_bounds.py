@@ -16,14 +16,14 @@ from testkit.skipping_clock import now, on_skipping_clock
 from worker.job.gateway import Subscription
 from worker.job.job import Job
 from worker.mail.account import MailProtocol
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 
 
 @on_skipping_clock
 async def test_no_more_jobs_run_at_once_than_the_bound_over_all_task_types() -> None:
     bench = Bench(max_jobs=4)
 
-    async def takes_a_second() -> Answer:
+    async def takes_a_second() -> OperationResult:
         await asyncio.sleep(1)
         return SENT
 
@@ -73,7 +73,7 @@ async def test_a_gateway_that_waits_for_no_job_is_asked_four_times_a_second_and_
 
 @on_skipping_clock
 async def test_places_that_become_free_shortly_after_each_other_are_asked_for_together() -> None:
-    async def end_after(seconds: float) -> Answer:
+    async def end_after(seconds: float) -> OperationResult:
         await asyncio.sleep(seconds)
         return SENT
 

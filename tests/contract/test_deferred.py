@@ -12,14 +12,14 @@ from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import CommandRefused, ConnectionFailed, GatewayUnavailable, JobGone
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
 
 
 def bench_with(deferred: FakeDeferred, text: str = "read") -> Bench:
     bench = Bench(max_result_bytes=200)
-    bench.handler.script.append(Answer(LetterResult(text=text), deferred=deferred))
+    bench.handler.script.append(OperationResult(LetterResult(text=text), deferred=deferred))
     return bench
 
 

@@ -18,7 +18,7 @@ from worker.errors import (
     JobGone,
     ServerTimeout,
 )
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
 HEADERS = {"resultVariable": "mail"}
@@ -156,7 +156,7 @@ async def test_the_deadline_moves_ahead_as_long_as_the_handler_runs() -> None:
 @on_skipping_clock
 async def test_a_result_that_is_too_large_is_an_incident() -> None:
     bench = Bench(max_result_bytes=200)
-    bench.handler.script.append(Answer(LetterResult(text="x" * 200)))
+    bench.handler.script.append(OperationResult(LetterResult(text="x" * 200)))
     async with bench.serving():
         bench.gateway.offer(make_job(headers=HEADERS))
         (command,) = await bench.gateway.until_taken(1)

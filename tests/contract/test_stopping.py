@@ -12,7 +12,7 @@ from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.errors import GatewayUnavailable, JobGone, SendOutcomeUnknown
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
 
@@ -98,7 +98,7 @@ async def test_a_grace_of_none_hands_everything_back_at_once() -> None:
     assert now() < 0.1
 
 
-async def goes_out_all_the_same() -> Answer:
+async def goes_out_all_the_same() -> OperationResult:
     """What a session does that has sent the last dot: it waits for the answer."""
     try:
         await asyncio.sleep(1_000)
@@ -107,7 +107,7 @@ async def goes_out_all_the_same() -> Answer:
     return SENT
 
 
-async def breaks_off_after_the_last_dot() -> Answer:
+async def breaks_off_after_the_last_dot() -> OperationResult:
     try:
         await asyncio.sleep(1_000)
     except asyncio.CancelledError:
@@ -116,7 +116,7 @@ async def breaks_off_after_the_last_dot() -> Answer:
 
 
 @on_skipping_clock
-async def test_a_mail_that_goes_out_as_the_worker_stops_is_reported_not_handed_back() -> None:
+async def test_a_mail_that_goes_out_as_the_worker_stops_is_reported_not_returned() -> None:
     bench = Bench(grace_seconds=5)
     bench.handler.script.append(goes_out_all_the_same)
     async with bench.serving():
@@ -126,7 +126,7 @@ async def test_a_mail_that_goes_out_as_the_worker_stops_is_reported_not_handed_b
 
 
 @on_skipping_clock
-async def test_a_mail_that_may_be_out_as_the_worker_stops_is_an_incident_not_handed_back() -> None:
+async def test_a_mail_that_may_be_out_as_the_worker_stops_is_an_incident_not_returned() -> None:
     bench = Bench(grace_seconds=5)
     bench.handler.script.append(breaks_off_after_the_last_dot)
     async with bench.serving():
@@ -165,7 +165,7 @@ async def test_a_gateway_that_is_away_does_not_hold_the_end_up(trouble: Exceptio
             await bench.until_running(1)
             bench.gateway.always("fail", trouble)
     assert now() < 12
-    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_delivered"] == ["HANDED_BACK"]
+    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_delivered"] == ["RETURNED"]
 
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
@@ -202,7 +202,7 @@ async def test_a_job_that_is_gone_by_then_is_dropped() -> None:
 async def test_a_handler_that_does_not_let_go_does_not_hold_the_end_up() -> None:
     bench = Bench(grace_seconds=5)
 
-    async def clings() -> Answer:
+    async def clings() -> OperationResult:
         for _ in range(10):
             try:
                 await asyncio.sleep(100)

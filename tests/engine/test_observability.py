@@ -86,7 +86,7 @@ async def test_metrics_tell_good_failing_and_handed_back_jobs_apart(
         during = await pages.metrics(
             lambda scrape: (
                 scrape.value("jobs_running") == 1
-                and scrape.value("jobs_total", operation=SEND, outcome="HANDED_BACK") != 0
+                and scrape.value("jobs_total", operation=SEND, outcome="RETURNED") != 0
             )
         )
         may_answer.set()

@@ -167,14 +167,14 @@ async def start(
     **headers: str,
 ) -> int:
     process_id = f"vendor-{next(_numbers)}"
-    steering = {
+    task_headers = {
         "elementTemplateId": "io.camunda.connectors.email.v1",
         "elementTemplateVersion": "6",
         "retryBackoff": "PT0S",
         "resultVariable": "mail",
         **headers,
     }
-    process = one_task_process(process_id, TASK_TYPE, headers=steering, inputs=mappings)
+    process = one_task_process(process_id, TASK_TYPE, headers=task_headers, inputs=mappings)
     await engine.deploy(process, f"{process_id}.bpmn")
     return await engine.create_instance(process_id, {"customer": "Jane", **(variables or {})})
 

@@ -15,10 +15,10 @@ from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE
 from testkit.scripted_gateway import ScriptedGateway
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.pipeline import Errands, JobRules, Pipeline
+from worker.job.pipeline import JobRules, OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 from worker.models.base import OptionalAuthentication, Request, Result, Server
 from worker.secret_store import SecretStore
 
@@ -55,7 +55,7 @@ class FakeOperation:
 
 
 class FakeDeferred:
-    """Satisfies worker.mail.answer.Deferred; `ends` holds what it was told, which must be one thing."""
+    """Satisfies worker.mail.operation_result.Deferred; `ends` holds the calls, of which there must be one."""
 
     def __init__(self, failure: Exception | None = None, *, takes_seconds: float = 0) -> None:
         self.ends: list[str] = []
@@ -72,10 +72,10 @@ class FakeDeferred:
         self.ends.append("abandon")
 
 
-SENT = Answer(LetterResult(), has_effect=True)
-LISTED = Answer(LetterResult(text="listed"))
+SENT = OperationResult(LetterResult(), has_effect=True)
+LISTED = OperationResult(LetterResult(text="listed"))
 
-Script = Answer | Exception | Callable[[], Awaitable[Answer]]
+Script = OperationResult | Exception | Callable[[], Awaitable[OperationResult]]
 
 
 class FakeHandler:
@@ -106,7 +106,7 @@ class FakeHandler:
 
     async def __call__(
         self, _operation: Any, _request: Any, _account: Account, reference: str, _started_at: datetime
-    ) -> Answer:
+    ) -> OperationResult:
         self.references.append(reference)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -116,7 +116,7 @@ class FakeHandler:
             step = self.script.popleft() if self.script else SENT
             if isinstance(step, Exception):
                 raise step
-            return step if isinstance(step, Answer) else await step()
+            return step if isinstance(step, OperationResult) else await step()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -155,7 +155,7 @@ class Bench:
             cluster_name="test",
         )
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
-        pipeline = Pipeline(self.gateway, Errands(self._account, self.handler), secrets, rules)
+        pipeline = Pipeline(self.gateway, OperationRunner(self._account, self.handler), secrets, rules)
         served = [
             Served(
                 partial(Assignment, FakeOperation(task_type)),

@@ -10,7 +10,7 @@ import resource
 import ssl
 import sys
 
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
 from worker.mail.pop3.limits import Pop3Limits
@@ -47,14 +47,14 @@ async def main(operation: str) -> None:
     maildrops = Maildrops(ssl.create_default_context(), Timeouts(), Pop3Limits())
     async with ScriptedPop3({"1": HEADERS + b"\r\n"}, options) as server:
         caller = Pop3Caller(maildrops, server.port)
-        await caller.list_mails()
+        await caller.list_emails()
         before = most_memory()
         if operation == "read":
             read, deferred = await caller.read("large@x")
             assert read["plainTextBody"] == "A text."
             await deferred.abandon()
         else:
-            assert len(await caller.search_mails({"field": "BODY", "value": "a TEXT"})) == 1
+            assert len(await caller.search_emails({"field": "BODY", "value": "a TEXT"})) == 1
         print(most_memory() - before)  # noqa: T201 - what it is run for
     await maildrops.close()
 

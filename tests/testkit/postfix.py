@@ -81,7 +81,7 @@ class PostfixOptions:
 
 
 @dataclass(frozen=True)
-class ReceivedMail:
+class ReceivedEmail:
     """A mail as it lies in one recipient's mailbox; `raw` begins with the lines that Postfix adds."""
 
     sender: str
@@ -144,12 +144,12 @@ class Postfix:
         log = self._home / "log"
         return self._process.log() + (log.read_text(errors="replace") if log.exists() else "")
 
-    def received(self, recipient: str | None = None) -> list[ReceivedMail]:
+    def received(self, recipient: str | None = None) -> list[ReceivedEmail]:
         """What was delivered so far, one for each mail and recipient, or to this recipient alone."""
         mails = [_received_mail(message.raw) for message in self._maildir.messages()]
         return [mail for mail in mails if recipient in {None, mail.recipient}]
 
-    async def wait_for_mail(self, recipient: str, count: int = 1) -> list[ReceivedMail]:
+    async def wait_for_mail(self, recipient: str, count: int = 1) -> list[ReceivedEmail]:
         """Wait until this recipient has that many mails; delivery follows the answer to the client."""
         async with asyncio.timeout(LIMIT_SECONDS):
             while len(mails := self.received(recipient)) < count or self._is_delivering():  # noqa: ASYNC110
@@ -213,7 +213,7 @@ def _daemon_directory() -> Path:
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def _received_mail(raw: bytes) -> ReceivedMail:
+def _received_mail(raw: bytes) -> ReceivedEmail:
     # Return-Path and X-Original-To are what Postfix puts first.
     sender, recipient, _ = raw.decode("utf-8", "replace").split("\n", 2)
-    return ReceivedMail(sender.partition(": ")[2].strip("<>"), recipient.partition(": ")[2], raw)
+    return ReceivedEmail(sender.partition(": ")[2].strip("<>"), recipient.partition(": ")[2], raw)

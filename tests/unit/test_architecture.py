@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 WORKER = ROOT / "worker"
 FILES = sorted(path.relative_to(WORKER).as_posix() for path in WORKER.rglob("*.py"))
 EVERYTHING = "everything"
-# A pure room has no clock, however it came by one.
+# A pure layer has no clock, however it came by one.
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
 
@@ -59,7 +59,7 @@ def attributes(file: str) -> Iterator[str]:
             yield f"{node.value.id}.{node.attr}"
 
 
-def room_of(file: str) -> str:
+def layer_of(file: str) -> str:
     return file.removesuffix(".py").split("/")[0]
 
 
@@ -73,50 +73,50 @@ def matches(file: str, patterns: list[str]) -> bool:
     )
 
 
-def rooms() -> dict[str, list[str]]:
+def layers() -> dict[str, list[str]]:
     return {
-        room: [EVERYTHING] if allowed == EVERYTHING else names(allowed)
-        for cell, allowed in table("rooms")
-        for room in names(cell)
+        layer: [EVERYTHING] if allowed == EVERYTHING else names(allowed)
+        for cell, allowed in table("layers")
+        for layer in names(cell)
     }
 
 
-def test_every_room_has_a_row_and_every_row_names_rooms() -> None:
-    assert {room_of(file) for file in FILES} <= set(rooms())
-    mentioned = {name.split(".")[0] for allowed in rooms().values() for name in allowed} - {EVERYTHING}
-    assert mentioned <= set(rooms())
+def test_every_package_has_a_row_and_every_row_names_packages() -> None:
+    assert {layer_of(file) for file in FILES} <= set(layers())
+    mentioned = {name.split(".")[0] for allowed in layers().values() for name in allowed} - {EVERYTHING}
+    assert mentioned <= set(layers())
 
 
-def test_no_room_is_allowed_to_import_one_that_is_allowed_to_import_it() -> None:
-    def reachable(room: str) -> Iterator[str]:
-        for name in rooms()[room]:
+def test_no_package_is_allowed_to_import_one_that_is_allowed_to_import_it() -> None:
+    def reachable(layer: str) -> Iterator[str]:
+        for name in layers()[layer]:
             if name != EVERYTHING:
                 yield name.split(".")[0]
                 yield from reachable(name.split(".")[0])
 
-    for room in rooms():
-        assert room not in set(reachable(room))
+    for layer in layers():
+        assert layer not in set(reachable(layer))
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_imports_only_what_its_room_may(file: str) -> None:
-    room = room_of(file)
-    allowed = rooms()[room]
+def test_a_file_imports_only_what_its_package_may(file: str) -> None:
+    layer = layer_of(file)
+    allowed = layers()[layer]
     if allowed == [EVERYTHING]:
         return
     ours = {name for name in imports(file) if is_inside(name, "worker")}
     forbidden = [
-        name for name in ours if not any(is_inside(name, f"worker.{other}") for other in (room, *allowed))
+        name for name in ours if not any(is_inside(name, f"worker.{other}") for other in (layer, *allowed))
     ]
     assert forbidden == []
 
 
-@pytest.mark.parametrize(("libraries", "doors"), table("doors"))
-def test_a_library_is_touched_only_behind_its_door(libraries: str, doors: str) -> None:
+@pytest.mark.parametrize(("libraries", "files"), table("libraries"))
+def test_a_library_is_touched_only_in_its_module(libraries: str, files: str) -> None:
     trespassers = [
         f"{file}: {name}"
         for file in FILES
-        if not matches(file, names(doors))
+        if not matches(file, names(files))
         for name in (*imports(file), *attributes(file))
         for library in names(libraries)
         if is_inside(name, library)
@@ -125,7 +125,7 @@ def test_a_library_is_touched_only_behind_its_door(libraries: str, doors: str) -
 
 
 @pytest.mark.parametrize(("files", "modules", "exceptions"), table("pure"))
-def test_a_pure_room_has_no_clock_no_chance_no_wait_and_no_socket(
+def test_a_pure_module_has_no_clock_no_chance_no_wait_and_no_socket(
     files: str, modules: str, exceptions: str
 ) -> None:
     banned = names(modules) or names(table("pure")[0][1])
@@ -138,7 +138,7 @@ def test_a_pure_room_has_no_clock_no_chance_no_wait_and_no_socket(
         assert CLOCKS.isdisjoint(attributes(file)), file
 
 
-def test_the_pure_rooms_that_exist_are_found_by_their_patterns() -> None:
+def test_the_pure_modules_that_exist_are_found_by_their_patterns() -> None:
     found = [file for files, _, _ in table("pure") for file in FILES if matches(file, names(files))]
     assert {"models/base.py", "job/outcome.py", "mail/message/parse.py", "mail/message/ordering.py"} <= set(
         found

@@ -16,8 +16,8 @@ from worker.errors import CommandRefused, GatewayUnavailable
 from worker.health import PortTaken, health_pages
 from worker.job.probe import probed
 from worker.job.runtime import Connection
+from worker.liveness import Heartbeat, Liveness
 from worker.metrics import Metrics
-from worker.vitals import Heartbeat, Vitals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,16 +79,16 @@ async def test_the_heartbeat_measures_the_real_loop() -> None:
 
 async def test_a_worker_is_alive_but_for_a_long_standstill() -> None:
     clock = Clock()
-    vitals = Vitals(Bench().runtime(), max_silence_seconds=60, clock=clock)
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60, clock=clock)
     clock.now += 10.0
-    assert vitals.why_not_alive() == []
+    assert liveness.why_not_alive() == []
     clock.now += 5.0
-    assert vitals.why_not_alive() == ["The event loop stood still for 14 seconds."]
+    assert liveness.why_not_alive() == ["The event loop stood still for 14 seconds."]
 
 
 async def test_a_worker_that_has_not_begun_is_not_ready() -> None:
-    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
-    assert vitals.why_not_ready() == [
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
+    assert liveness.why_not_ready() == [
         "The engine is not asked for jobs.",
         "The gateway has not answered yet.",
     ]
@@ -96,38 +96,38 @@ async def test_a_worker_that_has_not_begun_is_not_ready() -> None:
 
 async def test_a_worker_is_ready_when_the_gateway_has_answered() -> None:
     async with running(Bench()) as runtime:
-        vitals = Vitals(runtime, max_silence_seconds=60)
-        assert vitals.why_not_ready() == ["The gateway has not answered yet."]
+        liveness = Liveness(runtime, max_silence_seconds=60)
+        assert liveness.why_not_ready() == ["The gateway has not answered yet."]
         runtime.connection.answered(time.monotonic())
-        assert vitals.why_not_ready() == []
-        assert vitals.is_connected
+        assert liveness.why_not_ready() == []
+        assert liveness.is_connected
 
 
 async def test_a_gateway_that_says_nothing_for_too_long_does_not_answer() -> None:
     clock = Clock()
     async with running(Bench()) as runtime:
-        vitals = Vitals(runtime, max_silence_seconds=60, clock=clock)
+        liveness = Liveness(runtime, max_silence_seconds=60, clock=clock)
         runtime.connection.last_answer_at = clock.now
         clock.now += 60
-        assert vitals.is_connected
+        assert liveness.is_connected
         clock.now += 1
-        assert vitals.why_not_ready() == ["The gateway has not answered for 61 seconds."]
+        assert liveness.why_not_ready() == ["The gateway has not answered for 61 seconds."]
 
 
 async def test_a_gateway_that_is_away_is_named_until_it_answers_again() -> None:
     async with running(Bench()) as runtime:
-        vitals = Vitals(runtime, max_silence_seconds=60)
+        liveness = Liveness(runtime, max_silence_seconds=60)
         runtime.connection.failed(GatewayUnavailable("UNAVAILABLE: refused"))
-        assert vitals.why_not_ready() == ["The gateway does not answer: UNAVAILABLE: refused."]
+        assert liveness.why_not_ready() == ["The gateway does not answer: UNAVAILABLE: refused."]
         runtime.connection.answered(time.monotonic())
-        assert vitals.why_not_ready() == []
+        assert liveness.why_not_ready() == []
 
 
 async def test_a_worker_that_has_stopped_is_not_ready() -> None:
     async with running(Bench()) as runtime:
         runtime.connection.answered(time.monotonic())
-    vitals = Vitals(runtime, max_silence_seconds=60)
-    assert vitals.why_not_ready() == ["The worker is stopping; 0 jobs are under way."]
+    liveness = Liveness(runtime, max_silence_seconds=60)
+    assert liveness.why_not_ready() == ["The worker is stopping; 0 jobs are under way."]
 
 
 @pytest.mark.parametrize("failure", [GatewayUnavailable("away"), CommandRefused("not allowed")])
@@ -153,9 +153,9 @@ async def test_the_pages_say_what_is_and_why() -> None:
     port = free_port()
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(running(Bench()))
-        vitals = Vitals(runtime, max_silence_seconds=60)
+        liveness = Liveness(runtime, max_silence_seconds=60)
         metrics = Metrics(["email.smtp.send"], version="1")
-        await stack.enter_async_context(health_pages("127.0.0.1", port, vitals, metrics))
+        await stack.enter_async_context(health_pages("127.0.0.1", port, liveness, metrics))
         pages = await stack.enter_async_context(HealthPages.at(port))
         reasons = ["The gateway has not answered yet."]
         assert await pages.probe("ready") == (503, {"status": "not ready", "reasons": reasons})
@@ -166,18 +166,18 @@ async def test_the_pages_say_what_is_and_why() -> None:
 
 
 async def test_a_port_or_host_that_cannot_be_had_is_said_in_one_sentence() -> None:
-    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
     metrics, port = Metrics([], version="1"), free_port()
-    async with health_pages("127.0.0.1", port, vitals, metrics):
+    async with health_pages("127.0.0.1", port, liveness, metrics):
         with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{port} \(address already in use\)"):
-            async with health_pages("127.0.0.1", port, vitals, metrics):
+            async with health_pages("127.0.0.1", port, liveness, metrics):
                 pass
     with pytest.raises(PortTaken, match="no such address"):
-        async with health_pages("no.such.host.invalid", port, vitals, metrics):
+        async with health_pages("no.such.host.invalid", port, liveness, metrics):
             pass
 
 
 async def test_port_0_serves_no_pages() -> None:
-    vitals = Vitals(Bench().runtime(), max_silence_seconds=60)
-    async with health_pages("no.such.host.invalid", 0, vitals, Metrics([], version="1")):
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
+    async with health_pages("no.such.host.invalid", 0, liveness, Metrics([], version="1")):
         pass

@@ -17,20 +17,20 @@ from testkit.job_bench import Bench
 from testkit.jobs import make_job
 
 from worker import errors
-from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 from worker.job.report import JobReport
+from worker.liveness import Liveness
 from worker.mail.account import MailProtocol, ServerPolicy
+from worker.mail.clients import MailClients
+from worker.mail.command_trace import CommandTrace, begin_command_trace, trace_commands, traced
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.maildrops import Maildrops
-from worker.mail.room import MailRoom
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
-from worker.mail.trail import Trail, begin_trail, note_commands, noted
 from worker.metrics import Metrics
-from worker.vitals import Vitals
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text("utf-8"))
@@ -49,7 +49,7 @@ async def never(_: object) -> SmtpSession:
 async def metrics() -> Metrics:
     """Of a worker that has done nothing yet."""
     tls_context, timeouts = ssl.create_default_context(), Timeouts()
-    room = MailRoom(
+    clients = MailClients(
         smtp=Pool(never, PoolLimits()),
         imap=ImapMailboxes(tls_context, timeouts, ImapLimits(), PoolLimits()),
         pop3=Maildrops(tls_context, timeouts, Pop3Limits()),
@@ -57,7 +57,7 @@ async def metrics() -> Metrics:
         max_result_bytes=1,
     )
     metrics = Metrics([SEND, "email.imap.list"], version="1.2.3")
-    metrics.read(room, Vitals(Bench().runtime(), max_silence_seconds=60))
+    metrics.read(clients, Liveness(Bench().runtime(), max_silence_seconds=60))
     return metrics
 
 
@@ -65,7 +65,7 @@ def scrape(metrics: Metrics) -> Scrape:
     return Scrape(metrics.render().decode())
 
 
-def report(outcome: Outcome, *, trail: Trail | None = None, is_settled: bool = True) -> JobReport:
+def report(outcome: Outcome, *, trace: CommandTrace | None = None, is_settled: bool = True) -> JobReport:
     return JobReport(
         job=make_job(),
         operation=SEND,
@@ -74,7 +74,7 @@ def report(outcome: Outcome, *, trail: Trail | None = None, is_settled: bool = T
         server="mail.example.com:25",
         started_at=10.0,
         ended_at=12.0,
-        trail=trail or Trail(),
+        trace=trace or CommandTrace(),
     )
 
 
@@ -84,7 +84,7 @@ def report(outcome: Outcome, *, trail: Trail | None = None, is_settled: bool = T
         (Completed({}), True, "COMPLETED"),
         (Completed({}, code="IGNORED"), True, "IGNORED"),
         (Completed({}), False, "NOT_DELIVERED"),
-        (HandedBack("full"), True, "HANDED_BACK"),
+        (Returned("full"), True, "RETURNED"),
         (Failed("TIMEOUT", "slow", retries=2), True, "TIMEOUT"),
         (BpmnError("order-4711-is-late", "", {}), True, "BPMN_ERROR"),
     ],
@@ -108,7 +108,7 @@ async def test_a_failure_without_retries_is_an_incident(
 
 
 async def test_a_job_that_is_handed_back_says_nothing_about_how_long_jobs_take(metrics: Metrics) -> None:
-    metrics.job_ended(report(HandedBack("full")))
+    metrics.job_ended(report(Returned("full")))
     metrics.job_ended(report(Completed({})))
     found = scrape(metrics)
     assert found.value("job_duration_seconds_count", operation=SEND) == 1
@@ -116,21 +116,21 @@ async def test_a_job_that_is_handed_back_says_nothing_about_how_long_jobs_take(m
 
 
 async def test_commands_are_counted_by_name_and_their_time_by_operation(metrics: Metrics) -> None:
-    trail = begin_trail(metrics.step_begun)
-    with noted(MailProtocol.SMTP, "mail.example.com:25", "RCPT TO:<a@b>", "RCPT TO:<c@d>", "DATA"):
+    trace = begin_command_trace(metrics.step_begun)
+    with traced(MailProtocol.SMTP, "mail.example.com:25", "RCPT TO:<a@b>", "RCPT TO:<c@d>", "DATA"):
         pass
-    metrics.job_ended(report(Completed({}), trail=trail))
+    metrics.job_ended(report(Completed({}), trace=trace))
     found = scrape(metrics)
     assert found.value("mail_commands_total", protocol="smtp", command="RCPT") == 2
     assert found.value("mail_commands_total", protocol="smtp", command="DATA") == 1
     assert found.value("mail_round_trips_total", operation=SEND) == 1
-    assert found.value("mail_server_duration_seconds_sum", operation=SEND) == trail.seconds
+    assert found.value("mail_server_duration_seconds_sum", operation=SEND) == trace.seconds
 
 
 async def test_a_password_is_no_label(metrics: Metrics) -> None:
-    begin_trail(metrics.step_begun)
+    begin_command_trace(metrics.step_begun)
     for protocol in MailProtocol:
-        note_commands(protocol, "mail.example.com:25", ["hunter2", "PASS hunter2", "LOGIN a hunter2"])
+        trace_commands(protocol, "mail.example.com:25", ["hunter2", "PASS hunter2", "LOGIN a hunter2"])
     assert "hunter2" not in scrape(metrics).text
 
 
@@ -151,7 +151,7 @@ class BusyRoom:
 def test_what_is_at_the_moment_of_a_scrape_is_told_under_its_own_name() -> None:
     metrics = Metrics([SEND], version="1.2.3")
     runtime = Bench().runtime()
-    metrics.read(cast("MailRoom", BusyRoom()), Vitals(runtime, max_silence_seconds=60))
+    metrics.read(cast("MailClients", BusyRoom()), Liveness(runtime, max_silence_seconds=60))
     found = scrape(metrics)
     assert found.value("sessions", protocol="pop3", state="idle") == 11
     assert found.value("sessions", protocol="pop3", state="busy") == 12
@@ -193,10 +193,10 @@ def expressions() -> Iterator[tuple[str, str]]:
 async def test_dashboard_and_alerts_name_metrics_and_labels_that_exist(
     metrics: Metrics, where: str, expression: str
 ) -> None:
-    trail = begin_trail(metrics.step_begun)
-    with noted(MailProtocol.SMTP, "mail.example.com:25", "NOOP"):
+    trace = begin_command_trace(metrics.step_begun)
+    with traced(MailProtocol.SMTP, "mail.example.com:25", "NOOP"):
         pass
-    metrics.job_ended(report(Completed({}), trail=trail))
+    metrics.job_ended(report(Completed({}), trace=trace))
     found = scrape(metrics)
     named = set(METRIC.findall(expression))
     assert named, where
@@ -220,7 +220,7 @@ def codes(error: type[errors.EmailError]) -> set[str]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 async def test_alerts_ask_for_outcomes_that_there_are(metrics: Metrics, rule: dict[str, Any]) -> None:
     asked = outcomes(rule)
-    assert asked <= codes(errors.EmailError) | {"COMPLETED", "HANDED_BACK", "NOT_DELIVERED"}
+    assert asked <= codes(errors.EmailError) | {"COMPLETED", "RETURNED", "NOT_DELIVERED"}
     if "increase(" in rule["expr"]:
         # From nothing to 1 is no increase to Prometheus: the series must be there from the start.
         assert all(

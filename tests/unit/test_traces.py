@@ -18,10 +18,10 @@ from testkit.otel_collector import otel_collector
 from testkit.processes import free_port
 
 from worker.errors import InputError
-from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 from worker.job.report import JobReport
 from worker.mail.account import MailProtocol
-from worker.mail.trail import Step, Trail, begin_trail, noted, noted_step
+from worker.mail.command_trace import CommandTrace, Step, begin_command_trace, traced, traced_step
 from worker.settings import Settings
 from worker.traces import Traces, open_exporter
 
@@ -33,7 +33,7 @@ CANARY = "canary7391"
 SECRET_HOST = "relay.secret.example"
 
 
-def report(outcome: Outcome, trail: Trail | None = None, server: str = SERVER) -> JobReport:
+def report(outcome: Outcome, trace: CommandTrace | None = None, server: str = SERVER) -> JobReport:
     now = time.monotonic()
     return JobReport(
         job=make_job(key=17, variables=variables_for(subject=CANARY)),
@@ -43,7 +43,7 @@ def report(outcome: Outcome, trail: Trail | None = None, server: str = SERVER) -
         server=server,
         started_at=now - 2,
         ended_at=now,
-        trail=trail or Trail(),
+        trace=trace or CommandTrace(),
     )
 
 
@@ -57,12 +57,12 @@ async def spans_of(*reports: JobReport) -> list[ReadableSpan]:
 
 
 async def test_a_job_is_a_span_and_its_commands_are_spans_under_it() -> None:
-    trail = begin_trail()
-    with noted_step(MailProtocol.SMTP, SERVER, "connect"):
+    trace = begin_command_trace()
+    with traced_step(MailProtocol.SMTP, SERVER, "connect"):
         pass
-    with noted(MailProtocol.SMTP, SERVER, f"MAIL FROM:<{CANARY}@x>", f"RCPT TO:<{CANARY}@y>"):
+    with traced(MailProtocol.SMTP, SERVER, f"MAIL FROM:<{CANARY}@x>", f"RCPT TO:<{CANARY}@y>"):
         pass
-    connect, mail, job = await spans_of(report(Completed({"mail": CANARY}), trail))
+    connect, mail, job = await spans_of(report(Completed({"mail": CANARY}), trace))
     assert (job.name, job.kind) == ("process email.test.send", SpanKind.CONSUMER)
     assert [connect.name, mail.name] == ["SMTP connect", "SMTP MAIL RCPT"]
     assert {span.kind for span in (connect, mail)} == {SpanKind.CLIENT}
@@ -73,10 +73,10 @@ async def test_a_job_is_a_span_and_its_commands_are_spans_under_it() -> None:
 
 
 async def test_attributes_follow_the_semantic_conventions() -> None:
-    trail = begin_trail()
-    with noted(MailProtocol.SMTP, SERVER, "NOOP"):
+    trace = begin_command_trace()
+    with traced(MailProtocol.SMTP, SERVER, "NOOP"):
         pass
-    command, job = await spans_of(report(Completed({}), trail))
+    command, job = await spans_of(report(Completed({}), trace))
     attributes = job.attributes or {}
     assert attributes["messaging.system"] == "camunda"
     assert attributes["messaging.destination.name"] == "email.test.send"
@@ -93,16 +93,16 @@ async def test_attributes_follow_the_semantic_conventions() -> None:
 
 
 async def test_times_are_those_of_the_work() -> None:
-    trail = begin_trail()
-    with noted(MailProtocol.SMTP, SERVER, "NOOP"):
+    trace = begin_command_trace()
+    with traced(MailProtocol.SMTP, SERVER, "NOOP"):
         await asyncio.sleep(0.01)
-    command, job = await spans_of(report(Completed({}), trail))
+    command, job = await spans_of(report(Completed({}), trace))
     assert command.start_time is not None
     assert command.end_time is not None
     assert job.start_time is not None
     assert job.end_time is not None
     assert (job.end_time - job.start_time) / 1e9 == pytest.approx(2, abs=1e-3)
-    assert (command.end_time - command.start_time) / 1e9 == pytest.approx(trail.steps[0].seconds, abs=1e-3)
+    assert (command.end_time - command.start_time) / 1e9 == pytest.approx(trace.steps[0].seconds, abs=1e-3)
     assert abs(job.end_time / 1e9 - time.time()) < 60
 
 
@@ -110,7 +110,7 @@ async def test_times_are_those_of_the_work() -> None:
     ("outcome", "error_type"),
     [
         (Completed({}), None),
-        (HandedBack("full"), None),
+        (Returned("full"), None),
         (Failed("TIMEOUT", CANARY, retries=1), "TIMEOUT"),
         (BpmnError(CANARY, CANARY, {}), "BPMN_ERROR"),
     ],
@@ -124,7 +124,9 @@ async def test_a_failure_is_an_error_without_its_text(outcome: Outcome, error_ty
 
 async def test_a_server_whose_name_is_a_secret_is_masked() -> None:
     step = Step(MailProtocol.SMTP, f"{SECRET_HOST}:25", "EHLO", ("EHLO",), 1.0)
-    spans = await spans_of(report(Completed({}), server=f"{SECRET_HOST}:25", trail=Trail(steps=[step])))
+    spans = await spans_of(
+        report(Completed({}), server=f"{SECRET_HOST}:25", trace=CommandTrace(steps=[step]))
+    )
     assert [(span.attributes or {})["server.address"] for span in spans] == ["***", "***"]
     assert not any(SECRET_HOST in span.to_json() for span in spans)
 
@@ -189,16 +191,16 @@ def test_an_exporter_that_there_is_not_is_said() -> None:
 
 
 def observe(prelude: str, **environment: str) -> dict[str, Any]:
-    """What an Observation in a process of its own imports and logs."""
+    """What an Telemetry in a process of its own imports and logs."""
     script = f"""
 import json, sys
 {prelude}
-from worker.observation import Observation
+from worker.telemetry import Telemetry
 from worker.secret_store import Mask
 from worker.settings import Settings
 from structlog.testing import capture_logs
 with capture_logs() as lines:
-    Observation(Settings.from_environment({environment!r}), Mask(), [])
+    Telemetry(Settings.from_environment({environment!r}), Mask(), [])
 loaded = any(name.startswith("opentelemetry.") for name in sys.modules)
 print(json.dumps({{"lines": lines, "loaded": loaded}}))
 """

@@ -24,7 +24,7 @@ class HttpTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpResponse:
     """A whole answer, whatever its status; `content_type` is the media type without parameters."""
 
     status: int
@@ -52,7 +52,7 @@ class HttpClient:
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
         **body: Any,
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         """Send a request and read the answer; `body`: aiohttp's `data` or `params`.
 
         Raises DocumentsUnavailable where there is no answer, DocumentTooLarge where it has more than
@@ -64,7 +64,7 @@ class HttpClient:
                 method, url, headers=headers, allow_redirects=False, **body
             ) as response:
                 content = await _read(response, max_bytes, server)
-                return HttpAnswer(response.status, response.content_type, content)
+                return HttpResponse(response.status, response.content_type, content)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL) as error:
             reason = (
                 "its certificate is not trusted" if isinstance(error, OSError) else "the URL cannot be read"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aiohttp import FormData
 
 from worker.documents.access_token import AccessToken
-from worker.documents.http_client import HttpAnswer, HttpClient
+from worker.documents.http_client import HttpClient, HttpResponse
 from worker.errors import DocumentNotFound, DocumentRefused, DocumentsUnavailable
 from worker.models.documents import File, StoredDocument
 
@@ -33,7 +33,7 @@ class DocumentStore:
         self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2/documents"
         self._token = token
 
-    async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpAnswer:
+    async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpResponse:
         """Get a document. Raises a DocumentError."""
         place = {"storeId": document.store_id, "contentHash": document.content_hash}
         answer = await self._request(
@@ -67,7 +67,7 @@ class DocumentStore:
 
     async def _request(
         self, method: str, url: str, *, max_bytes: int, file: File | None = None, **query: Any
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         """Send a request; once more with a new token where the old one is no longer good."""
         token = None if self._token is None else await self._token.get()
         answer = await self._send(method, url, token, max_bytes=max_bytes, file=file, **query)
@@ -79,12 +79,12 @@ class DocumentStore:
 
     async def _send(
         self, method: str, url: str, token: str | None, *, max_bytes: int, file: File | None, **query: Any
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         body = {} if file is None else {"data": _form(file)}
         return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
 
-    def _accepted(self, answer: HttpAnswer, expected: HTTPStatus, task: str) -> HttpAnswer:
+    def _accepted(self, answer: HttpResponse, expected: HTTPStatus, task: str) -> HttpResponse:
         if answer.status == expected:
             return answer
         message = f"Camunda's document store did not {task}: status {answer.status}{_reason(answer)}."
@@ -108,7 +108,7 @@ def _form_name(name: str) -> str:
     return name.replace("\\", "_").replace('"', "_")
 
 
-def _reason(answer: HttpAnswer) -> str:
+def _reason(answer: HttpResponse) -> str:
     """Return what a problem report (RFC 9457) says, as the end of a sentence."""
     try:
         told = json.loads(answer.content)

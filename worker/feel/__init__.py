@@ -1,6 +1,6 @@
 """FEEL, the expression language of Camunda 8, as its reference engine understands it.
 
-A room of its own: it imports nothing of the rest of the worker, and expressions reach nothing but the
+A package of its own: it imports nothing of the rest of the worker, and expressions reach nothing but the
 variables they are given.
 """
 

@@ -12,7 +12,7 @@ from worker.job.binding import OWN_NOTATION, Notation
 
 
 class Operation(Protocol):
-    """What the job room needs to know of an operation."""
+    """What a job needs to know of an operation."""
 
     @property
     def task_type(self) -> str:

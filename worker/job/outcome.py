@@ -36,12 +36,12 @@ class BpmnError:
 
 
 @dataclass(frozen=True, slots=True)
-class HandedBack:
+class Returned:
     """The job was not worked on here: another worker, or this one later, gets it with the same retries."""
 
     message: str
     backoff_seconds: float = 0.0
-    code: str = "HANDED_BACK"
+    code: str = "RETURNED"
 
 
-Outcome = Completed | Failed | BpmnError | HandedBack
+Outcome = Completed | Failed | BpmnError | Returned

@@ -1,4 +1,4 @@
-"""The straight line of one job: interpret, bind, work, decide, settle, and then what had to wait."""
+"""Runs one job: interpret, bind, run the operation, decide, report, and then delete what had to wait."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerErr
 from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
 from worker.job.binding import bind
+from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.ledger import Entry, Ledger
-from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account, MailProtocol
-from worker.mail.answer import Answer, Deferred
-from worker.mail.trail import Trail, begin_trail
+from worker.mail.command_trace import CommandTrace, begin_command_trace
+from worker.mail.operation_result import Deferred, OperationResult
 from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
 
 _FAREWELL_SECONDS = 5.0
 # What becomes of work that did not get as far as an outcome.
-_STOPPED = HandedBack("The worker is shutting down.")
+_STOPPED = Returned("The worker is shutting down.")
 
 
 @dataclass(frozen=True, slots=True)
-class Errands:
-    """The two doors to the operations: which account a request means, and doing the work there."""
+class OperationRunner:
+    """The two calls into the operations: which account a request means, and running it there."""
 
     account: Callable[[Operation, Any], Account]
-    perform: Callable[[Operation, Any, Account, str, datetime], Awaitable[Answer]]
+    perform: Callable[[Operation, Any, Account, str, datetime], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +82,20 @@ class Pipeline:
     def __init__(
         self,
         gateway: Gateway,
-        errands: Errands,
+        runner: OperationRunner,
         secrets: SecretStore,
         rules: JobRules,
         observers: Observers | None = None,
     ) -> None:
         self._gateway = gateway
-        self._errands = errands
+        self._runner = runner
         self._secrets = secrets
         self._rules = rules
         self._observers = observers or Observers()
-        self._ledger = Ledger()
+        self._completed_work = CompletedWork()
         self._attempts = Attempts()
-        # The runtime asks for no more jobs than there is room for, but several task types may each fill it.
-        self._room = asyncio.Semaphore(rules.max_jobs)
+        # The runtime asks for no more jobs than may run, but several job types may each ask for as many.
+        self._capacity = asyncio.Semaphore(rules.max_jobs)
         self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
         self._maildrops = ServerSlots(max(1, rules.max_jobs_per_server // 2), time.monotonic)
 
@@ -111,7 +111,7 @@ class Pipeline:
             process_instance_key=job.process_instance_key,
             element_id=job.element_id,
         )
-        started_at, trail = time.monotonic(), begin_trail(self._observers.step_begun)
+        started_at, trace = time.monotonic(), begin_command_trace(self._observers.step_begun)
         work = _Work()
         try:
             async with lease.kept():
@@ -123,14 +123,14 @@ class Pipeline:
                 await self._finish(job, work, lease)
         except JobGone as error:
             log.warning("job_gone", reason=str(error))
-            work.outcome = HandedBack("The job was no longer ours.")
+            work.outcome = Returned("The job was no longer ours.")
         except asyncio.CancelledError:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
-        self._report(job, work, trail, started_at)
+        self._report(job, work, trace, started_at)
         return work.outcome
 
-    def _report(self, job: Job, work: _Work, trail: Trail, started_at: float) -> None:
+    def _report(self, job: Job, work: _Work, trace: CommandTrace, started_at: float) -> None:
         report = JobReport(
             job=job,
             operation=work.operation or job.type,
@@ -139,7 +139,7 @@ class Pipeline:
             server=work.server,
             started_at=started_at,
             ended_at=time.monotonic(),
-            trail=trail,
+            trace=trace,
         )
         # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
         log.info("job_ended", **report.line())
@@ -148,7 +148,7 @@ class Pipeline:
     async def _outcome(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> Outcome:
         """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
         try:
-            done = self._ledger.recall(job)
+            done = self._completed_work.recall(job)
             # First of all: a header or a secret that has changed must not hide that the work is done.
             work.has_effect = isinstance(done, tuple)
             # Read before anything is done: what cannot work is found out while nothing has happened.
@@ -166,7 +166,7 @@ class Pipeline:
             )
         except ServerFull as full:
             message = f"All of this worker's slots for {work.server} are taken."
-            return HandedBack(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
+            return Returned(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
         except JobGone:
             raise
         except Exception as error:
@@ -183,7 +183,7 @@ class Pipeline:
     async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
-        async with self._room:
+        async with self._capacity:
             await self._bind_and_perform(job, interpret, work)
 
     async def _bind_and_perform(self, job: Job, interpret: Interpret, work: _Work) -> None:
@@ -196,7 +196,7 @@ class Pipeline:
             secret_fields=self._rules.secret_fields,
             notation=assignment.notation,
         )
-        account = self._errands.account(assignment.operation, request)
+        account = self._runner.account(assignment.operation, request)
         work.server = account.server
         with self._slot(account):
             await self._perform(job, assignment, work, request=request, account=account)
@@ -215,15 +215,15 @@ class Pipeline:
     ) -> None:
         operation, reference = assignment.operation, _reference(job, self._rules.cluster_name)
         try:
-            answer = await self._errands.perform(operation, request, account, reference, datetime.now(UTC))
+            done = await self._runner.perform(operation, request, account, reference, datetime.now(UTC))
         except SendOutcomeUnknown as unknown:
-            self._ledger.record(job, unknown)
+            self._completed_work.record(job, unknown)
             raise
-        work.deferred = answer.deferred
-        work.result = assignment.reshape(to_json(answer.result, self._secrets.mask))
-        if answer.has_effect:
+        work.deferred = done.deferred
+        work.result = assignment.reshape(to_json(done.result, self._secrets.mask))
+        if done.has_effect:
             work.has_effect = True
-            self._ledger.record(job, (work.result,))
+            self._completed_work.record(job, (work.result,))
 
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
@@ -239,7 +239,7 @@ class Pipeline:
             # It is tried once more, for a short time.
             raise
         except JobGone as error:
-            # The ledger keeps what was done: a job that another worker failed meanwhile may come back.
+            # What was done stays known: a job that another worker failed meanwhile may come back.
             log.warning("job_gone", reason=str(error))
             await self._abandon(work)
             return
@@ -251,9 +251,9 @@ class Pipeline:
             await self._abandon(work)
             raise
         work.is_settled = True
-        # A sent mail whose result could not be used stays in the ledger: a retry must not send it again.
+        # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
-            self._ledger.forget(job)
+            self._completed_work.forget(job)
         # A failure that the error expression ignores completes the job too, but without the result.
         if isinstance(work.outcome, Completed) and not work.has_failed:
             await self._commit(work)

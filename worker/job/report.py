@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Failed, Outcome
-from worker.mail.trail import Observer, Trail
+from worker.mail.command_trace import CommandTrace, Observer
 
 NOT_DELIVERED = "NOT_DELIVERED"
 BPMN_ERROR = "BPMN_ERROR"
@@ -29,7 +29,7 @@ class JobReport:
     server: str | None
     started_at: float
     ended_at: float
-    trail: Trail
+    trace: CommandTrace
 
     @property
     def outcome_class(self) -> str:
@@ -55,9 +55,9 @@ class JobReport:
             "outcome": self.outcome_class,
             "server": self.server,
             "seconds": round(self.seconds, 3),
-            "server_seconds": round(self.trail.seconds, 3),
-            "commands": self.trail.command_count,
-            "round_trips": self.trail.round_trips,
+            "server_seconds": round(self.trace.seconds, 3),
+            "commands": self.trace.command_count,
+            "round_trips": self.trace.round_trips,
         }
 
 

@@ -82,7 +82,7 @@ class Connection:
 
 
 class Runtime:
-    """Polls for each task type as long as there is room, and runs what comes in tasks of its own."""
+    """Polls for each task type while jobs may run, and runs each in a task of its own."""
 
     def __init__(
         self, gateway: Gateway, pipeline: Pipeline, served: Sequence[Served], *, max_jobs: int
@@ -93,8 +93,8 @@ class Runtime:
         self.max_jobs = max_jobs
         self._running: dict[int, _Running] = {}
         self._waiting: set[asyncio.Task[None]] = set()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
         self.is_stopping = False
@@ -133,9 +133,9 @@ class Runtime:
     async def _poll(self, served: Served) -> None:
         pause_seconds, idle_seconds = _FIRST_PAUSE_SECONDS, _FIRST_IDLE_SECONDS
         while True:
-            room, asked_at = await self._room(), time.monotonic()
+            free, asked_at = await self._wait_for_capacity(), time.monotonic()
             try:
-                has_waited = await self._ask(served, room)
+                has_waited = await self._ask(served, free)
             except GatewayUnavailable as error:
                 self.connection.failed(error)
                 await asyncio.sleep(pause_seconds)
@@ -149,28 +149,28 @@ class Runtime:
                     await asyncio.sleep(idle_seconds)
                     idle_seconds = min(idle_seconds * 2, _LONGEST_IDLE_SECONDS)
 
-    async def _ask(self, served: Served, room: int) -> bool:
+    async def _ask(self, served: Served, free: int) -> bool:
         """Start the jobs that the gateway has or gets; tell whether it had any, or waited for one."""
         loop = asyncio.get_running_loop()
         until, has_jobs = loop.time() + served.subscription.poll_seconds / 2, False
-        async for job in self._gateway.activate(served.subscription, max_jobs=room):
+        async for job in self._gateway.activate(served.subscription, max_jobs=free):
             has_jobs = True
             self._accept(job, served)
         return has_jobs or loop.time() >= until
 
-    async def _room(self) -> int:
-        """Wait until there is room for a job, then a moment for room for some; return for how many."""
+    async def _wait_for_capacity(self) -> int:
+        """Wait until a job may run, then a moment until some may; return how many."""
         has_gathered = False
         while True:
-            room = self.max_jobs - len(self._running)
-            if room >= self.max_jobs * _FEW or (room > 0 and has_gathered):
-                return room
-            if room > 0:
+            free = self.max_jobs - len(self._running)
+            if free >= self.max_jobs * _FEW or (free > 0 and has_gathered):
+                return free
+            if free > 0:
                 await asyncio.sleep(_GATHERING_SECONDS)
                 has_gathered = True
             else:
-                # Between the event and us, another poller may have taken the room.
-                await self._has_room.wait()
+                # Between the event and us, another poller may have taken it.
+                await self._has_capacity.wait()
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
@@ -200,19 +200,19 @@ class Runtime:
         task = asyncio.create_task(self._pipeline.run(job, served.interpret, lease), name=f"job {job.key}")
         self._running[job.key] = _Running(task, lease)
         task.add_done_callback(lambda ended: self._ended(job.key, ended))
-        self._note_room()
+        self._note_capacity()
 
     def _ended(self, job_key: int, task: asyncio.Task[Outcome]) -> None:
         del self._running[job_key]
-        self._note_room()
+        self._note_capacity()
         if not task.cancelled() and task.exception() is not None:
             log.error("job_lost", job_key=job_key, exc_info=task.exception())
 
-    def _note_room(self) -> None:
+    def _note_capacity(self) -> None:
         if len(self._running) < self.max_jobs:
-            self._has_room.set()
+            self._has_capacity.set()
         else:
-            self._has_room.clear()
+            self._has_capacity.clear()
 
     async def _drain(self, grace_seconds: float) -> None:
         tasks = [running.task for running in self._running.values()]

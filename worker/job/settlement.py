@@ -12,7 +12,7 @@ from worker.job.decision import incident_text
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import BpmnError, Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
             await gateway.throw_error(
                 job.key, error_code=outcome.code, message=outcome.message, variables=outcome.variables
             )
-        case HandedBack():
+        case Returned():
             await gateway.fail(
                 job.key,
                 retries=job.retries,

@@ -14,7 +14,7 @@ from typing import Any
 
 from worker.errors import ConnectionFailed, ServerTimeout
 from worker.mail.account import Account
-from worker.mail.trail import noted_step
+from worker.mail.command_trace import traced_step
 
 # Of two answers to commands sent together, a server without TCP_NODELAY (Dovecot's for POP3) keeps the second
 # back until the first is acknowledged, which Linux does 40 ms later. It has to be set anew for each answer.
@@ -107,7 +107,7 @@ async def connect(account: Account, within_seconds: float) -> DeadlineSocket:
     server = account.server
     try:
         async with asyncio.timeout(within_seconds):
-            with noted_step(account.protocol, server, "connect"):
+            with traced_step(account.protocol, server, "connect"):
                 return DeadlineSocket(await _connect_to_any(account.host, account.port))
     except TimeoutError as error:
         raise ServerTimeout(

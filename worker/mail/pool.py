@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from worker.errors import ConnectionFailed
 from worker.mail.account import Account
-from worker.mail.trail import leave_trail
+from worker.mail.command_trace import detach_command_trace
 
 
 class PooledSession(Protocol):
@@ -249,5 +249,5 @@ class Pool(Generic[S]):
 
 async def _sign_off(session: PooledSession) -> None:
     # Whose work happened to end this session has nothing to do with its last command.
-    leave_trail()
+    detach_command_trace()
     await session.close()

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from worker.models.base import Authentication, Request, Server
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId
 
 

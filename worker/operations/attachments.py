@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.documents.room import DocumentRoom
+from worker.documents.client import DocumentClient
 from worker.mail.message.parse_attachments import read_attachments
-from worker.models.mail import ReadMail
+from worker.models.email import ReadEmail
 
 
-async def store_attachments(result: ReadMail, raw: bytes, documents: DocumentRoom) -> ReadMail:
+async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentClient) -> ReadEmail:
     """Store what is attached to the mail `raw`; return its result with the references.
 
     One file is decoded at a time, in a thread. Raises a DocumentError, with what was stored until then

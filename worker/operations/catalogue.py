@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.mail.account import MailProtocol
-from worker.mail.answer import Answer
+from worker.mail.operation_result import OperationResult
 from worker.models import imap as imap_models
 from worker.models import pop3 as pop3_models
 from worker.models.base import Request, Result
-from worker.models.mail import DeletedMail, FoundMail, ListedMail, MovedMail, ReadMail
+from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, MovedEmail, ReadEmail
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
-from worker.operations.errand import Errand
+from worker.operations.context import OperationContext
 
-Handler = Callable[[Any, Errand], Awaitable[Answer]]
+Handler = Callable[[Any, OperationContext], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ _SMTP, _POP3, _IMAP = MailProtocol.SMTP, MailProtocol.POP3, MailProtocol.IMAP
 
 CATALOGUE: tuple[Operation, ...] = (
     _row(_SMTP, "send", SendRequest, SendResult, smtp.send),
-    _row(_POP3, "list", pop3_models.ListRequest, ListedMail, pop3.list_mails),
-    _row(_POP3, "read", pop3_models.ReadRequest, ReadMail, pop3.read_mail),
-    _row(_POP3, "delete", pop3_models.DeleteRequest, DeletedMail, pop3.delete_mail),
-    _row(_POP3, "search", pop3_models.SearchRequest, FoundMail, pop3.search_mails),
-    _row(_IMAP, "list", imap_models.ListRequest, ListedMail, imap.list_mails),
-    _row(_IMAP, "read", imap_models.ReadRequest, ReadMail, imap.read_mail),
-    _row(_IMAP, "delete", imap_models.DeleteRequest, DeletedMail, imap.delete_mail),
-    _row(_IMAP, "search", imap_models.SearchRequest, FoundMail, imap.search_mails),
-    _row(_IMAP, "move", imap_models.MoveRequest, MovedMail, imap.move_mail),
+    _row(_POP3, "list", pop3_models.ListRequest, ListedEmail, pop3.list_emails),
+    _row(_POP3, "read", pop3_models.ReadRequest, ReadEmail, pop3.read_email),
+    _row(_POP3, "delete", pop3_models.DeleteRequest, DeletedEmail, pop3.delete_email),
+    _row(_POP3, "search", pop3_models.SearchRequest, FoundEmail, pop3.search_emails),
+    _row(_IMAP, "list", imap_models.ListRequest, ListedEmail, imap.list_emails),
+    _row(_IMAP, "read", imap_models.ReadRequest, ReadEmail, imap.read_email),
+    _row(_IMAP, "delete", imap_models.DeleteRequest, DeletedEmail, imap.delete_email),
+    _row(_IMAP, "search", imap_models.SearchRequest, FoundEmail, imap.search_emails),
+    _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
 )
 
 BY_TASK_TYPE = {operation.task_type: operation for operation in CATALOGUE}

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from worker.errors import MailServerError, MessageNotFound
-from worker.mail.answer import Answer
 from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.listing import list_messages, search_messages
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.move import is_in_folder, move_message
-from worker.mail.imap.reading import ReceivedMail, read_message
+from worker.mail.imap.reading import ReceivedEmail, read_message
 from worker.mail.imap.removal import delete_message
 from worker.mail.imap.sort import ListOrder
 from worker.mail.message.truncation import truncate_result
+from worker.mail.operation_result import OperationResult
+from worker.models.email import DeletedEmail, MovedEmail, ReadEmail
 from worker.models.imap import (
     DeleteRequest,
     ListRequest,
@@ -24,69 +25,68 @@ from worker.models.imap import (
     ReadRequest,
     SearchRequest,
 )
-from worker.models.mail import DeletedMail, MovedMail, ReadMail
 from worker.operations.attachments import store_attachments
-from worker.operations.errand import Errand
+from worker.operations.context import OperationContext
 
 T = TypeVar("T")
 
 
-async def list_mails(request: ListRequest, errand: Errand) -> Answer:
+async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
     """List the first mails of a folder in the order asked for."""
     wanted = request.parameters
     order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    mails = await errand.room.imap.run(
-        errand.account, lambda mailbox: list_messages(mailbox, wanted.folder, order)
+    mails = await context.clients.imap.run(
+        context.account, lambda mailbox: list_messages(mailbox, wanted.folder, order)
     )
-    return Answer([*mails])
+    return OperationResult([*mails])
 
 
-async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
+async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
     """Read one mail whole; it stays unread."""
     wanted = request.parameters
     if wanted.store_attachments:
-        errand.documents.require_store()
+        context.documents.require_store()
 
-    def read(mailbox: ImapMailbox) -> tuple[ReadMail, bytes]:
+    def read(mailbox: ImapMailbox) -> tuple[ReadEmail, bytes]:
         received = read_message(mailbox, wanted.folder, wanted.message_id)
         # Octets that nobody needs any more go before the text is written as JSON.
         raw = received.raw if wanted.store_attachments else b""
         return _read_mail(received, wanted.message_id), raw
 
-    result, raw = await errand.room.imap.run(errand.account, read)
+    result, raw = await context.clients.imap.run(context.account, read)
     if wanted.store_attachments:
-        result = await store_attachments(result, raw, errand.documents)
-    return Answer(await asyncio.to_thread(truncate_result, result, errand.room.max_result_bytes))
+        result = await store_attachments(result, raw, context.documents)
+    return OperationResult(await asyncio.to_thread(truncate_result, result, context.clients.max_result_bytes))
 
 
-async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
+async def delete_email(request: DeleteRequest, context: OperationContext) -> OperationResult:
     """Delete one mail for good."""
     wanted = request.parameters
 
     def delete(mailbox: ImapMailbox) -> None:
         try:
-            _change(mailbox, errand, lambda: delete_message(mailbox, wanted.folder, wanted.message_id))
+            _change(mailbox, context, lambda: delete_message(mailbox, wanted.folder, wanted.message_id))
         except MessageNotFound:
-            if not mailbox.memory.has_broken_off(errand.reference):
+            if not mailbox.memory.has_broken_off(context.reference):
                 raise
 
-    await errand.room.imap.run(errand.account, delete)
-    return Answer(DeletedMail(deleted=True, message_id=wanted.message_id), has_effect=True)
+    await context.clients.imap.run(context.account, delete)
+    return OperationResult(DeletedEmail(deleted=True, message_id=wanted.message_id), has_effect=True)
 
 
-async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
+async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
     """Find mails by criteria; the server does the search."""
     wanted = request.parameters
-    found = await errand.room.imap.run(
-        errand.account,
+    found = await context.clients.imap.run(
+        context.account,
         lambda mailbox: search_messages(
-            mailbox, wanted.folder, wanted.criteria, max_result_bytes=errand.room.max_result_bytes
+            mailbox, wanted.folder, wanted.criteria, max_result_bytes=context.clients.max_result_bytes
         ),
     )
-    return Answer([*found])
+    return OperationResult([*found])
 
 
-async def move_mail(request: MoveRequest, errand: Errand) -> Answer:
+async def move_email(request: MoveRequest, context: OperationContext) -> OperationResult:
     """Move one mail to another folder, which is created where it is missing."""
     wanted = request.parameters
 
@@ -94,28 +94,28 @@ async def move_mail(request: MoveRequest, errand: Errand) -> Answer:
         try:
             return _change(
                 mailbox,
-                errand,
+                context,
                 lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
             )
         except MessageNotFound:
-            if not (mailbox.memory.has_broken_off(errand.reference) and _has_arrived(mailbox, wanted)):
+            if not (mailbox.memory.has_broken_off(context.reference) and _has_arrived(mailbox, wanted)):
                 raise
             return True
 
-    has_effect = await errand.room.imap.run(errand.account, move)
-    moved = MovedMail.model_validate(
+    has_effect = await context.clients.imap.run(context.account, move)
+    moved = MovedEmail.model_validate(
         {"messageId": wanted.message_id, "from": wanted.from_folder, "to": wanted.to_folder}
     )
-    return Answer(moved, has_effect=has_effect)
+    return OperationResult(moved, has_effect=has_effect)
 
 
-def _change(mailbox: ImapMailbox, errand: Errand, change: Callable[[], T]) -> T:
+def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[], T]) -> T:
     """Note where a change may or may not have been made, so that the next attempt can tell."""
     try:
         return change()
     except MailServerError as error:
         if error.is_retryable and mailbox.session.has_changed:
-            mailbox.memory.note_broken_off(errand.reference)
+            mailbox.memory.note_broken_off(context.reference)
         raise
 
 
@@ -125,7 +125,7 @@ def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
     return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
 
 
-def _read_mail(received: ReceivedMail, message_id: str) -> ReadMail:
+def _read_mail(received: ReceivedEmail, message_id: str) -> ReadEmail:
     mail = received.mail
     return mail.to_read(
         message_id=message_id if read_own_id(message_id) else mail.summary.message_id,

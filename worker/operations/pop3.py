@@ -9,34 +9,34 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
-from worker.documents.room import DocumentRoom
+from worker.documents.client import DocumentClient
 from worker.errors import DocumentsUnavailable
-from worker.mail.answer import Answer
 from worker.mail.message.ordering import sort_numbers
-from worker.mail.message.parse import ParsedMail, searchable_texts
+from worker.mail.message.parse import ParsedEmail, searchable_texts
 from worker.mail.message.truncation import truncate_result
+from worker.mail.operation_result import OperationResult
 from worker.mail.pop3.local_search import body_values, decide, find_values
 from worker.mail.pop3.maildrop import Maildrop
 from worker.mail.pop3.maildrop_ids import read_id
 from worker.mail.pop3.maildrop_memory import KnownMail
-from worker.models.mail import DeletedMail, FoundMail, ListedMail, ReadMail, SortField
+from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, ReadEmail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion
 from worker.operations.attachments import store_attachments
-from worker.operations.errand import Errand
+from worker.operations.context import OperationContext
 
 
-async def list_mails(request: ListRequest, errand: Errand) -> Answer:
+async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
     """List the mails of a maildrop, sorted over all of it, then cut."""
-    async with errand.room.pop3.visit(errand.account) as visit:
+    async with context.clients.pop3.visit(context.account) as visit:
         maildrop = visit.maildrop
         chosen = await _choose(maildrop, request.parameters)
         found = {number: mail async for batch in maildrop.mails(chosen) for number, mail in batch.items()}
         mails = [found[number] for number in chosen if number in found]
-        return Answer(list(map(_listed, maildrop.ids_of(mails), mails)))
+        return OperationResult(list(map(_listed, maildrop.ids_of(mails), mails)))
 
 
-async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
+async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
     """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it.
 
     Attachments are stored first: where that fails, or takes so long that others wait for the maildrop,
@@ -44,21 +44,21 @@ async def read_mail(request: ReadRequest, errand: Errand) -> Answer:
     """
     wanted = request.parameters
     if wanted.store_attachments:
-        errand.documents.require_store()
-    async with errand.room.pop3.visit(errand.account) as visit:
+        context.documents.require_store()
+    async with context.clients.pop3.visit(context.account) as visit:
         number, mail, raw = await visit.maildrop.read(wanted.message_id)
         result = _read(mail, wanted.message_id, visit.maildrop.sizes[number])
         if wanted.store_attachments:
-            result = await _store_in_time(result, raw, errand.documents, visit.max_hold_seconds)
-        result = truncate_result(result, errand.room.max_result_bytes)
+            result = await _store_in_time(result, raw, context.documents, visit.max_hold_seconds)
+        result = truncate_result(result, context.clients.max_result_bytes)
         if result.truncated:
-            return Answer(result)
-        return Answer(result, deferred=await visit.hold(number))
+            return OperationResult(result)
+        return OperationResult(result, deferred=await visit.hold(number))
 
 
 async def _store_in_time(
-    result: ReadMail, raw: bytes, documents: DocumentRoom, within_seconds: float
-) -> ReadMail:
+    result: ReadEmail, raw: bytes, documents: DocumentClient, within_seconds: float
+) -> ReadEmail:
     try:
         async with asyncio.timeout(within_seconds):
             return await store_attachments(result, raw, documents)
@@ -69,18 +69,18 @@ async def _store_in_time(
         ) from error
 
 
-async def delete_mail(request: DeleteRequest, errand: Errand) -> Answer:
+async def delete_email(request: DeleteRequest, context: OperationContext) -> OperationResult:
     """Delete one mail, once the engine has the result."""
-    async with errand.room.pop3.visit(errand.account) as visit:
+    async with context.clients.pop3.visit(context.account) as visit:
         number = await visit.maildrop.find_only(request.parameters.message_id)
-        result = DeletedMail(deleted=True, message_id=request.parameters.message_id)
-        return Answer(result, deferred=await visit.hold(number))
+        result = DeletedEmail(deleted=True, message_id=request.parameters.message_id)
+        return OperationResult(result, deferred=await visit.hold(number))
 
 
-async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
+async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
     """Find mails by sender, subject and text; only what these leave open is fetched whole."""
     criteria = request.parameters.criteria
-    async with errand.room.pop3.visit(errand.account) as visit:
+    async with context.clients.pop3.visit(context.account) as visit:
         maildrop = visit.maildrop
         found: dict[int, KnownMail] = {}
         undecided: dict[int, KnownMail] = {}
@@ -93,7 +93,9 @@ async def search_mails(request: SearchRequest, errand: Errand) -> Answer:
             found |= await _search_bodies(maildrop, criteria, undecided)
         mails = [mail for _, mail in sorted(found.items())]
         rows = zip(maildrop.ids_of(mails), mails, strict=True)
-        return Answer([FoundMail(message_id=mail_id, subject=mail.subject) for mail_id, mail in rows])
+        return OperationResult(
+            [FoundEmail(message_id=mail_id, subject=mail.subject) for mail_id, mail in rows]
+        )
 
 
 async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
@@ -125,8 +127,8 @@ async def _search_bodies(
     }
 
 
-def _listed(message_id: str, mail: KnownMail) -> ListedMail:
-    return ListedMail(
+def _listed(message_id: str, mail: KnownMail) -> ListedEmail:
+    return ListedEmail(
         message_id=message_id,
         from_address=mail.from_address,
         subject=mail.subject,
@@ -136,7 +138,7 @@ def _listed(message_id: str, mail: KnownMail) -> ListedMail:
     )
 
 
-def _read(mail: ParsedMail, message_id: str, size: int) -> ReadMail:
+def _read(mail: ParsedEmail, message_id: str, size: int) -> ReadEmail:
     summary = mail.summary
     return mail.to_read(
         message_id=summary.message_id if read_id(message_id).uid is None else message_id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.models.base import AuthenticationType, CryptographicProtocol
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 from worker.models.smtp import ContentType
 from worker.template.property import Feel, Kind, Pattern
 

@@ -10,9 +10,9 @@ from typing import Any
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template.icons import icon
 from worker.template.inputs import input_properties
+from worker.template.job_properties import job_properties
 from worker.template.panel import GROUPS, LOOKS, OPEN_GROUPS
 from worker.template.property import Binding, Condition, Property
-from worker.template.steering import steering_properties
 from worker.template.versions import VERSIONS
 from worker.template.wording import WORDINGS
 
@@ -118,7 +118,7 @@ def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Templ
 
 
 def _properties(operation: Operation) -> list[Property]:
-    return [*input_properties(operation), *steering_properties(operation)]
+    return [*input_properties(operation), *job_properties(operation)]
 
 
 def _joined(prefix: str, name: str) -> str:

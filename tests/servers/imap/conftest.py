@@ -13,8 +13,8 @@ from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy, ProxyOptions
 from testkit.dovecot import Dovecot
+from testkit.imap_caller import ImapCaller, Place, Spot, WorkerCaller
 from testkit.imap_probe import ImapProbe
-from testkit.rooms_imap import ImapCaller, Place, Spot, WorkerCaller
 from testkit.wire import ImapWire
 from testkit.workers import email_worker
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from testkit.accounts import Account
 from testkit.dovecot import Dovecot
-from testkit.rooms_imap import ImapCaller, Place, Spot
+from testkit.imap_caller import ImapCaller, Place, Spot
 from testkit.scripted_imap import ImapOptions, ScriptedImap
 
-from worker.mail.trail import begin_trail
+from worker.mail.command_trace import begin_command_trace
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -49,9 +49,9 @@ T = TypeVar("T")
 
 async def counted(operation: Awaitable[T]) -> tuple[T, int]:
     """What an operation gives, and how many round trips it has taken."""
-    trail = begin_trail()
+    trace = begin_command_trace()
     result = await operation
-    return result, trail.round_trips
+    return result, trace.round_trips
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -61,7 +61,7 @@ async def test_a_list_takes_two_round_trips_and_bytes_for_what_is_listed(
     proxy = warm_place.proxy
     before = proxy.bytes_from_server
     mails, trips = await counted(
-        warm_place.caller.list_mails(maxToBeRead=10, sortField=field, sortOrder="DESC")
+        warm_place.caller.list_emails(maxToBeRead=10, sortField=field, sortOrder="DESC")
     )
     if field != "SIZE":
         assert [mail["subject"] for mail in mails] == [f"Message {COUNT - place}" for place in range(10)]
@@ -77,14 +77,14 @@ async def test_what_was_listed_or_found_before_is_not_fetched_again(
     dovecot.populate(account.username, 500)
     asked = {"maxToBeRead": 10, "sortField": "RECEIVED_DATE", "sortOrder": "DESC"}
     async with open_place(Spot(dovecot.imap_port, account), make_caller) as place:
-        listed, found = await place.caller.list_mails(**asked), await place.caller.search(LAST_TEN)
+        listed, found = await place.caller.list_emails(**asked), await place.caller.search(LAST_TEN)
         place.proxy.commands.clear()
-        assert await place.caller.list_mails(**asked) == listed
+        assert await place.caller.list_emails(**asked) == listed
         assert await place.caller.search(LAST_TEN) == found
         assert place.proxy.verbs == ["NOOP", "UID SEARCH", "NOOP"]
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n")
         place.proxy.commands.clear()
-        again = await place.caller.list_mails(**asked)
+        again = await place.caller.list_emails(**asked)
         assert [mail["messageId"] for mail in again] == [
             "<new@example.org>",
             *(mail["messageId"] for mail in listed[:9]),
@@ -99,8 +99,8 @@ async def test_a_list_shows_all_of_a_mail_of_which_a_search_has_shown_less(
     dovecot.populate(dovecot_account.username, 3)
     caller, fresh = (make_caller(dovecot.imap_port, dovecot_account) for _ in range(2))
     found = await caller.search()
-    listed = await caller.list_mails()
-    assert listed == await fresh.list_mails()
+    listed = await caller.list_emails()
+    assert listed == await fresh.list_emails()
     assert all(mail["fromAddress"] and mail["size"] and mail["sentDate"] for mail in listed)
     assert await caller.search() == found
 
@@ -111,17 +111,17 @@ async def test_a_small_folder_is_fetched_whole_once_and_then_only_what_is_new(
     account = dovecot.add_user("small", "s3cret")
     dovecot.populate(account.username, 5)
     async with open_place(Spot(dovecot.imap_port, account), make_caller) as place:
-        listed = await place.caller.list_mails()
+        listed = await place.caller.list_emails()
         place.proxy.commands.clear()
-        assert await place.caller.list_mails() == listed
+        assert await place.caller.list_emails() == listed
         assert place.proxy.verbs == ["NOOP", "UID SEARCH"]
         place.proxy.commands.clear()
-        assert await place.caller.list_mails() == listed
+        assert await place.caller.list_emails() == listed
         assert place.proxy.verbs == ["NOOP"]
         await place.caller.delete("<2@numbered.example.org>")
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n")
         place.proxy.commands.clear()
-        subjects = {mail["subject"] for mail in await place.caller.list_mails()}
+        subjects = {mail["subject"] for mail in await place.caller.list_emails()}
         assert subjects == {"Message 1", "Message 3", "Message 4", "Message 5", "new"}
         assert place.proxy.verbs == ["NOOP", "UID SEARCH", "UID FETCH"]
         assert place.proxy.commands[-1].line.split(" ")[3] == "6"
@@ -130,10 +130,10 @@ async def test_a_small_folder_is_fetched_whole_once_and_then_only_what_is_new(
 async def test_another_folder_costs_a_select_in_place_of_the_look_for_new_mail(warm_place: Place) -> None:
     await warm_place.caller.move("<9000@numbered.example.org>", "Other")
     warm_place.proxy.commands.clear()
-    assert len(await warm_place.caller.list_mails(folder="Other")) == 1
+    assert len(await warm_place.caller.list_emails(folder="Other")) == 1
     assert warm_place.proxy.verbs == ["SELECT", "UID FETCH"]
     warm_place.proxy.commands.clear()
-    await warm_place.caller.list_mails()
+    await warm_place.caller.list_emails()
     assert warm_place.proxy.verbs == ["SELECT", "UID SORT", "UID FETCH"]
 
 
@@ -217,14 +217,14 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
     spot = Spot(dovecot.imap_port, account, removed=("SORT", "ESORT"))
     asked = {"maxToBeRead": 5, "sortField": field, "sortOrder": "DESC"}
     async with open_place(spot, make_caller) as place:
-        first = await place.caller.list_mails(**asked)
+        first = await place.caller.list_emails(**asked)
         place.proxy.commands.clear()
         before = place.proxy.bytes_from_server
-        assert await place.caller.list_mails(**asked) == first
+        assert await place.caller.list_emails(**asked) == first
         assert place.proxy.verbs == ["NOOP"]
         place.probe.deliver(b"Message-ID: <new@example.org>\r\nSubject: new\r\n\r\n" + b"x" * 99)
         place.proxy.commands.clear()
-        await place.caller.list_mails(**asked)
+        await place.caller.list_emails(**asked)
         assert place.proxy.verbs[:2] == ["NOOP", "UID FETCH"]
         assert place.proxy.commands[1].line.split(" ", 3)[3].startswith("501:* ")
         assert place.proxy.bytes_from_server - before < 10_000
@@ -232,7 +232,7 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
             session.select()
             session.store("490:500", "+FLAGS", "(\\Deleted)")
             session.expunge()
-        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        subjects = [mail["subject"] for mail in await place.caller.list_emails(**asked)]
         assert len(subjects) == 5
         assert not {f"Message {number}" for number in range(490, 501)} & set(subjects)
 
@@ -245,13 +245,13 @@ async def test_a_list_asks_again_when_a_mail_has_gone_or_another_folder_was_look
     dovecot.populate(account.username, 300)
     asked = {"maxToBeRead": 2, "sortField": "RECEIVED_DATE", "sortOrder": "DESC"}
     async with open_place(Spot(dovecot.imap_port, account, removed=removed), make_caller) as place:
-        await place.caller.list_mails(**asked)
+        await place.caller.list_emails(**asked)
         await place.caller.delete("<300@numbered.example.org>")
-        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        subjects = [mail["subject"] for mail in await place.caller.list_emails(**asked)]
         assert subjects == ["Message 299", "Message 298"]
         await place.caller.move("<299@numbered.example.org>", "Other")
-        assert len(await place.caller.list_mails(folder="Other", **asked)) == 1
-        subjects = [mail["subject"] for mail in await place.caller.list_mails(**asked)]
+        assert len(await place.caller.list_emails(folder="Other", **asked)) == 1
+        subjects = [mail["subject"] for mail in await place.caller.list_emails(**asked)]
         assert subjects == ["Message 298", "Message 297"]
 
 
@@ -260,7 +260,7 @@ async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_cal
         caller = make_caller(server.port)
         await caller.search({"field": "SUBJECT", "value": "nothing"})
         tracemalloc.start()
-        mails = await caller.list_mails(maxToBeRead=10, sortField="SIZE", sortOrder="DESC")
+        mails = await caller.list_emails(maxToBeRead=10, sortField="SIZE", sortOrder="DESC")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert [mail["size"] for mail in mails] == list(range(100_000, 99_990, -1))
@@ -280,7 +280,7 @@ async def test_a_large_message_is_in_memory_once(
     size = 50_000_000
     dovecot.deliver(dovecot_account.username, head + attachment * (size // len(attachment)) + b"--b--\r\n")
     caller = make_caller(dovecot.imap_port, dovecot_account)
-    await caller.list_mails()
+    await caller.list_emails()
     tracemalloc.start()
     read = await caller.read("large@example.org")
     peak = tracemalloc.get_traced_memory()[1]

@@ -11,7 +11,7 @@ from testkit.imap_probe import WHEN, mail
 from worker.errors import FolderNotFound, MessageIdAmbiguous, MessageNotFound
 
 if TYPE_CHECKING:
-    from testkit.rooms_imap import Place
+    from testkit.imap_caller import Place
 
 
 def ids(mails: list[dict[str, Any]]) -> list[str]:
@@ -28,7 +28,7 @@ def separator(place: Place) -> str:
 async def test_a_list_says_what_the_documentation_shows(place: Place) -> None:
     raw = mail(1, subject="=?utf-8?q?Gr=C3=BC=C3=9Fe?=")
     place.probe.deliver(raw)
-    (listed,) = await place.caller.list_mails()
+    (listed,) = await place.caller.list_emails()
     if not place.spot.is_size_wrong:
         assert listed["size"] == len(raw)
     assert [listed] == [
@@ -58,8 +58,8 @@ async def test_a_list_is_sorted_over_the_whole_folder_before_it_is_cut(place: Pl
     ):
         for order, expected in (("ASC", ascending), ("DESC", descending)):
             asked = {"sortField": field, "sortOrder": order}
-            assert ids(await place.caller.list_mails(**asked)) == expected
-            assert ids(await place.caller.list_mails(maxToBeRead=1, **asked)) == expected[:1]
+            assert ids(await place.caller.list_emails(**asked)) == expected
+            assert ids(await place.caller.list_emails(maxToBeRead=1, **asked)) == expected[:1]
 
 
 async def test_in_a_large_folder_mails_without_a_date_are_last_and_equals_come_by_uid(place: Place) -> None:
@@ -74,10 +74,10 @@ async def test_in_a_large_folder_mails_without_a_date_are_last_and_equals_come_b
         dated = even + odd if order == "ASC" else odd + even
         expected = [str(number) for number in (*dated, 40, 80, 120)]
         asked = {"sortField": "SENT_DATE", "sortOrder": order}
-        assert ids(await place.caller.list_mails(maxToBeRead=200, **asked)) == expected
-        assert ids(await place.caller.list_mails(maxToBeRead=119, **asked)) == expected[:119]
-        assert ids(await place.caller.list_mails(maxToBeRead=7, **asked)) == expected[:7]
-    received = await place.caller.list_mails(maxToBeRead=4, sortOrder="DESC")
+        assert ids(await place.caller.list_emails(maxToBeRead=200, **asked)) == expected
+        assert ids(await place.caller.list_emails(maxToBeRead=119, **asked)) == expected[:119]
+        assert ids(await place.caller.list_emails(maxToBeRead=7, **asked)) == expected[:7]
+    received = await place.caller.list_emails(maxToBeRead=4, sortOrder="DESC")
     assert ids(received) == ["59", "119", "58", "118"]
 
 
@@ -85,7 +85,7 @@ async def test_a_mail_without_from_or_id_is_still_listed_and_its_own_id_is_taken
     place: Place,
 ) -> None:
     place.probe.deliver(b"X-Nothing: here\r\n\r\nnothing\r\n")
-    (listed,) = await place.caller.list_mails()
+    (listed,) = await place.caller.list_emails()
     assert listed["fromAddress"] is None
     assert listed["subject"] is None
     own = listed["messageId"]
@@ -95,15 +95,15 @@ async def test_a_mail_without_from_or_id_is_still_listed_and_its_own_id_is_taken
     await place.caller.move(own, "Elsewhere")
     with pytest.raises(MessageNotFound):
         await place.caller.delete(own)
-    (moved,) = await place.caller.list_mails(folder="Elsewhere")
+    (moved,) = await place.caller.list_emails(folder="Elsewhere")
     await place.caller.delete(moved["messageId"], folder="Elsewhere")
     assert place.probe.messages("Elsewhere") == []
 
 
 async def test_mail_that_comes_while_a_session_is_kept_is_seen(place: Place) -> None:
-    assert await place.caller.list_mails() == []
+    assert await place.caller.list_emails() == []
     place.probe.deliver(mail(1))
-    assert ids(await place.caller.list_mails()) == ["1"]
+    assert ids(await place.caller.list_emails()) == ["1"]
     place.probe.deliver(mail(2))
     assert (await place.caller.read("2@example.org"))["messageId"] == "<2@example.org>"
     place.probe.deliver(mail(3))
@@ -113,14 +113,14 @@ async def test_mail_that_comes_while_a_session_is_kept_is_seen(place: Place) -> 
 async def test_what_somebody_else_deleted_is_not_listed(place: Place) -> None:
     for number in range(1, 4):
         place.probe.deliver(mail(number))
-    assert ids(await place.caller.list_mails()) == ["1", "2", "3"]
+    assert ids(await place.caller.list_emails()) == ["1", "2", "3"]
     with place.probe.session() as session:
         session.select()
         session.store("2", "+FLAGS", "(\\Deleted)")
         session.expunge()
-    assert ids(await place.caller.list_mails()) == ["1", "3"]
+    assert ids(await place.caller.list_emails()) == ["1", "3"]
     place.probe.deliver(mail(4))
-    assert ids(await place.caller.list_mails()) == ["1", "3", "4"]
+    assert ids(await place.caller.list_emails()) == ["1", "3", "4"]
     with pytest.raises(MessageNotFound):
         await place.caller.read("<2@example.org>")
 
@@ -168,7 +168,7 @@ async def test_of_several_mails_with_one_id_the_newest_is_read_and_none_is_delet
             await operation
     candidates = caught.value.details["candidates"]
     assert len(set(candidates)) == 3
-    assert [mail["messageId"] for mail in await place.caller.list_mails()] == candidates
+    assert [mail["messageId"] for mail in await place.caller.list_emails()] == candidates
     assert (await place.caller.read(candidates[1]))["subject"] == "Mail 1"
     await place.caller.delete(candidates[0])
     await place.caller.move(candidates[1], "Elsewhere")
@@ -177,7 +177,7 @@ async def test_of_several_mails_with_one_id_the_newest_is_read_and_none_is_delet
 
 async def test_an_own_id_from_before_the_folder_was_made_anew_is_not_found(place: Place) -> None:
     place.probe.deliver(mail(message_id=None))
-    own = (await place.caller.list_mails())[0]["messageId"]
+    own = (await place.caller.list_emails())[0]["messageId"]
     validity, uid = own.removeprefix("imap:").split(".")
     for wrong in (f"imap:{int(validity) + 1}.{uid}", f"imap:{validity}.{int(uid) + 1}"):
         for operation in (
@@ -193,7 +193,7 @@ async def test_an_own_id_from_before_the_folder_was_made_anew_is_not_found(place
 async def test_what_others_do_to_another_mail_meanwhile_is_no_answer_about_ours(place: Place) -> None:
     for number in range(2):
         place.probe.deliver(mail(number, message_id=None))
-    own = (await place.caller.list_mails())[0]["messageId"]
+    own = (await place.caller.list_emails())[0]["messageId"]
     with place.probe.session() as session:
         session.select()
         session.store("1", "+FLAGS", "(\\Deleted)")
@@ -276,8 +276,8 @@ async def test_a_move_creates_and_subscribes_what_is_missing_of_the_target(place
     name = separator(place).join(("Projects", "2023", "January"))
     assert place.probe.ids(name) == ["1@example.org", "2@example.org"]
     assert any(line.endswith((name, f'{name}"')) for line in place.probe.subscribed())
-    assert ids(await place.caller.list_mails(folder="Projects.2023/January")) == ["1", "2"]
-    assert await place.caller.list_mails(folder="Projects.2023") == []
+    assert ids(await place.caller.list_emails(folder="Projects.2023/January")) == ["1", "2"]
+    assert await place.caller.list_emails(folder="Projects.2023") == []
 
 
 async def test_a_move_to_where_the_mail_is_already_is_done(place: Place) -> None:
@@ -290,7 +290,7 @@ async def test_a_move_to_where_the_mail_is_already_is_done(place: Place) -> None
 async def test_folders_beyond_ascii_work(place: Place) -> None:
     place.probe.deliver(mail(1))
     await place.caller.move("<1@example.org>", "Entwürfe & Ähnliches/日本語")
-    assert ids(await place.caller.list_mails(folder="Entwürfe & Ähnliches.日本語")) == ["1"]
+    assert ids(await place.caller.list_emails(folder="Entwürfe & Ähnliches.日本語")) == ["1"]
     await place.caller.move("<1@example.org>", "INBOX", fromFolder="Entwürfe & Ähnliches/日本語")
     assert place.probe.ids() == ["1@example.org"]
 
@@ -298,11 +298,11 @@ async def test_folders_beyond_ascii_work(place: Place) -> None:
 async def test_a_folder_that_is_not_there_is_named_with_the_closest_that_are(place: Place) -> None:
     place.probe.deliver(mail(1), "Archive")
     with pytest.raises(FolderNotFound) as caught:
-        await place.caller.list_mails(folder="Archve")
+        await place.caller.list_emails(folder="Archve")
     assert caught.value.details["closest"][0] == "Archive"
     assert "Archve" in caught.value.message
     place.probe.deliver(mail(2), "Archve")
-    assert ids(await place.caller.list_mails(folder="Archve")) == ["2"]
+    assert ids(await place.caller.list_emails(folder="Archve")) == ["2"]
 
 
 async def test_a_target_that_somebody_deletes_meanwhile_is_created_again(place: Place) -> None:
@@ -317,4 +317,4 @@ async def test_a_target_that_somebody_deletes_meanwhile_is_created_again(place: 
 
 async def test_dates_are_in_utc(place: Place) -> None:
     place.probe.deliver(mail(1), received=datetime(2026, 3, 29, 1, 30, tzinfo=UTC))
-    assert (await place.caller.list_mails())[0]["receivedDateTime"] == "2026-03-29T01:30:00Z"
+    assert (await place.caller.list_emails())[0]["receivedDateTime"] == "2026-03-29T01:30:00Z"

@@ -10,8 +10,8 @@ import pytest
 from testkit.accounts import Account
 from testkit.counting_proxy import Cut
 from testkit.dovecot import Dovecot
+from testkit.imap_caller import ImapCaller, Place, Spot
 from testkit.imap_probe import ImapProbe, mail
-from testkit.rooms_imap import ImapCaller, Place, Spot
 
 from worker.errors import ConnectionFailed, MailServerError, MessageNotFound
 
@@ -110,7 +110,7 @@ async def test_of_two_workers_that_move_one_mail_one_wins_and_nothing_is_doubled
     probe = ImapProbe("127.0.0.1", spot.port, spot.account)
     workers = [make_caller(spot.port, spot.account) for _ in range(2)]
     for worker in workers:
-        await worker.list_mails()
+        await worker.list_emails()
     for number in range(20):
         probe.deliver(mail(number))
         for name, worker in enumerate(workers):
@@ -144,10 +144,10 @@ async def test_mails_that_differ_in_their_text_alone_are_not_taken_for_copies(
         texts = ("one\r\n", "two\r\n")
         for text in texts:
             place.probe.deliver(mail(message_id=None, body=text))
-        first, second = [listed["messageId"] for listed in await place.caller.list_mails()]
+        first, second = [listed["messageId"] for listed in await place.caller.list_emails()]
         # The other worker knows of a time when nothing was in the target.
         other = make_caller(place.proxy.port, place.spot.account)
-        await other.list_mails()
+        await other.list_emails()
         await place.caller.move(first, "Target")
         await other.move(second, "Target")
         moved = [message.raw.decode() for message in place.probe.messages("Target")]
@@ -180,7 +180,7 @@ async def test_what_has_changed_something_says_so(dovecot_place: Place) -> None:
 
 async def test_what_changes_something_is_not_repeated_on_a_session_that_died(dovecot_place: Place) -> None:
     place = dovecot_place
-    await place.caller.list_mails()
+    await place.caller.list_emails()
     place.probe.deliver(mail(1))
     place.proxy.cut("UID STORE", Cut.BEFORE_COMMAND)
     with pytest.raises(ConnectionFailed):
@@ -193,7 +193,7 @@ async def test_a_session_that_died_while_idle_costs_one_silent_reconnect(
 ) -> None:
     place = dovecot_place
     place.probe.deliver(mail(1))
-    await place.caller.list_mails()
+    await place.caller.list_emails()
     place.proxy.cut(verb, Cut.BEFORE_COMMAND)
     assert (await place.caller.read("1@example.org"))["messageId"] == "<1@example.org>"
     assert place.proxy.connections == 2

@@ -11,9 +11,9 @@ import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificate, Certificates
 from testkit.dovecot import Dovecot, DovecotOptions
+from testkit.imap_caller import ImapCaller, Place, Spot
 from testkit.imap_probe import ImapProbe, mail
 from testkit.processes import loopback_addresses
-from testkit.rooms_imap import ImapCaller, Place, Spot
 from testkit.scripted_imap import HEADER, ImapOptions, ScriptedImap, answer
 from testkit.scripted_server import (
     Dialogue,
@@ -59,7 +59,7 @@ async def test_tls_and_ssl_both_encrypt_from_the_first_byte(
 ) -> None:
     caller = make_caller(dovecot.imaps_port, dovecot_account)
     caller.protocol = protocol
-    assert await caller.list_mails() == []
+    assert await caller.list_emails() == []
 
 
 @pytest.mark.parametrize("kind", ["wrong_host", "expired"])
@@ -71,7 +71,7 @@ async def test_a_certificate_that_is_not_good_is_refused(
         caller = make_caller(server.port)
         caller.protocol = "SSL"
         with pytest.raises(TlsFailed):
-            await caller.list_mails()
+            await caller.list_emails()
     assert server.commands == []
 
 
@@ -82,7 +82,7 @@ async def test_an_ipv6_literal_is_a_host(
         pytest.skip("this machine has no ::1")
     caller = make_caller(dovecot.imaps_port, dovecot_account)
     caller.host, caller.protocol = "[::1]", "SSL"
-    assert await caller.list_mails() == []
+    assert await caller.list_emails() == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_any_user_name_and_password_signs_in(
     dovecot.add_user(username, password)
     caller = make_caller(dovecot.imaps_port, Account(username, password))
     caller.protocol = "SSL"
-    assert await caller.list_mails() == []
+    assert await caller.list_emails() == []
 
 
 @pytest.mark.parametrize(("username", "password"), [("jürgen", "pässe"), ("ann", "a\ttab")])
@@ -133,7 +133,7 @@ async def test_a_wrong_password_is_told_with_the_servers_reason_and_never_retrie
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     with pytest.raises(AuthenticationFailed) as caught:
-        await make_caller(dovecot.imap_port, Account(dovecot_account.username, "wrong")).list_mails()
+        await make_caller(dovecot.imap_port, Account(dovecot_account.username, "wrong")).list_emails()
     assert not caught.value.is_retryable
     assert "Authentication failed" in caught.value.message
     assert "wrong" not in caught.value.message
@@ -185,7 +185,7 @@ async def test_a_greeting_that_is_no_welcome_is_told(
 ) -> None:
     async with ScriptedImap(ImapOptions(greeting=greeting)) as server:
         with pytest.raises(kind):
-            await make_caller(server.port).list_mails()
+            await make_caller(server.port).list_emails()
 
 
 async def test_a_preauthenticated_session_needs_no_sign_in(make_caller: MakeCaller) -> None:
@@ -217,7 +217,7 @@ async def test_a_server_that_stalls_or_drips_is_left_at_the_limit(
     async with ScriptedImap(ImapOptions(faults={verb: STALLED[fault]})) as server:
         async with asyncio.timeout(8):
             with pytest.raises(ServerTimeout, match="1 seconds"):
-                await make_caller(server.port, has_short_timeouts=True).list_mails()
+                await make_caller(server.port, has_short_timeouts=True).list_emails()
 
 
 @pytest.mark.parametrize("fault", [close(), reset(), garbage(), endless_line()])
@@ -227,7 +227,7 @@ async def test_a_connection_that_breaks_or_babbles_is_an_error_that_may_pass(
 ) -> None:
     async with ScriptedImap(ImapOptions(faults={verb: fault})) as server:
         with pytest.raises((ConnectionFailed, ProtocolViolation, ServerTimeout)) as caught:
-            await make_caller(server.port, has_short_timeouts=True).list_mails()
+            await make_caller(server.port, has_short_timeouts=True).list_emails()
     assert caught.value.is_retryable
 
 
@@ -256,7 +256,7 @@ async def test_after_starttls_what_was_said_before_does_not_count(
 async def test_cancelling_ends_the_thread(make_caller: MakeCaller) -> None:
     async with ScriptedImap(ImapOptions(faults={"SELECT": hang()})) as server:
         caller = make_caller(server.port)
-        task = asyncio.create_task(caller.list_mails())
+        task = asyncio.create_task(caller.list_emails())
         await server.heard("", times=4)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -377,7 +377,7 @@ async def test_paths_mean_the_servers_own_hierarchy(
         assert server.folders("ann") == ["Projects", "Projects/2023", "Projects/2023/January"]
         name = prefix + delimiter.join(("Projects", "2023", "January"))
         for path in ("Projects/2023/January", "Projects.2023.January", name):
-            assert len(await caller.list_mails(folder=path)) == 1
+            assert len(await caller.list_emails(folder=path)) == 1
 
 
 async def test_a_folder_of_exactly_that_name_wins(
@@ -387,8 +387,8 @@ async def test_a_folder_of_exactly_that_name_wins(
     probe.deliver(mail(1), "v1.2")
     probe.deliver(mail(2), "v1/2")
     caller = make_caller(dovecot.imap_port, dovecot_account)
-    assert (await caller.list_mails(folder="v1.2"))[0]["messageId"] == "<1@example.org>"
-    assert (await caller.list_mails(folder="v1/2"))[0]["messageId"] == "<2@example.org>"
+    assert (await caller.list_emails(folder="v1.2"))[0]["messageId"] == "<1@example.org>"
+    assert (await caller.list_emails(folder="v1/2"))[0]["messageId"] == "<2@example.org>"
 
 
 async def test_a_folder_that_may_only_be_read_is_read_and_not_changed(make_caller: MakeCaller) -> None:
@@ -447,12 +447,12 @@ async def test_a_server_that_was_restarted_is_signed_in_at_again(
     with Dovecot(certificates.server) as server:
         caller = make_caller(server.imap_port, server.add_user("ann", "s3cret"))
         for end in (server.restart, server.kill):
-            assert await caller.list_mails() == []
+            assert await caller.list_emails() == []
             end()
         with pytest.raises(ConnectionFailed):
-            await caller.list_mails()
+            await caller.list_emails()
         server.start()
-        assert await caller.list_mails() == []
+        assert await caller.list_emails() == []
 
 
 async def _sign_in_with_starttls(make_caller: MakeCaller, port: int) -> MailServerError | None:

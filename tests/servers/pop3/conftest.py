@@ -13,7 +13,7 @@ from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.cyrus import Cyrus
 from testkit.dovecot import Dovecot
-from testkit.rooms_pop3 import Mailbox, Pop3Caller
+from testkit.pop3_caller import Mailbox, Pop3Caller
 
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.maildrops import Maildrops

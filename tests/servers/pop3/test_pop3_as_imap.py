@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import testkit
-from testkit.rooms_imap import ImapCaller
-from testkit.rooms_pop3 import Mailbox, Pop3Caller
+from testkit.imap_caller import ImapCaller
+from testkit.pop3_caller import Mailbox, Pop3Caller
 
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
@@ -123,7 +123,7 @@ async def test_lists_and_reads_are_the_same(mailbox: Mailbox, callers: Callers) 
     for sort_field in ("SENT_DATE",) if mailbox.make == "greenmail" else ("SENT_DATE", "SIZE"):
         for sort_order in ("ASC", "DESC"):
             order = {"sortField": sort_field, "sortOrder": sort_order, "maxToBeRead": 500}
-            by_pop3, by_imap = [await caller.list_mails(**order) for caller in callers]
+            by_pop3, by_imap = [await caller.list_emails(**order) for caller in callers]
             assert len(by_pop3) > 50
             assert comparable_rows(mailbox, by_pop3) == comparable_rows(mailbox, by_imap)
     pop3, imap = callers
@@ -143,6 +143,6 @@ async def test_searches_find_the_same(mailbox: Mailbox, callers: Callers) -> Non
         await mailbox.deliver(raw)
     pop3, imap = callers
     for criteria in SEARCHES:
-        by_pop3, by_imap = await pop3.search_mails(criteria), await imap.search(criteria)
+        by_pop3, by_imap = await pop3.search_emails(criteria), await imap.search(criteria)
         assert comparable_rows(mailbox, by_pop3) == comparable_rows(mailbox, by_imap), criteria
         assert 0 < len(by_pop3) < len(SOUGHT), criteria

@@ -13,7 +13,7 @@ from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy
 from testkit.dovecot import Dovecot
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.wire import Pop3Wire
 
 MakeCaller = Callable[..., Pop3Caller]
@@ -36,16 +36,16 @@ async def test_ten_thousand_mails_are_listed_in_one_pass_and_then_without_any(
     dovecot, account = large_account
     async with CountingProxy(Pop3Wire, dovecot.pop3_port) as proxy:
         caller = make_caller(proxy.port, account)
-        mails = await caller.list_mails(sortOrder="DESC", maxToBeRead=1)
+        mails = await caller.list_emails(sortOrder="DESC", maxToBeRead=1)
         assert mails[0]["subject"] == f"Message {MANY}"
         assert proxy.verbs.count("TOP") == MANY
         assert len(proxy.verbs) <= MANY + 8
         proxy.commands.clear()
-        assert await caller.list_mails(sortOrder="DESC", maxToBeRead=1) == mails
+        assert await caller.list_emails(sortOrder="DESC", maxToBeRead=1) == mails
         assert proxy.verbs == ["CAPA", "USER", "PASS", "UIDL", "LIST", "QUIT"]
         proxy.commands.clear()
         # What a list has learnt, a search and a read know too.
-        assert len(await caller.search_mails({"field": "SUBJECT", "value": "message 9999"})) == 1
+        assert len(await caller.search_emails({"field": "SUBJECT", "value": "message 9999"})) == 1
         assert proxy.verbs == ["CAPA", "USER", "PASS", "UIDL", "LIST", "QUIT"]
         _, deferred = await caller.read(f"{MANY // 2}@numbered.example.org")
         assert proxy.verbs[-4:] == ["PASS", "UIDL", "LIST", "RETR"]
@@ -58,7 +58,7 @@ async def test_a_list_is_right_also_where_the_memory_holds_only_a_part(
     dovecot.populate(dovecot_account.username, 500)
     caller = make_caller(dovecot.pop3_port, dovecot_account, max_remembered_bytes=50_000)
     for order, first in (("ASC", "Message 1"), ("DESC", "Message 500")):
-        mails = await caller.list_mails(sortOrder=order, maxToBeRead=3)
+        mails = await caller.list_emails(sortOrder=order, maxToBeRead=3)
         assert len(mails) == 3
         assert mails[0]["subject"] == first
 
@@ -87,7 +87,7 @@ async def test_a_search_in_bodies_fetches_only_what_the_rest_leaves_open(
     }
     async with CountingProxy(Pop3Wire, dovecot.pop3_port) as proxy:
         caller = make_caller(proxy.port, dovecot_account)
-        found = await caller.search_mails(criteria)
+        found = await caller.search_emails(criteria)
         assert found == [{"messageId": "<7@numbered.example.org>", "subject": "Message 7"}]
         assert [command.line for command in proxy.commands if command.verb == "RETR"] == ["RETR 7"]
 
@@ -110,9 +110,9 @@ async def test_nothing_of_a_session_is_left_behind(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     caller = make_caller(dovecot.pop3_port, dovecot_account)
-    await caller.list_mails()
+    await caller.list_emails()
     before = asyncio.all_tasks()
-    await asyncio.gather(*(caller.list_mails() for _ in range(20)))
+    await asyncio.gather(*(caller.list_emails() for _ in range(20)))
     assert asyncio.all_tasks() == before
 
 
@@ -125,6 +125,6 @@ async def test_no_answer_waits_for_an_acknowledgement(
     seconds = []
     for _ in range(10):
         began = time.perf_counter()
-        await caller.list_mails()
+        await caller.list_emails()
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 0.04

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import (
     Dialogue,
@@ -77,14 +77,14 @@ async def test_a_listing_that_is_none_is_an_error(verb: str, make_caller: MakeCa
     options = Pop3Options(faults={verb: say("+OK", "one two", ".")})
     async with ScriptedPop3({"1": mail("one")}, options) as server:
         with pytest.raises(ProtocolViolation, match="not POP3"):
-            await make_caller(server.port).list_mails()
+            await make_caller(server.port).list_emails()
 
 
 @pytest.mark.parametrize("verb", ["CAPA", "UIDL", "LIST"])
 async def test_an_endless_listing_is_an_error(verb: str, make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={verb: endless_lines()})) as server:
         with pytest.raises(ProtocolViolation, match="too long"):
-            await make_caller(server.port, max_listing_bytes=100_000).list_mails()
+            await make_caller(server.port, max_listing_bytes=100_000).list_emails()
 
 
 def endless_lines() -> Step:
@@ -119,7 +119,7 @@ async def test_lines_longer_than_poplib_takes_are_read(make_caller: MakeCaller) 
         {"1": mail("one", body).replace(b"Subject: one", f"Subject: {subject}".encode())}
     ) as server:
         caller = make_caller(server.port)
-        assert (await caller.list_mails())[0]["subject"] == subject
+        assert (await caller.list_emails())[0]["subject"] == subject
         read, deferred = await caller.read("one@x")
         assert read["plainTextBody"] == body.replace("\r\n", "\n") + "\n"
         await deferred.abandon()
@@ -128,7 +128,7 @@ async def test_lines_longer_than_poplib_takes_are_read(make_caller: MakeCaller) 
 async def test_a_header_section_without_end_is_listed_by_its_beginning(make_caller: MakeCaller) -> None:
     long = b"Subject: long\r\n" + b"X-Filler: y\r\n" * 50_000 + b"\r\n"
     async with ScriptedPop3({"1": long, "2": mail("one")}) as server:
-        mails = await make_caller(server.port, max_header_bytes=10_000).list_mails()
+        mails = await make_caller(server.port, max_header_bytes=10_000).list_emails()
         assert sorted(mail["subject"] for mail in mails) == ["long", "one"]
 
 
@@ -140,7 +140,7 @@ async def test_a_mail_that_another_session_took_meanwhile_is_left_out(make_calle
 
     messages = {"1": mail("one"), "2": mail("two")}
     async with ScriptedPop3(messages, Pop3Options(faults={"TOP": top})) as server:
-        mails = await make_caller(server.port).list_mails()
+        mails = await make_caller(server.port).list_emails()
         assert [entry["subject"] for entry in mails] == ["two"]
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import close
 
@@ -25,7 +25,7 @@ async def test_a_mail_that_waits_for_the_engine_is_held_and_those_behind_it_wait
         caller = make_caller(server.port)
         maildrops = caller.maildrops
         _, deferred = await caller.read("one@x")
-        behind = asyncio.create_task(caller.list_mails())
+        behind = asyncio.create_task(caller.list_emails())
         await asyncio.sleep(0)
         assert maildrops.held_mails == 1
         assert maildrops.figures == PoolFigures(idle=0, busy=1, waiting=1, opened=1, reconnects=0)
@@ -49,5 +49,5 @@ async def test_a_sign_in_that_fails_leaves_no_session_and_nobody_waiting(make_ca
     async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": close()})) as server:
         caller = make_caller(server.port)
         with pytest.raises(ConnectionFailed):
-            await caller.list_mails()
+            await caller.list_emails()
     assert caller.maildrops.figures == PoolFigures(0, 0, 0, 0, 0)

@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 from testkit.accounts import Account
 from testkit.counting_proxy import CountingProxy, Cut
 from testkit.dovecot import Dovecot
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, Step, close, hang, reset, say
 from testkit.wire import Pop3Wire
 from testkit.workers import email_worker
 
-from worker.documents.room import DocumentRoom
+from worker.documents.client import DocumentClient
 from worker.errors import (
     ConnectionFailed,
     DocumentsUnavailable,
@@ -27,9 +27,9 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.models.documents import File
-from worker.models.mail import ReadMail
+from worker.models.email import ReadEmail
 from worker.models.pop3 import ReadRequest
-from worker.operations.pop3 import read_mail
+from worker.operations.pop3 import read_email
 
 MakeCaller = Callable[..., Pop3Caller]
 
@@ -258,7 +258,7 @@ async def test_a_cancelled_commit_frees_the_maildrop(make_caller: MakeCaller) ->
         commit.cancel()
         with pytest.raises(asyncio.CancelledError):
             await commit
-        assert len(await caller.list_mails()) == 1
+        assert len(await caller.list_emails()) == 1
 
 
 async def test_of_several_mails_with_an_id_the_newest_is_read_and_none_deleted(
@@ -286,8 +286,8 @@ async def test_a_result_that_does_not_hold_the_whole_text_leaves_the_mail(
     dovecot.deliver(dovecot_account.username, mail("long", "x" * 10_000))
     caller = make_caller(dovecot.pop3_port, dovecot_account)
     caller.max_result_bytes = 2_000
-    answer = await caller.call(read_mail, ReadRequest, {"messageId": "long@x"})
-    assert isinstance(answer.result, ReadMail)
+    answer = await caller.call(read_email, ReadRequest, {"messageId": "long@x"})
+    assert isinstance(answer.result, ReadEmail)
     assert answer.result.truncated
     assert answer.deferred is None
     assert len(dovecot.messages(dovecot_account.username)) == 1
@@ -296,7 +296,7 @@ async def test_a_result_that_does_not_hold_the_whole_text_leaves_the_mail(
 async def test_a_store_that_does_not_answer_lets_the_maildrop_go_and_the_mail_stays(
     make_caller: MakeCaller,
 ) -> None:
-    class HangingStore(DocumentRoom):
+    class HangingStore(DocumentClient):
         def require_store(self) -> Any:
             return self
 
@@ -309,10 +309,10 @@ async def test_a_store_that_does_not_answer_lets_the_maildrop_go_and_the_mail_st
         caller.documents = HangingStore()
         wanted = {"messageId": "one@x", "storeAttachments": True}
         with pytest.raises(DocumentsUnavailable, match="still there"):
-            await caller.call(read_mail, ReadRequest, wanted)
+            await caller.call(read_email, ReadRequest, wanted)
         assert server.verbs[-1] == "QUIT"
         assert "DELE" not in server.verbs
-        assert len(await caller.list_mails()) == 1
+        assert len(await caller.list_emails()) == 1
 
 
 async def test_two_workers_read_one_mail_at_once_and_both_have_it_or_one_has_not_found_it(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
 
@@ -27,7 +27,7 @@ async def test_a_unique_id_that_now_means_another_mail_deletes_nothing(
     assert len(old) == len(new)
     async with ScriptedPop3({"1": old}) as server:
         caller = make_caller(server.port)
-        await caller.list_mails()
+        await caller.list_emails()
         server.messages[:] = [("1", new)]
         with pytest.raises(MessageNotFound):
             await getattr(caller, operation)("one@x")
@@ -42,8 +42,8 @@ async def test_what_was_known_does_not_count_where_the_memory_has_no_room_for_wh
     assert len(old) == len(new)
     async with ScriptedPop3({"1": old}) as server:
         caller = make_caller(server.port, max_remembered_bytes=2_000)
-        await caller.list_mails()
-        await caller.list_mails()
+        await caller.list_emails()
+        await caller.list_emails()
         assert server.verbs.count("TOP") == 1
         server.messages[:] = [("1", new)]
         with pytest.raises(MessageNotFound):
@@ -59,7 +59,7 @@ async def test_a_known_mail_that_is_gone_is_not_looked_for_again_and_again(make_
 
     async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={"TOP": top})) as server:
         caller = make_caller(server.port)
-        await caller.list_mails()
+        await caller.list_emails()
         is_gone = True
         async with asyncio.timeout(10):
             with pytest.raises(MessageNotFound):
@@ -140,6 +140,6 @@ async def test_headers_that_may_be_of_other_mails_are_not_remembered(make_caller
     options = Pop3Options(renumbers=True, faults={"TOP": lose_the_first})
     async with ScriptedPop3(messages, options) as server:
         caller = make_caller(server.port)
-        await caller.list_mails()
-        listed = await caller.list_mails()
+        await caller.list_emails()
+        listed = await caller.list_emails()
         assert [row["messageId"] for row in listed] == ["<one@x>", "<two@x>"]

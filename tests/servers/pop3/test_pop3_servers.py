@@ -10,7 +10,7 @@ import pytest_asyncio
 from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy
-from testkit.rooms_pop3 import Mailbox, Pop3Caller
+from testkit.pop3_caller import Mailbox, Pop3Caller
 from testkit.wire import Pop3Wire
 
 from worker.errors import AuthenticationFailed, MailServerError, MessageNotFound
@@ -48,11 +48,11 @@ async def test_a_mail_is_listed_found_read_and_then_gone(mailbox: Mailbox, call:
     for name in ("one", "two", "three"):
         await mailbox.deliver(mail(name))
     caller = call()
-    listed = await caller.list_mails(sortField="SIZE", sortOrder="DESC")
+    listed = await caller.list_emails(sortField="SIZE", sortOrder="DESC")
     assert [row["messageId"] for row in listed] == ["<three@x>", "<one@x>", "<two@x>"]
     assert {row["fromAddress"] for row in listed} == {"ann@example.org"}
     for criteria in ({"field": "SUBJECT", "value": "TWO"}, {"field": "BODY", "value": "hello two"}):
-        assert await caller.search_mails(criteria) == [{"messageId": "<two@x>", "subject": "two"}]
+        assert await caller.search_emails(criteria) == [{"messageId": "<two@x>", "subject": "two"}]
     read, deferred = await caller.read("two@x")
     assert read["plainTextBody"] == "Hello two\n"
     assert read["size"] == listed[2]["size"]
@@ -71,9 +71,9 @@ async def test_headers_are_asked_for_once(mailbox: Mailbox, call: Call) -> None:
         await mailbox.deliver(mail(name))
     async with CountingProxy(Pop3Wire, mailbox.pop3_port) as proxy:
         caller = call(proxy.port)
-        first = await caller.list_mails()
+        first = await caller.list_emails()
         await mailbox.deliver(mail("three"))
-        assert len(await caller.list_mails()) == len(first) + 1
+        assert len(await caller.list_emails()) == len(first) + 1
         # GreenMail announces no TOP.
         assert proxy.verbs.count("TOP") + proxy.verbs.count("RETR") == 3
 
@@ -93,14 +93,14 @@ async def test_a_connection_that_breaks_before_the_end_leaves_the_mail(mailbox: 
         with pytest.raises(MailServerError):
             await deferred.commit()
     # Another session sees it, so the server has not deleted it when it found the connection gone.
-    assert len(await call().list_mails()) == 1
+    assert len(await call().list_emails()) == 1
     assert await mailbox.subjects() == ["one"]
 
 
 async def test_a_mail_without_an_id_has_one_of_ours_that_lasts(mailbox: Mailbox, call: Call) -> None:
     await mailbox.deliver(mail("one"))
     await mailbox.deliver(b"Subject: bare\r\n\r\nbare\r\n")
-    found = await call().search_mails({"field": "SUBJECT", "value": "bare"})
+    found = await call().search_emails({"field": "SUBJECT", "value": "bare"})
     _, deferred = await call().delete(found[0]["messageId"])
     await deferred.commit()
     assert await mailbox.subjects() == ["one"]
@@ -122,9 +122,9 @@ async def test_tls_from_the_first_byte(mailbox: Mailbox, call: Call) -> None:
     await mailbox.deliver(mail("one"))
     caller = call(mailbox.pop3s_port)
     caller.protocol = "SSL"
-    assert [row["subject"] for row in await caller.list_mails()] == ["one"]
+    assert [row["subject"] for row in await caller.list_emails()] == ["one"]
 
 
 async def test_a_wrong_password_is_an_authentication_error(mailbox: Mailbox, call: Call) -> None:
     with pytest.raises(AuthenticationFailed):
-        await call(account=Account(mailbox.account.username, "wrong")).list_mails()
+        await call(account=Account(mailbox.account.username, "wrong")).list_emails()

@@ -7,8 +7,8 @@ import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot, DovecotOptions
+from testkit.pop3_caller import Pop3Caller
 from testkit.processes import free_port
-from testkit.rooms_pop3 import Pop3Caller
 from testkit.scripted_pop3 import CAPABILITIES, Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
 
@@ -51,7 +51,7 @@ async def test_tls_and_ssl_both_mean_tls_from_the_first_byte(
     dovecot.deliver(dovecot_account.username, MAIL)
     caller = make_caller(dovecot.pop3s_port, dovecot_account)
     caller.protocol = protocol
-    assert len(await caller.list_mails()) == 1
+    assert len(await caller.list_emails()) == 1
 
 
 async def test_stls_is_required_and_taken(strict_dovecot: Dovecot, make_caller: MakeCaller) -> None:
@@ -100,7 +100,7 @@ async def test_a_certificate_that_is_not_good_ends_it_before_the_password(
         caller = make_caller(server.port)
         caller.protocol = "TLS"
         with pytest.raises(TlsFailed, match="not trusted"):
-            await caller.list_mails()
+            await caller.list_emails()
         assert server.verbs == []
 
 
@@ -110,7 +110,7 @@ async def test_tls_to_a_port_that_speaks_plain_pop3_is_a_tls_error(
     caller = make_caller(dovecot.pop3_port, dovecot_account)
     caller.protocol = "TLS"
     with pytest.raises(TlsFailed):
-        await caller.list_mails()
+        await caller.list_emails()
 
 
 async def test_a_wrong_password_is_never_retried_and_in_no_message(
@@ -118,7 +118,7 @@ async def test_a_wrong_password_is_never_retried_and_in_no_message(
 ) -> None:
     caller = make_caller(dovecot.pop3_port, Account(dovecot_account.username, "wrong-password"))
     with pytest.raises(AuthenticationFailed) as failure:
-        await caller.list_mails()
+        await caller.list_emails()
     assert not failure.value.is_retryable
     assert "wrong-password" not in f"{failure.value!r} {failure.value.details}"
 
@@ -130,7 +130,7 @@ async def test_a_password_before_tls_that_the_server_refuses_is_said_so(
     caller = make_caller(strict_dovecot.pop3_port, account)
     caller.host = strict_dovecot.host
     with pytest.raises(AuthenticationFailed, match=r"(?i)plaintext authentication disallowed"):
-        await caller.list_mails()
+        await caller.list_emails()
 
 
 @pytest.mark.parametrize(
@@ -147,25 +147,25 @@ async def test_any_unicode_may_be_in_a_name_and_a_password(
 ) -> None:
     account = dovecot.add_user(username, password)
     dovecot.deliver(username, MAIL)
-    assert len(await make_caller(dovecot.pop3_port, account).list_mails()) == 1
+    assert len(await make_caller(dovecot.pop3_port, account).list_emails()) == 1
 
 
 async def test_a_name_beyond_ascii_goes_by_sasl_where_it_is_offered(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
-        await make_caller(server.port, Account("jörg", "pä ss")).list_mails()
+        await make_caller(server.port, Account("jörg", "pä ss")).list_emails()
         assert server.commands[1:3] == ["AUTH PLAIN", base64.b64encode("\0jörg\0pä ss".encode()).decode()]
 
 
 async def test_a_name_beyond_ascii_goes_as_utf_8_where_sasl_is_not_offered(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}, Pop3Options(capabilities=("TOP", "UIDL", "USER"))) as server:
-        await make_caller(server.port, Account("jörg", "pä ss")).list_mails()
+        await make_caller(server.port, Account("jörg", "pä ss")).list_emails()
         assert server.commands[1:3] == ["USER jörg", "PASS pä ss"]
 
 
 async def test_a_server_that_takes_sasl_alone_is_signed_in_to(make_caller: MakeCaller) -> None:
     options = Pop3Options(capabilities=("TOP", "UIDL", "SASL LOGIN PLAIN"), missing=frozenset({"USER"}))
     async with ScriptedPop3({"1": MAIL}, options) as server:
-        assert len(await make_caller(server.port).list_mails()) == 1
+        assert len(await make_caller(server.port).list_emails()) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_a_refusal_means_what_its_code_says(
     options = Pop3Options(capabilities=("TOP", "UIDL", "USER", *more), faults={verb: say(reply)})
     async with ScriptedPop3({"1": MAIL}, options) as server:
         with pytest.raises(error) as failure:
-            await make_caller(server.port).list_mails()
+            await make_caller(server.port).list_emails()
         assert type(failure.value) is error
         assert failure.value.details["server"] == f"127.0.0.1:{server.port}"
 
@@ -200,15 +200,15 @@ async def test_a_capability_announced_after_the_sign_in_alone_is_used(make_calle
 
     messages = {"1": MAIL, "2": MAIL.replace(b"one", b"two")}
     async with ScriptedPop3(messages, Pop3Options(faults={"CAPA": capa})) as server:
-        assert len(await make_caller(server.port).list_mails()) == 2
+        assert len(await make_caller(server.port).list_emails()) == 2
         assert server.verbs == ["CAPA", "USER", "PASS", "CAPA", "UIDL", "LIST", "TOP", "TOP", "UIDL", "QUIT"]
 
 
 async def test_nobody_there_is_a_failed_connection(make_caller: MakeCaller) -> None:
     with pytest.raises(ConnectionFailed, match="No connection"):
-        await make_caller(free_port()).list_mails()
+        await make_caller(free_port()).list_emails()
     for host, server in (("no-such-host.invalid", r"no-such-host\.invalid:"), ("::1", r"\[::1\]:")):
         caller = make_caller(free_port())
         caller.host = host
         with pytest.raises(ConnectionFailed, match=server):
-            await caller.list_mails()
+            await caller.list_emails()

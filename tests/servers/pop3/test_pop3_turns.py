@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot, DovecotOptions
-from testkit.rooms_pop3 import Pop3Caller
+from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, hang, say
 
@@ -30,7 +30,7 @@ async def test_a_second_operation_on_a_maildrop_waits_until_the_first_is_settled
     async with ScriptedPop3({"1": MAIL}) as server:
         caller = make_caller(server.port)
         _, deferred = await caller.read("one@x")
-        second = asyncio.ensure_future(caller.list_mails())
+        second = asyncio.ensure_future(caller.list_emails())
         third = asyncio.ensure_future(caller.read("one@x"))
         await deferred.commit()
         assert await second == []
@@ -48,7 +48,7 @@ async def test_operations_on_one_maildrop_are_done_in_the_order_of_their_jobs(
         done: list[int] = []
 
         async def call(number: int) -> None:
-            await caller.list_mails()
+            await caller.list_emails()
             done.append(number)
 
         await asyncio.gather(*map(call, range(10)))
@@ -62,9 +62,9 @@ async def test_a_maildrop_that_hangs_does_not_hold_up_others(make_caller: MakeCa
     ):
         caller = make_caller(slow.port)
         other = Pop3Caller(caller.maildrops, quick.port)
-        waiting = asyncio.ensure_future(caller.list_mails())
+        waiting = asyncio.ensure_future(caller.list_emails())
         await slow.heard("PASS")
-        assert len(await other.list_mails()) == 1
+        assert len(await other.list_emails()) == 1
         assert not waiting.done()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -84,20 +84,20 @@ async def test_cancelling_a_job_frees_its_thread_and_its_maildrop_at_once(
     options = Pop3Options(faults={verb: hang_and_tell}, fault_sessions=1)
     async with ScriptedPop3({"1": MAIL}, options) as server, asyncio.timeout(10):
         caller = make_caller(server.port, max_sessions=1)
-        waiting = asyncio.ensure_future(caller.list_mails())
+        waiting = asyncio.ensure_future(caller.list_emails())
         await is_hanging.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         # The only slot and the only thread are free again.
-        assert len(await caller.list_mails()) == 1
+        assert len(await caller.list_emails()) == 1
 
 
 async def test_no_more_sessions_are_open_than_allowed(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
         maildrops = make_caller(server.port, max_sessions=2).maildrops
         callers = [Pop3Caller(maildrops, server.port, f"user{number}") for number in range(6)]
-        lists = await asyncio.gather(*(caller.list_mails() for caller in callers))
+        lists = await asyncio.gather(*(caller.list_emails() for caller in callers))
         assert [len(mails) for mails in lists] == [1] * 6
         assert server.most_open_sessions == 2
 
@@ -105,7 +105,7 @@ async def test_no_more_sessions_are_open_than_allowed(make_caller: MakeCaller) -
 async def test_a_maildrop_in_use_elsewhere_is_tried_again_until_it_is_free(make_caller: MakeCaller) -> None:
     options = Pop3Options(faults={"PASS": say("-ERR [IN-USE] another session")}, fault_sessions=2)
     async with ScriptedPop3({"1": MAIL}, options) as server:
-        assert len(await make_caller(server.port).list_mails()) == 1
+        assert len(await make_caller(server.port).list_emails()) == 1
         assert server.connections == 3
 
 
@@ -115,7 +115,7 @@ async def test_a_maildrop_that_stays_in_use_is_an_error_that_is_retried(
 ) -> None:
     async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": say(reply)})) as server:
         with pytest.raises(MailboxBusy, match="in use by another session") as failure:
-            await make_caller(server.port, busy_patience_seconds=0.3).list_mails()
+            await make_caller(server.port, busy_patience_seconds=0.3).list_emails()
         assert failure.value.is_retryable
         assert server.connections == 2
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from testkit.certificates import Certificates
-from testkit.rooms_smtp import SmtpCaller
+from testkit.smtp_caller import SmtpCaller
 
 from worker.mail.timeouts import Timeouts
 

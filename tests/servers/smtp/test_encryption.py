@@ -7,7 +7,6 @@ import ssl
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificate, Certificates
-from testkit.rooms_smtp import SmtpCaller
 from testkit.scripted_server import (
     Dialogue,
     ScriptedServer,
@@ -19,6 +18,7 @@ from testkit.scripted_server import (
     start_tls,
 )
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.smtp_caller import SmtpCaller
 
 from worker.errors import ServerUnavailable, TlsFailed
 

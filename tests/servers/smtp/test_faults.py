@@ -12,7 +12,6 @@ from typing import cast
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
-from testkit.rooms_smtp import PATIENT, SmtpCaller
 from testkit.scripted_server import (
     Dialogue,
     Step,
@@ -26,6 +25,7 @@ from testkit.scripted_server import (
     sequence,
 )
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.smtp_caller import PATIENT, SmtpCaller
 
 from worker.errors import (
     ConnectionFailed,

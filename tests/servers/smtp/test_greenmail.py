@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
-from testkit.rooms_smtp import SmtpCaller
+from testkit.smtp_caller import SmtpCaller
 
 from worker.errors import AuthenticationFailed, ConnectionFailed
 from worker.sandbox import Keystore, MailServer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from testkit.accounts import Account
-from testkit.rooms_smtp import SmtpCaller
 from testkit.scripted_server import Dialogue, ScriptedServer, expect, hang, say
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.smtp_caller import SmtpCaller
 
 from worker.errors import (
     AuthenticationFailed,

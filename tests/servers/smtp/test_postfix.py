@@ -11,7 +11,7 @@ from testkit.accounts import Account
 from testkit.certificates import Certificates
 from testkit.counting_proxy import CountingProxy, Cut, ProxyOptions
 from testkit.postfix import Postfix, PostfixOptions
-from testkit.rooms_smtp import SmtpCaller
+from testkit.smtp_caller import SmtpCaller
 from testkit.wire import SmtpWire
 
 from worker.errors import (

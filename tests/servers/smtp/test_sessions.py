@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from testkit.accounts import Account
 from testkit.certificates import Certificates
-from testkit.rooms_smtp import SmtpCaller
 from testkit.scripted_server import Dialogue, ScriptedServer, Step, close, expect, hang, reset, say, sequence
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.smtp_caller import SmtpCaller
 
 from worker.errors import RecipientRefused, ServerUnavailable
 

@@ -1,4 +1,4 @@
-"""The room of documents against a server that follows Camunda's public REST contract; see the testkit."""
+"""The document client against a server that follows Camunda's public REST contract; see the testkit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from testkit.scripted_smtp import ScriptedSmtp
 from testkit.workers import email_worker
 
 from worker.documents.access_token import AccessToken, ClientCredentials
+from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
-from worker.documents.room import DocumentRoom
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import (
@@ -36,30 +36,30 @@ PDF = b"%PDF-1.7 \x00\xff"
 
 
 @asynccontextmanager
-async def room_at(
+async def client_at(
     address: str, *, token_url: str | None = None, urls: tuple[str, ...] = (), max_bytes: int = 10_000
-) -> AsyncIterator[DocumentRoom]:
+) -> AsyncIterator[DocumentClient]:
     http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
     token = None
     if token_url is not None:
         token = AccessToken(http, ClientCredentials("worker", "s3cret", token_url, "zeebe.example.com"))
     policy = UrlPolicy(tuple(UrlPattern.parse(pattern) for pattern in urls))
-    room = DocumentRoom(http, DocumentStore(http, address, token), policy, max_bytes)
+    client = DocumentClient(http, DocumentStore(http, address, token), policy, max_bytes)
     try:
-        yield room
+        yield client
     finally:
-        await room.close()
+        await client.close()
 
 
-async def fetched(room: DocumentRoom, *references: Any) -> list[tuple[str, str, bytes]]:
-    files = await room.fetch(parse_documents(list(references)))
+async def fetched(client: DocumentClient, *references: Any) -> list[tuple[str, str, bytes]]:
+    files = await client.fetch(parse_documents(list(references)))
     return [(file.name, file.content_type, file.content) for file in files]
 
 
 async def test_a_stored_document_is_fetched_by_id_store_and_hash() -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
+    async with DocumentServer() as server, client_at(server.address) as client:
         reference = server.put(PDF, "Bill.pdf", "application/pdf")
-        assert await fetched(room, reference) == [("Bill.pdf", "application/pdf", PDF)]
+        assert await fetched(client, reference) == [("Bill.pdf", "application/pdf", PDF)]
         assert server.requests == [
             "GET /v2/documents/document-1?storeId=in-memory&contentHash=hash-of-document-1"
         ]
@@ -67,15 +67,15 @@ async def test_a_stored_document_is_fetched_by_id_store_and_hash() -> None:
 
 @pytest.mark.parametrize("end", ["/", "/v2", "/v2/"])
 async def test_the_address_may_end_as_people_write_it(end: str) -> None:
-    async with DocumentServer() as server, room_at(server.address + end) as room:
-        assert await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
+    async with DocumentServer() as server, client_at(server.address + end) as client:
+        assert await fetched(client, server.put(PDF, "a.pdf", "application/pdf"))
 
 
 async def test_an_id_cannot_lead_to_another_path() -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
+    async with DocumentServer() as server, client_at(server.address) as client:
         reference = {**server.put(PDF, "a", "application/pdf"), "documentId": "../../oauth/token?x=1"}
         with pytest.raises(DocumentError):
-            await fetched(room, reference)
+            await fetched(client, reference)
         assert [line.count("/") for line in server.requests] == [3]
         assert server.requests[0].startswith("GET /v2/documents/..%2F..%2Foauth%2Ftoken")
 
@@ -87,13 +87,13 @@ async def test_an_inline_document_needs_no_server() -> None:
         "name": "a.txt",
         "contentType": "text/plain",
     }
-    assert await fetched(DocumentRoom(), inline) == [("a.txt", "text/plain", b"Hi")]
+    assert await fetched(DocumentClient(), inline) == [("a.txt", "text/plain", b"Hi")]
 
 
 async def test_what_has_no_name_or_type_gets_one() -> None:
     inline = {"camunda.document.type": "inline", "content": "Hi"}
     typed, named = {**inline, "contentType": "text/csv"}, {**inline, "name": "a.html"}
-    assert await fetched(DocumentRoom(), inline, typed, named) == [
+    assert await fetched(DocumentClient(), inline, typed, named) == [
         ("attachment-1.bin", "application/octet-stream", b"Hi"),
         ("attachment-2.csv", "text/csv", b"Hi"),
         ("a.html", "text/html", b"Hi"),
@@ -101,19 +101,19 @@ async def test_what_has_no_name_or_type_gets_one() -> None:
 
 
 async def test_files_come_in_the_order_of_their_references() -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
+    async with DocumentServer() as server, client_at(server.address) as client:
         references = [server.put(bytes([n]), f"{n}.bin", "application/x") for n in range(3)]
-        assert [name for name, _, _ in await fetched(room, *references)] == ["0.bin", "1.bin", "2.bin"]
+        assert [name for name, _, _ in await fetched(client, *references)] == ["0.bin", "1.bin", "2.bin"]
 
 
 async def test_all_documents_of_a_mail_share_one_bound() -> None:
-    async with DocumentServer() as server, room_at(server.address, max_bytes=100) as room:
+    async with DocumentServer() as server, client_at(server.address, max_bytes=100) as client:
         small = server.put(b"x" * 60, "a", "text/plain")
-        await fetched(room, small)
+        await fetched(client, small)
         with pytest.raises(DocumentTooLarge, match="EMAIL_WORKER_MAX_ATTACHMENT_BYTES"):
-            await fetched(room, small, small)
+            await fetched(client, small, small)
         with pytest.raises(DocumentTooLarge, match="EMAIL_WORKER_MAX_ATTACHMENT_BYTES"):
-            await fetched(room, small, {"camunda.document.type": "inline", "content": "x" * 41})
+            await fetched(client, small, {"camunda.document.type": "inline", "content": "x" * 41})
 
 
 @pytest.mark.parametrize(
@@ -131,20 +131,20 @@ async def test_all_documents_of_a_mail_share_one_bound() -> None:
 async def test_the_stores_refusals_are_told_apart(
     status: int, error: type[DocumentError], message: str
 ) -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
+    async with DocumentServer() as server, client_at(server.address) as client:
         reference = server.put(PDF, "a.pdf", "application/pdf")
         server.faults.append(status)
         with pytest.raises(error) as caught:
-            await fetched(room, reference)
+            await fetched(client, reference)
         assert message in caught.value.message
-        assert await fetched(room, reference)
+        assert await fetched(client, reference)
 
 
 async def test_a_store_that_is_not_there_may_come_back() -> None:
     port = free_port()
-    async with room_at(f"http://127.0.0.1:{port}") as room:
+    async with client_at(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(DocumentsUnavailable, match=f"The connection to 127.0.0.1:{port} failed"):
-            await fetched(room, {"camunda.document.type": "camunda", "documentId": "1"})
+            await fetched(client, {"camunda.document.type": "camunda", "documentId": "1"})
 
 
 async def test_a_store_that_says_nothing_is_waited_for_within_limits() -> None:
@@ -155,52 +155,52 @@ async def test_a_store_that_says_nothing_is_waited_for_within_limits() -> None:
     hung_up = asyncio.Event()
     async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
-        async with room_at(f"http://127.0.0.1:{port}") as room:
+        async with client_at(f"http://127.0.0.1:{port}") as client:
             with pytest.raises(DocumentsUnavailable, match="did not answer in time"):
-                await fetched(room, {"camunda.document.type": "camunda", "documentId": "1"})
+                await fetched(client, {"camunda.document.type": "camunda", "documentId": "1"})
         hung_up.set()
 
 
 async def test_without_a_store_the_operator_is_asked_for_one() -> None:
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
-        await fetched(DocumentRoom(), {"camunda.document.type": "camunda", "documentId": "1"})
+        await fetched(DocumentClient(), {"camunda.document.type": "camunda", "documentId": "1"})
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
-        await DocumentRoom().keep(File("a", "text/plain", b""))
+        await DocumentClient().keep(File("a", "text/plain", b""))
 
 
 async def test_a_file_is_stored_with_its_name_and_type_and_its_reference_comes_back() -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
-        reference = await room.keep(File('Grüße "2".pdf', "application/pdf", PDF))
+    async with DocumentServer() as server, client_at(server.address) as client:
+        reference = await client.keep(File('Grüße "2".pdf', "application/pdf", PDF))
         (stored,) = server.documents.values()
         assert (stored.content, stored.content_type) == (PDF, "application/pdf")
         assert stored.metadata["fileName"] == 'Grüße "2".pdf'
         assert reference["camunda.document.type"] == "camunda"
         assert (reference["documentId"], reference["contentHash"]) == ("document-1", "hash-of-document-1")
-        assert await fetched(room, reference) == [('Grüße "2".pdf', "application/pdf", PDF)]
+        assert await fetched(client, reference) == [('Grüße "2".pdf', "application/pdf", PDF)]
 
 
 async def test_a_large_file_is_stored() -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
-        await room.keep(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
+    async with DocumentServer() as server, client_at(server.address) as client:
+        await client.keep(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
         assert len(server.documents["document-1"].content) == 5_000_000
 
 
 @pytest.mark.parametrize(("status", "is_retryable"), [(503, True), (413, False), (400, False), (200, False)])
 async def test_a_file_that_is_not_taken_is_named(status: int, *, is_retryable: bool) -> None:
-    async with DocumentServer() as server, room_at(server.address) as room:
+    async with DocumentServer() as server, client_at(server.address) as client:
         server.faults.append(status)
         with pytest.raises(DocumentError, match=r"did not take the attachment a\.pdf") as caught:
-            await room.keep(File("a.pdf", "application/pdf", PDF))
+            await client.keep(File("a.pdf", "application/pdf", PDF))
         assert caught.value.is_retryable is is_retryable
 
 
 async def test_a_token_is_fetched_once_and_shared() -> None:
     async with (
         DocumentServer(needs_token=True) as server,
-        room_at(server.address, token_url=server.token_url) as room,
+        client_at(server.address, token_url=server.token_url) as client,
     ):
         reference = server.put(PDF, "a.pdf", "application/pdf")
-        await asyncio.gather(*(fetched(room, reference) for _ in range(5)))
+        await asyncio.gather(*(fetched(client, reference) for _ in range(5)))
         assert server.sign_ins == [
             {
                 "grant_type": "client_credentials",
@@ -214,23 +214,23 @@ async def test_a_token_is_fetched_once_and_shared() -> None:
 async def test_a_token_that_is_no_longer_good_is_replaced_once() -> None:
     async with (
         DocumentServer(needs_token=True) as server,
-        room_at(server.address, token_url=server.token_url) as room,
+        client_at(server.address, token_url=server.token_url) as client,
     ):
         reference = server.put(PDF, "a.pdf", "application/pdf")
-        await fetched(room, reference)
+        await fetched(client, reference)
         server.sign_ins.append({})  # the server knows a newer token now
-        assert await fetched(room, reference) == [("a.pdf", "application/pdf", PDF)]
+        assert await fetched(client, reference) == [("a.pdf", "application/pdf", PDF)]
         assert len(server.sign_ins) == 3
 
 
 async def test_a_store_that_takes_no_token_is_not_asked_forever() -> None:
     async with (
         DocumentServer() as server,
-        room_at(server.address, token_url=server.token_url) as room,
+        client_at(server.address, token_url=server.token_url) as client,
     ):
         server.faults.extend([401, 401])
         with pytest.raises(DocumentRefused, match="status 401"):
-            await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
+            await fetched(client, server.put(PDF, "a.pdf", "application/pdf"))
         assert len(server.requests) == 2
 
 
@@ -240,21 +240,21 @@ async def test_a_store_that_takes_no_token_is_not_asked_forever() -> None:
 async def test_a_refused_sign_in_shows_no_secret(status: int, error: type[DocumentError]) -> None:
     async with (
         DocumentServer(needs_token=True) as server,
-        room_at(server.address, token_url=server.token_url) as room,
+        client_at(server.address, token_url=server.token_url) as client,
     ):
         server.token_faults.append(status)
         with pytest.raises(error, match=f"authorization server .* status {status}") as caught:
-            await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
+            await fetched(client, server.put(PDF, "a.pdf", "application/pdf"))
         assert "s3cret" not in caught.value.message
 
 
 async def test_a_token_at_its_end_is_renewed() -> None:
     async with (
         DocumentServer(needs_token=True, token_life_seconds=0) as server,
-        room_at(server.address, token_url=server.token_url) as room,
+        client_at(server.address, token_url=server.token_url) as client,
     ):
         reference = server.put(PDF, "a.pdf", "application/pdf")
-        assert await fetched(room, reference) == await fetched(room, reference)
+        assert await fetched(client, reference) == await fetched(client, reference)
         assert (len(server.sign_ins), len(server.requests)) == (2, 2)
 
 
@@ -262,10 +262,10 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
     certificates = Certificates(tmp_path)
     async with (
         DocumentServer(tls_context=certificates.server.server_context()) as server,
-        room_at(server.address) as room,
+        client_at(server.address) as client,
     ):
         with pytest.raises(DocumentRefused, match="certificate is not trusted"):
-            await fetched(room, server.put(PDF, "a.pdf", "application/pdf"))
+            await fetched(client, server.put(PDF, "a.pdf", "application/pdf"))
         assert server.requests == []
 
 
@@ -289,29 +289,29 @@ async def test_a_url_is_fetched_only_where_it_is_allowed() -> None:
             "url": f"{server.address}/files/a.pdf",
             "name": "b.pdf",
         }
-        async with room_at(server.address) as room:
+        async with client_at(server.address) as client:
             with pytest.raises(UrlNotAllowed):
-                await fetched(room, external)
+                await fetched(client, external)
         assert server.requests == []
-        async with room_at(server.address, urls=(f"{server.address}/files/*",)) as room:
-            assert await fetched(room, external) == [("b.pdf", "application/pdf", PDF)]
+        async with client_at(server.address, urls=(f"{server.address}/files/*",)) as client:
+            assert await fetched(client, external) == [("b.pdf", "application/pdf", PDF)]
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    async with DocumentServer() as server, room_at(server.address, urls=(server.address,)) as room:
+    async with DocumentServer() as server, client_at(server.address, urls=(server.address,)) as client:
         server.pages["a"] = (302, {"Location": "http://169.254.169.254/"}, b"")
         with pytest.raises(DocumentRefused, match="status 302"):
-            await fetched(room, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
+            await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
 
 
 async def test_a_url_that_gives_too_much_is_cut_off() -> None:
     async with (
         DocumentServer() as server,
-        room_at(server.address, urls=(server.address,), max_bytes=1_000) as room,
+        client_at(server.address, urls=(server.address,), max_bytes=1_000) as client,
     ):
         server.pages["a"] = (200, {}, b"x" * 1_000_000)
         with pytest.raises(DocumentTooLarge):
-            await fetched(room, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
+            await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
 
 
 async def test_the_worker_signs_in_at_the_store_with_the_clients_usual_variables() -> None:

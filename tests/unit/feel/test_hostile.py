@@ -185,10 +185,10 @@ def test_a_zone_name_is_no_way_to_a_file(zone: str) -> None:
 
 
 def test_the_room_imports_only_itself_and_what_cannot_reach_out() -> None:
-    room = Path(worker.feel.__file__).parent
+    package = Path(worker.feel.__file__).parent
     imported = {
         name
-        for file in room.rglob("*.py")
+        for file in package.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         for name in _imported_names(node)
     }

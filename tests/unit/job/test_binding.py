@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from worker.errors import InputError, SecretNotFound
 from worker.job.binding import bind
 from worker.models.base import Authentication, OptionalAuthentication, Request, Server
-from worker.models.mail import SortField
+from worker.models.email import SortField
 from worker.secret_store import SecretStore
 
 FIELDS = ("authentication.*", "server.*")

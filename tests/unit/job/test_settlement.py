@@ -10,7 +10,7 @@ from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.job.lease import Lease
-from worker.job.outcome import Completed, Failed, HandedBack, Outcome
+from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.settlement import settle
 
 JOB = make_job(key=7, retries=3)
@@ -36,7 +36,7 @@ async def settled(gateway: ScriptedGateway, outcome: Outcome, *, lease_seconds: 
             ),
         ),
         (
-            HandedBack("Full.", 1.5),
+            Returned("Full.", 1.5),
             Command(
                 "fail", 7, {"retries": 3, "message": "Full.", "backoff_seconds": 1.5, "variables": {}}, at=0
             ),

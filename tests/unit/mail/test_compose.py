@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.mail.message.compose import ComposedMessage, compose_message
-from worker.mail.message.parse import ParsedMail, parse_mail
+from worker.mail.message.parse import ParsedEmail, parse_email
 from worker.models.smtp import SendParameters
 
 DATE = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -59,8 +59,8 @@ def parts_of(message: ComposedMessage) -> list[str]:
     return [part.get_content().replace("\r\n", "\n") for part in read(message).iter_parts()]
 
 
-def read_by_worker(message: ComposedMessage) -> ParsedMail:
-    return parse_mail(message.content)
+def read_by_worker(message: ComposedMessage) -> ParsedEmail:
+    return parse_email(message.content)
 
 
 def header_of(message: ComposedMessage) -> bytes:

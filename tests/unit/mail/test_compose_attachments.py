@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from worker.mail.message.compose import compose_message
-from worker.mail.message.parse import parse_mail
+from worker.mail.message.parse import parse_email
 from worker.mail.message.parse_attachments import read_attachments
 from worker.models.documents import File
 from worker.models.smtp import SendParameters
@@ -84,7 +84,7 @@ def test_our_own_reader_reads_what_we_write() -> None:
     files = (PDF, File("Grüße.txt", "text/plain", "Grüße".encode()))
     raw = composed(*files)
     assert tuple(read_attachments(raw)) == files
-    assert parse_mail(raw).plain_text_body == "Hello Bob\n"
+    assert parse_email(raw).plain_text_body == "Hello Bob\n"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from array import array
 
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.imap.memory import FolderKey, ImapMemory, KnownMessage, SortKeys
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 
 ACCOUNT = Account(MailProtocol.IMAP, "mail.example.org", 993, Encryption.IMPLICIT, "ann", "s3cret")
 SIZE = SortField.SIZE

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.mail.message.ordering import sort_listed, sort_numbers
-from worker.models.mail import ListedMail, SortField, SortOrder
+from worker.models.email import ListedEmail, SortField, SortOrder
 
 MONDAY = datetime(2024, 8, 19, 6, 54, 28, tzinfo=UTC)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -15,8 +15,8 @@ TUESDAY = MONDAY + timedelta(days=1)
 
 def listed(
     name: str, size: int, *, sent: datetime | None = None, received: datetime | None = None
-) -> ListedMail:
-    return ListedMail(
+) -> ListedEmail:
+    return ListedEmail(
         message_id=name,
         from_address=None,
         subject=None,

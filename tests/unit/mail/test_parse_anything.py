@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from worker.mail.message.parse import (
     ParsedHeaders,
     normalize_message_id,
+    parse_email,
     parse_headers,
-    parse_mail,
     searchable_texts,
 )
 
@@ -134,11 +134,11 @@ def test_a_subject_that_python_encodes_is_read_back(subject: str) -> None:
 
     raw = b"Subject: " + Header(subject, "utf-8").encode(linesep="\r\n").encode() + b"\r\n\r\n"
 
-    assert parse_mail(raw).summary.subject == subject.strip()
+    assert parse_email(raw).summary.subject == subject.strip()
 
 
 def assert_sound(raw: bytes) -> None:
-    mail = parse_mail(raw)
+    mail = parse_email(raw)
     texts = list(searchable_texts(raw))
 
     assert mail.size == len(raw)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from worker.mail.message.parse import parse_headers, parse_mail, searchable_texts
-from worker.models.mail import format_utc
+from worker.mail.message.parse import parse_email, parse_headers, searchable_texts
+from worker.models.email import format_utc
 
 CORPUS = Path(__file__).parents[2] / "data" / "mails"
 MAILS = sorted(CORPUS.glob("*.eml"))
@@ -38,7 +38,7 @@ def test_a_mail_of_the_corpus_is_read_as_its_json_says(path: Path) -> None:
 
     assert reading_of(raw) == ABSENT | expected
     if headers is not None:
-        assert [list(header) for header in parse_mail(raw).headers] == headers
+        assert [list(header) for header in parse_email(raw).headers] == headers
     if searchable is not None:
         assert list(searchable_texts(raw)) == searchable
 
@@ -47,7 +47,7 @@ def test_a_mail_of_the_corpus_is_read_as_its_json_says(path: Path) -> None:
 def test_the_headers_alone_say_the_same_as_the_whole_mail(path: Path) -> None:
     raw = path.read_bytes()
 
-    assert parse_headers(raw) == parse_mail(raw).summary
+    assert parse_headers(raw) == parse_email(raw).summary
 
 
 def test_every_mail_of_the_corpus_has_its_reading_and_the_other_way_round() -> None:
@@ -56,7 +56,7 @@ def test_every_mail_of_the_corpus_has_its_reading_and_the_other_way_round() -> N
 
 
 def reading_of(raw: bytes) -> dict[str, Any]:
-    mail = parse_mail(raw)
+    mail = parse_email(raw)
     assert mail.size == len(raw)
     return {
         "messageId": mail.summary.message_id,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from worker.mail.message.parse import parse_mail, searchable_texts
+from worker.mail.message.parse import parse_email, searchable_texts
 from worker.mail.message.parse_addresses import read_addresses
 
 MEGABYTE = 1_000_000
@@ -65,14 +65,14 @@ def test_half_a_megabyte_of_hostility_is_read_in_linear_time(name: str) -> None:
     start, repeated, end = HOSTILE[name]
     raw = start + repeated * (MEGABYTE // 2 // len(repeated)) + end
 
-    assert seconds(lambda: parse_mail(raw)) < 20
+    assert seconds(lambda: parse_email(raw)) < 20
 
 
 def test_a_mail_with_an_attachment_of_50_mb_is_read_without_a_second_copy() -> None:
-    assert seconds(lambda: parse_mail(ATTACHMENT)) < 3
+    assert seconds(lambda: parse_email(ATTACHMENT)) < 3
 
     tracemalloc.start()
-    mail = parse_mail(ATTACHMENT)
+    mail = parse_email(ATTACHMENT)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -86,7 +86,7 @@ def test_of_50_mb_of_text_no_more_is_decoded_than_an_engine_takes(text: str) -> 
     line = text.encode()
     raw = b"Subject: log\r\n\r\n" + line * (50 * MEGABYTE // len(line))
     tracemalloc.start()
-    mail = parse_mail(raw)
+    mail = parse_email(raw)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -101,12 +101,12 @@ def test_of_50_mb_of_text_no_more_is_decoded_than_an_engine_takes(text: str) -> 
 
 def test_a_text_that_is_over_in_several_parts_is_cut_too() -> None:
     part = b"--b\n\n" + b"hello\n" * MEGABYTE
-    mail = parse_mail(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 3)
+    mail = parse_email(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 3)
 
     assert mail.is_cut
     assert mail.plain_text_body is not None
     assert 16 * MEGABYTE < len(mail.plain_text_body) < 17 * MEGABYTE
-    assert not parse_mail(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 2).is_cut
+    assert not parse_email(b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 2).is_cut
 
 
 def test_a_search_does_not_decode_the_attachment() -> None:
@@ -116,13 +116,13 @@ def test_a_search_does_not_decode_the_attachment() -> None:
 def test_text_is_found_under_a_thousand_levels() -> None:
     levels = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(1000))
 
-    assert parse_mail(levels + b"\ndeep\n").plain_text_body == "deep\n"
+    assert parse_email(levels + b"\ndeep\n").plain_text_body == "deep\n"
 
 
 def test_text_is_found_in_a_thousand_attached_messages_by_a_search_alone() -> None:
     raw = b"Content-Type: message/rfc822\n\n" * 1000 + b"\ndeep\n"
 
-    assert parse_mail(raw).plain_text_body is None
+    assert parse_email(raw).plain_text_body is None
     assert list(searchable_texts(raw)) == ["deep\n"]
 
 
@@ -135,7 +135,7 @@ def test_what_follows_the_ten_thousandth_part_is_left_out_and_not_taken_for_its_
 def test_ten_thousand_fields_are_all_there() -> None:
     raw = b"".join(b"X-%d: value %d\r\n" % (number, number) for number in range(10_000)) + b"\r\nbody"
 
-    mail = parse_mail(raw)
+    mail = parse_email(raw)
 
     assert len(mail.headers) == 10_000
     assert mail.headers[-1] == ("X-9999", "value 9999")
@@ -149,7 +149,7 @@ def test_ten_thousand_recipients_are_all_there() -> None:
         + b"\n\n"
     )
 
-    assert parse_mail(raw).summary.to_addresses[-1] == "r9999@example.com"
+    assert parse_email(raw).summary.to_addresses[-1] == "r9999@example.com"
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from worker.mail.message.parse import parse_headers, parse_mail
-from worker.models.mail import DeletedMail, FoundMail, MovedMail
+from worker.mail.message.parse import parse_email, parse_headers
+from worker.models.email import DeletedEmail, FoundEmail, MovedEmail
 
 RAW = b"""\
 From: Ann <ann@example.com>
@@ -19,7 +19,7 @@ RECEIVED = datetime(2024, 8, 19, 7, 0, tzinfo=UTC)
 
 
 def test_a_read_mail_has_all_that_the_documentation_names() -> None:
-    result = parse_mail(RAW).to_read(message_id="<1@example.com>", size=len(RAW), received_date=RECEIVED)
+    result = parse_email(RAW).to_read(message_id="<1@example.com>", size=len(RAW), received_date=RECEIVED)
 
     assert result.to_variables() == {
         "messageId": "<1@example.com>",
@@ -64,9 +64,9 @@ def test_a_search_by_sender_sees_the_name_as_well_as_the_address() -> None:
 
 
 def test_the_other_results_have_the_names_that_the_documentation_gives() -> None:
-    found = FoundMail(message_id="1", subject="x")
-    deleted = DeletedMail(deleted=True, message_id="1")
-    moved = MovedMail(message_id="1", from_folder="INBOX", to_folder="Done")
+    found = FoundEmail(message_id="1", subject="x")
+    deleted = DeletedEmail(deleted=True, message_id="1")
+    moved = MovedEmail(message_id="1", from_folder="INBOX", to_folder="Done")
 
     assert found.to_variables() == {"messageId": "1", "subject": "x"}
     assert deleted.to_variables() == {"deleted": True, "messageId": "1"}

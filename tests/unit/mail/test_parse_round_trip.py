@@ -8,7 +8,7 @@ from email.policy import SMTP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.mail.message.parse import parse_mail
+from worker.mail.message.parse import parse_email
 
 line = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=90)
 body = st.lists(line, max_size=5).map(lambda lines: "".join(f"{text}\n" for text in lines))
@@ -27,7 +27,7 @@ def test_bodies_are_read_back_whatever_stands_beside_them(
     if attachment is not None:
         message.add_attachment(attachment, "application", "octet-stream", filename="a.bin")
 
-    mail = parse_mail(message.as_bytes())
+    mail = parse_email(message.as_bytes())
 
     # Before a delimiter the last line break is the delimiter's own (RFC 2046, 5.1.1).
     assert (mail.plain_text_body or "").rstrip("\n") == plain.rstrip("\n")
@@ -40,4 +40,4 @@ def test_an_address_is_read_back_whatever_its_name(name: str, local: str) -> Non
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     raw = f'From: "{quoted}" <{local}@example.com>\r\n\r\n'.encode()
 
-    assert parse_mail(raw).summary.from_address == f"{local}@example.com"
+    assert parse_email(raw).summary.from_address == f"{local}@example.com"

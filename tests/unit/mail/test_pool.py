@@ -10,8 +10,8 @@ import pytest
 
 from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout
 from worker.mail.account import Account, Encryption, MailProtocol
+from worker.mail.command_trace import Step, begin_command_trace, trace_commands
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
-from worker.mail.trail import Step, begin_trail, note_commands
 
 LIMIT_SECONDS = 10
 
@@ -385,17 +385,17 @@ async def test_the_figures_tell_idle_busy_waiting_opened_and_replaced(sessions: 
 
 async def test_a_session_that_another_job_closes_is_no_part_of_that_jobs_trail(sessions: Sessions) -> None:
     seen: list[Step] = []
-    trail = begin_trail(seen.append)
+    trace = begin_command_trace(seen.append)
     pool = sessions.pool(max_sessions=1)
     session = await pool.run(account(), take)
 
     async def sign_off() -> None:
-        note_commands(MailProtocol.SMTP, "mail.example.org:587", ["QUIT"])
+        trace_commands(MailProtocol.SMTP, "mail.example.org:587", ["QUIT"])
         session.ended.set()
 
     session.close = sign_off  # type: ignore[method-assign]
     await pool.run(account("bob"), take)
     await session.ended.wait()
     assert [step.name for step in seen] == ["QUIT"]
-    assert trail.command_count == 0
+    assert trace.command_count == 0
     await pool.close()

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from worker.errors import ResultTooLarge
 from worker.mail.message.truncation import truncate_result
-from worker.models.mail import Header, ReadMail
+from worker.models.email import Header, ReadEmail
 
 
-def read_mail(plain: str | None, html: str | None = None, *, subject: str = "x") -> ReadMail:
-    return ReadMail(
+def read_email(plain: str | None, html: str | None = None, *, subject: str = "x") -> ReadEmail:
+    return ReadEmail(
         message_id="<1@example.com>",
         from_address="a@example.com",
         headers=(Header(header="Subject", value=subject),),
@@ -28,21 +28,21 @@ def read_mail(plain: str | None, html: str | None = None, *, subject: str = "x")
     )
 
 
-def bytes_sent(result: ReadMail) -> int:
+def bytes_sent(result: ReadEmail) -> int:
     return len(json.dumps(result.to_variables()).encode())
 
 
-FRAME = bytes_sent(read_mail("", "").model_copy(update={"truncated": True}))
+FRAME = bytes_sent(read_email("", "").model_copy(update={"truncated": True}))
 
 
 def test_a_result_that_just_fits_is_left_alone() -> None:
-    result = read_mail("a" * 1000, "é" * 1000)
+    result = read_email("a" * 1000, "é" * 1000)
 
     assert truncate_result(result, bytes_sent(result)) is result
 
 
 def test_a_result_one_byte_over_is_cut_and_says_so() -> None:
-    result = read_mail("a" * 1000)
+    result = read_email("a" * 1000)
 
     cut = truncate_result(result, bytes_sent(result) - 1)
 
@@ -52,43 +52,43 @@ def test_a_result_one_byte_over_is_cut_and_says_so() -> None:
 
 
 def test_a_whole_result_does_not_speak_of_truncation() -> None:
-    assert "truncated" not in truncate_result(read_mail("a"), 10_000).to_variables()
+    assert "truncated" not in truncate_result(read_email("a"), 10_000).to_variables()
 
 
 def test_an_absent_body_stays_absent() -> None:
-    assert truncate_result(read_mail("a" * 1000), FRAME + 10).html_body is None
+    assert truncate_result(read_email("a" * 1000), FRAME + 10).html_body is None
 
 
 @pytest.mark.parametrize(("character", "cost"), [("a", 1), ("\n", 2), ('"', 2), ("é", 6), ("👋", 12)])
 def test_a_character_is_counted_as_it_is_sent_and_never_cut_in_two(character: str, cost: int) -> None:
-    cut = truncate_result(read_mail(character * 1000, ""), FRAME + 10 * cost + cost - 1)
+    cut = truncate_result(read_email(character * 1000, ""), FRAME + 10 * cost + cost - 1)
 
     assert cut.plain_text_body == character * 10
 
 
 def test_two_long_bodies_share_the_room() -> None:
-    cut = truncate_result(read_mail("a" * 1000, "b" * 1000), FRAME + 200)
+    cut = truncate_result(read_email("a" * 1000, "b" * 1000), FRAME + 200)
 
     assert (cut.plain_text_body, cut.html_body) == ("a" * 100, "b" * 100)
 
 
 @pytest.mark.parametrize(("plain", "html"), [(20, 1000), (1000, 20)])
 def test_a_short_body_stays_whole_and_leaves_its_room_to_the_other(plain: int, html: int) -> None:
-    cut = truncate_result(read_mail("a" * plain, "b" * html), FRAME + 200)
+    cut = truncate_result(read_email("a" * plain, "b" * html), FRAME + 200)
 
     assert (cut.plain_text_body, cut.html_body) == ("a" * min(plain, 180), "b" * min(html, 180))
 
 
 def test_what_does_not_fit_without_its_bodies_is_refused_with_both_numbers() -> None:
     with pytest.raises(ResultTooLarge) as refusal:
-        truncate_result(read_mail("a", subject="s" * 5000), 4000)
+        truncate_result(read_email("a", subject="s" * 5000), 4000)
 
     assert refusal.value.details["limit"] == 4000
     assert refusal.value.details["bytes"] > 10_000
 
 
 def test_bodies_of_50_mb_are_cut_without_encoding_them() -> None:
-    result = read_mail("a" * 50_000_000, "é" * 50_000_000)
+    result = read_email("a" * 50_000_000, "é" * 50_000_000)
 
     tracemalloc.start()
     cut = truncate_result(result, 4_000_000)
@@ -108,7 +108,7 @@ def test_bodies_of_50_mb_are_cut_without_encoding_them() -> None:
 def test_what_is_sent_is_within_the_limit_and_as_long_as_it_can_be(
     plain: str | None, html: str | None, room: int
 ) -> None:
-    result = read_mail(plain, html)
+    result = read_email(plain, html)
     limit = FRAME + 4 + room
 
     cut = truncate_result(result, limit)

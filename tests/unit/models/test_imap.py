@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from worker.models.email import SortField, SortOrder
 from worker.models.imap import ListRequest, MoveRequest, ReadRequest, SearchRequest
-from worker.models.mail import SortField, SortOrder
 from worker.models.search import Condition, SearchField
 
 COMMON = {

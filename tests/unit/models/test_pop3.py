@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Condition, SearchField
 

@@ -15,7 +15,7 @@ from worker.mail.imap.session import ImapSession, SelectedFolder
 from worker.mail.imap.sort import ListOrder, sorted_uids
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import parse_headers
-from worker.models.mail import FoundMail, ListedMail
+from worker.models.email import FoundEmail, ListedEmail
 from worker.models.search import Criterion
 
 # Up to here all of a folder is sorted here: a command less, and exact whatever the dates.
@@ -38,7 +38,7 @@ _LIST = _View(
 _SEARCH = _View("search the folder", header_fields("MESSAGE-ID", "SUBJECT"))
 
 
-def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[ListedMail]:
+def list_messages(mailbox: ImapMailbox, path: str, order: ListOrder) -> list[ListedEmail]:
     """List the first messages of a folder in the given order."""
     folder = mailbox.folders.open(path, is_current=False)
     if _is_small(mailbox.session, order):
@@ -59,7 +59,7 @@ def _is_small(session: ImapSession, order: ListOrder) -> bool:
 
 def search_messages(
     mailbox: ImapMailbox, path: str, criterion: Criterion | None, *, max_result_bytes: int
-) -> list[FoundMail]:
+) -> list[FoundEmail]:
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path, is_current=False)
     hits = search(mailbox.session, criterion)
@@ -81,7 +81,7 @@ def search_messages(
         is_saved=hits.is_saved,
     )
     ids = _ids(folder, found)
-    return [FoundMail(message_id=ids[uid], subject=found[uid].subject) for uid in hits.uids if uid in found]
+    return [FoundEmail(message_id=ids[uid], subject=found[uid].subject) for uid in hits.uids if uid in found]
 
 
 def _too_many(path: str, count: int, limit: int) -> ResultTooLarge:
@@ -159,10 +159,10 @@ class _Learner:
         self.messages[fetched.uid] = message
 
 
-def _listed(folder: SelectedFolder, messages: Mapping[int, KnownMessage]) -> dict[int, ListedMail]:
+def _listed(folder: SelectedFolder, messages: Mapping[int, KnownMessage]) -> dict[int, ListedEmail]:
     ids = _ids(folder, messages)
     return {
-        uid: ListedMail(
+        uid: ListedEmail(
             message_id=ids[uid],
             from_address=message.from_address,
             subject=message.subject,

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from worker.mail.account import Account
 from worker.mail.imap.session import SelectedFolder
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 
 # A key with its names, and the objects around the arrays.
 _ENTRY_BYTES = 1000
@@ -112,7 +112,7 @@ class KnownMessage:
 
 
 class ImapMemory:
-    """Messages by UID, sort keys of folders, Message-IDs, and errands that broke off after a change.
+    """Messages by UID, sort keys of folders, Message-IDs, and runner that broke off after a change.
 
     Of each, what was used longest ago is forgotten first; messages before sort keys, which take more to
     learn again. `bytes`: what messages and sort keys take now. Nothing is remembered of a folder without
@@ -205,13 +205,13 @@ class ImapMemory:
                 self._ids.popitem(last=False)
 
     def note_broken_off(self, reference: Hashable) -> None:
-        """Remember that an errand's outcome is unknown: its next attempt may find its work done."""
+        """Remember that a context's outcome is unknown: its next attempt may find its work done."""
         with self._lock:
             self._broken_off[reference] = None
             while len(self._broken_off) > self._max_entries:
                 self._broken_off.popitem(last=False)
 
     def has_broken_off(self, reference: Hashable) -> bool:
-        """Tell whether an earlier attempt at this errand broke off after it had changed something."""
+        """Tell whether an earlier attempt at this context broke off after it had changed something."""
         with self._lock:
             return reference in self._broken_off

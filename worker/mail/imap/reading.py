@@ -9,7 +9,7 @@ from worker.mail.imap.ids import is_same_id, read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import FolderKey
 from worker.mail.imap.session import SelectedFolder
-from worker.mail.message.parse import ParsedMail, parse_mail
+from worker.mail.message.parse import ParsedEmail, parse_email
 
 _DOING = "read the message"
 # PEEK: the message stays unread.
@@ -17,15 +17,15 @@ _WHOLE = "INTERNALDATE BODY.PEEK[]"
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedMail:
+class ReceivedEmail:
     """A message, its octets, and when the server got it."""
 
-    mail: ParsedMail
+    mail: ParsedEmail
     raw: bytes
     received: datetime | None
 
 
-def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedMail:
+def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEmail:
     """Read the message with this id, the newest of several; raises MessageNotFound."""
     folder = mailbox.folders.open(path, is_current=False)
     message = _read(mailbox, folder, mailbox.find_current(folder, message_id)[-1])
@@ -37,15 +37,15 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedMa
     return message
 
 
-def _read(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> ReceivedMail | None:
+def _read(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> ReceivedEmail | None:
     for message in mailbox.fetch([uid], _WHOLE, doing=_DOING):
         raw = message.section or b""
-        mail = parse_mail(raw)
+        mail = parse_email(raw)
         place = FolderKey.of(mailbox.account, folder)
         mailbox.memory.keep_message_ids(place, [(uid, mail.summary.message_id)])
-        return ReceivedMail(mail, raw, message.received)
+        return ReceivedEmail(mail, raw, message.received)
     return None
 
 
-def _has_id(message: ReceivedMail, message_id: str) -> bool:
+def _has_id(message: ReceivedEmail, message_id: str) -> bool:
     return read_own_id(message_id) is not None or is_same_id(message_id, message.mail.summary.message_id)

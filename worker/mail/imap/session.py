@@ -19,6 +19,7 @@ from worker.errors import (
     TlsFailed,
 )
 from worker.mail.account import Account, Encryption
+from worker.mail.command_trace import traced, traced_step
 from worker.mail.deadline_socket import DeadlineSocket
 from worker.mail.imap.client import Goodbye, ImapClient, ImapError, LiteralTooLarge, quote, quote_name
 from worker.mail.imap.errors import reason_of, refusal
@@ -26,7 +27,6 @@ from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.responses import Fetched, Piece, Reply, read_fetched
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
-from worker.mail.trail import noted, noted_step
 
 # What changes mails. To create a folder that is there already does no harm, so that may be repeated.
 _CHANGING_VERBS = ("STORE", "EXPUNGE", "MOVE", "COPY")
@@ -71,7 +71,7 @@ class ImapSession:
         if self._account.encryption is Encryption.IMPLICIT:
             self._shake_hands(tls_context)
         with (
-            noted_step(self._account.protocol, self.server, "greeting"),
+            traced_step(self._account.protocol, self.server, "greeting"),
             self._door("begin a session", self._timeouts.greeting_seconds, ServerUnavailable),
         ):
             self._client = ImapClient(self._connection, self._limits.max_message_bytes)
@@ -158,7 +158,7 @@ class ImapSession:
         lines = (command.decode("latin-1") for command in commands)
         with (
             self._door(doing, self._seconds(is_long=is_long)),
-            noted(self._account.protocol, self.server, *lines),
+            traced(self._account.protocol, self.server, *lines),
         ):
             return self._client.converse_together(commands)
 
@@ -198,7 +198,7 @@ class ImapSession:
 
     def logout(self, within_seconds: float) -> None:
         """Sign off."""
-        with self._door("sign off", within_seconds), noted(self._account.protocol, self.server, "LOGOUT"):
+        with self._door("sign off", within_seconds), traced(self._account.protocol, self.server, "LOGOUT"):
             self.is_usable = False
             self._client.logout()
 
@@ -214,7 +214,7 @@ class ImapSession:
 
     def _shake_hands(self, tls_context: ssl.SSLContext) -> None:
         with (
-            noted_step(self._account.protocol, self.server, "tls"),
+            traced_step(self._account.protocol, self.server, "tls"),
             self._door("begin TLS", self._timeouts.tls_seconds),
         ):
             try:
@@ -269,7 +269,7 @@ class ImapSession:
             self._client.on_fetch = None
 
     def _converse(self, chunks: Sequence[bytes]) -> Reply:
-        with noted(self._account.protocol, self.server, chunks[0].decode("latin-1")):
+        with traced(self._account.protocol, self.server, chunks[0].decode("latin-1")):
             return self._client.converse(chunks)
 
     def _sign_in_chunks(self) -> list[bytes]:

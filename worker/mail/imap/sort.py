@@ -11,7 +11,7 @@ from worker.mail.imap.responses import Fetched, PartialResult, header_fields, re
 from worker.mail.imap.session import ImapSession, SelectedFolder
 from worker.mail.message.parse_dates import read_date
 from worker.mail.message.parse_fields import first_value, read_fields
-from worker.models.mail import SortField, SortOrder
+from worker.models.email import SortField, SortOrder
 
 _DOING = "sort the folder"
 _SORT_KEY = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}

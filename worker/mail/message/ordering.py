@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from worker.models.mail import ListedMail, SortField, SortOrder
+from worker.models.email import ListedEmail, SortField, SortOrder
 
 SortKey = int | float | datetime
 
@@ -31,15 +31,15 @@ def sort_numbers(
 
 
 def sort_listed(
-    mails: Iterable[tuple[int, ListedMail]], field: SortField, order: SortOrder, *, limit: int | None = None
-) -> list[ListedMail]:
+    mails: Iterable[tuple[int, ListedEmail]], field: SortField, order: SortOrder, *, limit: int | None = None
+) -> list[ListedEmail]:
     """Return mails, given with their numbers, in order: see `sort_numbers`."""
     by_number = dict(mails)
     keys = ((number, sort_key(mail, field)) for number, mail in by_number.items())
     return [by_number[number] for number in sort_numbers(keys, order, limit=limit)]
 
 
-def sort_key(mail: ListedMail, field: SortField) -> SortKey | None:
+def sort_key(mail: ListedEmail, field: SortField) -> SortKey | None:
     """Return what a mail is sorted by, or None if it lacks that."""
     if field is SortField.SIZE:
         return mail.size

@@ -17,7 +17,7 @@ from worker.mail.message.parse_dates import read_date, read_received_date
 from worker.mail.message.parse_fields import Field, read_fields, unfold
 from worker.mail.message.parse_structure import read_structure
 from worker.mail.message.parse_words import decode_words
-from worker.models.mail import Header, ListedMail, ReadMail
+from worker.models.email import Header, ListedEmail, ReadEmail
 
 _SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
@@ -45,9 +45,9 @@ class ParsedHeaders:
         """The first sender's address."""
         return self.from_addresses[0] if self.from_addresses else None
 
-    def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedMail:
+    def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedEmail:
         """Return the row of a list; the session gives id, size and receipt."""
-        return ListedMail(
+        return ListedEmail(
             message_id=message_id,
             from_address=self.from_address,
             subject=self.subject,
@@ -58,7 +58,7 @@ class ParsedHeaders:
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedMail:
+class ParsedEmail:
     """A whole mail. `headers` are name and decoded value in their order; `size` in octets.
 
     The bodies have line feeds as line ends, and are None where the mail has none of the kind. `is_cut`:
@@ -72,9 +72,9 @@ class ParsedMail:
     html_body: str | None
     is_cut: bool
 
-    def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadMail:
+    def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadEmail:
         """Return the result of reading; the session gives id, size and receipt."""
-        return ReadMail(
+        return ReadEmail(
             message_id=message_id,
             from_address=self.summary.from_address,
             headers=tuple(Header(header=name, value=value) for name, value in self.headers),
@@ -90,12 +90,12 @@ class ParsedMail:
         )
 
 
-def parse_mail(raw: bytes) -> ParsedMail:
+def parse_email(raw: bytes) -> ParsedEmail:
     """Read a whole mail; whatever the bytes are, there is an answer. Attachments are not decoded."""
     text = _with_line_feeds(raw)
     structure = read_structure(text)
     bodies = read_bodies(text, structure)
-    return ParsedMail(
+    return ParsedEmail(
         summary=_summarize(structure.fields),
         headers=tuple(
             (field.name.decode("ascii"), decode_words(unfold(field.value))) for field in structure.fields

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from worker.errors import ResultTooLarge
-from worker.models.mail import ReadMail
+from worker.models.email import ReadEmail
 
 
-def truncate_result(result: ReadMail, limit_bytes: int) -> ReadMail:
+def truncate_result(result: ReadEmail, limit_bytes: int) -> ReadEmail:
     """Return the result if its JSON has at most `limit_bytes`, else with bodies cut and `truncated`.
 
     Bytes are those of `json.dumps` as it writes by default, which is how the result is sent: beyond ASCII
@@ -67,7 +67,7 @@ def _cut(text: str | None, room: int) -> str | None:
     return text[:kept]
 
 
-def _replace_bodies(result: ReadMail, plain: str | None, html: str | None) -> ReadMail:
+def _replace_bodies(result: ReadEmail, plain: str | None, html: str | None) -> ReadEmail:
     return result.model_copy(update={"plain_text_body": plain, "html_body": html})
 
 

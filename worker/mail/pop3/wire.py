@@ -20,11 +20,11 @@ from worker.errors import (
     TlsFailed,
 )
 from worker.mail.account import MailProtocol
+from worker.mail.command_trace import trace_commands, traced, traced_step
 from worker.mail.deadline_socket import DeadlineSocket
 from worker.mail.pop3.dot_lines import DotLines
 from worker.mail.pop3.replies import refusal
 from worker.mail.tls import tls_failure
-from worker.mail.trail import note_commands, noted, noted_step
 
 _END_OF_STREAM = "-ERR EOF"  # as poplib says it
 
@@ -47,7 +47,7 @@ class Pop3Wire:
     def greet(self, within_seconds: float) -> None:
         """Take the server's greeting, which comes first of all."""
         with (
-            noted_step(MailProtocol.POP3, self.server, "greeting"),
+            traced_step(MailProtocol.POP3, self.server, "greeting"),
             self._door("the start of a session", ServerUnavailable, within_seconds),
         ):
             self._pop3 = _Pop3(self._connection)
@@ -55,7 +55,7 @@ class Pop3Wire:
     def start_tls(self, tls_context: ssl.SSLContext, host: str, within_seconds: float) -> None:
         """Encrypt from here on."""
         with (
-            noted_step(MailProtocol.POP3, self.server, "tls"),
+            traced_step(MailProtocol.POP3, self.server, "tls"),
             self._door("the TLS handshake", TlsFailed, within_seconds),
         ):
             try:
@@ -72,7 +72,7 @@ class Pop3Wire:
         for start in range(0, len(lines), window):
             batch = lines[start : start + window]
             with (
-                noted(MailProtocol.POP3, self.server, *batch),
+                traced(MailProtocol.POP3, self.server, *batch),
                 self._door("the sign-in", AuthenticationFailed, within_seconds),
             ):
                 self._pop3.ask_together(batch)
@@ -80,7 +80,7 @@ class Pop3Wire:
     def ask(self, command: str, within_seconds: float) -> bytes:
         """Send a command and return its one-line answer without the `+OK`."""
         with (
-            noted(MailProtocol.POP3, self.server, command),
+            traced(MailProtocol.POP3, self.server, command),
             self._door(command, ServerRefused, within_seconds),
         ):
             return self._pop3.ask(command).removeprefix(b"+OK").strip()
@@ -90,7 +90,7 @@ class Pop3Wire:
     ) -> T:
         """Send a command and return what `read` makes of the lines of its answer."""
         with (
-            noted(MailProtocol.POP3, self.server, command),
+            traced(MailProtocol.POP3, self.server, command),
             self._door(command, ServerRefused, within_seconds),
         ):
             self._pop3.send([command])
@@ -140,7 +140,7 @@ class Pop3Wire:
                 with self._door(command, ServerRefused, within_seconds):
                     if sent < len(commands) and sent - answered <= window // 2:
                         batch = commands[sent : answered + window]
-                        step = note_commands(MailProtocol.POP3, self.server, batch)
+                        step = trace_commands(MailProtocol.POP3, self.server, batch)
                         self._pop3.send(batch)
                         sent += len(batch)
                     answer = read(command)

@@ -26,9 +26,9 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.mail.account import Account, Encryption
+from worker.mail.command_trace import Step, trace_commands, traced_step
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import tls_failure
-from worker.mail.trail import Step, note_commands, noted_step
 
 _MAX_TEXT = 1000
 _REPLY_CODES = range(200, 600)
@@ -203,7 +203,7 @@ class SmtpWire:
 
     async def read_greeting(self) -> Reply:
         """Wait for the reply that a server gives unasked."""
-        with noted_step(self._account.protocol, self.server, "greeting"):
+        with traced_step(self._account.protocol, self.server, "greeting"):
             return await self._read(self._timeouts.greeting_seconds)
 
     async def call(self, command: str) -> Reply:
@@ -244,7 +244,7 @@ class SmtpWire:
         """Go on in TLS; the certificate must be the host's."""
         seconds = self._timeouts.tls_seconds
         async with self.limit(seconds):
-            with noted_step(self._account.protocol, self.server, "tls"):
+            with traced_step(self._account.protocol, self.server, "tls"):
                 await self._protocol.encrypt(context, self._account.host, seconds)
 
     @asynccontextmanager
@@ -261,7 +261,7 @@ class SmtpWire:
             cast("asyncio.WriteTransport", transport).abort()
 
     def _write(self, commands: tuple[str, ...], lines: bytes) -> None:
-        self._step = note_commands(self._account.protocol, self.server, commands)
+        self._step = trace_commands(self._account.protocol, self.server, commands)
         with _Failures(self):
             self._protocol.write_commands(lines + b"\r\n", expected=len(commands))
 
@@ -313,7 +313,7 @@ async def connect(account: Account, *, timeouts: Timeouts, tls_context: ssl.SSLC
     seconds = timeouts.connect_seconds + (timeouts.tls_seconds if is_encrypted else 0)
     try:
         async with asyncio.timeout(seconds):
-            with noted_step(account.protocol, account.server, "connect"):
+            with traced_step(account.protocol, account.server, "connect"):
                 _, protocol = await asyncio.get_running_loop().create_connection(
                     _PipeliningProtocol,
                     account.host,

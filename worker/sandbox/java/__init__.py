@@ -1,1 +1,1 @@
-"""The child processes, each a Java machine with one service; nothing outside imports this room."""
+"""The child processes, each a Java machine with one service; nothing else imports this package."""

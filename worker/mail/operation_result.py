@@ -1,4 +1,4 @@
-"""What an operation gives back: the result, and what may happen only once the engine has it."""
+"""What an operation returns: the result, and the deletion that waits until Camunda has stored it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from worker.models.base import Result
 
 
 class Deferred(Protocol):
-    """The part of an operation that destroys something, held back until the engine has the result."""
+    """A deletion that waits until Camunda has stored the result."""
 
     async def commit(self) -> None:
-        """Do it: the engine has taken the result. Raises a MailServerError where that fails."""
+        """Delete: Camunda has stored the result. Raises a MailServerError on failure."""
 
     async def abandon(self) -> None:
-        """Leave everything as it was and let go of the session. Never raises."""
+        """Delete nothing and release the session. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OperationResult:
     """The result of an operation.
 
     `has_effect`: something outside has changed already, so the operation must not be done again for

@@ -1,4 +1,4 @@
-"""The trail holds what servers were really told: no command more, none less, and nothing but names."""
+"""The trace holds what servers were really told: no command more, none less, and nothing but names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from testkit.postfix import Postfix
 from testkit.wire import ImapWire, Pop3Wire, SmtpWire, Wire
 from testkit.workers import email_worker
 
-from worker.mail.trail import Trail, begin_trail
+from worker.mail.command_trace import CommandTrace, begin_command_trace
 
-MAIL = b"Message-ID: <trail@x>\r\nFrom: a@x\r\nSubject: s\r\n\r\nbody\r\n"
+MAIL = b"Message-ID: <trace@x>\r\nFrom: a@x\r\nSubject: s\r\n\r\nbody\r\n"
 LETTER = {"from": "a@example.com", "to": ["b@example.com", "c@example.com"], "subject": "s", "body": "b"}
 BY_SUBJECT = {"criteria": {"field": "SUBJECT", "value": "s"}}
-BY_ID = {"messageId": "<trail@x>"}
+BY_ID = {"messageId": "<trace@x>"}
 
-# What each does, and what the worker says at its end, when the trail has been left.
+# What each does, and what the worker says at its end, when the trace has been left.
 Call = tuple[str, dict[str, Any]]
 CASES: dict[type[Wire], tuple[list[Call], str]] = {
     SmtpWire: ([("email.smtp.send", LETTER)] * 2, "QUIT"),
@@ -56,7 +56,7 @@ async def test_the_trail_is_what_the_server_was_told(
     wire: type[Wire], place: tuple[int, dict[str, Any]]
 ) -> None:
     (port, authentication), (calls, farewell) = place, CASES[wire]
-    trail: Trail = begin_trail()
+    trace: CommandTrace = begin_command_trace()
     async with CountingProxy(wire, port) as proxy:
         server = {"host": "127.0.0.1", "port": proxy.port, "cryptographicProtocol": "NONE"}
         async with email_worker() as worker:
@@ -65,12 +65,12 @@ async def test_the_trail_is_what_the_server_was_told(
                 await worker.call(task_type, given)
         heard = [command for command in proxy.commands if command.verb != farewell]
 
-    told = [name for step in trail.steps for name in step.commands]
+    told = [name for step in trace.steps for name in step.commands]
     assert told == [command.verb.replace(".", "END-OF-DATA") for command in heard]
-    assert trail.command_count == len(told)
-    assert trail.round_trips == sum(not command.is_pipelined for command in heard)
-    assert [step.name for step in trail.steps[:2]] == ["connect", "greeting"]
-    assert all(step.name for step in trail.steps)
-    assert {step.server for step in trail.steps} == {f"127.0.0.1:{proxy.port}"}
-    assert trail.seconds > 0
-    assert all(word not in repr(trail) for word in ("trail@x", "example.com", "s3cret"))
+    assert trace.command_count == len(told)
+    assert trace.round_trips == sum(not command.is_pipelined for command in heard)
+    assert [step.name for step in trace.steps[:2]] == ["connect", "greeting"]
+    assert all(step.name for step in trace.steps)
+    assert {step.server for step in trace.steps} == {f"127.0.0.1:{proxy.port}"}
+    assert trace.seconds > 0
+    assert all(word not in repr(trace) for word in ("trace@x", "example.com", "s3cret"))

@@ -53,8 +53,8 @@ class Heartbeat:
             await asyncio.sleep(_BEAT_SECONDS)
 
 
-class Vitals:
-    """The signs of life of one worker. `max_silence_seconds`: how long the gateway may say nothing."""
+class Liveness:
+    """Whether one worker is alive and ready. `max_silence_seconds`: how long the gateway may say nothing."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Everything that operations need to reach mail servers, built once by the app."""
+"""The clients of the three mail protocols, built once by the app."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from worker.mail.smtp.session import SmtpSession
 
 
 @dataclass(frozen=True, slots=True)
-class MailRoom:
-    """The doors to mail servers and the bounds on what comes through them.
+class MailClients:
+    """The clients and the bound on results.
 
-    `max_result_bytes`: the largest result in bytes of JSON that the engine takes beside its name.
+    `max_result_bytes`: the largest result in bytes of JSON, without the name of its variable.
     """
 
     smtp: Pool[SmtpSession]

@@ -20,7 +20,7 @@ _DURATION = Pattern(
 _COUNT = Pattern("[1-9][0-9]*", "must be a whole number, 1 or more.")
 
 
-def steering_properties(operation: Operation) -> Iterator[Property]:
+def job_properties(operation: Operation) -> Iterator[Property]:
     """Yield what follows the request: result, errors, retries, timeouts."""
     wording = WORDINGS[operation.task_type]
     yield _result_variable(operation, wording)

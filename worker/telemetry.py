@@ -1,4 +1,4 @@
-"""Joins what lets a serving worker be seen: metrics, health pages and traces."""
+"""Metrics, health pages and traces of a serving worker, in one object."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from worker.job.gateway import ZeebeGateway
 from worker.job.probe import probed
 from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
-from worker.mail.room import MailRoom
+from worker.liveness import Liveness
+from worker.mail.clients import MailClients
 from worker.metrics import Metrics
 from worker.secret_store import Mask
 from worker.settings import Settings, TraceSettings
-from worker.vitals import Vitals
 
 if TYPE_CHECKING:
     from worker.traces import Traces
@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 _ANSWER_SECONDS = 15.0
 
 
-class Observation:
-    """What one run of `serve` shows of itself."""
+class Telemetry:
+    """Metrics, health pages and traces of one run of `serve`."""
 
     def __init__(self, settings: Settings, mask: Mask, operations: Iterable[str]) -> None:
         self._settings = settings.worker
@@ -43,17 +43,19 @@ class Observation:
         return Observers(self._job_ended, self._metrics.command_delayed, self._metrics.step_begun)
 
     @asynccontextmanager
-    async def of(self, runtime: Runtime, gateway: ZeebeGateway, room: MailRoom) -> AsyncIterator[None]:
+    async def exposed(
+        self, runtime: Runtime, gateway: ZeebeGateway, clients: MailClients
+    ) -> AsyncIterator[None]:
         """Show the state of these while the block runs. Raises PortTaken."""
         silence_seconds = self._settings.poll_timeout_seconds + _ANSWER_SECONDS
-        vitals = Vitals(runtime, max_silence_seconds=silence_seconds)
-        self._metrics.read(room, vitals)
+        liveness = Liveness(runtime, max_silence_seconds=silence_seconds)
+        self._metrics.read(clients, liveness)
         async with AsyncExitStack() as shown:
             if self._traces is not None:
                 shown.push_async_callback(self._traces.close)
-            await shown.enter_async_context(vitals.heartbeat.beating())
+            await shown.enter_async_context(liveness.heartbeat.beating())
             host, port = self._settings.health_host, self._settings.health_port
-            await shown.enter_async_context(health_pages(host, port, vitals, self._metrics))
+            await shown.enter_async_context(health_pages(host, port, liveness, self._metrics))
             await shown.enter_async_context(probed(runtime.connection, gateway.version))
             yield
 

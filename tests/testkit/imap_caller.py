@@ -1,4 +1,4 @@
-"""The IMAP operations as the worker calls them: by a request, an errand and a room, or by EmailWorker."""
+"""The IMAP operations as the worker calls them: by a request and a context, or by EmailWorker."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from worker.mail.account import MailProtocol, account_of
 from worker.models.imap import DeleteRequest, ListRequest, MoveRequest, ReadRequest, SearchRequest
-from worker.operations.errand import Errand
-from worker.operations.imap import delete_mail, list_mails, move_mail, read_mail, search_mails
+from worker.operations.context import OperationContext
+from worker.operations.imap import delete_email, list_emails, move_email, read_email, search_emails
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from testkit.counting_proxy import CountingProxy
     from testkit.imap_probe import ImapProbe
     from worker import EmailWorker
-    from worker.mail.answer import Answer
+    from worker.mail.clients import MailClients
     from worker.mail.imap.mailboxes import ImapMailboxes
-    from worker.mail.room import MailRoom
+    from worker.mail.operation_result import OperationResult
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -38,34 +38,37 @@ class ImapCaller:
     protocol: str = "NONE"
     max_result_bytes: int = 3_500_000
     reference: str = "job-1"
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[OperationResult] = field(default_factory=list)
 
-    async def list_mails(self, **parameters: Any) -> list[dict[str, Any]]:
+    async def list_emails(self, **parameters: Any) -> list[dict[str, Any]]:
         """`email.imap.list`."""
-        return cast("list[dict[str, Any]]", await self._call(list_mails, ListRequest, parameters))
+        return cast("list[dict[str, Any]]", await self._call(list_emails, ListRequest, parameters))
 
     async def search(self, criteria: Any = None, **parameters: Any) -> list[dict[str, Any]]:
         """`email.imap.search`."""
-        found = await self._call(search_mails, SearchRequest, {"criteria": criteria, **parameters})
+        found = await self._call(search_emails, SearchRequest, {"criteria": criteria, **parameters})
         return cast("list[dict[str, Any]]", found)
 
     async def read(self, message_id: str, **parameters: Any) -> dict[str, Any]:
         """`email.imap.read`."""
-        read = await self._call(read_mail, ReadRequest, {"messageId": message_id, **parameters})
+        read = await self._call(read_email, ReadRequest, {"messageId": message_id, **parameters})
         return cast("dict[str, Any]", read)
 
     async def delete(self, message_id: str, **parameters: Any) -> dict[str, Any]:
         """`email.imap.delete`."""
-        deleted = await self._call(delete_mail, DeleteRequest, {"messageId": message_id, **parameters})
+        deleted = await self._call(delete_email, DeleteRequest, {"messageId": message_id, **parameters})
         return cast("dict[str, Any]", deleted)
 
     async def move(self, message_id: str, to_folder: str, **parameters: Any) -> dict[str, Any]:
         """`email.imap.move`."""
         parameters = {"messageId": message_id, "toFolder": to_folder, **parameters}
-        return cast("dict[str, Any]", await self._call(move_mail, MoveRequest, parameters))
+        return cast("dict[str, Any]", await self._call(move_email, MoveRequest, parameters))
 
     async def _call(
-        self, handler: Callable[[Any, Errand], Awaitable[Answer]], model: Any, parameters: dict[str, Any]
+        self,
+        handler: Callable[[Any, OperationContext], Awaitable[OperationResult]],
+        model: Any,
+        parameters: dict[str, Any],
     ) -> Any:
         server = {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol}
         authentication = {"username": self.username, "password": self.password}
@@ -73,9 +76,11 @@ class ImapCaller:
             {"authentication": authentication, "server": server, "parameters": parameters}
         )
         account = account_of(MailProtocol.IMAP, request.server, request.authentication)
-        # The doors of the other protocols stay closed here.
-        room = cast("MailRoom", SimpleNamespace(imap=self.mailboxes, max_result_bytes=self.max_result_bytes))
-        answer = await handler(request, Errand(account, room, self.reference, STARTED_AT))
+        # Only this protocol's client is needed.
+        clients = cast(
+            "MailClients", SimpleNamespace(imap=self.mailboxes, max_result_bytes=self.max_result_bytes)
+        )
+        answer = await handler(request, OperationContext(account, clients, self.reference, STARTED_AT))
         self.answers.append(answer)
         result = answer.result
         return [row.to_variables() for row in result] if isinstance(result, list) else result.to_variables()
@@ -89,7 +94,7 @@ class WorkerCaller(ImapCaller):
 
     async def _call(
         self,
-        handler: Callable[[Any, Errand], Awaitable[Answer]],
+        handler: Callable[[Any, OperationContext], Awaitable[OperationResult]],
         model: Any,  # noqa: ARG002 - the worker finds it by the task type
         parameters: dict[str, Any],
     ) -> Any:

@@ -1,4 +1,4 @@
-"""Opens the doors to the outside as the settings say: gateway, mail servers, documents."""
+"""Builds the clients for gateway, mail servers and documents from the settings."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 
 from worker.documents.access_token import AccessToken, ClientCredentials
+from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
-from worker.documents.room import DocumentRoom
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
 from worker.job.gateway import GatewayAddress, OAuthClient, ZeebeGateway
 from worker.job.pipeline import JobRules
 from worker.mail.account import ServerPolicy
+from worker.mail.clients import MailClients
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.maildrops import Maildrops
-from worker.mail.room import MailRoom
 from worker.mail.smtp.session import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
@@ -31,7 +31,7 @@ _NAMING_BYTES = 200
 
 
 def open_gateway(settings: Settings) -> ZeebeGateway:
-    """Open the way to the engine as the settings say; connects at the first command."""
+    """Return the gateway client; it connects at the first command."""
     gateway = settings.gateway
     address = GatewayAddress(
         target=gateway.target,
@@ -69,8 +69,8 @@ def job_rules(settings: Settings) -> JobRules:
     )
 
 
-def open_mail_room(worker: WorkerSettings) -> MailRoom:
-    """Return the doors to mail servers; they connect when they are needed. Raises InputError."""
+def open_mail_clients(worker: WorkerSettings) -> MailClients:
+    """Return the clients for mail servers; they connect when needed. Raises InputError."""
     tls_context = _tls_context("EMAIL_WORKER_TLS_CA_FILE", worker.tls_ca_file)
     timeouts = Timeouts(
         connect_seconds=worker.connect_timeout_seconds,
@@ -94,7 +94,7 @@ def open_mail_room(worker: WorkerSettings) -> MailRoom:
         max_hold_seconds=worker.pop3_hold_seconds,
         max_message_bytes=worker.max_message_bytes,
     )
-    return MailRoom(
+    return MailClients(
         smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
         pop3=Maildrops(tls_context, timeouts, pop3_limits),
@@ -103,8 +103,8 @@ def open_mail_room(worker: WorkerSettings) -> MailRoom:
     )
 
 
-def open_document_room(settings: Settings) -> DocumentRoom:
-    """Return the door to documents; it connects when it is needed. Raises InputError."""
+def open_document_client(settings: Settings) -> DocumentClient:
+    """Return the client for documents; it connects when needed. Raises InputError."""
     worker, gateway = settings.worker, settings.gateway
     timeouts = HttpTimeouts(
         connect_seconds=worker.connect_timeout_seconds,
@@ -116,7 +116,7 @@ def open_document_room(settings: Settings) -> DocumentRoom:
     if gateway.rest_address is not None:
         store = DocumentStore(http, gateway.rest_address, _access_token(http, gateway))
     patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
-    return DocumentRoom(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
+    return DocumentClient(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
 
 
 def _access_token(http: HttpClient, gateway: GatewaySettings) -> AccessToken | None:

@@ -1,4 +1,4 @@
-"""What was done but is not known to the engine yet, so that it is told and not done again."""
+"""Work that is done but not yet reported to Camunda: the report is repeated, never the work (idempotency)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _KEPT_JOBS = 10_000
 Entry = tuple[Any] | SendOutcomeUnknown
 
 
-class Ledger:
-    """Remembers, by job and by what the job asked for, the work that must not be repeated.
+class CompletedWork:
+    """Remembers, by job and variables, the work that must not be repeated.
 
     The job's own variables are part of the key: a person who corrects them after an incident asks for
     different work. Bounded; the oldest jobs go first.

@@ -1,4 +1,4 @@
-"""The POP3 operations as the worker calls them: a request, an errand and a room, without an engine."""
+"""The POP3 operations as the worker calls them: a request and a context, without an engine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from worker.documents.room import DocumentRoom
+from worker.documents.client import DocumentClient
 from worker.mail.account import MailProtocol, account_of
 from worker.mail.pop3.maildrops import Maildrops
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
-from worker.operations.errand import Errand
-from worker.operations.pop3 import delete_mail, list_mails, read_mail, search_mails
+from worker.operations.context import OperationContext
+from worker.operations.pop3 import delete_email, list_emails, read_email, search_emails
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from testkit.accounts import Account
-    from worker.mail.answer import Answer, Deferred
-    from worker.mail.room import MailRoom
+    from worker.mail.clients import MailClients
+    from worker.mail.operation_result import Deferred, OperationResult
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ class Mailbox:
 class Pop3Caller:
     """Calls the operations for one maildrop.
 
-    `list_mails` and `search_mails` give the variables; `read` and `delete` the variables and what was
+    `list_emails` and `search_emails` give the variables; `read` and `delete` the variables and what was
     deferred.
     """
 
@@ -52,27 +52,30 @@ class Pop3Caller:
     host: str = "127.0.0.1"
     protocol: str = "NONE"
     max_result_bytes: int = 1_000_000
-    documents: DocumentRoom = field(default_factory=DocumentRoom)
+    documents: DocumentClient = field(default_factory=DocumentClient)
 
-    async def list_mails(self, **parameters: Any) -> list[dict[str, Any]]:
+    async def list_emails(self, **parameters: Any) -> list[dict[str, Any]]:
         """`email.pop3.list`."""
-        return _rows(await self.call(list_mails, ListRequest, parameters))
+        return _rows(await self.call(list_emails, ListRequest, parameters))
 
-    async def search_mails(self, criteria: Any = None) -> list[dict[str, Any]]:
+    async def search_emails(self, criteria: Any = None) -> list[dict[str, Any]]:
         """`email.pop3.search`."""
-        return _rows(await self.call(search_mails, SearchRequest, {"criteria": criteria}))
+        return _rows(await self.call(search_emails, SearchRequest, {"criteria": criteria}))
 
     async def read(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.read`, up to where the engine is told."""
-        return _deferred(await self.call(read_mail, ReadRequest, {"messageId": message_id}))
+        return _deferred(await self.call(read_email, ReadRequest, {"messageId": message_id}))
 
     async def delete(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.delete`, up to where the engine is told."""
-        return _deferred(await self.call(delete_mail, DeleteRequest, {"messageId": message_id}))
+        return _deferred(await self.call(delete_email, DeleteRequest, {"messageId": message_id}))
 
     async def call(
-        self, handler: Callable[[Any, Errand], Awaitable[Answer]], model: Any, parameters: dict[str, Any]
-    ) -> Answer:
+        self,
+        handler: Callable[[Any, OperationContext], Awaitable[OperationResult]],
+        model: Any,
+        parameters: dict[str, Any],
+    ) -> OperationResult:
         """Any operation, by its handler and the model of its request."""
         server = {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol}
         authentication = {"username": self.username, "password": self.password}
@@ -80,17 +83,19 @@ class Pop3Caller:
             {"authentication": authentication, "server": server, "parameters": parameters}
         )
         account = account_of(MailProtocol.POP3, request.server, request.authentication)
-        # The doors of the other protocols stay closed here.
-        room = cast("MailRoom", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes))
-        return await handler(request, Errand(account, room, "job-1", STARTED_AT, self.documents))
+        # Only this protocol's client is needed.
+        clients = cast(
+            "MailClients", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes)
+        )
+        return await handler(request, OperationContext(account, clients, "job-1", STARTED_AT, self.documents))
 
 
-def _rows(answer: Answer) -> list[dict[str, Any]]:
+def _rows(answer: OperationResult) -> list[dict[str, Any]]:
     assert isinstance(answer.result, list)
     return [row.to_variables() for row in answer.result]
 
 
-def _deferred(answer: Answer) -> tuple[dict[str, Any], Deferred]:
+def _deferred(answer: OperationResult) -> tuple[dict[str, Any], Deferred]:
     assert not isinstance(answer.result, list)
     assert answer.deferred is not None
     return answer.result.to_variables(), answer.deferred

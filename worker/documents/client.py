@@ -1,4 +1,4 @@
-"""Everything that operations need to reach documents, built once by the app."""
+"""The client for attachments: the document store, inline documents and URLs; built once by the app."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from worker.documents.http_client import HttpAnswer, HttpClient
+from worker.documents.http_client import HttpClient, HttpResponse
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPolicy
 from worker.errors import DocumentRefused, DocumentStoreMissing, DocumentsUnavailable, DocumentTooLarge
@@ -20,11 +20,11 @@ _TYPES = mimetypes.MimeTypes()
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentRoom:
-    """The doors to documents and the bounds on what comes through them.
+class DocumentClient:
+    """Fetches and stores documents within bounds.
 
-    Without `store`, no document of the cluster can be had or kept. `max_bytes`: what the documents of one
-    email may have together.
+    Without `store`, documents of the cluster can be neither fetched nor stored. `max_bytes`: the limit on all
+    documents of one email together.
     """
 
     http: HttpClient | None = None
@@ -77,10 +77,10 @@ class DocumentRoom:
                 answer = await self._get(document, left)
                 return _file(document.name, answer.content_type, answer.content)
 
-    async def _get(self, document: ExternalDocument, left: int) -> HttpAnswer:
+    async def _get(self, document: ExternalDocument, left: int) -> HttpResponse:
         url = self.urls.admit(document.url)
         if self.http is None:
-            raise RuntimeError("a room that allows URLs needs an HTTP client")
+            raise RuntimeError("a client that allows URLs needs an HTTP client")
         answer = await self.http.request("GET", str(url), max_bytes=left)
         if answer.status == HTTPStatus.OK:
             return answer

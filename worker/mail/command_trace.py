@@ -1,4 +1,4 @@
-"""What a piece of work has said to mail servers: which commands, by name alone, to whom, and when."""
+"""What a piece of work has sent to mail servers: which commands, by name alone, to whom, and when."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Observer = Callable[[Step], None]
 
 
 @dataclass(slots=True)
-class Trail:
+class CommandTrace:
     """The steps of one piece of work, in their order; of very many, only the first are kept.
 
     `observer` is told of every step when it begins, from whichever thread takes it.
@@ -89,32 +89,32 @@ class Trail:
             self.observer(step)
 
 
-_current: ContextVar[Trail | None] = ContextVar("trail", default=None)
+_current: ContextVar[CommandTrace | None] = ContextVar("trace", default=None)
 
 
-def begin_trail(observer: Observer | None = None) -> Trail:
-    """Begin the trail of what this task, and the threads that work for it, will say to mail servers."""
-    trail = Trail(observer)
-    _current.set(trail)
-    return trail
+def begin_command_trace(observer: Observer | None = None) -> CommandTrace:
+    """Begin the trace of what this task, and the threads that work for it, will say to mail servers."""
+    trace = CommandTrace(observer)
+    _current.set(trace)
+    return trace
 
 
-def leave_trail() -> None:
-    """Begin a trail that nobody reads: what this task says is counted, but is part of no other's work."""
-    trail = _current.get()
-    _current.set(Trail(trail.observer if trail else None))
+def detach_command_trace() -> None:
+    """Begin a trace that nobody reads: what this task says is counted, but is part of no other's work."""
+    trace = _current.get()
+    _current.set(CommandTrace(trace.observer if trace else None))
 
 
-def note_commands(protocol: MailProtocol, server: str, lines: Sequence[str]) -> Step:
+def trace_commands(protocol: MailProtocol, server: str, lines: Sequence[str]) -> Step:
     """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
     names = tuple([_name_of(protocol, line) for line in lines])
     return _note(protocol, server, _title(names), names)
 
 
 @contextmanager
-def noted(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
+def traced(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
     """Note commands that are sent together and answered within the block."""
-    step = note_commands(protocol, server, lines)
+    step = trace_commands(protocol, server, lines)
     try:
         yield
     finally:
@@ -122,7 +122,7 @@ def noted(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
 
 
 @contextmanager
-def noted_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None]:
+def traced_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None]:
     """Note what takes time at the server but is no command: `connect`, `tls`, `greeting`."""
     step = _note(protocol, server, name, ())
     try:
@@ -133,9 +133,9 @@ def noted_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None]
 
 def _note(protocol: MailProtocol, server: str, name: str, commands: tuple[str, ...]) -> Step:
     step = Step(protocol, server, name, commands, time.monotonic())
-    trail = _current.get()
-    if trail is not None:
-        trail.add(step)
+    trace = _current.get()
+    if trace is not None:
+        trace.add(step)
     return step
 
 

@@ -1,4 +1,4 @@
-"""`email.smtp.send` as the worker calls it: a request, an errand and a room, without an engine."""
+"""`email.smtp.send` as the worker calls it: a request and a context, without an engine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Self, cast
 
 from testkit.accounts import Account
 from worker.mail.account import MailProtocol, account_of
-from worker.mail.answer import Answer
+from worker.mail.clients import MailClients
+from worker.mail.operation_result import OperationResult
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.room import MailRoom
 from worker.mail.smtp.session import SmtpSession, SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.models.base import Result
 from worker.models.smtp import SendRequest
-from worker.operations.errand import Errand
+from worker.operations.context import OperationContext
 from worker.operations.smtp import send
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -63,7 +63,7 @@ class SmtpCaller:
         assert answer.has_effect == variables["sent"]
         return variables
 
-    async def answer(self, *, reference: str = "job-1", **parameters: Any) -> Answer:
+    async def answer(self, *, reference: str = "job-1", **parameters: Any) -> OperationResult:
         """Send as `send` does; the answer as the pipeline gets it."""
         usual = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
         request = SendRequest.model_validate(
@@ -74,9 +74,9 @@ class SmtpCaller:
             }
         )
         account = account_of(MailProtocol.SMTP, request.server, request.authentication)
-        # The doors of the other protocols stay closed here.
-        room = cast("MailRoom", SimpleNamespace(smtp=self.pool))
-        return await send(request, Errand(account, room, reference, STARTED_AT))
+        # Only this protocol's client is needed.
+        clients = cast("MailClients", SimpleNamespace(smtp=self.pool))
+        return await send(request, OperationContext(account, clients, reference, STARTED_AT))
 
     def _authentication(self) -> dict[str, str]:
         if self.account is None:

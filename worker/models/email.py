@@ -35,7 +35,7 @@ def format_utc(moment: datetime) -> str:
 UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
 
 
-class ListedMail(Result):
+class ListedEmail(Result):
     """One row of a list. What the mail lacks is null. `size` in octets."""
 
     message_id: str | None
@@ -46,7 +46,7 @@ class ListedMail(Result):
     sent_date: UtcDateTime | None
 
 
-class FoundMail(Result):
+class FoundEmail(Result):
     """One hit of a search."""
 
     message_id: str | None
@@ -64,7 +64,7 @@ def _is_none(value: Any) -> bool:
     return value is None
 
 
-class ReadMail(Result):
+class ReadEmail(Result):
     """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
 
     `truncated` is there only where a body was cut to fit the engine's message limit. `attachments` are
@@ -93,14 +93,14 @@ class ReadMail(Result):
         return values
 
 
-class DeletedMail(Result):
+class DeletedEmail(Result):
     """The answer to a deletion."""
 
     deleted: bool
     message_id: str
 
 
-class MovedMail(Result):
+class MovedEmail(Result):
     """The answer to a move, with both folders."""
 
     message_id: str

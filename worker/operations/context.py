@@ -1,0 +1,25 @@
+"""What an operation gets in addition to its request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.documents.client import DocumentClient
+from worker.mail.account import Account
+from worker.mail.clients import MailClients
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContext:
+    """One run of an operation at one mail server.
+
+    `account`: already checked against the allowed servers. `reference`: names the work, the same on every
+    attempt of a job. `started_at`: aware, UTC. `documents`: without a store if none is configured.
+    """
+
+    account: Account
+    clients: MailClients
+    reference: str
+    started_at: datetime
+    documents: DocumentClient = field(default_factory=DocumentClient)
