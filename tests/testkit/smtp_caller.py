@@ -14,7 +14,8 @@ from worker.mail.account import MailProtocol, account_of
 from worker.mail.clients import MailClients
 from worker.mail.operation_result import OperationResult
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.smtp.session import SmtpSession, SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
+from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.models.base import Result
 from worker.models.smtp import SendRequest
