@@ -24,12 +24,12 @@ from worker.operations.smtp import send
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 PATIENT = Timeouts(
-    connect_seconds=10,
-    tls_seconds=10,
-    greeting_seconds=10,
-    login_seconds=10,
-    command_seconds=10,
-    transfer_seconds=10,
+    connect_seconds=60,
+    tls_seconds=60,
+    greeting_seconds=60,
+    login_seconds=60,
+    command_seconds=60,
+    transfer_seconds=60,
 )
 
 

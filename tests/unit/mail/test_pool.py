@@ -13,7 +13,7 @@ from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.command_trace import Step, begin_command_trace, trace_commands
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 
-LIMIT_SECONDS = 10
+LIMIT_SECONDS = 60
 
 
 @dataclass(eq=False)
