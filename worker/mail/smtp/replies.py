@@ -17,6 +17,7 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.mail.tls import tls_failure
+from worker.masking import excerpt
 
 # What is no reply is given this code, as aiosmtplib does.
 NO_REPLY = -1
@@ -43,8 +44,7 @@ class Reply:
         status = _STATUS.match(first)
         repeated = status[0] if status else ""
         text = " ".join([first, *(line.removeprefix(repeated) for line in others)])
-        # The sign tells the mask of secrets that half of one may stand before it.
-        return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+        return excerpt(text, _MAX_TEXT)
 
     @property
     def is_positive(self) -> bool:
