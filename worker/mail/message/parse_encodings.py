@@ -51,7 +51,7 @@ def decode_uuencode(data: bytes) -> bytes:
 
 
 def _decode_uu_line(line: bytes) -> bytes:
-    """Decode one line: its first character tells the octets; some senders add a checksum or leave out blanks."""
+    """Decode one line: its first character tells the octets; some add a checksum or leave out blanks."""
     if not line:
         return b""
     length = (line[0] - 32) & 63
