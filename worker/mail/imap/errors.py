@@ -10,7 +10,7 @@ from worker.errors import (
     ServerRefused,
     ServerUnavailable,
 )
-from worker.mail.imap.responses import Reply
+from worker.mail.imap.replies import Reply
 
 _ERROR_BY_CODE: dict[str, type[MailServerError]] = {
     "AUTHENTICATIONFAILED": AuthenticationFailed,
@@ -21,9 +21,18 @@ _ERROR_BY_CODE: dict[str, type[MailServerError]] = {
     "NOPERM": ServerRefused,
     "UNAVAILABLE": ServerUnavailable,
     "LIMIT": ServerUnavailable,
+    "THROTTLED": ServerUnavailable,
     "SERVERBUG": ServerUnavailable,
     "INUSE": MailboxBusy,
     "OVERQUOTA": QuotaExceeded,
+}
+# What servers say without a code, or with one that means something else: lower case, from public reports.
+_ERROR_BY_TEXT: dict[str, type[MailServerError]] = {
+    "too many": ServerUnavailable,  # Gmail: NO [ALERT] Too many simultaneous connections
+    "not connected": ServerUnavailable,  # Exchange: BAD User is authenticated but not connected
+    "throttled": ServerUnavailable,  # Exchange: BAD Request is throttled
+    "server unavailable": ServerUnavailable,  # Exchange: BAD Server Unavailable. 15
+    "bandwidth limit": ServerUnavailable,  # Gmail: NO [OVERQUOTA] Account exceeded ... bandwidth limits
 }
 _LONGEST_REASON = 200
 _SENTENCE: dict[type[MailServerError], str] = {
@@ -39,15 +48,19 @@ def refusal(
     server: str, reply: Reply, doing: str, otherwise: type[MailServerError] = ServerRefused
 ) -> MailServerError:
     """Return the error for a NO, BAD or BYE; `otherwise` is what it means without a response code."""
-    kind = _ERROR_BY_CODE.get(reply.code, otherwise)
-    if kind is AuthenticationFailed and reply.code == "ALERT" and "too many" in reply.text.lower():
-        kind = ServerUnavailable  # how Gmail says that there are enough sessions
+    kind = _kind_of(reply) or otherwise
     return kind(_SENTENCE[kind].format(server=server, doing=doing, reason=reason_of(reply)), server=server)
 
 
 def may_mean_missing_folder(reply: Reply) -> bool:
     """Tell whether a refusal may say that a folder is not there; not all servers give a code for it."""
-    return reply.status == "NO" and reply.code not in _ERROR_BY_CODE
+    return reply.status == "NO" and _kind_of(reply) is None
+
+
+def _kind_of(reply: Reply) -> type[MailServerError] | None:
+    text = reply.text.lower()
+    by_text = next((kind for words, kind in _ERROR_BY_TEXT.items() if words in text), None)
+    return by_text or _ERROR_BY_CODE.get(reply.code)
 
 
 def reason_of(reply: Reply) -> str:
