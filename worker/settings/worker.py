@@ -102,7 +102,10 @@ class WorkerSettings(SettingsGroup):
         "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any other command.", gt=0
     )
     transfer_timeout_seconds: float = ours(
-        "TRANSFER_TIMEOUT_SECONDS", 300.0, "Mail server: a whole message, there or back.", gt=0
+        "TRANSFER_TIMEOUT_SECONDS",
+        300.0,
+        "Mail server: a whole message, there or back; a whole IMAP operation.",
+        gt=0,
     )
     max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
     max_sessions_per_account: int = ours("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
@@ -110,7 +113,7 @@ class WorkerSettings(SettingsGroup):
     max_remembered_bytes: int = ours(
         "MAX_REMEMBERED_BYTES",
         64 * 1024 * 1024,
-        "What the headers and sort keys remembered of mailboxes may take, for IMAP and for POP3.",
+        "What sort keys (IMAP) and headers (POP3) remembered of mailboxes may take, for each protocol.",
         ge=0,
     )
     max_message_bytes: int = ours(

@@ -62,6 +62,7 @@ class ImapClient(imaplib.IMAP4):
 
     def send(self, data: Any) -> None:
         """Send octets."""
+        self._bounded.use(self.socket())
         self._bounded.send(data)
 
     def shutdown(self) -> None:

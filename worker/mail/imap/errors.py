@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from worker.errors import (
     AuthenticationFailed,
+    ConnectionFailed,
     MailboxBusy,
     MailServerError,
+    ProtocolViolation,
     QuotaExceeded,
     ServerRefused,
     ServerUnavailable,
@@ -70,3 +72,23 @@ def reason_of(reply: Reply) -> str:
     # The sign tells the mask of secrets that half of one may stand before it.
     shown = reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
     return shown.rstrip(".") or "no reason given"
+
+
+def failure(
+    server: str, error: Exception, doing: str, *, goodbye: Reply | None = None, is_open: bool = True
+) -> MailServerError:
+    """Return what an exception means that is no refusal; `is_open`: the server has let us in.
+
+    `goodbye`: what it has said to end the session.
+    """
+    is_end = not isinstance(error, MailServerError) or isinstance(error, ConnectionFailed)
+    if goodbye is not None and is_end:
+        if not is_open:
+            return refusal(server, goodbye, doing, ServerUnavailable)
+        text = f"{server} closed the connection ({reason_of(goodbye)}) when asked to {doing}."
+        return ConnectionFailed(text, server=server)
+    if isinstance(error, MailServerError):
+        return error
+    said = f" ({reason_of(Reply('', str(error)))})" if is_open else "; check host and port"
+    text = f"{server} does not answer as an IMAP server when asked to {doing}{said}."
+    return ProtocolViolation(text, server=server)

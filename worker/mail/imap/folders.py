@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
@@ -14,12 +13,11 @@ from worker.errors import FolderNotFound, ServerUnavailable
 from worker.mail.imap.errors import may_mean_missing_folder, refusal
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
 from worker.mail.imap.replies import (
-    ListedFolder,
     Reply,
     UidMark,
     decode_name,
     read_folders,
-    read_next_uids,
+    read_next_uid,
     read_personal_namespace,
 )
 from worker.mail.imap.session import ImapSession
@@ -53,27 +51,20 @@ class ImapFolders:
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it; a server that refuses to list still has an INBOX."""
-        folders = (
-            self._list('"*" RETURN (STATUS (UIDNEXT UIDVALIDITY))')
-            if self._session.can("LIST-STATUS")
-            else None
+        folders = self._list("*")
+        self._raw_names, self._names_by_levels = {}, {}
+        for raw_name, delimiter, is_selectable in folders:
+            if is_selectable:
+                name = decode_name(raw_name)
+                self._raw_names[name] = raw_name
+                self._names_by_levels[tuple(name.split(delimiter)) if delimiter else (name,)] = name
+        self._delimiter = next(
+            (delimiter for _, delimiter, _ in folders or self._list("") if delimiter), None
         )
-        self._next_uids |= read_next_uids(self._session.lines("STATUS"))
-        if folders is None:
-            folders = self._list('"*"') or []
-        selectable = {decode_name(each.raw_name): each for each in folders if each.is_selectable}
-        self._raw_names = {name: each.raw_name for name, each in selectable.items()}
-        self._names_by_levels = {
-            tuple(name.split(each.delimiter)) if each.delimiter else (name,): name
-            for name, each in selectable.items()
-        }
-        self._delimiter = next((each.delimiter for each in folders if each.delimiter), None)
         if self._session.can("NAMESPACE"):
             reply = self._session.attempt("NAMESPACE", "find your folders", self._session.client.namespace)
-            if personal := read_personal_namespace(reply.pieces):
+            if personal := read_personal_namespace(reply.data):
                 self._prefix, self._delimiter = personal[0], personal[1] or self._delimiter
-        if self._delimiter is None:
-            self._delimiter = next((each.delimiter for each in self._list('""') or []), None)
 
     def name_of(self, path: str) -> str:
         """Return the server's name for a path, of a folder that need not exist.
@@ -127,16 +118,14 @@ class ImapFolders:
     def next_uid(self, name: str) -> UidMark:
         """Return the lowest UID that was still free in a folder when the session last heard of it."""
         if name not in self._next_uids:
-            client = self._session.client
-            arguments = self.encoded(name), "(UIDNEXT UIDVALIDITY)"
-            reply = self._session.attempt("STATUS", f"look at the folder {name}", client.status, *arguments)
-            mark = next(iter(read_next_uids(reply.pieces).values()), None)
-            self._next_uids |= {name: mark} if mark else {}
-        return self._next_uids.get(name, UidMark(0, 1))
+            status, arguments = self._session.client.status, (self.encoded(name), "(UIDNEXT UIDVALIDITY)")
+            reply = self._session.attempt("STATUS", f"look at the folder {name}", status, *arguments)
+            self._next_uids[name] = read_next_uid(reply.data)
+        return self._next_uids[name]
 
     def note_arrival(self, name: str, arrival: UidMark) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
-        self._next_uids[name] = UidMark(arrival.uid_validity, arrival.uid + 1)
+        self._next_uids[name] = (arrival[0], arrival[1] + 1)
 
     def create(self, name: str) -> None:
         """Create a folder and the levels above it that are missing, and subscribe to them."""
@@ -154,19 +143,18 @@ class ImapFolders:
             if reply.is_ok:
                 doing = f"subscribe to {level}"
                 self._session.attempt("SUBSCRIBE", doing, folder.subscribe, encoded, True)  # noqa: FBT003
-            self._raw_names[level] = encoded[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
+            self._raw_names[level] = utf7_encode(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
-            self._next_uids[level] = UidMark(0, 1)
+            self._next_uids[level] = (0, 1)
 
-    def _list(self, pattern: str) -> Sequence[ListedFolder] | None:
+    def _list(self, pattern: str) -> list[tuple[bytes, str | None, bool]]:
         session = self._session
-        reply = session.attempt("LIST", _LISTING, session.client.list, '""', pattern, octets=FOLDER_LIST)
-        if reply.is_ok:
-            return list(read_folders(reply.pieces))
+        arguments = (session.client.list, '""', f'"{pattern}"')
+        reply = session.attempt("LIST", _LISTING, *arguments, octets=FOLDER_LIST)
         error = refusal(session.server, reply, _LISTING)
         if isinstance(error, ServerUnavailable):
             raise error
-        return None
+        return list(read_folders(reply.data)) if reply.is_ok else []
 
     def _select(self, name: str) -> Reply:
         """Select, always for changes too: then a later one needs no second SELECT."""

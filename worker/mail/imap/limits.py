@@ -1,34 +1,27 @@
-"""The bounds within which IMAP email is handled, and what a command may bring."""
+"""The bounds within which IMAP email is handled, and what the answer to a command may have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_KIBIBYTE = 1024
-_MEBIBYTE = 1024 * _KIBIBYTE
+_MEBIBYTE = 1024 * 1024
 
-# In octets. To the answer of any command the server may add news about the folder and words for people.
+# In octets. Any answer may come with news about the folder and words for people.
 ANY_REPLY = _MEBIBYTE
 FOLDER_LIST = 16 * _MEBIBYTE
-# Of each message: the header fields of a list row (more than 64 KiB of them are not asked for), what a
-# folder is sorted by, and a UID in a list of hits.
-HEADER_FIELDS = 64 * _KIBIBYTE
-LIST_ROW = HEADER_FIELDS + _KIBIBYTE
-SORT_KEY = 2 * _KIBIBYTE
-HIT = 11
-# A folder that claims to hold more is treated as if it held this many.
-MOST_MESSAGES = 2_000_000
-# Whole header, while a message is moved: no mail server takes a header of more than 1 MiB or so.
+# For each message. More header fields are not asked for.
+HEADER_FIELDS = 64 * 1024
+LIST_ROW = HEADER_FIELDS + 1024
 WHOLE_HEADER = 4 * _MEBIBYTE
+SORT_KEY = 2 * 1024
+HIT = 11
+# A folder that claims to have more is treated as if it had this many.
+MOST_MESSAGES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ImapLimits:
-    """Bounds of one answer, and of what is remembered for all accounts together.
-
-    `max_message_bytes`: the largest message that is read. `max_remembered_bytes`: what the sort keys of
-    folders at servers without SORT take.
-    """
+    """In octets: the largest message that is read, and what all remembered sort keys may take together."""
 
     max_message_bytes: int = 100 * _MEBIBYTE
     max_remembered_bytes: int = 64 * _MEBIBYTE

@@ -52,7 +52,7 @@ class ImapMailbox:
         """Fetch items of the messages of a sequence set, `octets` of all together at most."""
         reply = self.session.uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
         with self.session.understood(doing):
-            yield from read_fetched(reply.pieces)
+            yield from read_fetched(reply.data)
 
     def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:
         """Search the selected folder and return the reply, refusals too: see `ImapSession.hits`."""

@@ -91,7 +91,7 @@ def _remove(mailbox: ImapMailbox, uid: int) -> None:
     if others:
         session.uid(_DELETING, "STORE", others, "-FLAGS.SILENT", _FLAG)
     try:
-        session.command("EXPUNGE", _DELETING, session.client.expunge)
+        session.require(session.attempt("EXPUNGE", _DELETING, session.client.expunge), _DELETING)
     finally:
         if others and session.is_usable:
             session.uid(_DELETING, "STORE", others, "+FLAGS.SILENT", _FLAG)
@@ -148,14 +148,15 @@ def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: UidMark, arriva
     Dovecot 2.3 for one lets two sessions move one message, each to a UID of its own. The lower one counts.
     Only what has come since `free` is looked at: an older message like this one is no double.
     """
-    first_free = free.uid if free.uid_validity == arrival.uid_validity else 1
-    if arrival.uid <= first_free:
+    first_free = free[1] if free[0] == arrival[0] else 1
+    _, uid = arrival
+    if uid <= first_free:
         return
     mailbox.folders.open(target)
-    for ours in _heads(mailbox, [arrival.uid]):
-        theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{first_free}:{arrival.uid - 1}"))
-        if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival.uid])):
-            _remove(mailbox, arrival.uid)
+    for ours in _heads(mailbox, [uid]):
+        theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{first_free}:{uid - 1}"))
+        if theirs and not theirs.isdisjoint(_digests(mailbox, [uid])):
+            _remove(mailbox, uid)
             raise _GoneError
 
 

@@ -6,44 +6,43 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
+from datetime import datetime
 
 from imap_tools.imap_utf7 import utf7_decode
 
 from worker.mail.imap.limits import HEADER_FIELDS
+from worker.mail.message.parse_dates import read_date
 
 # A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
 Piece = bytes | tuple[bytes, bytes]
+# UIDVALIDITY, and a UID that means something under it.
+UidMark = tuple[int, int]
 
-_CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]\s*")
+_CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
 _QUOTED = rb'"((?:[^"\\]|\\.)*)"'
-_FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE | re.DOTALL)
+_FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
 _PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
-_STATUS_NAME = re.compile(_QUOTED + rb"|([^\s(]+)")
-_STATUS_ITEM = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
+_NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
     rb"|" + _QUOTED + rb"|~?\{\d+\+?\}",
     re.IGNORECASE | re.DOTALL,
 )
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _HIGHEST_UID = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a command, and the data that imaplib returns for it.
-
-    `status` is OK, NO, BAD, BYE or PREAUTH. A response code ends at the first `]` (RFC 9051, 7.1).
-    """
+    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it."""
 
     status: str
     text: str
-    data: Sequence[Piece | None] = field(default=(), repr=False)
+    data: Sequence[Piece] = ()
 
     @property
     def is_ok(self) -> bool:
@@ -52,7 +51,7 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The response code's name in upper case, or empty."""
+        """The response code's name in upper case, or empty. It ends at the first `]` (RFC 9051, 7.1)."""
         match = _CODE.match(self.text)
         return match[1].upper() if match else ""
 
@@ -62,37 +61,15 @@ class Reply:
         match = _CODE.match(self.text)
         return (match[2] or "") if match else ""
 
-    @property
-    def pieces(self) -> list[Piece]:
-        """The data without imaplib's sign for none at all."""
-        return [each for each in self.data if each is not None]
-
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One message of a FETCH reply; None if it has none, or was not asked for. `size` in octets."""
+    """One message of a FETCH reply; None for what it lacks or was not asked for. `size` in octets."""
 
     uid: int
     size: int | None = None
     received: datetime | None = None
     section: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFolder:
-    """One folder of a LIST reply; `raw_name` as the server writes it, without quotes."""
-
-    raw_name: bytes
-    delimiter: str | None
-    is_selectable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UidMark:
-    """A UID, with the UIDVALIDITY under which it means something."""
-
-    uid_validity: int
-    uid: int
 
 
 def tolerated(line: bytes) -> bytes:
@@ -127,67 +104,38 @@ def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
             heads.append(piece[0])
             literals.append(piece[1])
             continue
-        message = _read_message(b" ".join([*heads, piece]), literals)
+        message = _read_message(b" ".join([*heads, piece]), iter(literals))
         if message is not None:
             yield message
         heads, literals = [], []
 
 
-def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
-    uid, size, received, is_asked = None, None, None, False
+def _read_message(text: bytes, literals: Iterator[bytes]) -> Fetched | None:
+    values: dict[str, bytes] = {}
     sections: list[bytes] = []
-    remaining = iter(literals)
     for item in _FETCH_ITEM.finditer(text):
-        literal = next(remaining, b"") if item[0].endswith(b"}") else None
-        if item["uid"]:
-            uid = int(item["uid"])
-        elif item["size"]:
-            size = int(item["size"])
-        elif item["received"] is not None:
-            received = read_internal_date(item["received"])
-        elif item["body"] and literal is not None:
-            sections.append(literal)
-        elif item["body"] and item[5] is not None:
-            sections.append(re.sub(rb"\\(.)", rb"\1", item[5]))
-        is_asked = is_asked or any(item[name] is not None for name in ("size", "received", "body"))
-    if uid is None or not is_asked:
+        literal = next(literals, b"") if item[0].endswith(b"}") else None
+        values |= {name: value for name, value in item.groupdict().items() if value is not None}
+        if item["body"] and (literal is not None or item[5] is not None):
+            sections.append(_ESCAPED.sub(rb"\1", item[5]) if literal is None else literal)
+    if len(sections) > 1:  # some servers give each header field in a section of its own
+        sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
+    if "uid" not in values or len(values) == 1:
         return None
-    if not 1 <= uid <= _HIGHEST_UID:
-        raise ValueError(f"{uid} is no UID")
-    return Fetched(uid, size, received, _joined(sections))
+    size = int(values["size"]) if "size" in values else None
+    received = read_date(values.get("received", b""))
+    return Fetched(_number(values["uid"]), size, received, sections[0] if sections else None)
 
 
-def _joined(sections: Sequence[bytes]) -> bytes | None:
-    """Some servers give each header field in a section of its own."""
-    if len(sections) > 1:
-        return b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)
-    return sections[0] if sections else None
-
-
-def read_internal_date(value: bytes) -> datetime | None:
-    """Read `17-Jul-1996 02:44:25 -0700` as a moment in UTC."""
-    try:
-        moment = parsedate_to_datetime(value.decode("latin-1").strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
-    """Read the lines of a LIST reply: flags, delimiter, name."""
+def read_folders(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, str | None, bool]]:
+    """Read LIST replies: names as the server writes them, delimiters, and whether one may be selected."""
     for piece in pieces:
         text, literal = piece if isinstance(piece, tuple) else (piece, None)
-        match = _FOLDER.match(text)
-        if match is None:
-            continue
-        flags, delimiter, quoted, atom = match.groups()
-        name = quoted if literal is None else literal
-        is_selectable = not {rb"\noselect", rb"\nonexistent"} & set(flags.lower().split())
-        yield ListedFolder(
-            atom.strip() if name is None else re.sub(rb"\\(.)", rb"\1", name) if literal is None else name,
-            delimiter.decode("latin-1") if delimiter else None,
-            is_selectable,
-        )
+        if match := _FOLDER.match(text):
+            flags, delimiter, quoted, atom = match.groups()
+            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom.strip()
+            is_selectable = not {rb"\noselect", rb"\nonexistent"} & set(flags.lower().split())
+            yield literal or name, delimiter.decode("latin-1") if delimiter else None, is_selectable
 
 
 def decode_name(raw: bytes) -> str:
@@ -203,29 +151,18 @@ def read_personal_namespace(pieces: Iterable[Piece]) -> tuple[str, str | None] |
     return (decode_name(match[1]), match[2].decode("latin-1") if match[2] else None) if match else None
 
 
-def read_next_uids(pieces: Iterable[Piece]) -> dict[str, UidMark]:
-    """Read the UID that the next message will get from STATUS replies, by the folder's name."""
-    marks = {}
-    name = None
-    for piece in pieces:
-        if isinstance(piece, tuple):
-            name = piece[1]
-            continue
-        if name is None and (match := _STATUS_NAME.match(piece)):
-            name = match[1] if match[1] is not None else match[2]
-        items = {key.upper(): int(value) for key, value in _STATUS_ITEM.findall(piece)}
-        if name is not None and len(items) == 2:  # noqa: PLR2004 - both of them
-            marks[decode_name(name)] = UidMark(items[b"UIDVALIDITY"], items[b"UIDNEXT"])
-        name = None
-    return marks
+def read_next_uid(pieces: Iterable[Piece]) -> UidMark:
+    """Read the UID that the next message will get from a STATUS reply; (0, 1) if it does not say."""
+    text = b" ".join(piece for piece in pieces if isinstance(piece, bytes))
+    items = {key.upper(): int(value) for key, value in _NEXT_UID.findall(text)}
+    return items.get(b"UIDVALIDITY", 0), items.get(b"UIDNEXT", 1)
 
 
 def read_copy_uid(lines: Sequence[bytes]) -> UidMark | None:
     """Read which message one has become from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines else []
-    if len(words) != 3 or not words[0].isdigit() or not words[2].isdigit():  # noqa: PLR2004 - as above
-        return None
-    return UidMark(int(words[0]), int(words[2]))
+    is_one = len(words) == 3 and words[0].isdigit() and words[2].isdigit()  # noqa: PLR2004 - as above
+    return (int(words[0]), int(words[2])) if is_one else None
 
 
 def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
@@ -234,9 +171,9 @@ def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
     for line in (piece for piece in pieces if isinstance(piece, bytes)):
         # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
         for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
-            if len(numbers) >= most:
-                raise ValueError(f"more than the {most} messages of the folder")
             numbers.append(_number(word[0]))
+            if len(numbers) > most:
+                raise ValueError(f"more than {most} messages")
     return numbers
 
 
@@ -250,7 +187,7 @@ def read_set(text: bytes, most: int) -> list[int]:
         first, _, last = part.partition(b":")
         start, end = _number(first), _number(last or first)
         if len(numbers) + abs(end - start) >= most:
-            raise ValueError(f"more than the {most} messages that were asked for")
+            raise ValueError(f"more than {most} messages")
         numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
     return numbers
 

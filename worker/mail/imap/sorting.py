@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ _DATED = 'HEADER "Date" ""'
 # What says that part of a sorted result may be asked for. Dovecot announces it by the second.
 _PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
 _PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
-_KEYS_AT_ONCE = 5000
+# More keys are asked for in several commands.
+_FEW = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +71,21 @@ def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:
 
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
-    session = mailbox.session
+    session, item = mailbox.session, _ITEM[field]
     place = (mailbox.account, folder.name, folder.uid_validity, field)
     keys = mailbox.sort_keys.get(place)
-    if 0 <= session.exists - len(keys.uids) <= _KEYS_AT_ONCE:
-        octets = SORT_KEY * _KEYS_AT_ONCE
-        new = mailbox.fetch_set(f"{keys.last_uid + 1}:*", _ITEM[field], _SORTING, octets)
+    if 0 <= session.exists - len(keys.uids) <= _FEW:
+        next_uid = keys.uids[-1] + 1 if keys.uids else 1
+        fetched = mailbox.fetch_set(f"{next_uid}:*", item, _SORTING, SORT_KEY * _FEW)
         # `*` is the last message, even if it is not new.
-        last_uid = keys.last_uid
-        keys = keys.joined(SortKeys.of((each.uid, _key(each, field)) for each in new if each.uid > last_uid))
+        new = ((each.uid, _key(each, field)) for each in fetched if each.uid >= next_uid)
+        keys = SortKeys(itertools.chain(keys.items(), new))
     if len(keys.uids) != session.exists:
-        present = mailbox.search("ALL", _SORTING)
-        keys = keys.only(set(present))
+        present = set(mailbox.search("ALL", _SORTING))
         session.exists = len(present)
-        missing = sorted(set(present).difference(keys.uids))
-        fetched = mailbox.fetch(missing, _ITEM[field], _SORTING, SORT_KEY)
-        new_keys = SortKeys.of((each.uid, _key(each, field)) for each in fetched)
-        pairs = zip(keys.uids + new_keys.uids, keys.keys + new_keys.keys, strict=True)
-        keys = SortKeys.of(pairs)
+        fetched = mailbox.fetch(present.difference(keys.uids), item, _SORTING, SORT_KEY)
+        known = (pair for pair in keys.items() if pair[0] in present)
+        keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
     mailbox.sort_keys.keep(place, keys)
     return keys
 
