@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.imap.sort_keys import Place, SortKeyMemory, SortKeys
+from worker.mail.imap.sort_keys import Place, SortKeyMemory
+from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
 
 ANN = Account(MailProtocol.IMAP, "mail.example.com", 993, Encryption.IMPLICIT, "ann", "s3cret")

@@ -39,13 +39,6 @@ def to_query(criterion: Criterion | None, *, is_from_a_header: bool = False) -> 
     return members[0]
 
 
-def has_sender(criterion: Criterion | None) -> bool:
-    """Tell whether one of the conditions is about the sender."""
-    if isinstance(criterion, Condition):
-        return criterion.field is SearchField.FROM
-    return criterion is not None and any(map(has_sender, criterion.criteria))
-
-
 def with_literals(query: str, charset: str) -> list[bytes]:
     """Return a query as what is sent at once: what no quoted string may hold (RFC 3501, 9) goes as a literal.
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
 import ssl
+from asyncio import CancelledError
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from worker.errors import MailServerError, ServerTimeout
+from worker.errors import MailServerError
 from worker.mail.account import Account
 from worker.mail.connection import connect
 from worker.mail.imap.folders import ImapFolders
@@ -20,6 +18,7 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.session import ImapSession
 from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
+from worker.mail.threads import SessionThreads
 from worker.mail.timeouts import Timeouts
 
 T = TypeVar("T")
@@ -39,8 +38,7 @@ class ImapMailboxes:
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
-        # A thread for each session, so that none waits for another.
-        self._executor = ThreadPoolExecutor(pool_limits.max_sessions, thread_name_prefix="imap")
+        self._threads = SessionThreads(pool_limits.max_sessions, "imap")
         self._pool: Pool[PooledImapSession] = Pool(self._open, pool_limits)
 
     @property
@@ -56,7 +54,7 @@ class ImapMailboxes:
     async def close(self) -> None:
         """Sign off everywhere."""
         await self._pool.close()
-        self._executor.shutdown(wait=False)
+        self._threads.close()
 
     def note_broken_off(self, reference: str) -> None:
         """Remember that the outcome of this work is unknown: its next attempt may find it done."""
@@ -72,7 +70,7 @@ class ImapMailboxes:
         connection = await connect(account, self._timeouts.connect_seconds)
         session = ImapSession(account, connection, self._timeouts, self._limits)
         mailbox = ImapMailbox(account, session, ImapFolders(session), self.sort_keys)
-        pooled = PooledImapSession(mailbox, self._executor)
+        pooled = PooledImapSession(mailbox, self._threads)
 
         def begin(mailbox: ImapMailbox) -> None:
             mailbox.session.open(self._tls_context)
@@ -89,11 +87,11 @@ class ImapMailboxes:
 class PooledImapSession:
     """A session as the pool knows it: see `PooledSession`."""
 
-    def __init__(self, mailbox: ImapMailbox, executor: ThreadPoolExecutor) -> None:
-        self._session = mailbox.session
+    def __init__(self, mailbox: ImapMailbox, threads: SessionThreads) -> None:
         self._mailbox = mailbox
-        self._executor = executor
-        self._is_at_work = False
+        self._session = mailbox.session
+        self._threads = threads
+        self.begin = self._session.begin
 
     @property
     def is_usable(self) -> bool:
@@ -105,44 +103,17 @@ class PooledImapSession:
         """Whether nothing has been changed at the server since `begin`."""
         return not self._session.has_changed
 
-    def begin(self) -> None:
-        """Note that the session has been taken from the pool."""
-        self._session.begin()
-
     async def run(self, work: Callable[[ImapMailbox], T], within_seconds: float) -> T:
         """Do blocking work in a thread; after this time, or when cancelled, the connection is cut."""
-        future = self._executor.submit(contextvars.copy_context().run, self._work, work)
-        try:
-            async with asyncio.timeout(within_seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            self._session.cut()
-            server = self._session.server
-            raise ServerTimeout(
-                f"{server} did not finish within {within_seconds:g} seconds.", server=server
-            ) from error
-        except asyncio.CancelledError:
-            self._session.cut()
-            raise
+        return await self._threads.run(self._session, lambda: work(self._mailbox), within_seconds)
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
         # RuntimeError: the threads have ended already, since the work outlived the closing of the clients.
-        with contextlib.suppress(MailServerError, RuntimeError, asyncio.CancelledError):
+        with contextlib.suppress(MailServerError, RuntimeError, CancelledError):
             await self.run(lambda mailbox: mailbox.session.logout(_LOGOUT_SECONDS), _LOGOUT_SECONDS)
         self.abort()
 
     def abort(self) -> None:
-        """Cut the connection; the descriptor goes as soon as no thread uses it. Never raises."""
-        self._session.cut()
-        if not self._is_at_work:
-            self._session.close()
-
-    def _work(self, work: Callable[[ImapMailbox], T]) -> T:
-        self._is_at_work = True
-        try:
-            return work(self._mailbox)
-        finally:
-            self._is_at_work = False
-            if not self._session.is_usable:
-                self._session.close()
+        """Cut the connection. Never raises."""
+        self._threads.abort(self._session)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.errors import NotSupported, ResultTooLarge, ServerRefused
-from worker.mail.imap.criteria import has_sender, to_query
+from worker.mail.imap.criteria import to_query
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW
@@ -75,10 +75,11 @@ def search_messages(
 ) -> list[FoundEmail]:
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
-    reply = _search(mailbox, criterion, is_from_a_header=False)
-    if has_sender(criterion) and not reply.is_ok and not reply.code:
+    query = to_query(criterion)
+    reply = _search(mailbox, query)
+    if not reply.is_ok and not reply.code and query != to_query(criterion, is_from_a_header=True):
         # GreenMail for one takes nothing but whole addresses after FROM.
-        reply = _search(mailbox, criterion, is_from_a_header=True)
+        reply = _search(mailbox, to_query(criterion, is_from_a_header=True))
     uids = mailbox.session.hits(reply, _SEARCHING)
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
@@ -98,9 +99,8 @@ def search_messages(
     return [FoundEmail(message_id=ids[uid], subject=headers[uid].subject) for uid in sorted(headers)]
 
 
-def _search(mailbox: ImapMailbox, criterion: Criterion | None, *, is_from_a_header: bool) -> Reply:
+def _search(mailbox: ImapMailbox, query: str) -> Reply:
     """Search in UTF-8, or if the server has only others, in one of those that it names."""
-    query = to_query(criterion, is_from_a_header=is_from_a_header)
     if query.isascii():
         return mailbox.attempt_search(query, _SEARCHING)
     charsets = ["UTF-8"]

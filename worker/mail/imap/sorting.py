@@ -10,8 +10,8 @@ from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields, read_set
-from worker.mail.imap.sort_keys import SortKeys
 from worker.mail.message.parse import parse_headers
+from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
 
 _SORTING = "sort the folder"
