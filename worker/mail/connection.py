@@ -20,6 +20,8 @@ from worker.mail.command_trace import traced_step
 from worker.mail.tls import tls_failure
 
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
+# In octets: what the shortest line takes in memory, and in time.
+_LINE_COST = 64
 
 
 async def connect(account: Account, within_seconds: float) -> socket.socket:
@@ -101,6 +103,7 @@ class BoundedConnection:
         line = self._incoming.readline()
         if not line.endswith(b"\n"):
             raise self.failure(EOFError())
+        self.octets -= _LINE_COST
         return line
 
     def send(self, data: bytes) -> None:
@@ -117,8 +120,10 @@ class BoundedConnection:
 
     def close(self) -> None:
         """Give the descriptors back; only while no other thread uses them."""
-        self.socket.close()
         self._handle.close()
+        with suppress(OSError):  # it may be closed already
+            # Not by close, which would wait for files made of the socket.
+            os.close(self.socket.detach())
 
     def failure(self, error: Exception) -> MailServerError:
         """Return what an exception of the socket means for this step."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -333,14 +333,17 @@ async def test_a_message_over_the_limit_is_refused_before_it_is_in_memory(make_c
             await make_caller(server.port).read("1@scripted.example.org")
 
 
-def flood(line: bytes) -> Step:
-    """Say this without end."""
+@dataclass
+class Flood:
+    """Says something without end, and counts the octets that went out."""
 
-    async def say_without_end(dialogue: Dialogue) -> None:
+    line: bytes
+    sent: int = 0
+
+    async def __call__(self, dialogue: Dialogue) -> None:
         while True:
-            await dialogue.send(line)
-
-    return say_without_end
+            await dialogue.send(self.line)
+            self.sent += len(self.line)
 
 
 FLOODS = {
@@ -360,15 +363,12 @@ FLOODS = {
 async def test_a_server_that_sends_without_end_is_left_before_it_fills_the_memory(
     make_caller: MakeCaller, verb: str, kind: str
 ) -> None:
-    async with ScriptedImap(ImapOptions(faults={verb: flood(FLOODS[kind])})) as server:
-        caller = make_caller(server.port)
-        tracemalloc.start()
-        with pytest.raises((ProtocolViolation, ConnectionFailed)) as caught:
-            await caller.delete("1@scripted.example.org")
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert caught.value.code == "PROTOCOL_ERROR"
-    assert peak < 30_000_000
+    flood = Flood(FLOODS[kind])
+    async with ScriptedImap(ImapOptions(faults={verb: flood})) as server:
+        with pytest.raises(ProtocolViolation):
+            await make_caller(server.port).delete("1@scripted.example.org")
+    # What the worker has taken, and what lies in the buffers of the connection.
+    assert flood.sent < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ async def test_hits_that_the_folder_cannot_have_are_refused(make_caller: MakeCal
             await make_caller(server.port).search()
 
 
-@pytest.mark.parametrize("part", ["1:9999999", "1:4294967295", "*", "1:x"])
+@pytest.mark.parametrize("part", ["1:9999999", "4294967295:1", "1,2,3,4,5,6"])
 async def test_a_range_of_more_than_was_asked_for_is_refused(make_caller: MakeCaller, part: str) -> None:
     sort = say(f'* ESEARCH (TAG "x") UID PARTIAL (1:5 {part})', "{tag} OK done")
     options = ImapOptions(

@@ -165,7 +165,11 @@ class ImapFolders:
         )
         if reply.is_ok:
             with session.understood("open a folder"):
-                validity = int((session.told("UIDVALIDITY") or [b"0"])[-1])
+                validity, next_uid = (
+                    int((session.told(n) or [b"0"])[-1]) for n in ("UIDVALIDITY", "UIDNEXT")
+                )
+            if next_uid:
+                self._next_uids[name] = (validity, next_uid)
             self.selected = SelectedFolder(name, validity, is_read_only=reply.code == "READ-ONLY")
             session.take_news()
             session.is_current = True

@@ -8,7 +8,7 @@ _MEBIBYTE = 1024 * 1024
 
 # In octets. Any answer may come with news about the folder and words for people.
 ANY_REPLY = _MEBIBYTE
-FOLDER_LIST = 16 * _MEBIBYTE
+FOLDER_LIST = 4 * _MEBIBYTE
 # For each message. More header fields are not asked for.
 HEADER_FIELDS = 64 * 1024
 LIST_ROW = HEADER_FIELDS + 1024

@@ -41,20 +41,23 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
 
 def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: str) -> bool:
     """Move the message, creating what is missing of the target; return whether anything was to be done."""
-    folder = mailbox.folders.open(path, is_current=False)
+    folders = mailbox.folders
+    folder = folders.open(path, is_current=False)
+    target = folders.name_of(target_path)
+    if target != folder.name and folders.exists(target):
+        folders.next_uid(target)  # before another worker may bring the same message there
     uid = mailbox.find_one(folder, message_id)
-    target = mailbox.folders.name_of(target_path)
     if target == folder.name:
         return False
     _refuse_read_only(mailbox, folder)
-    if not mailbox.folders.exists(target):
-        mailbox.folders.create(target)
-    free = mailbox.folders.next_uid(target)
+    if not folders.exists(target):
+        folders.create(target)
+    free = folders.next_uid(target)
     transfer = _move if mailbox.session.can("MOVE") else _copy_and_remove
     try:
         arrival = transfer(mailbox, folder, uid, target)
         if arrival is not None:
-            mailbox.folders.note_arrival(target, arrival)
+            folders.note_arrival(target, arrival)
             _yield_to_the_first(mailbox, target, free, arrival)
     except _GoneError:
         raise mailbox.not_found(folder.name, message_id) from None

@@ -17,7 +17,7 @@ from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced_step
 from worker.mail.connection import BoundedConnection
 from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
-from worker.mail.imap.errors import failure, refusal
+from worker.mail.imap.errors import failure, reason_of, refusal
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
 from worker.mail.imap.replies import Reply, read_numbers
 from worker.mail.imap.sign_in import sign_in
@@ -196,8 +196,10 @@ class ImapSession:
             except imaplib.IMAP4.error:
                 if self._lines.last.status not in {"NO", "BAD"}:
                     raise
+        refused = self._lines.last
+        fault = f"refuses STARTTLS ({reason_of(refused)})" if refused.status else "does not offer STARTTLS"
         raise TlsFailed(
-            f"{self.server} does not offer STARTTLS, so nothing can be encrypted; use its TLS port.",
+            f"{self.server} {fault}, so the connection cannot be encrypted; use its TLS port.",
             server=self.server,
         )
 
