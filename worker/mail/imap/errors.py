@@ -13,6 +13,7 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.mail.imap.replies import Reply
+from worker.masking import excerpt
 
 _ERROR_BY_CODE: dict[str, type[MailServerError]] = {
     "AUTHENTICATIONFAILED": AuthenticationFailed,
@@ -67,11 +68,7 @@ def _kind_of(reply: Reply) -> type[MailServerError] | None:
 
 def reason_of(reply: Reply) -> str:
     """Return the server's own words on one line, at most 200 characters."""
-    text = "".join(character if character.isprintable() else " " for character in reply.text)
-    reason = " ".join(text.split())
-    # The sign tells the mask of secrets that half of one may stand before it.
-    shown = reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
-    return shown.rstrip(".") or "no reason given"
+    return excerpt(reply.text, _LONGEST_REASON).rstrip(".") or "no reason given"
 
 
 def failure(

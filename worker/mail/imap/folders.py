@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
-from imap_tools.utils import quote
 
 from worker.errors import FolderNotFound, ServerUnavailable
 from worker.mail.imap.errors import may_mean_missing_folder, refusal
@@ -113,7 +112,7 @@ class ImapFolders:
         """Return a name as it goes into a command: as the server has written it, if it has."""
         raw_name = self._raw_names.get(name)
         raw_name = utf7_encode(name) if raw_name is None else raw_name
-        return str(quote(raw_name.decode("latin-1"))).encode("latin-1")
+        return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     def next_uid(self, name: str) -> UidMark:
         """Return the lowest UID that was still free in a folder when the session last heard of it."""

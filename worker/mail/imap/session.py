@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from imap_tools.errors import UnexpectedCommandStatusError
+from imap_tools import UnexpectedCommandStatusError
 
 from worker.errors import AuthenticationFailed, MailServerError, TlsFailed
 from worker.mail.account import Account, Encryption
@@ -217,7 +217,7 @@ class ImapSession:
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:
         """Bound a step and turn what imaplib and the socket raise into our errors."""
-        note = noted if name.isupper() else traced_step
+        note = traced if name.isupper() else traced_step
         self._connection.allow(doing, seconds, octets + ANY_REPLY)
         self._lines.last = Reply("", "")
         try:
