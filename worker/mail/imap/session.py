@@ -14,7 +14,7 @@ from imap_tools import UnexpectedCommandStatusError
 
 from worker.errors import AuthenticationFailed, MailServerError, TlsFailed
 from worker.mail.account import Account, Encryption
-from worker.mail.command_trace import traced_step
+from worker.mail.command_trace import traced, traced_step
 from worker.mail.connection import BoundedConnection
 from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
 from worker.mail.imap.errors import failure, reason_of, refusal
