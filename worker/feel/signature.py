@@ -45,8 +45,10 @@ class Builtin:
             return set(names) <= set(self.parameters)
         return count == len(self.parameters) or (self.is_variadic and count > len(self.parameters))
 
-    def gather(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        """Put the arguments of a variadic function into one list, unless they are one already."""
+    def arranged(self, values: tuple[Value, ...], names: tuple[str, ...] | None) -> tuple[Value, ...]:
+        """Return one argument for each parameter; those of a variadic function become one list."""
+        if names is not None:
+            return in_order(self.parameters, names, values)
         if not self.is_variadic:
             return values
         fixed = len(self.parameters) - 1
@@ -64,6 +66,16 @@ class Builtin:
         result = self.call(run, *values)
         run.spend(_cost(result))
         return run.hold(result) if type(result) is str else result
+
+
+def in_order(
+    parameters: tuple[str, ...], names: tuple[str, ...] | None, values: tuple[Value, ...]
+) -> tuple[Value, ...]:
+    """Put named arguments in the order of the parameters; the missing ones are null."""
+    if names is None:
+        return values
+    given = dict(zip(names, values, strict=True))
+    return tuple(map(given.get, parameters))
 
 
 def _cost(value: Value) -> int:

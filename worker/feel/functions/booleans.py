@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.feel.error import FeelError
-from worker.feel.iteration import decide
 from worker.feel.run import Run
 from worker.feel.signature import Library
+from worker.feel.truth import decide
 from worker.feel.values import Value
 
 LIBRARY = Library()
