@@ -10,9 +10,7 @@ from worker.feel.temporal_arithmetic import instant, utc_clock
 from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
-
-
-_KINDS = {
+KINDS = {
     type(None): "null",
     Decimal: "number",
     bool: "boolean",
@@ -32,7 +30,7 @@ _KINDS = {
 
 def kind_of(value: Value) -> str:
     """Return the type name that `instance of` knows."""
-    return _KINDS.get(type(value), "function")
+    return KINDS.get(type(value), "function")
 
 
 def is_same_order(left: Value, right: Value) -> bool:

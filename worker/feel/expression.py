@@ -14,6 +14,7 @@ from worker.feel.parser import Parser
 from worker.feel.run import Run, Sources
 from worker.feel.scope import Scope
 from worker.feel.syntax import Node
+from worker.feel.validation import Variables, check
 from worker.feel.values import ARITHMETIC
 
 _DEFAULT_SOURCES = Sources()
@@ -26,6 +27,10 @@ class Expression:
     text: str
     names: frozenset[str]
     tree: Node
+
+    def check(self, variables: Variables) -> None:
+        """Raise FeelError at a slip that can only give null, such as a misspelt function."""
+        check(self.tree, variables)
 
     def evaluate(self, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
         """Return the value as JSON, or raise FeelError; see `evaluate`."""

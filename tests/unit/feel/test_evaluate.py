@@ -19,10 +19,6 @@ def test_a_leading_equals_sign_changes_nothing() -> None:
     assert evaluate("=1 + 1", {}) == evaluate("1 + 1", {}) == 2
 
 
-def test_an_expression_is_read_once() -> None:
-    assert parse("a + 1") is parse("a + 1")
-
-
 def test_a_read_expression_can_be_evaluated_many_times() -> None:
     expression: Expression = parse("a + 1")
     assert [expression.evaluate({"a": number}) for number in (1, 2)] == [2, 3]

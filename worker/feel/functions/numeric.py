@@ -80,8 +80,7 @@ _add_rounding("round half up", ROUND_HALF_UP)
 _add_rounding("round half down", ROUND_HALF_DOWN)
 
 
-@LIBRARY.add("abs", "number: number | days | months")
-@LIBRARY.add("abs", "n: number | days | months")
+@LIBRARY.add("abs", "n/number: number | days | months")
 def _abs(_run: Run, value: Decimal | timedelta | Months) -> Value:
     return Months(abs(value.total)) if isinstance(value, Months) else abs(value)
 
