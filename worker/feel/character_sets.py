@@ -61,6 +61,24 @@ def ignoring_case(predicate: Predicate) -> Predicate:
     )
 
 
+def fold(character: str) -> str:
+    """Return the character in which its cases agree, as Java finds it: upper case, then lower case."""
+    return in_upper_case(character).lower()[0]
+
+
+def in_upper_case(character: str) -> str:
+    """Return the upper case if it is one character too."""
+    upper = character.upper()
+    return upper if len(upper) == 1 else character
+
+
+def ignoring_any_case(predicate: Predicate) -> Predicate:
+    """Return the predicate that takes a letter of any script in either case."""
+    return lambda character: (
+        predicate(character) or predicate(fold(character)) or predicate(in_upper_case(character))
+    )
+
+
 CLASSES: dict[str, Predicate] = {
     "d": _DIGITS.__contains__,
     "w": is_word,

@@ -17,6 +17,8 @@ MAX_REPEAT = 1_000
 MAX_GROUPS = 50
 _MAX_NESTING = 50
 _ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
+_UNSUPPORTED_ESCAPES = ("X", "G", "b{")
+_UNSUPPORTED_FLAGS = ("U", "d")
 _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
 
 
@@ -181,13 +183,19 @@ class PatternParser(PatternReader):
                 return Assertion("line end" if "m" in self.flags else "last line end")
             case "\\":
                 return self._escape()
-            case "*" | "+" | "?" | "{":
+            case "*" | "+" | "?":
                 raise InvalidPatternError("nothing to repeat")
+            case "{":
+                # As in Java, bounds behind nothing, or behind other bounds, repeat nothing.
+                self.at -= 1
+                return Sequence(())
             case _:
                 return self._characters(self.single(character))
 
     def _escape(self) -> Part:
         character = self.next()
+        if self.pattern.startswith(_UNSUPPORTED_ESCAPES, self.at):
+            raise FeelError("The pattern has \\X, \\G or \\b{g}, which are not supported.")
         if character in _ASSERTIONS:
             return Assertion(_ASSERTIONS[self.take()])
         if self.accept("R"):
@@ -242,6 +250,8 @@ class PatternParser(PatternReader):
         while (character := self.take()) not in {":", ")"}:
             if character == "-":
                 is_on = False
+            elif is_on and character in _UNSUPPORTED_FLAGS:
+                raise FeelError(f"The pattern has the flag {character}, which is not supported.")
             elif character in set("ismxudU"):
                 self.flags = self.flags | {character} if is_on else self.flags - {character}
             else:

@@ -17,7 +17,7 @@ from worker.feel.text import json_text, text_of
 from worker.feel.values import Months, Value, ZonedTime, number_of, whole
 
 LIBRARY = Library()
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _GROUPING = (" ", ",", ".")
 _DECIMAL = (",", ".")
 

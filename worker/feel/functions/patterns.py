@@ -1,10 +1,10 @@
-"""Functions that take a pattern in Java's syntax. A pattern that is wrong gives null."""
+"""Functions that take a pattern in Java's syntax. A pattern that Java refuses gives null."""
 
 from __future__ import annotations
 
 import re
 
-from worker.feel.pattern import Pattern, compile_pattern
+from worker.feel.pattern import Pattern
 from worker.feel.pattern_reader import InvalidPatternError
 from worker.feel.run import Run
 from worker.feel.signature import Library
@@ -32,7 +32,7 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
 
 def _read(pattern: str, flags: str) -> Pattern | None:
     try:
-        return compile_pattern(pattern, flags)
+        return Pattern(pattern, flags)
     except InvalidPatternError:
         return None
 
@@ -122,8 +122,9 @@ def _group(number: int, places: tuple[int, ...], text: str) -> str:
 
 def _group_number(digits: str, count: int) -> tuple[int | None, str]:
     """Take as many digits as give the number of a group; the others stand for themselves."""
-    length = 1
-    while length < len(digits) and int(digits[: length + 1]) <= count:
-        length += 1
-    number = int(digits[:length])
-    return (number if number <= count else None), digits[length:]
+    number = int(digits[0])
+    for taken, digit in enumerate(digits[1:], 1):
+        if number * 10 + int(digit) > count:
+            return (number if number <= count else None), digits[taken:]
+        number = number * 10 + int(digit)
+    return (number if number <= count else None), ""
