@@ -70,8 +70,6 @@ class PatternReader:
             return self._code_point(character)
         if character == "N":
             return self._named_character()
-        if character == "Q":
-            raise FeelError("The pattern quotes with \\Q inside of a class, which is not supported.")
         if character.isascii() and character.isalnum() and character not in _CONTROLS:
             raise InvalidPatternError(f"unknown escape {character}")
         return _CONTROLS.get(character, character)
@@ -114,6 +112,13 @@ class PatternReader:
             raise FeelError(f"The pattern names the class {name[:40]!r}, which is not supported.")
         return complement(predicate) if is_negated else predicate
 
+    def quoted(self) -> str:
+        r"""Read what stands behind `\Q`, up to `\E`."""
+        text, _, _ = self.pattern[self.at :].partition("\\E")
+        self.at += len(text)
+        self.accept("\\E")
+        return text
+
     def character_class(self) -> Predicate:
         """Read a class, whose `[` is taken, up to its `]`."""
         is_negated = self.accept("^")
@@ -131,6 +136,8 @@ class PatternReader:
     def _member(self) -> Predicate:
         if self.accept("["):
             return self.character_class()
+        if self.accept("\\Q"):
+            return _any_of([self.single(character) for character in self.quoted()])
         first = self._class_character()
         if not isinstance(first, str):
             return first

@@ -106,7 +106,8 @@ class PatternParser(PatternReader):
         parts: list[Part] = []
         while self.next() not in {"", "|", ")"}:
             if self.accept("\\Q"):
-                *rest, last = self._quoted()
+                quoted: list[Part] = [self._characters(self.single(character)) for character in self.quoted()]
+                *rest, last = quoted or [Sequence(())]
                 parts += (*rest, self._repeated(last))
             elif not ("x" in self.flags and self._skip_comment()):
                 part = self._atom()
@@ -122,12 +123,6 @@ class PatternParser(PatternReader):
         while self.next() and CLASSES["s"](self.next()):
             self.take()
         return self.at > start
-
-    def _quoted(self) -> list[Part]:
-        text, _, _ = self.pattern[self.at :].partition("\\E")
-        self.at += len(text)
-        self.accept("\\E")
-        return [self._characters(self.single(character)) for character in text] or [Sequence(())]
 
     def _repeated(self, part: Part) -> Part:
         if "x" in self.flags:

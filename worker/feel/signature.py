@@ -116,27 +116,36 @@ class Library:
         self.functions: dict[str, list[Builtin]] = {}
 
     def add(self, name: str, *parameters: str, is_strict: bool = False) -> Callable[[_Call], _Call]:
-        """Declare a function: each parameter as `name`, `name/alias`, with `: type` or `: type | type`.
+        """Declare a function: each parameter as `name` or `name/alias`, with `: type` or `: type | type`.
 
-        A last parameter `name...` takes all arguments that are left, as a list. The function is called
-        with the run and then its arguments.
+        Parameters behind an empty one may be left out, and a last one `name...` takes all arguments that
+        are left, as a list. The function is called with the run and then its arguments.
         """
+        required = parameters.index("") if "" in parameters else len(parameters)
+        all_parameters = tuple(filter(None, parameters))
 
         def register(call: _Call) -> _Call:
-            names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
-            builtin = Builtin(
-                name,
-                tuple(each.partition("/")[0] for each in names),
-                accepted,
-                {alias: first for first, _, alias in (each.partition("/") for each in names) if alias},
-                is_variadic=bool(parameters) and parameters[-1].endswith("..."),
-                is_strict=is_strict,
-                call=call,
-            )
-            self.functions.setdefault(name, []).append(builtin)
+            for count in range(required, len(all_parameters) + 1):
+                builtin = _builtin(name, all_parameters[:count], call, is_strict=is_strict)
+                self.functions.setdefault(name, []).append(builtin)
             return call
 
         return register
+
+
+def _builtin(
+    name: str, parameters: tuple[str, ...], call: Callable[..., Value], *, is_strict: bool
+) -> Builtin:
+    names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
+    return Builtin(
+        name,
+        tuple(each.partition("/")[0] for each in names),
+        accepted,
+        {alias: first for first, _, alias in (each.partition("/") for each in names) if alias},
+        is_variadic=bool(parameters) and parameters[-1].endswith("..."),
+        is_strict=is_strict,
+        call=call,
+    )
 
 
 def _read(parameter: str) -> tuple[str, frozenset[type] | None]:

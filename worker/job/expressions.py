@@ -56,7 +56,7 @@ class HeaderExpression:
         except feel.FeelError as error:
             raise ExpressionFailed(
                 f"The header {self.header} cannot be evaluated: line {error.line}, column {error.column}:"
-                f" {error.message} in {_shown(self.text)}.",
+                f" {error.message} The expression is {_shown(self.text)}.",
                 header=self.header,
             ) from error
 
@@ -72,7 +72,7 @@ class HeaderExpression:
 def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputError:
     return InputError(
         f"The header {header} {what}: line {error.line}, column {error.column}:"
-        f" {error.message} in {_shown(text)}.",
+        f" {error.message} The expression is {_shown(text)}.",
         field=header,
         line=error.line,
         column=error.column,

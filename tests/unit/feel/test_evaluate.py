@@ -124,6 +124,15 @@ def test_a_text_of_a_megabyte_can_be_searched(expression: str, value: Any) -> No
     assert evaluate(expression, {"text": line * 12_000 + "Invoice 4711"}) == value
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\X", r"\G.", r"a\b{g}", "(?U)a", "(?d)a", r"\N{NO SUCH NAME}", r"\p{IsKlingon}", "(?=a)", "a*+"],
+)
+def test_a_pattern_that_java_reads_and_we_do_not_is_an_error_and_not_null(pattern: str) -> None:
+    with pytest.raises(FeelError, match=r"not supported|not known"):
+        evaluate("matches(text, pattern)", {"text": "a", "pattern": pattern})
+
+
 def test_now_and_today_take_the_clock_that_is_given() -> None:
     sources = Sources(now=lambda: NOON)
     assert evaluate("[now(), today()]", {}, sources=sources) == ["2026-03-04T12:00:00.123Z", "2026-03-04"]

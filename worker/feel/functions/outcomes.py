@@ -19,29 +19,16 @@ from worker.feel.values import Value, whole
 LIBRARY = Library()
 _MESSAGE = "errorMessage/message: string | null"
 _VARIABLES = "variables: context | null"
-_BPMN_PARAMETERS = ("errorCode/code: string | number", _MESSAGE, _VARIABLES)
-_JOB_PARAMETERS = (
-    _MESSAGE,
-    _VARIABLES,
-    "retries: number | null",
-    "retryBackoff/backoff: days | string | null",
-)
-_BACKOFF_PARAMETERS = (
-    "attempt: number",
-    "minDelay: days | null",
-    "factor: number | null",
-    "maxDelay: days | null",
-    "jitterFactor: number | null",
-)
+_RETRY_BACKOFF = "retryBackoff/backoff: days | string | null"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def _add(error_type: str, parameters: tuple[str, ...]) -> None:
-    names = [parameter.partition(":")[0].partition("/")[0] for parameter in parameters]
+def _add(error_type: str, *parameters: str) -> None:
+    names = [parameter.partition(":")[0].partition("/")[0] for parameter in parameters if parameter]
 
     @LIBRARY.add(error_type, *parameters, is_strict=True)
     def _(_run: Run, *values: Value) -> Value:
-        return {"errorType": error_type} | dict(zip(names, map(_exact, values), strict=True))
+        return {"errorType": error_type} | dict(zip(names, map(_exact, values), strict=False))
 
 
 def _exact(value: Value) -> Value:
@@ -49,14 +36,17 @@ def _exact(value: Value) -> Value:
     return iso_text(value) if type(value) is timedelta and value.microseconds else value
 
 
-for _count in range(1, len(_BPMN_PARAMETERS) + 1):
-    _add("bpmnError", _BPMN_PARAMETERS[:_count])
-for _count in range(1, len(_JOB_PARAMETERS) + 1):
-    _add("jobError", _JOB_PARAMETERS[:_count])
-_add("ignoreError", ())
-_add("ignoreError", (_VARIABLES,))
+_add("bpmnError", "errorCode/code: string | number", "", _MESSAGE, _VARIABLES)
+_add("jobError", _MESSAGE, "", _VARIABLES, "retries: number | null", _RETRY_BACKOFF)
+_add("ignoreError", "", _VARIABLES)
 
 
+@LIBRARY.add(
+    "backoff",
+    *("attempt: number", "", "minDelay: days | null", "factor: number | null"),
+    *("maxDelay: days | null", "jitterFactor: number | null"),
+    is_strict=True,
+)
 def _backoff(
     run: Run,
     attempt: Decimal,
@@ -84,7 +74,3 @@ def _backoff(
         grown = math.inf
     delay = max(low / _MILLISECOND, min(high / _MILLISECOND, grown))
     return max(0, round(delay * (1 + spread * (2 * run.sources.random() - 1)))) * _MILLISECOND
-
-
-for _count in range(1, len(_BACKOFF_PARAMETERS) + 1):
-    LIBRARY.add("backoff", *_BACKOFF_PARAMETERS[:_count], is_strict=True)(_backoff)

@@ -37,13 +37,8 @@ def _read(pattern: str, flags: str) -> Pattern | None:
         return None
 
 
-@LIBRARY.add("matches", "input: string", "pattern: string")
-def _matches(run: Run, text: str, pattern: str) -> bool | None:
-    return _matches_with_flags(run, text, pattern, "")
-
-
-@LIBRARY.add("matches", "input: string", "pattern: string", "flags: string")
-def _matches_with_flags(run: Run, text: str, pattern: str, flags: str) -> bool | None:
+@LIBRARY.add("matches", "input: string", "pattern: string", "", "flags: string")
+def _matches(run: Run, text: str, pattern: str, flags: str = "") -> bool | None:
     compiled = _compiled(run, _LEADING_ANYTHING.sub(r"\1", pattern), flags)
     return None if compiled is None else compiled.search(text, 0, run) is not None
 
@@ -71,13 +66,8 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     return (*parts, text[start:])
 
 
-@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string")
-def _replace(run: Run, text: str, pattern: str, replacement: str) -> str | None:
-    return _replace_with_flags(run, text, pattern, replacement, "")
-
-
-@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "flags: string")
-def _replace_with_flags(run: Run, text: str, pattern: str, replacement: str, flags: str) -> str | None:
+@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "", "flags: string")
+def _replace(run: Run, text: str, pattern: str, replacement: str, flags: str = "") -> str | None:
     compiled = _compiled(run, pattern, flags)
     if compiled is None:
         return None
