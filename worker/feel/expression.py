@@ -30,7 +30,10 @@ class Expression:
 
     def check(self, variables: Variables) -> None:
         """Raise FeelError at a slip that can only give null, such as a misspelt function."""
-        check(self.tree, variables)
+        try:
+            check(self.tree, variables)
+        except FeelError as error:
+            raise error.at(1, 1) from None
 
     def evaluate(self, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
         """Return the value as JSON, or raise FeelError; see `evaluate`."""

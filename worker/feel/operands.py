@@ -1,4 +1,4 @@
-"""Tokens into a syntax tree: literals, names, calls, lists, contexts, ranges, paths and filters."""
+"""Parses operands: literals, names, calls, lists, contexts, ranges, paths and filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens into a syntax tree: statements, logic, comparisons and arithmetic. Operands are in `operands`."""
+"""Parses statements, logic, comparisons and arithmetic; operands are parsed in `operands`."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from worker.feel.run import Run
 MAX_INSTRUCTIONS = 10_000
 _SKIPPED_PER_STEP = 20
 _SKIPPED_AT_ONCE = 100
-# What a text of another script than ours has in different characters.
+# About as many as a text in a script with many characters has.
 _FIRST_REMEMBERED = 10_000
-# An answer that no set remembers may take a test for each few characters of the pattern.
+# To compute an answer may take a test for each few characters of the pattern.
 _PATTERN_PER_STEP = 8
 
 
@@ -207,7 +207,7 @@ class Pattern:
         return len(text)
 
     def _spent_on_answers(self) -> int:
-        """Return the steps for what the sets did not remember since this was asked last."""
+        """Return the steps for the answers that the sets computed since the last call."""
         answers, self._effort.answers = self._effort.answers, 0
         return answers * self._steps_per_answer
 

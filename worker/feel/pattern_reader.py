@@ -1,4 +1,4 @@
-"""Reading a pattern in Java's syntax, character by character: escapes and classes."""
+"""Reads the escapes and character classes of a pattern in Java's syntax."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InvalidPatternError(Exception):
 
 
 class PatternReader:
-    """A cursor on a pattern, and the part of the syntax that stands for one character."""
+    """Reads a pattern character by character: the part of the syntax that stands for one character."""
 
     def __init__(self, pattern: str, flags: str) -> None:
         self.pattern = pattern

@@ -1,4 +1,4 @@
-"""Patterns in Java's syntax into a tree. What needs backtracking is refused, not tried.
+"""Parses patterns in Java's syntax. What needs backtracking is refused.
 
 Refused are lookaround, back references, possessive quantifiers and atomic groups: without them each
 pattern can be matched in time proportional to the text.

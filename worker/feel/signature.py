@@ -1,4 +1,4 @@
-"""Builtin functions: how they are declared, found and called."""
+"""Declares builtin functions, and calls them with checked arguments."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Builtin:
             run.spend(_cost(value))
         result = self.call(run, *values)
         run.spend(_cost(result))
-        return run.hold(result) if type(result) is str else result
+        return run.count_text(result) if type(result) is str else result
 
     def _wrong_type(self, parameter: str, value: Value, accepted: frozenset[type]) -> FeelError:
         wanted = " or ".join(sorted({KINDS[kind] for kind in accepted} - {"null"}))

@@ -14,13 +14,15 @@ from typing import Any
 
 from worker.feel.calls import Call, FunctionOf
 from worker.feel.chains import Chain, Filter, Key
+from worker.feel.comparison import KINDS
 from worker.feel.error import FeelError
 from worker.feel.functions import BUILTINS, find_builtin
 from worker.feel.iteration import Iteration
-from worker.feel.syntax import ContextOf, Name, Node, Place
+from worker.feel.syntax import ContextOf, InstanceOf, Name, Node, Place
 
 _CLOSENESS = 0.75
 _UNKNOWN_PLACE = (0, 0)
+_TYPES = frozenset({*KINDS.values(), "function", "Any"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,9 @@ def _visit(node: Node, names: _Names) -> _Shape:
             return _visit_chain(node, names)
         case Call():
             return _visit_call(node, names)
+        case InstanceOf(type_name=name) if name not in _TYPES:
+            close = _closest(name, _TYPES)
+            raise FeelError(f"There is no type '{name}'" + (f"; did you mean {close}?" if close else "."))
         case _:
             return _joined([_visit(child, names) for child in _children(node)])
 

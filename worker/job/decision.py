@@ -1,4 +1,4 @@
-"""What becomes of a job: pure decisions, from a result or an exception to one outcome."""
+"""Decides the outcome of a job from its result or its failure; without input and output."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_
 
 @dataclass(frozen=True, slots=True)
 class FailureRules:
-    """What a failure is decided by, beside the job: secrets to mask, pauses, and the engine's limit."""
+    """The rules for failures: secrets to mask, when to retry, and the engine's limit of a result."""
 
     mask: Mask
     retry: RetryRule
@@ -69,24 +69,24 @@ class FailureRules:
 def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:
     """Turn an exception into a failure, or into what the error expression makes of it.
 
-    What is not ours becomes INTERNAL_ERROR without its text. A broken error expression is an incident
-    that names it and the failure it was asked about.
+    An unexpected exception becomes INTERNAL_ERROR without its text. An error expression that fails is an
+    incident that names it and the failure that it should have decided.
     """
-    ours = _ours(job, error, rules.mask)
-    failed = _failed(job, headers, ours, rules.retry)
-    if isinstance(ours, ExpressionFailed):
+    failure = _email_error(job, error, rules.mask)
+    failed = _failed(job, headers, failure, rules.retry)
+    if isinstance(failure, ExpressionFailed):
         return failed
     try:
-        outcome = _examined(job, headers, error_scope(ours), rules.mask) or failed
+        outcome = _examined(job, headers, error_scope(failure), rules.mask) or failed
         _check_size(job, outcome, rules.max_bytes)
     except (ExpressionFailed, ResultTooLarge) as broken:
-        asked = f"it was asked about {ours.code}: {ours.message}"
+        asked = f"it was asked about {failure.code}: {failure.message}"
         message = f"{broken.code} in {job.type}: {broken.message.removesuffix('.')}; {asked}"
         return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
 
-def _ours(job: Job, error: Exception, mask: Mask) -> EmailError:
+def _email_error(job: Job, error: Exception, mask: Mask) -> EmailError:
     """Return the failure as people may see it; masked before it is cut."""
     if isinstance(error, EmailError):
         return type(error)(mask.hide(error.message), **mask.hide_in(error.details))

@@ -1,4 +1,4 @@
-"""The FEEL expressions of a task's headers: from a result to variables, from an outcome to a decision."""
+"""Reads and evaluates the FEEL expressions of a task's headers: result expression and error expression."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ERROR_VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class HeaderExpression:
-    """An expression that has been read without fault, and the header that it stands in."""
+    """An expression that has been read and checked, and the name of its header."""
 
     header: str
     text: str

@@ -67,6 +67,7 @@ def slip_of(expression: str) -> FeelError:
         ("{c: {f: function(x) x}, r: f(1)}", 28, "There is no function 'f'"),
         ("response.f(1)", 1, "There is no function 'response.f'"),
         ("min()", 1, "write min(list…)."),
+        ("a instance of strng", 1, "There is no type 'strng'; did you mean string?"),
         ("respons.sent", 1, "There is no variable 'respons'; did you mean response?"),
         ("not(Response.sent)", 5, "did you mean response?"),
         ("if eror.code = 1 then 1 else 2", 4, "did you mean error?"),
@@ -111,6 +112,7 @@ def test_a_slip_is_found_with_its_place_and_the_right_form(expression: str, colu
         "{error: {kode: 1}, r: error.kode}",
         "min(1, 2, 3) + max([1])",
         "1 in [1..2]",
+        "a instance of days and time duration or a instance of Any",
     ],
 )
 def test_what_may_have_a_value_is_no_slip(expression: str) -> None:
