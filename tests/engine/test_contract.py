@@ -74,7 +74,7 @@ async def test_an_expression_alone_gives_its_entries_alone(engine: Engine) -> No
         ("resultExpression", "={a: }", "line 1, column"),
         ("errorExpression", "=if then", "line 1, column"),
         ("errorExpression", '=if sent then null else bpmError("X")', "There is no function 'bpmError'"),
-        ("errorExpression", "=if sent then null else bpmnError()", "does not take 0 arguments"),
+        ("errorExpression", "=if sent then null else bpmnError()", "does not take 0 argument(s)"),
         ("resultVarible", "mail", "did you mean resultVariable?"),
         ("retryBackoff", "soon", "ISO 8601"),
         ("jobTimeout", "10 minutes", "ISO 8601"),

@@ -22,6 +22,7 @@ from worker.feel.syntax import ContextOf, InstanceOf, Name, Node, Place
 
 _CLOSENESS = 0.75
 _UNKNOWN_PLACE = (0, 0)
+_CONSTANTS = ("true", "false", "null")
 _TYPES = frozenset({*KINDS.values(), "function", "Any"})
 
 
@@ -152,7 +153,7 @@ def _visit_name(node: Name, names: _Names) -> _Shape:
             raise FeelError(
                 f"'{node.name}' is a function and must be called; {_forms(node.name, names)}.", *node.place
             )
-        close = _closest(node.name, names.variables.known)
+        close = _closest(node.name, (*names.variables.known, *_CONSTANTS))
         if close:
             raise FeelError(f"There is no variable '{node.name}'; did you mean {close}?", *node.place)
     return names.shape(node.name)
@@ -249,7 +250,7 @@ def _wrong_call(node: Call, functions: tuple[_Shape, ...], names: _Names) -> str
         return f"There is no function '{name}'; " + (
             f"did you mean {_forms(close, names).removeprefix('write ')}?" if close else "check its name."
         )
-    given = f"arguments named {', '.join(node.names)}" if node.names else f"{len(node.arguments)} arguments"
+    given = f"arguments named {', '.join(node.names)}" if node.names else f"{len(node.arguments)} argument(s)"
     return f"{name}() does not take {given}; {_forms(name, names)}."
 
 
