@@ -11,7 +11,7 @@ from rich.table import Table
 from worker.app import EmailWorker, served_task_types
 from worker.errors import EngineError, InputError
 from worker.mail.tls import build_tls_context
-from worker.settings import Settings
+from worker.settings import Settings, without_user_info
 from worker.wiring import open_gateway
 
 
@@ -55,7 +55,8 @@ def _shown(value: object) -> str:
     if value is None:
         return "[dim]not set[/]"
     # Brackets, as of an IPv6 address, are no mark-up.
-    return escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    parts = value if isinstance(value, tuple) else (value,)
+    return escape(", ".join(without_user_info(str(part)) for part in parts))
 
 
 def _file_problems(settings: Settings) -> list[str]:
