@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,8 +110,9 @@ def _read(model: type[S], values: Mapping[str, str], spelled: Mapping[str, str] 
     except ValidationError as error:
         first = error.errors()[0]
         alias = str(first["loc"][0]) if first["loc"] else ""
-        name = (spelled or {}).get(alias, alias)
-        raise InputError(_sentence(model, name, first), field=name) from None
+        sentence = _sentence(model, (spelled or {}).get(alias, alias), first)
+        # Every sentence begins with the name of the variable.
+        raise InputError(sentence, field=re.split(r"\W", sentence, maxsplit=1)[0]) from None
 
 
 def _sentence(model: type[BaseModel], name: str, error: ErrorDetails) -> str:
