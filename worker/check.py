@@ -47,6 +47,7 @@ def _settings_table(settings: Settings) -> Table:
     table.add_section()
     table.add_row("gateway", escape(settings.gateway.target))
     table.add_row("encrypted", "yes" if settings.gateway.is_encrypted else "no")
+    table.add_row("sign-in", settings.gateway.strategy)
     return table
 
 

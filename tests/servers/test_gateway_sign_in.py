@@ -7,6 +7,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from testkit.document_server import DocumentServer
 from testkit.guarded_gateway import GuardedGateway
 
@@ -117,7 +123,13 @@ def test_a_key_that_is_not_that_of_the_certificate_is_named(
         "CAMUNDA_MTLS_CERT_PATH": str(certificates.server.chain_file),
         "CAMUNDA_MTLS_KEY_PATH": str(certificates.expired.key_file),
     }
-    for given in (files, {**files, "CAMUNDA_MTLS_KEY_PATH": str(tmp_path / "none.key")}):
+    key = load_pem_private_key(certificates.server.key_file.read_bytes(), password=None)
+    with_passphrase = tmp_path / "encrypted.key"
+    with_passphrase.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass"))
+    )
+    others = (with_passphrase, tmp_path / "none.key")
+    for given in (files, *({**files, "CAMUNDA_MTLS_KEY_PATH": str(other)} for other in others)):
         with pytest.raises(InputError, match=r"CAMUNDA_MTLS_CERT_PATH: .* must be a certificate and its key"):
             open_gateway(Settings.from_environment(given))
 
