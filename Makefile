@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-quick check run format docs site test-container image build sbom licences pictures lock clean
+.PHONY: help demo test test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
@@ -42,6 +42,9 @@ bench: .venv/bench ## Measure all, about 15 minutes, or ONLY=floor,jobs; writes 
 
 bench-quick: .venv/ready ## Hold the limits on commands, bytes and memory, within a minute
 	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
+
+corpus: .venv/ready ## Read a folder of emails from elsewhere: FOLDER=…
+	@$(BIN)/python tests/corpus.py "$(FOLDER)"
 
 check: .venv/ready ## Check format, lint, types and the import table
 	@$(BIN)/ruff format --check .

@@ -120,7 +120,7 @@ def _form(file: File) -> FormData:
         "file", io.BytesIO(file.content), filename=_form_name(file.name), content_type=file.content_type
     )
     metadata = {"fileName": file.name, "contentType": file.content_type}
-    form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+    form.add_field("metadata", json.dumps(metadata, ensure_ascii=False), content_type="application/json")
     return form
 
 

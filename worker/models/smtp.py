@@ -15,6 +15,7 @@ from worker.models.documents import Document, parse_documents
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
 _MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
 _MAX_MESSAGE_ID = 250
@@ -120,6 +121,13 @@ class SendParameters(Request):
         if _BREAKS_A_HEADER.search(subject):
             raise ValueError("may not hold a line break or NUL")
         return subject
+
+    @field_validator("subject", "body", "html_body", mode="before")
+    @classmethod
+    def _has_whole_characters(cls, text: Any) -> Any:
+        if isinstance(text, str) and _HALF_CHARACTER.search(text):
+            raise ValueError("may not hold half a character (a lone surrogate)")
+        return text
 
     @field_validator("headers", mode="before")
     @classmethod
