@@ -37,10 +37,10 @@ test-slow: .venv/ready ## Run the tests that take long: faults, large folders, M
 test-container: .venv/ready ## Run the tests with containers; needs Docker
 	@$(BIN)/pytest -m container tests/container
 
-bench: .venv/bench ## Measure all, about 15 minutes, or ONLY=floor,jobs; writes docs/performance.md
+bench: .venv/bench ## Compare with a plain worker, under 10 minutes, or ONLY=load; writes docs/performance.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)"
 
-bench-quick: .venv/ready ## Hold the limits on commands, bytes and memory, within a minute
+bench-quick: .venv/ready ## Hold the limits on commands, octets and memory, within a minute
 	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
 
 corpus: .venv/ready ## Read a folder of emails from elsewhere: FOLDER=…
