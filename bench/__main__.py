@@ -22,8 +22,9 @@ from bench.limits import broken_counts, broken_memory
 from bench.lines import measure_lines
 from bench.load import measure_load, measure_sick
 from bench.mailboxes import mailboxes
+from bench.operations import SIDES
 from bench.page import load_table, memory_table, operations_table, write_block
-from bench.servers import both_workers, smtp_sink
+from bench.servers import running_cluster, smtp_sink
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
@@ -39,7 +40,7 @@ async def _operations() -> None:
 
     with mailboxes(_FOLDER_EMAILS) as boxes:
         plain, ours = await count_plain(boxes), await count_worker(boxes)
-        async with both_workers() as cluster:
+        async with running_cluster(*SIDES) as cluster:
             times = await measure_lines(cluster, boxes)
     write_block(PAGE, "operations", operations_table(plain, ours, times))
     draw(times, DOCS / "pictures" / "performance.svg")
@@ -47,7 +48,7 @@ async def _operations() -> None:
 
 async def _load() -> None:
     with smtp_sink() as port:
-        async with both_workers() as cluster:
+        async with running_cluster(*SIDES) as cluster:
             load = await measure_load(cluster, port)
         write_block(PAGE, "load", load_table(load, await measure_sick(port)))
 

@@ -13,7 +13,7 @@ from bench.operations import OPERATIONS, SIDES, Operation
 from bench.servers import Cluster
 
 DELAYS_MS = (0, 5, 50)
-_ROUNDS = 10
+_ROUNDS = 8
 
 # Median milliseconds by title, side and delay.
 Times = dict[tuple[str, str, int], float]

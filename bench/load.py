@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.operations import SIDES, send_to, variables_for
-from bench.servers import HOST, Cluster, running_cluster, running_worker
+from bench.servers import HOST, Cluster, running_cluster
 
 # Instances at the same time, and how many in a round.
-LEVELS = ((1, 100), (8, 400), (64, 1_000))
+LEVELS = ((1, 100), (8, 300), (64, 800))
 _ROUNDS = 3
 _WARM_UP = 300
 SICK_JOBS = 100
@@ -73,14 +73,14 @@ async def _run_one(cluster: Cluster, side: str, variables: Mapping[str, Any]) ->
 async def measure_sick(smtp_port: int) -> dict[str, Latency | None]:
     """Send to one server while older jobs wait for one that never answers; None: not within the limit."""
     found: dict[str, Latency | None] = {}
+    healthy = variables_for(smtp_port, send_to(1))
     for side in SIDES:
         # An engine for each side: the jobs that hang would be in the other's way.
-        async with running_cluster() as cluster, running_worker(side, cluster), _silent_server() as silent:
-            healthy = variables_for(smtp_port, send_to(1))
-            await cluster.run(f"{side}.smtp.send", healthy)
+        async with running_cluster(side) as cluster, _silent_server() as (silent_port, connected):
+            await _run_one(cluster, side, healthy)
             for _ in range(SICK_JOBS):
-                await cluster.start(f"{side}.smtp.send", variables_for(silent.port, send_to(1)))
-            await silent.until_connected()
+                await cluster.start(f"{side}.smtp.send", variables_for(silent_port, send_to(1)))
+            await connected.wait()
             found[side] = await _within_limit(cluster, side, healthy)
     return found
 
@@ -93,29 +93,17 @@ async def _within_limit(cluster: Cluster, side: str, variables: Mapping[str, Any
         return None
 
 
-class _Silent:
-    """A server that takes connections and says nothing."""
+@asynccontextmanager
+async def _silent_server() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A server that takes connections and says nothing: its port, and an event for its first client."""
+    connected = asyncio.Event()
 
-    def __init__(self) -> None:
-        self.port = 0
-        self._connected = asyncio.Event()
-
-    async def until_connected(self) -> None:
-        """Wait for the first client."""
-        await self._connected.wait()
-
-    async def hold(self, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        """Keep a connection until the client ends it."""
-        self._connected.set()
+    async def hold(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        connected.set()
         await reader.read()
 
-
-@asynccontextmanager
-async def _silent_server() -> AsyncIterator[_Silent]:
-    silent = _Silent()
-    server = await asyncio.start_server(silent.hold, HOST)
-    silent.port = server.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(hold, HOST)
     try:
-        yield silent
+        yield server.sockets[0].getsockname()[1], connected
     finally:
         server.close()

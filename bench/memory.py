@@ -6,12 +6,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
 from typing import Any
 
 from bench.operations import SIDES, send_to, variables_for
-from bench.servers import dovecot, resident_bytes, running_cluster, running_worker, smtp_sink
+from bench.servers import dovecot, resident_bytes, running_cluster, smtp_sink
 
 _JOBS_AT_ONCE = 16
 _CHILD_SECONDS = 600
@@ -57,9 +58,8 @@ async def measure_memory(scale: MemoryScale) -> dict[str, Memory]:
 
 async def _jobs(side: str, jobs: int, variables: Mapping[str, Any]) -> tuple[int, int]:
     """Resident bytes of a worker's process after its first job, and after all."""
-    async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(running_cluster())
-        pid = await stack.enter_async_context(running_worker(side, cluster))
+    async with running_cluster(side) as cluster:
+        pid = cluster.worker_pids[side]
         await cluster.run(f"{side}.smtp.send", variables)
         idle = resident_bytes(pid)
         left = iter(range(jobs))
@@ -109,13 +109,11 @@ async def _in_child(
 
 def _large_email(number: int, octets: int) -> bytes:
     """An email with one attachment, which is most of it."""
-    head = (
-        f"From: ann@example.org\r\nTo: bob@example.org\r\nSubject: Large {number}\r\n"
-        f"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <large{number}@example.org>\r\n"
-        'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nSee the attachment.\r\n"
-        "--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
-        'Content-Disposition: attachment; filename="large.bin"\r\n\r\n'
-    ).encode()
-    line = b"QUJD" * 19 + b"\r\n"
-    return head + line * ((octets - len(head)) // len(line)) + b"--b--\r\n"
+    email = EmailMessage(policy=policy.SMTP)
+    email["From"], email["To"], email["Subject"] = "ann@example.org", "bob@example.org", "Large"
+    email["Date"], email["Message-ID"] = "Sun, 22 Nov 2026 10:00:00 +0000", f"<large{number}@example.org>"
+    email.set_content("See the attachment.")
+    # Base64 makes four octets of three, and a line end after 76.
+    content = bytes(octets * 3 * 76 // (4 * 78))
+    email.add_attachment(content, maintype="application", subtype="octet-stream", filename="large.bin")
+    return bytes(email)

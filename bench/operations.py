@@ -85,6 +85,16 @@ def _move(number: int, _size: int) -> Parameters:
     return {"fromFolder": "INBOX", "toFolder": "Archive", "messageId": numbered_id(number)}
 
 
+def _list_pop3(_number: int, _size: int) -> Parameters:
+    return {"maxToBeRead": LISTED}
+
+
+def _read_pop3(number: int, _size: int) -> Parameters:
+    return {"messageId": numbered_id(number)}
+
+
+_LIST_POP3 = "greeting, USER, PASS, UIDL with LIST, QUIT"
+_READ_POP3 = "greeting, USER, PASS, UIDL, RETR, DELE with QUIT"
 OPERATIONS = (
     Operation(f"IMAP list {LISTED} emails", "imap.list", _list, 2, "SORT, FETCH", 3, 3, 45_000),
     Operation("IMAP search", "imap.search", _search, 2, "SEARCH, FETCH", 3, 3, 1_500),
@@ -92,25 +102,9 @@ OPERATIONS = (
     Operation("IMAP move", "imap.move", _move, 2, "SEARCH, MOVE", 3, 3, 1_500),
     Operation("IMAP delete", "imap.delete", _by_id, 3, "SEARCH, STORE, EXPUNGE", 4, 4, 1_500),
     Operation("SMTP send", "smtp.send", lambda *_: send_to(1), 2, "envelope, email", 4, 2, 1_000),
-    Operation("SMTP send to 10", "smtp.send", lambda *_: send_to(10), 2, "envelope, email", 13, 2, 2_000),
     Operation(
-        f"POP3 list {POP3_EMAILS} emails",
-        "pop3.list",
-        lambda *_: {"maxToBeRead": LISTED},
-        5,
-        "greeting, USER, PASS, UIDL with LIST, QUIT",
-        7,
-        7,
-        2_500,
+        "SMTP send to 10 people", "smtp.send", lambda *_: send_to(10), 2, "envelope, email", 13, 2, 2_000
     ),
-    Operation(
-        "POP3 read",
-        "pop3.read",
-        lambda number, _: {"messageId": numbered_id(number)},
-        6,
-        "greeting, USER, PASS, UIDL, RETR, DELE with QUIT",
-        9,
-        9,
-        4_000,
-    ),
+    Operation(f"POP3 list {POP3_EMAILS} emails", "pop3.list", _list_pop3, 5, _LIST_POP3, 7, 7, 2_500),
+    Operation("POP3 read", "pop3.read", _read_pop3, 6, _READ_POP3, 9, 9, 4_000),
 )

@@ -28,8 +28,8 @@ def write_block(page: Path, name: str, table: str) -> None:
 
 def operations_table(plain: dict[str, Count], ours: dict[str, Count], times: Times) -> str:
     """A row for each operation: round trips, and times at each delay."""
-    head = ["operation", "plain", "worker", "least"]
-    head += [f"plain / worker at {delay} ms" for delay in DELAYS_MS]
+    head = ["operation", "plain: round trips", "worker: round trips", "least"]
+    head += [f"plain / worker, {delay or 'no'} {'ms' if delay else 'delay'}" for delay in DELAYS_MS]
     rows = []
     for operation in OPERATIONS:
         title = operation.title

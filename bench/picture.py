@@ -22,7 +22,10 @@ mpl.rcParams.update(
         "axes.axisbelow": True,
     }
 )
-_LOOKS = {"plain": ("plain worker", "#9aa5b1", -0.2), "email": ("this worker", "#1f5fbf", 0.2)}
+_LOOKS = {
+    "plain": ("plain worker", "#9aa5b1", -0.2),
+    "email": ("this worker", "#1f5fbf", 0.2),
+}
 _LEAST = "#d1762f"
 
 
@@ -37,15 +40,16 @@ def draw(times: Times, file: Path) -> None:
             bars = axes.barh([place + shift for place in places], medians, 0.38, label=label, color=color)
             axes.bar_label(bars, [f"{median:.0f}" for median in medians], padding=3, fontsize=9)
         if delay:
-            least = [operation.least * delay for operation in OPERATIONS]
-            axes.plot(least, list(places), "|", color=_LEAST, markersize=22, markeredgewidth=2)
-        axes.set_title(
-            "mail server on the same machine" if not delay else f"{delay} ms for each round trip", fontsize=11
-        )
-        axes.set_xlabel("ms, median")
+            ends = [operation.least * delay for operation in OPERATIONS]
+            axes.plot(ends, list(places), "|", color=_LEAST, markersize=22, markeredgewidth=2)
+        axes.set_title(f"{delay} ms for each round trip" if delay else "no delay", fontsize=11)
         axes.margins(x=0.16)
-    panels[0].plot([], [], "|", color=_LEAST, markersize=12, markeredgewidth=2, label="least the line allows")
+    label = "the least that the protocol's round trips take"
+    panels[0].plot([], [], "|", color=_LEAST, markersize=12, markeredgewidth=2, label=label)
     panels[0].set_yticks(places, [operation.title for operation in OPERATIONS])
     panels[0].invert_yaxis()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.supxlabel("milliseconds for one job, median; each panel has its own scale", fontsize=11)
+    least, *sides = zip(*panels[0].get_legend_handles_labels(), strict=True)
+    handles, labels = zip(*sides, least, strict=True)
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(file, metadata={"Date": None})

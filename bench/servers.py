@@ -34,12 +34,8 @@ def smtp_sink() -> Iterator[int]:
     port = free_port()
     as_nobody = ["-u", "nobody"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as directory:
-        command: list[str | Path] = [
-            find_program("smtp-sink", "postfix"),
-            *as_nobody,
-            f"{HOST}:{port}",
-            "1000",
-        ]
+        program = find_program("smtp-sink", "postfix")
+        command = [str(program), *as_nobody, f"{HOST}:{port}", "1000"]
         server = ServerProcess(command, Path(directory) / "log")
         server.start([port])
         try:
@@ -62,6 +58,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.worker_pids: dict[str, int] = {}
         self._client = ZeebeClient(create_insecure_channel(address))
 
     async def run(self, job_type: str, variables: Mapping[str, Any]) -> None:
@@ -84,25 +81,23 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running_cluster() -> AsyncIterator[Cluster]:
-    """Run an engine with a process for each job type."""
+async def running_cluster(*sides: str) -> AsyncIterator[Cluster]:
+    """Run an engine with a process for each job type, and these sides' workers as they are by default."""
     port = free_port()
-    async with _process("bench.engine_process", str(port)) as process:
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(_process("bench.engine_process", str(port)))
+        assert engine.stdout is not None  # noqa: S101 - a pipe was asked for
         async with asyncio.timeout(_ENGINE_READY_SECONDS):
-            while await process.stdout.readline() != b"engine ready\n":
+            while await engine.stdout.readline() != b"engine ready\n":
                 pass
         cluster = Cluster(f"{HOST}:{port}")
         await cluster.deploy()
+        settings = {"ZEEBE_ADDRESS": cluster.address, "EMAIL_WORKER_HEALTH_PORT": "0"}
+        for side in sides:
+            words = ("worker", "run") if side == "email" else ("bench.plain_worker", cluster.address)
+            worker = await stack.enter_async_context(_process(*words, **settings))
+            cluster.worker_pids[side] = worker.pid
         yield cluster
-
-
-@asynccontextmanager
-async def running_worker(side: str, cluster: Cluster) -> AsyncIterator[int]:
-    """Run one side's worker with its default settings; give its process id."""
-    words = ("worker", "run") if side == "email" else ("bench.plain_worker", cluster.address)
-    async with _process(*words, ZEEBE_ADDRESS=cluster.address, EMAIL_WORKER_HEALTH_PORT="0") as process:
-        yield process.pid
 
 
 @asynccontextmanager
@@ -121,16 +116,6 @@ async def _process(*words: str, **environment: str) -> AsyncIterator[asyncio.sub
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-@asynccontextmanager
-async def both_workers() -> AsyncIterator[Cluster]:
-    """Run an engine and both workers."""
-    async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(running_cluster())
-        for side in SIDES:
-            await stack.enter_async_context(running_worker(side, cluster))
-        yield cluster
 
 
 def resident_bytes(pid: int) -> int:
