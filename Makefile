@@ -40,7 +40,7 @@ test-container: .venv/ready ## Run the tests with containers; needs Docker
 bench: .venv/bench ## Compare with a plain worker, under 10 minutes, or ONLY=load; writes docs/performance.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)"
 
-bench-quick: .venv/ready ## Hold the limits on commands, octets and memory, within a minute
+bench-quick: .venv/ready ## Check the limits on commands, octets and memory, within a minute
 	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
 
 corpus: .venv/ready ## Read a folder of emails from elsewhere: FOLDER=…

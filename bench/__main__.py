@@ -1,4 +1,4 @@
-"""`make bench [ONLY=load]` measures and writes docs/performance.md; `make bench-quick` holds limits."""
+"""`make bench [ONLY=load]` measures and writes docs/performance.md; `make bench-quick` checks limits."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def main() -> int:
     """Measure the parts asked for; return 1 if a limit is broken."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--only", default="", help=f"parts, separated by commas: {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="small; writes nothing, holds limits")
+    parser.add_argument("--quick", action="store_true", help="small; writes nothing, checks limits")
     options = parser.parse_args()
     parts = QUICK_PARTS if options.quick else PARTS
     chosen = [part for part in options.only.split(",") if part] or list(parts)

@@ -39,7 +39,7 @@ class Latency:
 
 
 async def measure_load(cluster: Cluster, smtp_port: int) -> dict[tuple[int, str], Latency]:
-    """Send by turns with both workers: as soon as an instance has ended, the next is started."""
+    """Send with both workers, alternating: as soon as an instance has ended, the next is started."""
     variables = variables_for(smtp_port, send_to(1))
     samples: dict[tuple[int, str], list[float]] = {
         (at_once, side): [] for at_once, _ in LEVELS for side in SIDES

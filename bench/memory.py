@@ -28,7 +28,7 @@ class MemoryScale:
     sends: int
 
 
-FULL = MemoryScale(SIDES, 5_000, ((1, 1_000_000), (1, 25_000_000), (10, 25_000_000)), 20_000)
+FULL = MemoryScale(SIDES, 3_000, ((1, 1_000_000), (1, 25_000_000), (10, 25_000_000)), 10_000)
 QUICK = MemoryScale(("email",), 200, ((3, 25_000_000),), 2_000)
 
 
