@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import poplib
 import sys
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -145,8 +146,16 @@ def _row(email: MailMessage) -> Variables:
 
 async def main() -> None:
     """Serve until killed."""
+    while True:
+        # Most gRPC errors end pyzeebe's worker; whoever runs it restarts it.
+        with suppress(Exception):
+            await _worker(sys.argv[1]).work()
+        await asyncio.sleep(1)
+
+
+def _worker(gateway: str) -> ZeebeWorker:
     # By default pyzeebe's worker sleeps for 5 s whenever it is full: that would be no comparison.
-    worker = ZeebeWorker(create_insecure_channel(sys.argv[1]), poll_retry_delay=0.01)  # type: ignore[arg-type]
+    worker = ZeebeWorker(create_insecure_channel(gateway), poll_retry_delay=0.01)  # type: ignore[arg-type]
     for name, function in OPERATIONS.items():
         worker.task(
             task_type=f"plain.{name}",
@@ -154,7 +163,7 @@ async def main() -> None:
             max_jobs_to_activate=_MAX_JOBS,
             timeout_ms=2 * _TIMEOUT_SECONDS * 1_000,
         )(function)
-    await worker.work()
+    return worker
 
 
 if __name__ == "__main__":
