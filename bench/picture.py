@@ -44,6 +44,7 @@ def draw(times: Times, file: Path) -> None:
             axes.plot(ends, list(places), "|", color=_LEAST, markersize=22, markeredgewidth=2)
         axes.set_title(f"{delay} ms for each round trip" if delay else "no delay", fontsize=11)
         axes.margins(x=0.16)
+        axes.locator_params(axis="x", nbins=4)
     label = "the least that the protocol's round trips take"
     panels[0].plot([], [], "|", color=_LEAST, markersize=12, markeredgewidth=2, label=label)
     panels[0].set_yticks(places, [operation.title for operation in OPERATIONS])
