@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from testkit.work import calls_of
 
 import worker.feel
 from worker.feel import FeelError, evaluate
