@@ -24,7 +24,7 @@ from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
@@ -114,13 +114,13 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
     pop3_limits = Pop3Limits(
         max_sessions=worker.max_sessions,
         max_remembered_bytes=worker.max_remembered_bytes,
-        max_hold_seconds=worker.pop3_hold_seconds,
+        max_lock_seconds=worker.pop3_hold_seconds,
         max_message_bytes=worker.max_message_bytes,
     )
     return MailClients(
         smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
-        pop3=Maildrops(tls_context, timeouts, pop3_limits),
+        pop3=Pop3Mailboxes(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),
         max_result_bytes=worker.max_result_bytes - _NAMING_BYTES,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from worker.documents.client import DocumentClient
 from worker.mail.account import MailProtocol, account_of
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
 from worker.operations.context import OperationContext
 from worker.operations.pop3 import delete_email, list_emails, read_email, search_emails
@@ -45,7 +45,7 @@ class Pop3Caller:
     deferred.
     """
 
-    maildrops: Maildrops
+    mailboxes: Pop3Mailboxes
     port: int
     username: str = "ann"
     password: str = "s3cret"
@@ -85,7 +85,7 @@ class Pop3Caller:
         account = account_of(MailProtocol.POP3, request.server, request.authentication)
         # Only this protocol's client is needed.
         clients = cast(
-            "MailClients", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes)
+            "MailClients", SimpleNamespace(pop3=self.mailboxes, max_result_bytes=self.max_result_bytes)
         )
         return await handler(request, OperationContext(account, clients, "job-1", STARTED_AT, self.documents))
 

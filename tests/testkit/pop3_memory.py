@@ -14,7 +14,7 @@ from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.timeouts import Timeouts
 
 HEADERS = b"Subject: large\r\nMessage-ID: <large@x>\r\nMIME-Version: 1.0\r\n"
@@ -44,9 +44,9 @@ def most_memory() -> int:
 async def main(operation: str) -> None:
     """Let a first mail warm everything up, then take the large one."""
     options = Pop3Options(faults={"RETR": send_large_mail, "LIST": say("+OK", f"1 {SIZE}", ".")})
-    maildrops = Maildrops(ssl.create_default_context(), Timeouts(), Pop3Limits())
+    mailboxes = Pop3Mailboxes(ssl.create_default_context(), Timeouts(), Pop3Limits())
     async with ScriptedPop3({"1": HEADERS + b"\r\n"}, options) as server:
-        caller = Pop3Caller(maildrops, server.port)
+        caller = Pop3Caller(mailboxes, server.port)
         await caller.list_emails()
         before = most_memory()
         if operation == "read":
@@ -56,7 +56,7 @@ async def main(operation: str) -> None:
         else:
             assert len(await caller.search_emails({"field": "BODY", "value": "a TEXT"})) == 1
         print(most_memory() - before)  # noqa: T201 - what it is run for
-    await maildrops.close()
+    await mailboxes.close()
 
 
 if __name__ == "__main__":
