@@ -18,7 +18,7 @@ import structlog
 from worker.documents.client import DocumentClient
 from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError, MailServerError
-from worker.job import vendor
+from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import GROUPS, bind
 from worker.job.decision import to_json
@@ -124,7 +124,7 @@ class EmailWorker:
             notation=assignment.notation,
         )
         account = self._account(operation, request)
-        done = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC))
+        done = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC), set())
         result = assignment.reshape(to_json(done.result))
         if done.deferred is not None:
             await _commit(done.deferred, account.server)
@@ -172,7 +172,7 @@ class EmailWorker:
         worker = self._settings.worker
         return Subscription(
             served_as,
-            variables=vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS,
+            variables=(*(vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS), progress.VARIABLE),
             job_timeout_seconds=worker.job_timeout_seconds,
             poll_seconds=worker.poll_timeout_seconds,
         )
@@ -183,10 +183,17 @@ class EmailWorker:
         return account
 
     async def _perform(
-        self, operation: Any, request: Any, account: Account, reference: str, started_at: datetime
+        self,
+        operation: Any,
+        request: Any,
+        account: Account,
+        reference: str,
+        started_at: datetime,
+        delivered: set[str],
     ) -> OperationResult:
         result: OperationResult = await operation.handler(
-            request, OperationContext(account, self._open_clients, reference, started_at, self._documents)
+            request,
+            OperationContext(account, self._open_clients, reference, started_at, self._documents, delivered),
         )
         return result
 

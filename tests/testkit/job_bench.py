@@ -105,7 +105,13 @@ class FakeHandler:
         self.gate.set()
 
     async def __call__(
-        self, _operation: Any, _request: Any, _account: Account, reference: str, _started_at: datetime
+        self,
+        _operation: Any,
+        _request: Any,
+        _account: Account,
+        reference: str,
+        _started_at: datetime,
+        _delivered: set[str],
     ) -> OperationResult:
         self.references.append(reference)
         self.running += 1

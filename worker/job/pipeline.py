@@ -25,6 +25,7 @@ from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.outcome import Completed, Failed, Outcome, Returned
+from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
 from worker.job.slots import ServerFull, ServerSlots
@@ -46,7 +47,7 @@ class OperationRunner:
     """The two calls into the operations: which account a request means, and running it there."""
 
     account: Callable[[Operation, Any], Account]
-    perform: Callable[[Operation, Any, Account, str, datetime], Awaitable[OperationResult]]
+    perform: Callable[[Operation, Any, Account, str, datetime, set[str]], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class _Work:
     deferred: Deferred | None = None
     operation: str | None = None
     server: str | None = None
+    delivered: set[str] = field(default_factory=set)
     has_effect: bool = False
     has_failed: bool = False
     is_settled: bool = False
@@ -96,6 +98,7 @@ class Pipeline:
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
+        self._progress = Progress()
         # The runtime asks for no more jobs than may run, but several job types may each ask for as many.
         self._capacity = asyncio.Semaphore(rules.max_jobs)
         self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
@@ -221,11 +224,16 @@ class Pipeline:
         self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
     ) -> None:
         operation, reference = assignment.operation, _reference(job, self._rules.cluster_name)
+        work.delivered = self._progress.of(job, reference)
         try:
-            done = await self._runner.perform(operation, request, account, reference, datetime.now(UTC))
+            done = await self._runner.perform(
+                operation, request, account, reference, datetime.now(UTC), work.delivered
+            )
         except SendOutcomeUnknown as unknown:
             self._completed_work.record(job, unknown)
             raise
+        finally:
+            self._progress.keep(job, work.delivered)
         work.deferred = done.deferred
         work.result = assignment.reshape(to_json(done.result))
         if done.has_effect:
@@ -234,6 +242,7 @@ class Pipeline:
 
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
+        work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
         try:
             work.outcome = await settle(
                 job,
@@ -258,6 +267,8 @@ class Pipeline:
             await self._abandon(work)
             raise
         work.is_settled = True
+        if not isinstance(work.outcome, Failed | Returned):
+            self._progress.forget(job)
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)

@@ -16,6 +16,7 @@ class OperationContext:
 
     `account`: already checked against the allowed servers. `reference`: names the work, the same on every
     attempt of a job. `started_at`: aware, UTC. `documents`: without a store if none is configured.
+    `delivered`: who has the email to be sent from an earlier attempt; the operation adds to it as it goes.
     """
 
     account: Account
@@ -23,3 +24,4 @@ class OperationContext:
     reference: str
     started_at: datetime
     documents: DocumentClient = field(default_factory=DocumentClient)
+    delivered: set[str] = field(default_factory=set)
