@@ -20,9 +20,10 @@ from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError, MailServerError
 from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
-from worker.job.binding import GROUPS, bind
+from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
+from worker.job.input_faults import GROUPS
 from worker.job.pipeline import OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of

@@ -1,8 +1,8 @@
 """Puts right what the embedded engine's gateway leaves out: the variables of a failed job.
 
-A cluster's gateway hands them on, and the engine sets them, local to the task. The gateway that comes with the
-embedded engine drops them. This one stands before it and sets them by a command of their own, so that the
-engine's own scopes decide what the next attempt sees.
+A cluster's gateway hands them on, and the engine sets them, local to the task. The gateway that comes with
+the embedded engine drops them. This one stands before it and sets them by a command of their own, so that
+the engine's own scopes decide what the next attempt sees.
 """
 
 from __future__ import annotations
