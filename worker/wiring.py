@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import ssl
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,7 @@ from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSet
 
 # The name of the variable travels with the result, and counts.
 _NAMING_BYTES = 200
+_HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
 def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGateway:
@@ -117,13 +120,21 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
         max_lock_seconds=worker.pop3_hold_seconds,
         max_message_bytes=worker.max_message_bytes,
     )
+    smtp_settings = SmtpSettings(tls_context, timeouts, worker.smtp_helo_name or _full_name())
     return MailClients(
-        smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
+        smtp=Pool(partial(open_smtp_session, settings=smtp_settings), pool_limits),
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
         pop3=Pop3Mailboxes(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),
         max_result_bytes=worker.max_result_bytes - _NAMING_BYTES,
     )
+
+
+def _full_name() -> str | None:
+    """Return the machine's name if it is a full one; nobody is asked for it, as that may take long."""
+    name = socket.gethostname()
+    is_full = "." in name and not name.startswith("localhost.") and _HOST_NAME.fullmatch(name)
+    return name if is_full else None
 
 
 def open_document_client(settings: Settings, sign_in: SignIn | None) -> DocumentClient:

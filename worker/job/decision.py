@@ -18,13 +18,16 @@ from worker.models.base import Result
 _MESSAGE_CHARACTERS = 2_000
 _USUAL_RETRIES = 3
 _LONGEST_BACKOFF_SECONDS = 3_600.0
-_MOST_DOUBLINGS = 30
+_GROWTH = 16.0
+_MOST_FAILURES = 30
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """How long to wait before the next attempt: doubling, and spread by `jitter` (0 to 1, random).
+    """How long to wait before the next attempt: longer each time, and spread by `jitter` (0 to 1, random).
 
+    Of three attempts, which is usual, the last comes more than five minutes after the first: a mail server
+    that is restarted costs no incident.
     `first_retries`: with how many the job began, as far as that is known; 3 is usual.
     """
 
@@ -34,9 +37,9 @@ class RetryRule:
 
     def backoff_seconds(self, retries: int) -> float:
         """Return the pause when `retries` were left, this attempt included."""
-        doublings = max(self.first_retries, _USUAL_RETRIES) - retries
-        doubled = self.first_backoff_seconds * 2.0 ** min(max(0, doublings), _MOST_DOUBLINGS)
-        return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
+        failures = max(self.first_retries, _USUAL_RETRIES) - retries
+        backoff = self.first_backoff_seconds * _GROWTH ** min(max(0, failures), _MOST_FAILURES)
+        return min(backoff, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
 
 
 def to_json(result: Result | list[Any]) -> Any:
@@ -64,6 +67,15 @@ class FailureRules:
     mask: Mask
     retry: RetryRule
     max_bytes: int
+
+
+def after_the_work(error: Exception) -> Exception:
+    """Return the failure to use a result as one that says that the work is done all the same."""
+    if not isinstance(error, ExpressionFailed | ResultTooLarge):
+        return error
+    what = error.message.partition("; ")[0].removesuffix(".")
+    advice = "the email is sent, moved or deleted already and that is not done again"
+    return type(error)(f"{what}; {advice}: cancel or migrate the instance.", **error.details)
 
 
 def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:

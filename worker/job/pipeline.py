@@ -19,7 +19,7 @@ from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
 from worker.job.binding import bind
 from worker.job.completed_work import CompletedWork, Entry
-from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
+from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
@@ -182,6 +182,8 @@ class Pipeline:
             work.has_failed = True
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
+            if work.has_effect:
+                error = after_the_work(error)
             return decide_failure(job, work.headers, error, self._failure_rules(job, work.mask))
 
     def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:

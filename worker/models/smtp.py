@@ -37,8 +37,15 @@ _STRUCTURED_HEADERS = frozenset(
             "importance",
             "in-reply-to",
         ),
-        *("message-context", "mt-priority", "obsoletes", "precedence", "priority", "references", "reply-by"),
-        *("sensitivity", "supersedes", "tls-required", "x-auto-response-suppress", "x-msmail-priority"),
+        *("message-context", "mt-priority", "obsoletes", "precedence", "priority", "references"),
+        *(
+            "reply-by",
+            "sensitivity",
+            "supersedes",
+            "tls-required",
+            "x-auto-response-suppress",
+            "x-msmail-priority",
+        ),
         "x-priority",
     }
 )

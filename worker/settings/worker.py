@@ -68,7 +68,17 @@ class WorkerSettings(SettingsGroup):
         "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
     )
     retry_backoff_seconds: float = ours(
-        "RETRY_BACKOFF_SECONDS", 10.0, "Pause before the first retry; doubles with each.", ge=0
+        "RETRY_BACKOFF_SECONDS",
+        30.0,
+        "Pause before the first retry; each further one is 16 times as long, at most an hour.",
+        ge=0,
+    )
+    smtp_helo_name: str | None = ours(
+        "SMTP_HELO_NAME",
+        None,
+        "The worker's name for SMTP servers (EHLO); default the machine's full name if it has one, else its"
+        " address.",
+        pattern=r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$",
     )
     shutdown_grace_seconds: float = ours(
         "SHUTDOWN_GRACE_SECONDS", 20.0, "After SIGTERM, how long running jobs may go on.", ge=0

@@ -75,7 +75,7 @@ def test_an_account_shows_neither_user_nor_password() -> None:
         (("*.example.com",), "mail.example.com", True),
         (("*.example.com",), "example.com", False),
         (("*.example.com",), "mail.example.com.evil.org", False),
-        (("mail.example.com",), "mail.example.com.", False),
+        (("mail.example.com",), "mail.example.com.", True),
         (("mail.example.com",), "evil-mail.example.com", False),
         (("other.example.com", "mail?.example.com:587"), "mail2.example.com", True),
         (("[2001:db8::1]:587",), "2001:db8::1", True),

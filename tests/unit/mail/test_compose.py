@@ -263,9 +263,7 @@ def test_what_a_structured_field_cannot_hold_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 200, 7))
-@pytest.mark.parametrize(
-    "name", ["Subject", "X-A-Rather-Long-Name-Of-A-Header-Field-That-Somebody-Made-Up-0123456"]
-)
+@pytest.mark.parametrize("name", ["Subject", "X-A-Rather-Long-Name-Of-A-Header-Field-That-Somebody-Made"])
 def test_a_line_with_an_encoded_word_has_no_more_than_76_characters(name: str, length: int) -> None:
     text = "ü" * length + " and some words in ASCII"
     given = {"subject": text} if name == "Subject" else {"headers": {name: text}}
