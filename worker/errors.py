@@ -66,7 +66,7 @@ class EmailError(Exception):
 class InputError(EmailError):
     """A variable or header of the job is not what the operation takes.
 
-    `details`: field, for an expression with line and column.
+    `details`: field, and fields if there are several; for an expression with line and column.
     """
 
     code = "INVALID_INPUT"

@@ -15,6 +15,7 @@ from typing import Any
 from worker.errors import InputError
 from worker.job.assignment import Assignment, Operation
 from worker.job.notation import Notation
+from worker.models.expectation import number_text
 
 TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
@@ -136,7 +137,9 @@ def _as_text(value: Any) -> Any:
         return {
             name: _as_text(item) if not isinstance(item, Mapping) else item for name, item in value.items()
         }
-    return json.dumps(value) if isinstance(value, bool | int | float) else value
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return number_text(value) if isinstance(value, int | float) else value
 
 
 def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:

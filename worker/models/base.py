@@ -157,6 +157,23 @@ class CryptographicProtocol(StrEnum):
     NONE = "NONE"
 
 
+def one_spelling(host: str) -> str:
+    """Return a host as all its spellings are kept: in small letters, without the dot at its end.
+
+    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    """
+    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    return str(ip_address(host)) if _is_ip_address(host) else host
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Server(Request):
     """The mail server. Without a port, the protocol's own for the encryption is taken."""
 
@@ -183,17 +200,10 @@ class Server(Request):
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
-        # The dot at the end of a full name is no part of it for TLS (RFC 6066 3).
-        host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-        try:
-            return str(ip_address(host))
-        except ValueError:
-            # One colon parts a name from a port, and only an IPv6 address has more.
-            if not host or ":" in host or _NOT_IN_A_HOST.search(host):
-                raise ValueError(
-                    "must be a host name or an IP address alone, such as mail.example.com"
-                ) from None
-            return host
+        host = one_spelling(host)
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
+            raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
+        return host
 
     @field_validator("port", mode="before")
     @classmethod

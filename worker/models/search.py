@@ -145,7 +145,8 @@ def _choose(kind: type[E], value: Any, path: str) -> E:
     try:
         return kind(value.strip().upper())
     except (AttributeError, ValueError):
-        raise _fault(path, f"must be {_alternatives(kind)}") from None
+        found = shown(value, _SHOWN_CHARACTERS)
+        raise _fault(path, f"must be {_alternatives(kind)}, found {found}") from None
 
 
 def _alternatives(kind: type[StrEnum]) -> str:

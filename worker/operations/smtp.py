@@ -43,11 +43,10 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
 def _partly_sent(error: MailServerError, message: ComposedMessage, delivered: set[str]) -> MailServerError:
     """Add to a failure who has the email all the same."""
     has_it = [recipient for recipient in message.recipients if recipient in delivered]
-    text = (
-        f"{error.message.removesuffix('.')}; {len(has_it)} of {len(message.recipients)} recipients have the"
-    )
+    then = "another attempt sends it to the others only" if error.is_retryable else "do not get it again"
     return type(error)(
-        f"{text} email, and another attempt sends it to the others only.",
+        f"{error.message.removesuffix('.')}; {len(has_it)} of {len(message.recipients)} recipients have the"
+        f" email, and {then}.",
         **error.details,
         deliveredRecipients=has_it,
     )

@@ -80,6 +80,8 @@ def test_an_account_shows_neither_user_nor_password() -> None:
         (("other.example.com", "mail?.example.com:587"), "mail2.example.com", True),
         (("[2001:db8::1]:587",), "2001:db8::1", True),
         (("[2001:db8::1]",), "2001:db8::1", True),
+        (("2001:DB8:0:0::0001",), "2001:db8::1", True),
+        (("Mail.Example.COM.:587",), "mail.example.com", True),
         (("2001:db8::1",), "[2001:db8::1]", True),
         (("[2001:db8::1]:25",), "2001:db8::1", False),
     ],
