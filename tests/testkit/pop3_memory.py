@@ -6,10 +6,10 @@ Prints the bytes by which the process grew at most. The server makes the mail up
 from __future__ import annotations
 
 import asyncio
-import resource
 import ssl
 import sys
 
+from testkit.memory import peak_bytes
 from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
@@ -36,11 +36,6 @@ async def send_large_mail(dialogue: Dialogue) -> None:
     await dialogue.send(b"--B--\r\n.\r\n")
 
 
-def most_memory() -> int:
-    """The highest use of memory so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 async def main(operation: str) -> None:
     """Let a first mail warm everything up, then take the large one."""
     options = Pop3Options(faults={"RETR": send_large_mail, "LIST": say("+OK", f"1 {SIZE}", ".")})
@@ -48,14 +43,14 @@ async def main(operation: str) -> None:
     async with ScriptedPop3({"1": HEADERS + b"\r\n"}, options) as server:
         caller = Pop3Caller(mailboxes, server.port)
         await caller.list_emails()
-        before = most_memory()
+        before = peak_bytes()
         if operation == "read":
             read, deferred = await caller.read("large@x")
             assert read["plainTextBody"] == "A text."
             await deferred.abandon()
         else:
             assert len(await caller.search_emails({"field": "BODY", "value": "a TEXT"})) == 1
-        print(most_memory() - before)  # noqa: T201 - what it is run for
+        print(peak_bytes() - before)  # noqa: T201 - what it is run for
     await mailboxes.close()
 
 

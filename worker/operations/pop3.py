@@ -6,12 +6,12 @@ Reading and deleting delete only when Camunda has stored the result: that is the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 
 from worker.documents.client import DocumentClient
-from worker.errors import DocumentsUnavailable
+from worker.errors import DocumentsUnavailable, ResultTooLarge
 from worker.mail.local_search import body_values, decide, find_values
 from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import searchable_texts
@@ -26,6 +26,8 @@ from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadR
 from worker.models.search import Criterion
 from worker.operations.attachments import store_attachments
 from worker.operations.context import OperationContext
+
+_MOST_KEPT_BYTES = 32 * 1024 * 1024
 
 
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
@@ -87,7 +89,7 @@ def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
     if parameters.sort_field is not SortField.SIZE:
         keys = ((number, email.sent_date) for number, email in mailbox.emails())
     chosen = sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
-    found = dict(mailbox.emails(chosen))
+    found = dict(_bounded(mailbox.emails(chosen)))
     emails = [found[number] for number in chosen if number in found]
     return list(map(_listed, mailbox.ids_of(emails), emails))
 
@@ -96,10 +98,9 @@ def _search(criteria: Criterion | None, mailbox: Pop3Mailbox) -> list[Result]:
     """Only what sender and subject leave open is fetched whole."""
     found: dict[int, KnownEmail] = {}
     undecided: dict[int, KnownEmail] = {}
-    for number, email in mailbox.emails():
-        verdict = criteria is None or _decide(criteria, email)
-        if verdict is not False:
-            (found if verdict else undecided)[number] = email
+    candidates = (item for item in mailbox.emails() if _decide(criteria, item[1]) is not False)
+    for number, email in _bounded(candidates):
+        (found if _decide(criteria, email) else undecided)[number] = email
     if criteria is not None and undecided:
         values = body_values(criteria)
         for number, raw in mailbox.messages(list(undecided)):
@@ -111,8 +112,25 @@ def _search(criteria: Criterion | None, mailbox: Pop3Mailbox) -> list[Result]:
     return [FoundEmail(message_id=email_id, subject=email.subject) for email_id, email in rows]
 
 
-def _decide(criteria: Criterion, email: KnownEmail, in_body: frozenset[str] | None = None) -> bool | None:
-    return decide(criteria, from_text=email.from_text, subject=email.subject, found_in_body=in_body)
+def _bounded(emails: Iterable[tuple[int, KnownEmail]]) -> Iterator[tuple[int, KnownEmail]]:
+    """Yield what will be kept in memory, as long as it is not too much: a header may have a megabyte."""
+    kept_bytes = 0
+    for number, email in emails:
+        kept_bytes += email.bytes
+        if kept_bytes > _MOST_KEPT_BYTES:
+            raise ResultTooLarge(
+                f"The headers of the messages take more than {_MOST_KEPT_BYTES} bytes; ask for fewer.",
+                limit=_MOST_KEPT_BYTES,
+            )
+        yield number, email
+
+
+def _decide(
+    criteria: Criterion | None, email: KnownEmail, in_body: frozenset[str] | None = None
+) -> bool | None:
+    return criteria is None or decide(
+        criteria, from_text=email.from_text, subject=email.subject, found_in_body=in_body
+    )
 
 
 def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
