@@ -6,8 +6,7 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import structlog
 
 from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
+from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
 from worker.job.binding import bind
@@ -27,7 +27,6 @@ from worker.job.lease import Lease
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
-from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import CommandTrace, begin_command_trace
 from worker.mail.operation_result import Deferred, OperationResult
@@ -65,6 +64,7 @@ class JobRules:
 class _Work:
     """What has come of the work so far."""
 
+    trace: CommandTrace
     headers: ConnectorHeaders = field(default_factory=ConnectorHeaders)
     outcome: Outcome = _STOPPED
     result: Any = None
@@ -94,10 +94,7 @@ class Pipeline:
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
-        # The runtime asks for no more jobs than may run, but several job types may each ask for as many.
-        self._capacity = asyncio.Semaphore(rules.max_jobs)
-        self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
-        self._maildrops = ServerSlots(max(1, rules.max_jobs_per_server // 2), time.monotonic)
+        self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and tell the engine; return what it was, or would have been, told.
@@ -111,8 +108,8 @@ class Pipeline:
             process_instance_key=job.process_instance_key,
             element_id=job.element_id,
         )
-        started_at, trace = time.monotonic(), begin_command_trace(self._observers.step_begun)
-        work = _Work()
+        started_at = time.monotonic()
+        work = _Work(begin_command_trace(self._observers.step_begun))
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
@@ -127,10 +124,10 @@ class Pipeline:
         except asyncio.CancelledError:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
-        self._report(job, work, trace, started_at)
+        self._report(job, work, started_at)
         return work.outcome
 
-    def _report(self, job: Job, work: _Work, trace: CommandTrace, started_at: float) -> None:
+    def _report(self, job: Job, work: _Work, started_at: float) -> None:
         report = JobReport(
             job=job,
             operation=work.operation or job.type,
@@ -139,7 +136,7 @@ class Pipeline:
             server=work.server,
             started_at=started_at,
             ended_at=time.monotonic(),
-            trace=trace,
+            trace=work.trace,
         )
         # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
         log.info("job_ended", **report.line())
@@ -164,9 +161,8 @@ class Pipeline:
                 mask=self._secrets.mask,
                 max_bytes=self._rules.max_result_bytes,
             )
-        except ServerFull as full:
-            message = f"All of this worker's slots for {work.server} are taken."
-            return Returned(self._secrets.mask.hide(message), backoff_seconds=full.backoff_seconds)
+        except NotAdmitted as refused:
+            return Returned(self._secrets.mask.hide(str(refused)), backoff_seconds=refused.backoff_seconds)
         except JobGone:
             raise
         except Exception as error:
@@ -183,10 +179,6 @@ class Pipeline:
     async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
-        async with self._capacity:
-            await self._bind_and_perform(job, interpret, work)
-
-    async def _bind_and_perform(self, job: Job, interpret: Interpret, work: _Work) -> None:
         assignment = interpret(job.variables)
         work.operation = assignment.operation.task_type
         request = bind(
@@ -198,17 +190,8 @@ class Pipeline:
         )
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
-        with self._slot(account):
+        async with self.admission.place(account.server, _mailbox_of(account), work.trace):
             await self._perform(job, assignment, work, request=request, account=account)
-
-    @contextmanager
-    def _slot(self, account: Account) -> Iterator[None]:
-        with ExitStack() as slots:
-            if account.protocol is MailProtocol.POP3:
-                # Its jobs take turns: all that wait for one maildrop must not keep others from the server.
-                slots.enter_context(self._maildrops.slot(f"{account.username} {account.server}"))
-            slots.enter_context(self._slots.slot(account.server))
-            yield
 
     async def _perform(
         self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
@@ -298,6 +281,11 @@ def _result_of(done: Entry) -> Any:
     if isinstance(done, SendOutcomeUnknown):
         raise done
     return done[0]
+
+
+def _mailbox_of(account: Account) -> str | None:
+    """Name the mailbox that one session at a time may use; None if there is no such limit."""
+    return f"{account.username} {account.server}" if account.protocol is MailProtocol.POP3 else None
 
 
 def _reference(job: Job, cluster_name: str) -> str:

@@ -95,6 +95,7 @@ class Runtime:
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
+        pipeline.admission.on_waiting = self._note_capacity
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
         self.is_stopping = False
@@ -162,7 +163,7 @@ class Runtime:
         """Wait until a job may run, then a moment until some may; return how many."""
         has_gathered = False
         while True:
-            free = self.max_jobs - len(self._running)
+            free = self._free_places()
             if free >= self.max_jobs * _FEW or (free > 0 and has_gathered):
                 return free
             if free > 0:
@@ -171,6 +172,11 @@ class Runtime:
             else:
                 # Between the event and us, another poller may have taken it.
                 await self._has_capacity.wait()
+
+    def _free_places(self) -> int:
+        """Return how many more jobs may come: those that wait for their server alone hold no place."""
+        waiting = min(self._pipeline.admission.waiting_without_place, self.max_jobs)
+        return self.max_jobs - len(self._running) + waiting
 
     def _accept(self, job: Job, served: Served) -> None:
         running = self._running.get(job.key)
@@ -209,7 +215,7 @@ class Runtime:
             log.error("job_lost", job_key=job_key, exc_info=task.exception())
 
     def _note_capacity(self) -> None:
-        if len(self._running) < self.max_jobs:
+        if self._free_places() > 0:
             self._has_capacity.set()
         else:
             self._has_capacity.clear()
