@@ -11,7 +11,7 @@ _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 
 def main() -> None:
-    """Run the command line. A signal that comes before the worker serves ends it: there is nothing to finish."""
+    """Run the command line. Before the worker serves, a signal ends it: nothing has begun."""
     if sys.argv[1:2] == ["run"]:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)

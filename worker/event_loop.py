@@ -24,8 +24,15 @@ class EventLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._lookups: dict[Any, asyncio.Future[Any]] = {}
 
-    async def getaddrinfo(  # type: ignore[override]  # typeshed's types of host and port are narrower
-        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0  # noqa: A002
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's name
+        proto: int = 0,
+        flags: int = 0,
     ) -> Any:
         """Look up a host, as `socket.getaddrinfo` does."""
         wanted = (host, port, family, type, proto, flags)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from testkit.scripted_gateway import ScriptedGateway
 from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.pipeline import JobRules, OperationRunner, Pipeline
+from worker.job.pipeline import JobRules, OperationRun, OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.command_trace import trace_commands
@@ -92,6 +91,8 @@ class FakeHandler:
         self.running = 0
         self.most_running = 0
         self.cancelled = 0
+        # Of the latest run.
+        self.may_change: Callable[[], None] = lambda: None
 
     @property
     def runs(self) -> int:
@@ -107,9 +108,10 @@ class FakeHandler:
         self.gate.set()
 
     async def __call__(
-        self, _operation: Any, _request: Any, account: Account, reference: str, _started_at: datetime
+        self, _operation: Any, _request: Any, account: Account, run: OperationRun
     ) -> OperationResult:
-        self.references.append(reference)
+        self.references.append(run.reference)
+        self.may_change = run.may_change
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self._changed()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -40,11 +41,23 @@ _STOPPED = Returned("The worker is shutting down.")
 
 
 @dataclass(frozen=True, slots=True)
+class OperationRun:
+    """One run of an operation. `reference`: names the work, the same on every attempt of a job.
+
+    `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
+    """
+
+    reference: str
+    started_at: datetime
+    may_change: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
 class OperationRunner:
     """The two calls into the operations: which account a request means, and running it there."""
 
     account: Callable[[Operation, Any], Account]
-    perform: Callable[[Operation, Any, Account, str, datetime], Awaitable[OperationResult]]
+    perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +204,19 @@ class Pipeline:
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
         async with self.admission.place(account.server, _mailbox_of(account), work.trace):
-            await self._perform(job, assignment, work, request=request, account=account)
+            run = OperationRun(_reference(job, self._rules.cluster_name), datetime.now(UTC), lease.check)
+            perform = partial(self._runner.perform, assignment.operation, request, account, run)
+            await self._perform(job, assignment, work, perform)
 
     async def _perform(
-        self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
+        self,
+        job: Job,
+        assignment: Assignment,
+        work: _Work,
+        perform: Callable[[], Awaitable[OperationResult]],
     ) -> None:
-        operation, reference = assignment.operation, _reference(job, self._rules.cluster_name)
         try:
-            done = await self._runner.perform(operation, request, account, reference, datetime.now(UTC))
+            done = await perform()
         except SendOutcomeUnknown as unknown:
             self._completed_work.record(job, unknown)
             raise
@@ -210,6 +228,11 @@ class Pipeline:
 
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
+        if lease.is_expired and not isinstance(work.outcome, Completed):
+            # Another worker may be at work on the job: a failure reported now would end its attempt.
+            log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
+            await self._abandon(work)
+            return
         try:
             work.outcome = await settle(
                 job,
@@ -234,6 +257,7 @@ class Pipeline:
             await self._abandon(work)
             raise
         work.is_settled = True
+        lease.end()
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +17,8 @@ class OperationContext:
 
     `account`: already checked against the allowed servers. `reference`: names the work, the same on every
     attempt of a job. `started_at`: aware, UTC. `documents`: without a store if none is configured.
+    `may_change`: to be called, from any thread, right before what cannot be undone (the final dot; MOVE,
+    STORE, EXPUNGE); raises JobGone if another worker may have the job by now.
     """
 
     account: Account
@@ -23,3 +26,4 @@ class OperationContext:
     reference: str
     started_at: datetime
     documents: DocumentClient = field(default_factory=DocumentClient)
+    may_change: Callable[[], None] = lambda: None
