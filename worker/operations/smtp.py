@@ -21,7 +21,9 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
     where the email may have been sent.
     """
     message = await _compose(request, context)
-    delivery = await context.clients.smtp.run(context.account, lambda session: session.send(message))
+    delivery = await context.clients.smtp.run(
+        context.account, lambda session: session.send(message, check_before_end=context.may_change)
+    )
     result = SendResult(
         subject=request.parameters.subject,
         sent=delivery.is_sent,

@@ -95,6 +95,7 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> Reply:
     """MOVE or COPY; a target that somebody has deleted meanwhile is created again."""
     session = mailbox.session
     command = f"UID {verb} {uid} ".encode() + quote_name(target)
+    session.may_change()
     reply = session.attempt(command, doing=_DOING, is_long=True)
     if reply.code == _GONE:
         raise _GoneError

@@ -20,6 +20,7 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
 
 def remove(session: ImapSession, uid: int) -> None:
     """Remove a message of the selected folder; what others have flagged as deleted stays."""
+    session.may_change()
     if not session.can("UIDPLUS"):
         _remove_beside_others(session, uid)
         return
@@ -39,6 +40,7 @@ def _remove_beside_others(session: ImapSession, uid: int) -> None:
     # As late as can be, since others may flag a message at any time.
     reply = session.command(b"UID SEARCH DELETED NOT UID %d" % uid, doing=_DOING_DELETE)
     others = format_set(reply.numbers("SEARCH"))
+    session.may_change()
     if not others:
         session.command(b"EXPUNGE", doing=_DOING_DELETE)
         return

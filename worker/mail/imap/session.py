@@ -43,11 +43,16 @@ class SelectedFolder:
     is_read_only: bool
 
 
+def _do_nothing() -> None:
+    """Any change is allowed."""
+
+
 class ImapSession:
     """A session from greeting to LOGOUT. Every method raises a MailServerError where it fails.
 
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
     mails has been sent since `begin`. `is_current`: the folder has been looked at anew since then.
+    `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
     Only `cut` may be called from another thread.
     """
 
@@ -58,6 +63,7 @@ class ImapSession:
         self.is_usable = True
         self.has_changed = False
         self.is_current = False
+        self.may_change: Callable[[], None] = _do_nothing
         self.capabilities: frozenset[str] = frozenset()
         self.selected: SelectedFolder | None = None
         self._account = account
@@ -83,6 +89,7 @@ class ImapSession:
     def begin(self) -> None:
         """Begin an operation."""
         self.has_changed = self.is_current = False
+        self.may_change = _do_nothing
 
     @property
     def exists(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from worker.mail.smtp.delivery import Delivery, Offer, judge_message, judge_refu
 from worker.mail.smtp.login import sign_in
 from worker.mail.smtp.wire import Reply, SmtpWire, connect, parse_extensions
 from worker.mail.timeouts import Timeouts
+
+Check = Callable[[], None]
 
 _FAREWELL_SECONDS = 2.0
 # What goes together with the end of a message: what the operating system takes at once.
@@ -96,8 +99,10 @@ class SmtpSession:
         """Cut the connection at once. Never raises."""
         self._wire.abort()
 
-    async def send(self, message: ComposedMessage) -> Delivery:
+    async def send(self, message: ComposedMessage, check_before_end: Check = lambda: None) -> Delivery:
         """Hand one message over: MAIL, RCPT for each recipient, DATA, the message.
+
+        `check_before_end` is called right before the end of the message: if it raises, nothing is sent.
 
         Raises SendOutcomeUnknown where the connection broke between the end of the message and the reply,
         or the work was cancelled there. Any other error means that the message was not taken.
@@ -109,7 +114,7 @@ class SmtpSession:
                 # Commands sent together: DATA is granted for nobody, and only a cut says "no message".
                 self.abort()
             return judge_refused_offer(self._server, message.recipients, offer)
-        verdict = await self._hand_over(message)
+        verdict = await self._hand_over(message, check_before_end)
         self._is_half_way = False
         return judge_message(self._server, message.recipients, offer, verdict)
 
@@ -162,12 +167,17 @@ class SmtpSession:
                 command += " BODY=8BITMIME"
         return command
 
-    async def _hand_over(self, message: ComposedMessage) -> Reply:
+    async def _hand_over(self, message: ComposedMessage, check_before_end: Check) -> Reply:
         """Send the message and its end: before the end nothing is sent, after it only the server knows."""
         content = _dot_stuffed(message.content)
         rest = max(0, len(content) - _LAST_BYTES)
         if rest:
             await self._wire.send_content(memoryview(content)[:rest])
+        try:
+            check_before_end()
+        except BaseException:
+            self.abort()  # the only way to take back what has no end yet
+            raise
         self._wire.write_end(content[rest:])
         self._may_repeat = False
         try:
