@@ -47,7 +47,7 @@ check: .venv/ready ## Check format, lint, types and the import table
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/unit/test_architecture.py
+	@$(BIN)/pytest -q tests/unit/test_architecture.py tests/unit/test_foreign_names.py
 
 run: .venv/ready ## Serve jobs, with the settings of the environment and .env
 	@$(BIN)/email-worker run

@@ -27,6 +27,7 @@ from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
 from worker.mail.operation_result import Deferred, OperationResult
+from worker.masking import Mask, masking
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore
@@ -98,22 +99,24 @@ class EmailWorker:
         logged (`mail_not_removed`).
         """
         _ = self._open_clients  # raises outside of `async with`
+        mask = Mask(shared=self._secrets.mask)
         try:
-            return await self._do(task_type, variables)
+            with masking(mask):
+                return await self._do(task_type, variables, mask)
         except EmailError as error:
-            mask = self._secrets.mask
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
         except Exception as error:  # noqa: BLE001 - it is told in our words
             # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 
-    async def _do(self, task_type: str, variables: Mapping[str, Any]) -> Any:
+    async def _do(self, task_type: str, variables: Mapping[str, Any], mask: Mask) -> Any:
         assignment = self._interpreter(task_type)(variables)
         operation = assignment.operation
         request = bind(
             operation.request,
             assignment.variables,
             secrets=self._secrets,
+            mask=mask,
             secret_fields=self._settings.worker.secret_fields,
             notation=assignment.notation,
         )
@@ -121,7 +124,7 @@ class EmailWorker:
         done = await self._perform(
             operation, request, account, OperationRun(token_hex(16), datetime.now(UTC))
         )
-        result = assignment.reshape(to_json(done.result, self._secrets.mask))
+        result = assignment.reshape(to_json(done.result))
         if done.deferred is not None:
             await _commit(done.deferred, account.server)
         return result

@@ -14,20 +14,25 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from worker.secret_store import Mask
+from worker.masking import Mask, current_mask
 from worker.settings import LogFormat, WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 _SHOWN_OBJECT = re.compile("[<(]")
+# What the worker itself writes: a secret that looks the same must not change it.
+_OWN_FIELDS = frozenset({"event", "level", "timestamp", "code", "outcome", "operation", "task_type"})
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     """Send our events and the libraries' warnings to standard error in one form."""
 
     def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        hidden: EventDict = mask.hide_in(event)
-        return hidden
+        now = current_mask(default=mask)
+        return {name: value if name in _OWN_FIELDS else now.hide_in(value) for name, value in event.items()}
+
+    def first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {**event, "event": current_mask(default=mask).hide(_first_line(event))}
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -47,7 +52,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_first_line, *shared],
+            foreign_pre_chain=[first_line, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -80,7 +85,7 @@ def log_uncaught_errors() -> None:
     threading.excepthook = lambda given: log.error("thread_failed", exc_info=given.exc_value)
 
 
-def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _first_line(event: EventDict) -> str:
     """Leave out what libraries print below their first line, and whom asyncio names in it.
 
     It shows whole tasks and callbacks there, with their results, errors and arguments.
@@ -88,7 +93,7 @@ def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     line = str(event["event"]).partition("\n")[0]
     if event["_record"].name == "asyncio":
         line = _SHOWN_OBJECT.split(line)[0].rstrip()
-    return {**event, "event": line}
+    return line
 
 
 def _where_it_failed(exc_info: ExcInfo) -> str:

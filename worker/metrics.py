@@ -10,12 +10,19 @@ import platform
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily as Counters
 from prometheus_client.core import GaugeMetricFamily as Gauges
 from prometheus_client.core import Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.registry import Collector
 
 from worker.job.outcome import Returned
@@ -117,6 +124,8 @@ class _Present(Collector):
         liveness = self._liveness
         yield _gauge("jobs_running", "Jobs under way.", liveness.running_jobs)
         yield _gauge("jobs_running_max", "How many jobs may be under way.", liveness.max_jobs)
+        circuits = "Mail servers that do not answer: one job at a time tries each of them."
+        yield _gauge("mail_servers_unreachable", circuits, liveness.open_circuits)
         yield _gauge("gateway_connected", "1: the gateway answers.", liveness.is_connected)
         yield _gauge("ready", "1: /health/ready says so.", not liveness.why_not_ready())
         yield _gauge("event_loop_lag_seconds", "How late the event loop is.", liveness.heartbeat.lag_seconds)

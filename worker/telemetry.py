@@ -16,8 +16,8 @@ from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
 from worker.liveness import Liveness
 from worker.mail.clients import MailClients
+from worker.masking import Mask
 from worker.metrics import Metrics
-from worker.secret_store import Mask
 from worker.settings import Settings, TraceSettings
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.maildrops import Maildrops
-from worker.mail.smtp.session import SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
 from worker.settings import GatewaySettings, Settings, WorkerSettings

@@ -21,14 +21,14 @@ def test_cyrus_serves_imap_and_pop3_with_and_without_tls(
 ) -> None:
     trust, user = certificates.client_context(), cyrus_account.username
     cyrus.deliver(user, RAW)
-    with imaplib.IMAP4_SSL("localhost", cyrus.imaps_port, ssl_context=trust, timeout=10) as imap:
+    with imaplib.IMAP4_SSL("localhost", cyrus.imaps_port, ssl_context=trust, timeout=60) as imap:
         imap.login(user, cyrus_account.password)
         assert imap.select()[1] == [b"1"]
-    with imaplib.IMAP4(cyrus.host, cyrus.imap_port, timeout=10) as plain_imap:
+    with imaplib.IMAP4(cyrus.host, cyrus.imap_port, timeout=60) as plain_imap:
         plain_imap.login(user, cyrus_account.password)
     for pop3 in (
-        poplib.POP3_SSL("localhost", cyrus.pop3s_port, context=trust, timeout=10),
-        poplib.POP3(cyrus.host, cyrus.pop3_port, timeout=10),
+        poplib.POP3_SSL("localhost", cyrus.pop3s_port, context=trust, timeout=60),
+        poplib.POP3(cyrus.host, cyrus.pop3_port, timeout=60),
     ):
         with closing(pop3):
             pop3.user(user)
@@ -49,5 +49,5 @@ def test_cyrus_holds_what_was_delivered(cyrus: Cyrus, cyrus_account: Account) ->
 def test_cyrus_takes_any_unicode_in_a_password_and_no_wrong_one(cyrus: Cyrus) -> None:
     cyrus.add_user("zoe", "pässword {x}")
     cyrus.deliver("zoe", RAW)
-    with imaplib.IMAP4(cyrus.host, cyrus.imap_port, timeout=10) as imap, pytest.raises(imaplib.IMAP4.error):
+    with imaplib.IMAP4(cyrus.host, cyrus.imap_port, timeout=60) as imap, pytest.raises(imaplib.IMAP4.error):
         imap.login("zoe", "wrong")

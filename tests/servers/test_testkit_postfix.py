@@ -17,7 +17,7 @@ def client(server: Postfix, certificates: Certificates, *, start_tls: bool | Non
     return aiosmtplib.SMTP(
         hostname="localhost",
         port=server.smtp_port,
-        timeout=10,
+        timeout=60,
         start_tls=start_tls,
         tls_context=certificates.client_context(),
     )
@@ -38,7 +38,7 @@ async def test_postfix_speaks_tls_from_the_first_byte(postfix: Postfix, certific
     smtp = aiosmtplib.SMTP(
         hostname="localhost",
         port=postfix.smtps_port,
-        timeout=10,
+        timeout=60,
         use_tls=True,
         tls_context=certificates.client_context(),
     )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import poplib
-import time
 from typing import TYPE_CHECKING
 
 import aiosmtplib
@@ -17,17 +16,18 @@ if TYPE_CHECKING:
     from testkit.certificates import Certificates
     from testkit.dovecot import Dovecot
 
+DELAY_SECONDS = 0.2
 MAIL = b"Subject: hello\r\n\r\n+ no challenge\r\nQUIT\r\n.dotted\r\nend\r\n"
 
 
 def imap_session(proxy: CountingProxy, account: Account) -> imaplib.IMAP4:
-    session = imaplib.IMAP4(proxy.host, proxy.port, timeout=10)
+    session = imaplib.IMAP4(proxy.host, proxy.port, timeout=60)
     session.login(account.username, account.password)
     return session
 
 
 def pop3_session(proxy: CountingProxy, account: Account) -> poplib.POP3:
-    session = poplib.POP3(proxy.host, proxy.port, timeout=10)
+    session = poplib.POP3(proxy.host, proxy.port, timeout=60)
     session.user(account.username)
     session.pass_(account.password)
     return session
@@ -57,7 +57,7 @@ async def test_the_answer_of_a_challenged_client_is_no_command(
     dovecot: Dovecot, dovecot_account: Account
 ) -> None:
     def sign_in(proxy: CountingProxy) -> None:
-        session = imaplib.IMAP4(proxy.host, proxy.port, timeout=10)
+        session = imaplib.IMAP4(proxy.host, proxy.port, timeout=60)
         session.authenticate("PLAIN", lambda _: f"\0{dovecot_account.username}\0s3cret".encode())
         session.logout()
 
@@ -85,7 +85,7 @@ async def test_pop3_commands_are_counted_and_message_lines_are_not(
 
 async def test_smtp_commands_are_counted_and_message_lines_are_not() -> None:
     async with ScriptedSmtp() as server, CountingProxy(SmtpWire, server.port) as proxy:
-        async with aiosmtplib.SMTP(hostname=proxy.host, port=proxy.port, timeout=5) as smtp:
+        async with aiosmtplib.SMTP(hostname=proxy.host, port=proxy.port, timeout=60) as smtp:
             await smtp.sendmail("ann@example.org", ["bob@example.org"], MAIL)
         assert proxy.verbs == ["EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"]
         assert server.accepted[0].raw == MAIL
@@ -111,7 +111,7 @@ async def test_removed_capabilities_are_nowhere(dovecot: Dovecot, dovecot_accoun
 
 async def test_pop3_and_smtp_capabilities_are_removed_too(dovecot: Dovecot) -> None:
     def pop3_capabilities(proxy: CountingProxy) -> dict[str, list[str]]:
-        session = poplib.POP3(proxy.host, proxy.port, timeout=10)
+        session = poplib.POP3(proxy.host, proxy.port, timeout=60)
         offered = session.capa()
         session.quit()
         return offered
@@ -123,7 +123,7 @@ async def test_pop3_and_smtp_capabilities_are_removed_too(dovecot: Dovecot) -> N
     async with (
         ScriptedSmtp() as server,
         CountingProxy(SmtpWire, server.port, ProxyOptions(removed=("SMTPUTF8",))) as proxy,
-        aiosmtplib.SMTP(hostname=proxy.host, port=proxy.port, timeout=5) as smtp,
+        aiosmtplib.SMTP(hostname=proxy.host, port=proxy.port, timeout=60) as smtp,
     ):
         assert not smtp.supports_extension("smtputf8")
         assert smtp.supports_extension("8bitmime")
@@ -196,17 +196,25 @@ async def test_a_connection_is_cut_at_one_command_and_the_next_one_is_whole(
 
 
 async def test_an_answer_is_late_but_many_together_are_late_once(
-    dovecot: Dovecot, dovecot_account: Account
+    dovecot: Dovecot, dovecot_account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with CountingProxy(Pop3Wire, dovecot.pop3_port, ProxyOptions(delay_seconds=0.2)) as proxy:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted_sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr("testkit.counting_proxy.asyncio.sleep", noted_sleep)
+    async with CountingProxy(Pop3Wire, dovecot.pop3_port, ProxyOptions(delay_seconds=DELAY_SECONDS)) as proxy:
         reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-        started = time.monotonic()
         assert (await reader.readline()).startswith(b"+OK")
-        assert time.monotonic() - started > 0.2
+        assert len(pauses) == 1
         writer.write(f"USER {dovecot_account.username}\r\nPASS s3cret\r\n".encode() + b"STAT\r\n" * 20)
-        started = time.monotonic()
+        pauses.clear()
         answers = [await reader.readline() for _ in range(22)]
-        assert 0.2 < time.monotonic() - started < 2
+        # One after the other they would be late by 22 times as much.
+        assert 0 < sum(pauses) < 22 * DELAY_SECONDS / 2
         assert answers[2:] == [b"+OK 0 0\r\n"] * 20
         writer.close()
 

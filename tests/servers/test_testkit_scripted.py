@@ -36,7 +36,7 @@ async def connect(server: ScriptedServer) -> tuple[asyncio.StreamReader, asyncio
 
 
 async def send_mail(server: ScriptedSmtp) -> None:
-    client = aiosmtplib.SMTP(hostname=server.host, port=server.port, timeout=5, start_tls=False)
+    client = aiosmtplib.SMTP(hostname=server.host, port=server.port, timeout=60, start_tls=False)
     async with client:
         await client.sendmail("ann@example.org", ["bob@example.org", "cid@example.org"], MAIL)
 
@@ -149,7 +149,7 @@ async def test_the_smtp_server_takes_mail_only_after_tls_and_login(certificates:
     options = SmtpOptions(starttls=certificates.server.server_context(), account=Account("ann", "gehëim"))
     async with ScriptedSmtp(options=options) as server:
         client = aiosmtplib.SMTP(
-            hostname="localhost", port=server.port, timeout=5, tls_context=certificates.client_context()
+            hostname="localhost", port=server.port, timeout=60, tls_context=certificates.client_context()
         )
         async with client:
             with pytest.raises(aiosmtplib.SMTPSenderRefused):
@@ -184,7 +184,7 @@ async def test_the_smtp_server_fails_at_starttls_at_the_login_and_at_the_end(
             client = aiosmtplib.SMTP(
                 hostname="localhost",
                 port=server.port,
-                timeout=5,
+                timeout=60,
                 username="ann",
                 password="s3cret",
                 tls_context=certificates.client_context(),

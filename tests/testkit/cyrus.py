@@ -149,7 +149,7 @@ class Cyrus:
 
     @contextmanager
     def _session(self, account: Account) -> Iterator[imaplib.IMAP4]:
-        session = imaplib.IMAP4(self.host, self.imap_port, timeout=20)
+        session = imaplib.IMAP4(self.host, self.imap_port, timeout=60)
         try:
             session.authenticate("PLAIN", lambda _: f"\0{account.username}\0{account.password}".encode())
             yield session

@@ -36,7 +36,7 @@ class HealthPages:
         async with self._session.get(f"{self._url}/health/{name}") as response:
             return response.status, await response.json()
 
-    async def until(self, name: str, status: int, *, within_seconds: float = 30) -> dict[str, Any]:
+    async def until(self, name: str, status: int, *, within_seconds: float = 60) -> dict[str, Any]:
         """Probe until that status; gives what it says."""
         async with asyncio.timeout(within_seconds):
             while True:
@@ -48,7 +48,7 @@ class HealthPages:
                     return said
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def metrics(self, is_so: Callable[[Scrape], bool], *, within_seconds: float = 30) -> Scrape:
+    async def metrics(self, is_so: Callable[[Scrape], bool], *, within_seconds: float = 60) -> Scrape:
         """Scrape until `is_so`; gives that scrape."""
         async with asyncio.timeout(within_seconds):
             while not is_so(scrape := await self._scrape()):  # noqa: ASYNC110 - another process changes it

@@ -58,7 +58,7 @@ class ImapProbe:
     @contextmanager
     def session(self) -> Iterator[imaplib.IMAP4]:
         """A session of its own."""
-        session = imaplib.IMAP4(self.host, self.port, timeout=20)
+        session = imaplib.IMAP4(self.host, self.port, timeout=60)
         try:
             session.login(self.account.username, self.account.password)
             yield session

@@ -91,6 +91,9 @@ class FakeHandler:
         self.running = 0
         self.most_running = 0
         self.cancelled = 0
+        self.sends_a_command = True
+        # A script for each account, which goes before the common one.
+        self.answers_of: Callable[[Account], Script | None] = lambda _: None
         # Of the latest run.
         self.may_change: Callable[[], None] = lambda: None
 
@@ -116,10 +119,11 @@ class FakeHandler:
         self.most_running = max(self.most_running, self.running)
         self._changed()
         # What has sent a command keeps its place, however long its server is silent.
-        trace_commands(account.protocol, account.server, ["NOOP"])
+        if self.sends_a_command:
+            trace_commands(account.protocol, account.server, ["NOOP"])
         try:
             await self.gate.wait()
-            step = self.script.popleft() if self.script else SENT
+            step = self.answers_of(account) or (self.script.popleft() if self.script else SENT)
             if isinstance(step, Exception):
                 raise step
             return step if isinstance(step, OperationResult) else await step()

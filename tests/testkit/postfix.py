@@ -57,7 +57,7 @@ proxymap  unix - - n - - proxymap
 showq     unix n - n - - showq
 postlog   unix-dgram n - n - 1 postlogd
 """
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 60
 
 
 @dataclass(frozen=True)

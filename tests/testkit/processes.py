@@ -91,7 +91,7 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._addresses: list[tuple[str, int]] = []
 
-    def start(self, ports: Sequence[int], host: str = "127.0.0.1", within_seconds: float = 20) -> None:
+    def start(self, ports: Sequence[int], host: str = "127.0.0.1", within_seconds: float = 60) -> None:
         """Start it and return when all its ports take connections."""
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -108,7 +108,7 @@ class ServerProcess:
         for address in self._addresses:
             self._wait_until_listening(address, deadline)
 
-    def stop(self, within_seconds: float = 10) -> None:
+    def stop(self, within_seconds: float = 30) -> None:
         """Ask it to end, and end it if it does not; nothing of it is left."""
         if self._process is None:
             return
@@ -126,7 +126,7 @@ class ServerProcess:
         self._process.wait()
         self._process = None
         # Its children die a moment later, and hold the ports until then.
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while any(_is_listening(address) for address in self._addresses) and time.monotonic() < deadline:
             time.sleep(0.01)
 
@@ -145,7 +145,7 @@ class ServerProcess:
 
 def _is_listening(address: tuple[str, int]) -> bool:
     try:
-        socket.create_connection(address, timeout=1).close()
+        socket.create_connection(address, timeout=10).close()
     except OSError:
         return False
     return True

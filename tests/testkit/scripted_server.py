@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 60
 LONGEST_LINE = 64 * 1024 * 1024
 
 

@@ -14,7 +14,8 @@ from worker.mail.account import MailProtocol, account_of
 from worker.mail.clients import MailClients
 from worker.mail.operation_result import OperationResult
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.smtp.session import SmtpSession, SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
+from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.models.base import Result
 from worker.models.smtp import SendRequest
@@ -23,12 +24,12 @@ from worker.operations.smtp import send
 
 STARTED_AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 PATIENT = Timeouts(
-    connect_seconds=10,
-    tls_seconds=10,
-    greeting_seconds=10,
-    login_seconds=10,
-    command_seconds=10,
-    transfer_seconds=10,
+    connect_seconds=60,
+    tls_seconds=60,
+    greeting_seconds=60,
+    login_seconds=60,
+    command_seconds=60,
+    transfer_seconds=60,
 )
 
 

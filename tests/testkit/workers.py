@@ -84,7 +84,7 @@ class WorkerProcess:
         """The process."""
         return self._process.pid
 
-    async def logged(self, event: str, *, within_seconds: float = 30) -> dict[str, Any]:
+    async def logged(self, event: str, *, within_seconds: float = 60) -> dict[str, Any]:
         """Read on until a line of this event; gives its fields."""
         assert self._process.stderr is not None
         async with asyncio.timeout(within_seconds):
@@ -99,7 +99,7 @@ class WorkerProcess:
         """Send a signal."""
         self._process.send_signal(number)
 
-    async def ended(self, *, within_seconds: float = 30) -> int:
+    async def ended(self, *, within_seconds: float = 60) -> int:
         """Wait for the end; gives the exit code."""
         async with asyncio.timeout(within_seconds):
             await self._process.communicate()

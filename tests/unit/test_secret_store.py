@@ -1,28 +1,15 @@
 from __future__ import annotations
 
-import base64
-import time
 from pathlib import Path
 
 import pytest
 
 from worker.errors import SecretNotFound
-from worker.secret_store import Mask, SecretStore
+from worker.secret_store import SecretStore
 
 
 def store(environment: dict[str, str] | None = None, directory: Path | None = None) -> SecretStore:
     return SecretStore(environment or {}, prefix="SECRET_", directory=directory)
-
-
-def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def mask_of(*values: str) -> Mask:
-    mask = Mask()
-    for value in values:
-        mask.learn(value)
-    return mask
 
 
 @pytest.mark.parametrize(
@@ -49,21 +36,21 @@ def test_placeholders_become_values_and_the_text_around_stays(text: str, expecte
         "SECRET_my-team.password_1": "p",
         "USER": "not a secret",
     }
-    assert store(environment).reveal(text) == expected
+    assert store(environment).resolve(text) == expected
 
 
 def test_a_value_that_looks_like_a_placeholder_is_not_replaced_again() -> None:
     secrets = store({"SECRET_A": "{{secrets.B}}", "SECRET_B": "deep"})
-    assert secrets.reveal("{{secrets.A}}") == "{{secrets.B}}"
+    assert secrets.resolve("{{secrets.A}}") == "{{secrets.B}}"
 
 
 def test_two_values_that_form_a_placeholder_together_do_not_make_one() -> None:
     secrets = store({"SECRET_A": "{{secrets.", "SECRET_C": "C}}"})
-    assert secrets.reveal("{{secrets.A}}{{secrets.C}}") == "{{secrets.C}}"
+    assert secrets.resolve("{{secrets.A}}{{secrets.C}}") == "{{secrets.C}}"
 
 
 def test_backslashes_and_group_names_in_a_value_stay_as_they_are() -> None:
-    assert store({"SECRET_A": r"\1\g<0>\n"}).reveal("{{secrets.A}}") == r"\1\g<0>\n"
+    assert store({"SECRET_A": r"\1\g<0>\n"}).resolve("{{secrets.A}}") == r"\1\g<0>\n"
 
 
 @pytest.mark.parametrize(
@@ -79,31 +66,31 @@ def test_backslashes_and_group_names_in_a_value_stay_as_they_are() -> None:
 )
 def test_a_file_gives_its_text_without_the_last_line_end(content: bytes, value: str, tmp_path: Path) -> None:
     (tmp_path / "PASSWORD").write_bytes(content)
-    assert store(directory=tmp_path).reveal("{{secrets.PASSWORD}}") == value
+    assert store(directory=tmp_path).resolve("{{secrets.PASSWORD}}") == value
 
 
 def test_a_file_is_read_anew_each_time_as_kubernetes_rotates_it_in_place(tmp_path: Path) -> None:
     secrets = store(directory=tmp_path)
     (tmp_path / "PASSWORD").write_text("first")
-    assert secrets.reveal("{{secrets.PASSWORD}}") == "first"
+    assert secrets.resolve("{{secrets.PASSWORD}}") == "first"
     (tmp_path / "PASSWORD").write_text("second")
-    assert secrets.reveal("{{secrets.PASSWORD}}") == "second"
+    assert secrets.resolve("{{secrets.PASSWORD}}") == "second"
     assert secrets.mask.hide("first second") == "*** ***"
 
 
 def test_the_environment_comes_before_the_directory(tmp_path: Path) -> None:
     (tmp_path / "A").write_text("file")
-    assert store({"SECRET_A": "environment"}, tmp_path).reveal("{{secrets.A}}") == "environment"
+    assert store({"SECRET_A": "environment"}, tmp_path).resolve("{{secrets.A}}") == "environment"
 
 
 def test_a_blank_variable_leaves_the_word_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "A").write_text("file")
-    assert store({"SECRET_A": ""}, tmp_path).reveal("{{secrets.A}}") == "file"
+    assert store({"SECRET_A": ""}, tmp_path).resolve("{{secrets.A}}") == "file"
 
 
 def test_a_missing_secret_is_named_with_both_places_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(SecretNotFound) as caught:
-        store({"SECRET_OTHER": "hunter2"}, tmp_path).reveal("{{secrets.PASSWORD}}")
+        store({"SECRET_OTHER": "hunter2"}, tmp_path).resolve("{{secrets.PASSWORD}}")
     assert caught.value.message == (
         "The secret PASSWORD is not known to the worker; looked for the environment variable"
         f" SECRET_PASSWORD and the file {tmp_path / 'PASSWORD'}."
@@ -114,7 +101,7 @@ def test_a_missing_secret_is_named_with_both_places_where_it_was_looked_for(tmp_
 
 def test_without_a_directory_only_the_variable_is_named() -> None:
     with pytest.raises(SecretNotFound, match=r"looked for the environment variable SECRET_A\.$"):
-        store().reveal("{{secrets.A}}")
+        store().resolve("{{secrets.A}}")
 
 
 @pytest.mark.parametrize(
@@ -144,146 +131,23 @@ def test_a_name_that_could_leave_the_directory_is_refused_and_never_opened(name:
     (directory / ".hidden").write_text("hidden")
     (tmp_path / "outside").write_text("outside")
     with pytest.raises(SecretNotFound, match="cannot name a secret"):
-        store(directory=directory).reveal(f"{{{{secrets.{name}}}}}")
+        store(directory=directory).resolve(f"{{{{secrets.{name}}}}}")
 
 
 def test_a_directory_of_that_name_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     with pytest.raises(SecretNotFound):
-        store(directory=tmp_path).reveal("{{secrets.A}}")
+        store(directory=tmp_path).resolve("{{secrets.A}}")
 
 
 def test_a_file_that_is_not_text_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "A").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SecretNotFound):
-        store(directory=tmp_path).reveal("{{secrets.A}}")
+        store(directory=tmp_path).resolve("{{secrets.A}}")
 
 
-def test_a_revealed_value_is_masked_from_then_on() -> None:
+def test_a_resolved_value_is_masked_from_then_on() -> None:
     secrets = store({"SECRET_A": "hunter2"})
     assert secrets.mask.hide("hunter2") == "hunter2"
-    secrets.reveal("{{secrets.A}}")
+    secrets.resolve("{{secrets.A}}")
     assert secrets.mask.hide("535 bad password hunter2, hunter2!") == "535 bad password ***, ***!"
-
-
-@pytest.mark.parametrize(
-    ("values", "text", "expected"),
-    [
-        (["hunter2"], f"AUTH LOGIN {encoded('hunter2')}", "AUTH LOGIN ***"),
-        (["hunter2"], "xhunter2x", "x***x"),
-        (['pa"ss\\word'], r'LOGIN "me" "pa\"ss\\word"', 'LOGIN "me" "***"'),
-        (["pässwörd€"], f"pässwörd€ {encoded('pässwörd€')}", "*** ***"),
-        (["a.c+[x]|(y)$^"], "a.c+[x]|(y)$^ abc", "*** abc"),
-        ([r"\d+\n"], r"\d+\n 42", "*** 42"),
-        (["secret", "secret-longer"], "secret-longer secret", "*** ***"),
-        (["secret-longer", "secret"], "secret-longer secret", "*** ***"),
-        (["abcdef", "defghi"], "abcdefghi", "***"),
-        (["abcdef", "defghi", "ghijkl"], "-abcdefghijkl-", "-***-"),
-        (["secret-longer", "cret"], "-secret-longer-", "-***-"),
-        (["aaaa"], "aaaaaa", "***"),
-        (["abcd", "efgh"], "abcdefgh", "******"),
-        (["line1\nline2"], "x line1\nline2 y", "x *** y"),
-        (["pin"], "pin spinning pin, pins", "*** spinning ***, pins"),
-        (["1"], "1 12 21 (1)", "*** 12 21 (***)"),
-        (["ab"], "abababab ab", "abababab ***"),
-        ([""], "nothing to hide", "nothing to hide"),
-        ([" "], "a b c", "a b c"),
-        ([], "nothing to hide", "nothing to hide"),
-    ],
-)
-def test_no_value_and_no_piece_of_one_is_left(values: list[str], text: str, expected: str) -> None:
-    assert mask_of(*values).hide(text) == expected
-
-
-@pytest.mark.parametrize("length", range(3, 15))
-@pytest.mark.parametrize("text", ["hunter2-and-more", encoded("hunter2-and-more")])
-def test_a_piece_that_is_left_where_a_text_was_cut_is_hidden_too(text: str, length: int) -> None:
-    mask = mask_of("hunter2-and-more")
-    assert mask.hide(f"535 … you sent {text[:length]}…; check it") == "535 … you sent ***…; check it"
-
-
-def test_many_signs_of_a_cut_cost_no_time() -> None:
-    mask = mask_of(*(f"password-{number}" for number in range(1_000)))
-    started_at = time.perf_counter()
-    mask.hide("pass…" * 1_000)
-    assert time.perf_counter() - started_at < 1
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (" hunter2 ", "hunter2"),
-        ("hunter2...", "hunter2"),
-        ("two  words", "two words"),
-        ("tab\there", "tab here"),
-        ("tab\there", "tab\ufffdhere"),
-        ("no\xa0break", "no break"),
-    ],
-)
-def test_a_value_is_hidden_in_an_answer_that_was_made_one_printable_line(value: str, shown: str) -> None:
-    assert mask_of(value).hide(f"535 bad password {shown}") == "535 bad password ***"
-
-
-def test_a_sign_in_is_hidden_as_sasl_plain_encodes_it() -> None:
-    mask = Mask()
-    mask.learn_sign_in("alice", "hunter2")
-    plain = encoded("\0alice\0hunter2")
-    assert mask.hide(f"AUTH PLAIN {plain} alice hunter2") == "AUTH PLAIN *** alice ***"
-
-
-def test_a_lone_surrogate_in_a_value_is_no_trouble() -> None:
-    assert mask_of("pass\ud800word").hide("pass\ud800word") == "***"
-
-
-def test_everything_in_a_value_is_masked_however_deep() -> None:
-    value = {"a": ["hunter2", {"b": ("x hunter2",)}], "n": 1, "f": 1.5, "t": True, "none": None}
-    assert mask_of("hunter2").hide_in(value) == {
-        "a": ["***", {"b": ["x ***"]}],
-        "n": 1,
-        "f": 1.5,
-        "t": True,
-        "none": None,
-    }
-
-
-def test_texts_side_by_side_are_masked_each_for_itself() -> None:
-    mask = mask_of("hunter2", "abc")
-    assert mask.hide_in({"a": "bad hunt…", "b": "fine…"}) == {"a": "bad ***…", "b": "fine…"}
-    assert mask.hide_in({"a": "x", "b": "abc", "c": 1}) == {"a": "x", "b": "***", "c": 1}
-    assert mask.hide_in({"a": "hun", "b": "ter2"}) == {"a": "hun", "b": "ter2"}
-
-
-def test_what_is_not_json_is_masked_as_the_text_that_it_would_print_as() -> None:
-    mask = mask_of("hunter2")
-    assert mask.hide_in(ValueError("bad hunter2")) == "bad ***"
-    assert mask.hide_in(b"hunter2") == "b'***'"
-    assert mask.hide_in({"path": Path("/hunter2/x")}) == {"path": "/***/x"}
-
-
-def test_a_thousand_values_are_known_and_fast() -> None:
-    mask = mask_of(*(f"password-{number}" for number in range(1_000)))
-    line = "550 5.7.1 <someone@example.com>: relay access denied, password-7 password-999"
-    started_at = time.perf_counter()
-    for number in range(100):
-        mask.learn(f"password-{number}")
-        assert mask.hide(line).endswith("denied, *** ***")
-    # Generous: a pattern compiled anew for each takes seconds.
-    assert time.perf_counter() - started_at < 1
-
-
-def test_a_large_text_is_masked_in_time() -> None:
-    mask = mask_of(*(f"password-{number}" for number in range(100)))
-    text = "x" * 2_000_000 + "password-99"
-    started_at = time.perf_counter()
-    assert mask.hide(text) == "x" * 2_000_000 + "***"
-    assert time.perf_counter() - started_at < 2
-
-
-def test_the_oldest_values_are_forgotten_but_not_those_still_in_use() -> None:
-    mask = mask_of("hunter2", "old-value")
-    for number in range(1_500):
-        mask.learn(f"password-{number}")
-    mask.learn("hunter2")
-    for number in range(1_500, 2_500):
-        mask.learn(f"password-{number}")
-    assert mask.hide("hunter2 old-value") == "*** old-value"

@@ -13,6 +13,7 @@ from aiohttp import FormData
 from worker.documents.access_token import AccessToken
 from worker.documents.http_client import HttpClient, HttpResponse
 from worker.errors import DocumentNotFound, DocumentRefused, DocumentsUnavailable
+from worker.masking import current_mask, excerpt
 from worker.models.documents import File, StoredDocument
 
 _MAX_ANSWER_BYTES = 100_000
@@ -80,7 +81,10 @@ class DocumentStore:
     async def _send(
         self, method: str, url: str, token: str | None, *, max_bytes: int, file: File | None, **query: Any
     ) -> HttpResponse:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = {}
+        if token is not None:
+            current_mask().learn(token)
+            headers["Authorization"] = f"Bearer {token}"
         body = {} if file is None else {"data": _form(file)}
         return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
 
@@ -115,8 +119,5 @@ def _reason(answer: HttpResponse) -> str:
         reason = told.get("detail") or told.get("title") or ""
     except (ValueError, AttributeError):
         return ""
-    shown = " ".join(str(reason).split()).removesuffix(".")
-    if len(shown) > _SHOWN_CHARACTERS:
-        # The sign tells the mask of secrets that half of one may stand before it.
-        shown = shown[: _SHOWN_CHARACTERS - 1] + "…"
+    shown = excerpt(str(reason), _SHOWN_CHARACTERS).removesuffix(".")
     return f", {shown}" if shown else ""

@@ -54,15 +54,19 @@ class UrlPolicy:
             url = URL(text)
         except (ValueError, TypeError) as error:
             raise _not_allowed("a URL that cannot be read") from error
-        is_plain = url.user is None and url.password is None and ".." not in _segments(url)
+        is_plain = url.user is None and url.password is None and not _has_dot_segments(url)
         if is_plain and any(pattern.admits(url) for pattern in self.patterns):
             return url
         raise _not_allowed(f"{url.scheme}://{url.host or ''}")
 
 
-def _segments(url: URL) -> list[str]:
-    # A server may decode once more than we do, and take a backslash for a slash.
-    return re.split(r"[/\\]", unquote(unquote(url.raw_path)))
+def _has_dot_segments(url: URL) -> bool:
+    """Tell whether a server could read `.` or `..` in the path, which lead out of what a pattern covers."""
+    path = url.raw_path
+    # A server may decode several times, take a backslash for a slash, and drop what follows a semicolon.
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
 
 
 def _not_allowed(place: str) -> UrlNotAllowed:

@@ -84,7 +84,7 @@ class Admission:
         """
         entry = _Entry(server, mailbox, trace)
         await self._enter(entry)
-        attempt = Attempt.SHOWED_NOTHING
+        attempt, code = Attempt.SHOWED_NOTHING, ""
         try:
             async with entry.limit:
                 yield
@@ -94,10 +94,10 @@ class Admission:
                 raise
             raise self._not_admitted(entry) from None
         except MailServerError as error:
-            attempt = _attempt_of(error)
+            attempt, code = _attempt_of(error), error.code
             raise
         finally:
-            self._leave(entry, attempt)
+            self._leave(entry, attempt, code)
 
     async def _enter(self, entry: _Entry) -> None:
         if self._may_begin(entry):
@@ -139,13 +139,13 @@ class Admission:
         self._working.append(entry)
         self._schedule_tick()
 
-    def _leave(self, entry: _Entry, attempt: Attempt) -> None:
+    def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
         self._working.remove(entry)
         if entry.mailbox is not None:
             self._turns[entry.mailbox] -= 1
             if not self._turns[entry.mailbox]:
                 del self._turns[entry.mailbox]
-        self._note(entry.server, self._breaker.end(entry.server, attempt, entry.began_at))
+        self._note(entry.server, self._breaker.end(entry.server, attempt, entry.began_at), code)
         self._look_again()
 
     def _look_again(self) -> None:
@@ -192,9 +192,9 @@ class Admission:
             return NotAdmitted(f"All of this worker's slots for {server} are taken.", backoff_seconds)
         return NotAdmitted(f"{server} does not answer now; it is tried again later.", backoff_seconds)
 
-    def _note(self, server: str, change: Change | None) -> None:
+    def _note(self, server: str, change: Change | None, code: str = "") -> None:
         if change is Change.OPENED:
-            log.warning("mail_server_unreachable", server=server)
+            log.warning("mail_server_unreachable", server=server, code=code)
         elif change is Change.CLOSED:
             log.info("mail_server_back", server=server)
 

@@ -1,4 +1,4 @@
-"""A job's variables, with the secrets put in, become the request of an operation, or one clear sentence."""
+"""Reads a job's variables, with secrets resolved, into the request of an operation, or says what is wrong."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import fnmatch
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
+from worker.masking import Mask, excerpt
+from worker.models.base import MAX_PASSWORD_CHARACTERS
 from worker.models.expectation import expectation
-from worker.secret_store import Mask, SecretStore
+from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -25,6 +28,11 @@ GROUPS = ("authentication", "server", "parameters")
 _SHOWN_CHARACTERS = 60
 # The sign-in is never shown, wherever it came from.
 _HIDDEN_GROUP = "authentication"
+_WITHOUT_FOUND = re.compile(r"[;,:]? found\b")
+_NEAR_MISS = re.compile(
+    r"(?:\{\{\s*(?!secrets\.)(?:secrets?|SECRETS?|Secrets?)[.:_]([\w.-]+)\s*\}\}"
+    r"|\{\s*secrets?\.([\w.-]+)\s*\}|secrets?\.([\w.-]+)|\$\{([\w.-]+)\}|\$\{\{\s*secrets\.([\w.-]+)\s*\}\})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,71 +61,114 @@ def bind(
     variables: Mapping[str, Any],
     *,
     secrets: SecretStore,
+    mask: Mask,
     secret_fields: tuple[str, ...],
     notation: Notation = OWN_NOTATION,
 ) -> R:
     """Read the three variables of an operation into `model`; all others in `variables` do not matter.
 
-    `secret_fields`: patterns of the fields in which `{{secrets.NAME}}` is replaced. Raises InputError
-    (field: its path in the diagram, such as `parameters.to`) and SecretNotFound.
+    `mask` learns what must not be shown of them. `secret_fields`: patterns of the fields in which
+    `{{secrets.NAME}}` is replaced. Raises InputError (field: its path in the diagram, such as
+    `parameters.to`) and SecretNotFound.
     """
     groups = {name: variables.get(name) for name in GROUPS}
     # A group that is missing whole is read as empty, so that the message names the field in it.
     given = {name: {} if value is None else value for name, value in groups.items()}
-    reveal = partial(secrets.reveal, has_bare=notation.has_bare_secrets)
-    revealed = _reveal(given, (), reveal=reveal, patterns=secret_fields)
-    _learn_sign_in(revealed["authentication"], secrets)
+    resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
+    resolved = resolver.resolve(given, ())
+    _learn_password(resolved["authentication"], mask)
     try:
-        return model.model_validate(revealed)
+        request = model.model_validate(resolved)
     except ValidationError as error:
         # A misspelt field is also a missing one: the misspelling is what there is to correct.
         errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-        raise _input_error(model, errors[0], secrets.mask, notation) from None
+        raise _input_error(model, errors[0], resolver.resolved_fields, notation) from None
+    _learn_changed(request, resolver.resolved_fields, mask)
+    return request
 
 
-def _reveal(
-    value: Any, path: tuple[str, ...], *, reveal: Callable[[str], str], patterns: tuple[str, ...]
-) -> Any:
-    if isinstance(value, str):
-        is_allowed = "secrets." in value and any(
-            fnmatch.fnmatchcase(".".join(path), pattern) for pattern in patterns
-        )
-        return reveal(value) if is_allowed else value
-    if isinstance(value, Mapping):
-        return {
-            name: _reveal(item, (*path, str(name)), reveal=reveal, patterns=patterns)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_reveal(item, path, reveal=reveal, patterns=patterns) for item in value]
-    return value
+class _Resolver:
+    """Replaces the placeholders in the fields that may have them, and notes in which there were any."""
+
+    def __init__(self, resolve: Callable[[str], str], patterns: tuple[str, ...]) -> None:
+        self._resolve = resolve
+        self._patterns = patterns
+        self.resolved_fields: set[tuple[str, ...]] = set()
+
+    def resolve(self, value: Any, path: tuple[str, ...]) -> Any:
+        """Return `value`, the field at `path`, with its secrets resolved at any depth."""
+        if isinstance(value, str):
+            return self._resolve_text(value, path)
+        if isinstance(value, Mapping):
+            return {name: self.resolve(item, (*path, str(name))) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item, path) for item in value]
+        return value
+
+    def _resolve_text(self, text: str, path: tuple[str, ...]) -> str:
+        field = ".".join(path)
+        if not any(fnmatch.fnmatchcase(field, pattern) for pattern in self._patterns):
+            return text
+        resolved = self._resolve(text)
+        if resolved != text:
+            self.resolved_fields.add(path)
+        elif (near_miss := _NEAR_MISS.fullmatch(text.strip())) is not None:
+            name = near_miss[near_miss.lastindex or 0]
+            raise InputError(
+                f"{field} looks like a secret but is none; write {{{{secrets.{name}}}}}.", field=field
+            )
+        return resolved
 
 
-def _learn_sign_in(authentication: Any, secrets: SecretStore) -> None:
-    """A password that stands in the diagram in clear text is masked like any secret."""
-    if not isinstance(authentication, dict):
-        return
-    username, password = authentication.get("username"), authentication.get("password")
-    if isinstance(password, str) and password.strip():
-        secrets.mask.learn_sign_in(str(username), password)
+def _learn_password(authentication: Any, mask: Mask) -> None:
+    """Mask the password of a diagram that has it in clear text."""
+    password = authentication.get("password") if isinstance(authentication, dict) else None
+    if isinstance(password, str) and len(password) <= MAX_PASSWORD_CHARACTERS:
+        mask.learn(password)
 
 
-def _input_error(model: type[BaseModel], error: ErrorDetails, mask: Mask, notation: Notation) -> InputError:
+def _learn_changed(request: BaseModel, fields: Iterable[tuple[str, ...]], mask: Mask) -> None:
+    """Mask secrets also as the model has changed them: `04711` to 4711, a host without its brackets."""
+    for path in fields:
+        value: Any = request
+        for name in path:
+            value = _field_of(value, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, (str, int)):
+            mask.learn(str(value))
+
+
+def _field_of(model: Any, alias: str) -> Any:
+    fields = type(model).model_fields if isinstance(model, BaseModel) else {}
+    return next(
+        (getattr(model, name) for name, field in fields.items() if (field.alias or name) == alias), None
+    )
+
+
+def _input_error(
+    model: type[BaseModel],
+    error: ErrorDetails,
+    resolved_fields: AbstractSet[tuple[str, ...]],
+    notation: Notation,
+) -> InputError:
     path = notation.path(_path(error["loc"]))
     if error["type"] == "extra_forbidden":
         return InputError(_unknown_field(model, error["loc"]), field=path)
     expected = expectation(error)
-    found = "" if "found" in expected else _found(error, mask)
+    location = tuple(map(str, error["loc"]))
+    if any(location[: len(field)] == field for field in resolved_fields):
+        # A piece of a secret is none that the mask knows.
+        return InputError(f"{path} {_WITHOUT_FOUND.split(expected)[0]}.", field=path)
+    found = "" if "found" in expected else _found(error)
     return InputError(f"{path} {expected}{found}.", field=path)
 
 
-def _found(error: ErrorDetails, mask: Mask) -> str:
+def _found(error: ErrorDetails) -> str:
     is_hidden = not error["loc"] or error["loc"][0] == _HIDDEN_GROUP
     if is_hidden or error["type"] == "missing" or isinstance(error["input"], dict):
         return ""
-    # Masked before it is cut: the mask would not know half a secret.
-    shown = repr(mask.hide_in(error["input"]))
-    return f"; found {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '…'}"
+    return f"; found {excerpt(repr(error['input']), _SHOWN_CHARACTERS)}"
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -12,8 +12,8 @@ from worker.job.expressions import error_scope, examine, map_result, result_scop
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.masking import Mask
 from worker.models.base import Result
-from worker.secret_store import Mask
 
 _MESSAGE_CHARACTERS = 2_000
 _USUAL_RETRIES = 3
@@ -39,23 +39,9 @@ class RetryRule:
         return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
 
 
-def to_json(result: Result | list[Any], mask: Mask) -> Any:
-    """Return a result, or a list of them, as JSON values, without a secret that a server echoed."""
-    if isinstance(result, list):
-        return [to_json(item, mask) for item in result]
-    variables = result.to_variables()
-    return _masked(variables, result.server_texts, mask) if result.server_texts else variables
-
-
-def _masked(value: Any, names: frozenset[str], mask: Mask) -> Any:
-    if isinstance(value, list):
-        return [_masked(item, names, mask) for item in value]
-    if isinstance(value, dict):
-        return {
-            name: mask.hide_in(item) if name in names else _masked(item, names, mask)
-            for name, item in value.items()
-        }
-    return value
+def to_json(result: Result | list[Any]) -> Any:
+    """Return a result, or a list of them, as JSON values."""
+    return [to_json(item) for item in result] if isinstance(result, list) else result.to_variables()
 
 
 def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_bytes: int) -> Outcome:
@@ -101,7 +87,7 @@ def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules:
 
 
 def _ours(job: Job, error: Exception, mask: Mask) -> EmailError:
-    """Return the failure as people may see it; masked before it is cut, as half a secret is not known."""
+    """Return the failure as people may see it; masked before it is cut."""
     if isinstance(error, EmailError):
         return type(error)(mask.hide(error.message), **mask.hide_in(error.details))
     return InternalError(

@@ -11,6 +11,7 @@ from worker.errors import EmailError, ExpressionFailed, InputError
 from worker.job.durations import parse_duration_seconds
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
+from worker.masking import excerpt
 
 _SHOWN_CHARACTERS = 120
 
@@ -135,4 +136,4 @@ def _job_error(decision: dict[str, Any], message: str, variables: dict[str, Any]
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return excerpt(text, _SHOWN_CHARACTERS)

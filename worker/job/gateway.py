@@ -13,7 +13,10 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import EncodeError
+from pyzeebe import Job as ZeebeJob
 from pyzeebe import (
+    ZeebeClient,
+    ZeebeWorker,
     create_camunda_cloud_channel,
     create_insecure_channel,
     create_oauth2_client_credentials_channel,
@@ -28,8 +31,6 @@ from pyzeebe.errors import (
     PyZeebeError,
     UnknownGrpcStatusCodeError,
 )
-from pyzeebe.grpc_internals.zeebe_adapter import ZeebeAdapter
-from pyzeebe.job.job import Job as ZeebeJob
 
 from worker.errors import CommandRefused, GatewayUnavailable, InputError, JobGone
 from worker.job.job import Job
@@ -38,7 +39,8 @@ T = TypeVar("T")
 
 # A command is answered in milliseconds; one that takes longer is sent again.
 _COMMAND_TIMEOUT_SECONDS = 10.0
-_LATEST_VERSION = -1
+# Reconnecting is gRPC's task; pyzeebe would close the channel after a number of failures.
+_WITHOUT_END = -1
 # gRPC would let two minutes pass between attempts to reconnect, and take no more than 4 MB: what may be
 # in a message is for the engine to bound.
 _CHANNEL_OPTIONS = (
@@ -121,15 +123,15 @@ class OAuthClient:
 
 
 class ZeebeGateway:
-    """The gateway through pyzeebe's adapter.
+    """The gateway through pyzeebe's client and its worker's adapter.
 
-    pyzeebe's own worker is not used: it sleeps 5 s whenever it is full, stops polling for good on an
-    unknown status, tries a completion once and waits without limit at its end (docs/architecture.md).
+    The worker's own polling is not used: docs/architecture.md says why.
     """
 
     def __init__(self, address: GatewayAddress, *, worker_name: str, tenant_ids: tuple[str, ...]) -> None:
         self._channel = _open_channel(address)
-        self._adapter = ZeebeAdapter(self._channel, max_connection_retries=-1)
+        self._client = ZeebeClient(self._channel, max_connection_retries=_WITHOUT_END)
+        self._adapter = ZeebeWorker(self._channel, max_connection_retries=_WITHOUT_END).zeebe_adapter
         self._worker_name = worker_name
         self._tenant_ids = list(tenant_ids)
 
@@ -139,18 +141,16 @@ class ZeebeGateway:
 
     async def version(self) -> str:
         """Ask for the gateway's version, which proves that it can be reached and lets us in."""
-        topology = await _command(self._adapter.topology())
+        topology = await _command(self._client.topology())
         return str(topology.gateway_version)
 
     async def deploy(self, file: Path) -> None:
         """Give a BPMN file to the engine. Raises CommandRefused where the engine finds a fault in it."""
-        await _command(self._adapter.deploy_resource(file))
+        await _command(self._client.deploy_resource(file))
 
     async def start(self, process_id: str, variables: Mapping[str, Any]) -> int:
         """Start the latest version of a process; give the key of the instance."""
-        instance = await _command(
-            self._adapter.create_process_instance(process_id, _LATEST_VERSION, dict(variables))
-        )
+        instance = await _command(self._client.run_process(process_id, dict(variables)))
         return instance.process_instance_key
 
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:

@@ -31,6 +31,7 @@ from worker.job.settlement import settle
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import CommandTrace, begin_command_trace
 from worker.mail.operation_result import Deferred, OperationResult
+from worker.masking import Mask, masking
 from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,7 @@ class JobRules:
 class _Work:
     """What has come of the work so far."""
 
+    mask: Mask
     trace: CommandTrace
     headers: ConnectorHeaders = field(default_factory=ConnectorHeaders)
     outcome: Outcome = _STOPPED
@@ -122,7 +124,13 @@ class Pipeline:
             element_id=job.element_id,
         )
         started_at = time.monotonic()
-        work = _Work(begin_command_trace(self._observers.step_begun))
+        work = _Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
+        with masking(work.mask):
+            await self._run(job, interpret, work, lease)
+            self._report(job, work, started_at)
+        return work.outcome
+
+    async def _run(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
@@ -137,8 +145,6 @@ class Pipeline:
         except asyncio.CancelledError:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
-        self._report(job, work, started_at)
-        return work.outcome
 
     def _report(self, job: Job, work: _Work, started_at: float) -> None:
         report = JobReport(
@@ -171,23 +177,23 @@ class Pipeline:
                 job,
                 work.headers,
                 work.result,
-                mask=self._secrets.mask,
+                mask=work.mask,
                 max_bytes=self._rules.max_result_bytes,
             )
         except NotAdmitted as refused:
-            return Returned(self._secrets.mask.hide(str(refused)), backoff_seconds=refused.backoff_seconds)
+            return Returned(work.mask.hide(str(refused)), backoff_seconds=refused.backoff_seconds)
         except JobGone:
             raise
         except Exception as error:
             work.has_failed = True
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
-            return decide_failure(job, work.headers, error, self._failure_rules(job))
+            return decide_failure(job, work.headers, error, self._failure_rules(job, work.mask))
 
-    def _failure_rules(self, job: Job) -> FailureRules:
+    def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
         chance = random.random()  # noqa: S311 - only spreads load
         retry = RetryRule(self._rules.retry_backoff_seconds, chance, self._attempts.failed(job))
-        return FailureRules(self._secrets.mask, retry, self._rules.max_result_bytes)
+        return FailureRules(mask, retry, self._rules.max_result_bytes)
 
     async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
@@ -198,6 +204,7 @@ class Pipeline:
             assignment.operation.request,
             assignment.variables,
             secrets=self._secrets,
+            mask=work.mask,
             secret_fields=self._rules.secret_fields,
             notation=assignment.notation,
         )
@@ -221,14 +228,15 @@ class Pipeline:
             self._completed_work.record(job, unknown)
             raise
         work.deferred = done.deferred
-        work.result = assignment.reshape(to_json(done.result, self._secrets.mask))
+        work.result = assignment.reshape(to_json(done.result))
         if done.has_effect:
             work.has_effect = True
             self._completed_work.record(job, (work.result,))
 
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
-        if lease.is_expired and not isinstance(work.outcome, Completed):
+        is_undone = not isinstance(work.outcome, Completed) and self._completed_work.recall(job) is None
+        if lease.is_expired and is_undone:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
             log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
             await self._abandon(work)

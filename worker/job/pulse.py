@@ -36,7 +36,7 @@ class Pulse:
     def age_seconds(self, asked_at: float) -> float:
         """Return how old an answer may be that has just come, to what was asked at `asked_at` (loop time)."""
         self._beat()
-        if self._stood_still_until <= asked_at:
+        if self._stood_still_until < asked_at:
             return 0.0
         return self._now() - self._stood_still_from
 

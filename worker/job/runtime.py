@@ -107,6 +107,11 @@ class Runtime:
         return len(self._running)
 
     @property
+    def open_circuits(self) -> int:
+        """How many mail servers do not answer and are given one job at a time."""
+        return self._pipeline.admission.open_circuits
+
+    @property
     def is_polling(self) -> bool:
         """Whether the engine is asked for jobs of every task type."""
         return bool(self._pollers) and not any(poller.done() for poller in self._pollers)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import idna
 from pydantic import BeforeValidator, WithJsonSchema
 
+from worker.masking import excerpt
+
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
 _SHOWN_CHARACTERS = 80
 _MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1
@@ -152,9 +154,7 @@ def _hint(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Give a value as it is shown in a message: on one line, and not longer than a message may be."""
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+    return excerpt(repr(value), _SHOWN_CHARACTERS)
 
 
 AddressList = Annotated[

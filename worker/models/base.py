@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+# Long enough for the tokens of OAuth.
+MAX_PASSWORD_CHARACTERS = 16_384
+_MAX_USERNAME_CHARACTERS = 320
+_MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
 _NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
 
 
@@ -36,13 +40,7 @@ class Request(BaseModel):
 
 
 class Result(BaseModel):
-    """Output to a process: `to_variables` gives the JSON object that the documentation shows.
-
-    `server_texts`: the names of fields, at any depth, that quote the mail server, which may echo a
-    secret. Everything else, mail above all, is never altered, whatever it holds.
-    """
-
-    server_texts: ClassVar[frozenset[str]] = frozenset()
+    """Output to a process: `to_variables` gives the JSON object that the documentation shows."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -71,9 +69,17 @@ class Authentication(Request):
     """A sign-in with user name and password."""
 
     type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
-    username: SecretStr = Field(title="User name", description=_USER_DESCRIPTION, examples=_USER_EXAMPLES)
+    username: SecretStr = Field(
+        max_length=_MAX_USERNAME_CHARACTERS,
+        title="User name",
+        description=_USER_DESCRIPTION,
+        examples=_USER_EXAMPLES,
+    )
     password: SecretStr = Field(
-        title="Password", description=_SIGN_IN_DESCRIPTION, examples=_SIGN_IN_EXAMPLES
+        max_length=MAX_PASSWORD_CHARACTERS,
+        title="Password",
+        description=_SIGN_IN_DESCRIPTION,
+        examples=_SIGN_IN_EXAMPLES,
     )
 
     @field_validator("username", "password")
@@ -93,10 +99,18 @@ class OptionalAuthentication(Request):
         description="“Nothing” is for a relay that takes mail from your network without a password.",
     )
     username: SecretStr | None = Field(
-        default=None, title="User name", description=_USER_DESCRIPTION, examples=_USER_EXAMPLES
+        default=None,
+        max_length=_MAX_USERNAME_CHARACTERS,
+        title="User name",
+        description=_USER_DESCRIPTION,
+        examples=_USER_EXAMPLES,
     )
     password: SecretStr | None = Field(
-        default=None, title="Password", description=_SIGN_IN_DESCRIPTION, examples=_SIGN_IN_EXAMPLES
+        default=None,
+        max_length=MAX_PASSWORD_CHARACTERS,
+        title="Password",
+        description=_SIGN_IN_DESCRIPTION,
+        examples=_SIGN_IN_EXAMPLES,
     )
 
     @model_validator(mode="after")
@@ -119,6 +133,7 @@ class Server(Request):
 
     host: str = Field(
         min_length=1,
+        max_length=_MAX_HOST_CHARACTERS,
         title="Host",
         description="The mail server's name or IP address, as your mail provider gives it.",
         examples=["mail.example.com"],

@@ -87,8 +87,11 @@ def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
     metadata = reference.get("metadata") or {}
     if not isinstance(metadata, Mapping):
         raise _fault(f"{path}.metadata", "must be a context")
+    document_id = _required(reference, "documentId", path)
+    if document_id in {".", ".."}:
+        raise _fault(f"{path}.documentId", "may not be '.' or '..'")
     return StoredDocument(
-        document_id=_required(reference, "documentId", path),
+        document_id=document_id,
         store_id=_text(reference, "storeId", path),
         content_hash=_text(reference, "contentHash", path),
         name=_text(metadata, "fileName", f"{path}.metadata"),

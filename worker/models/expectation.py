@@ -25,6 +25,9 @@ def expectation(error: ErrorDetails) -> str:
             return f"must be more than {context['gt']:.15g}"
         case "less_than_equal":
             return f"must be at most {context['le']:.15g}"
+        case "string_too_long" | "too_long":
+            unit = "characters" if error["type"] == "string_too_long" else "entries"
+            return f"must have at most {context['max_length']:,} {unit}"
         case _:
             return _kind(error)
 

@@ -198,8 +198,6 @@ def _is_blank(value: Any) -> bool:
 class SendResult(Result):
     """What became of the email."""
 
-    server_texts = frozenset({"message"})
-
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server took the email for at least one recipient.")
     message_id: str = Field(description="The Message-ID under which the recipients find it.")

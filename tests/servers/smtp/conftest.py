@@ -11,12 +11,12 @@ from testkit.smtp_caller import SmtpCaller
 from worker.mail.timeouts import Timeouts
 
 HASTY = Timeouts(
-    connect_seconds=2,
-    tls_seconds=0.5,
-    greeting_seconds=0.3,
-    login_seconds=0.3,
-    command_seconds=0.3,
-    transfer_seconds=0.3,
+    connect_seconds=10,
+    tls_seconds=1.5,
+    greeting_seconds=1.5,
+    login_seconds=1.5,
+    command_seconds=1.5,
+    transfer_seconds=1.5,
 )
 
 

@@ -20,7 +20,7 @@ from testkit.scripted_server import (
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.smtp_caller import SmtpCaller
 
-from worker.errors import ServerUnavailable, TlsFailed
+from worker.errors import ServerTimeout, ServerUnavailable, TlsFailed
 
 ANN = Account("ann@example.org", "s3cret")
 
@@ -102,13 +102,17 @@ async def test_a_server_that_closes_in_the_middle_of_the_handshake_is_worth_a_re
     assert caught.value.is_retryable  # type: ignore[attr-defined]
 
 
-async def test_a_handshake_that_hangs_ends_in_time(
-    hasty_caller: SmtpCaller, certificates: Certificates
+@pytest.mark.parametrize("protocol", ["TLS", "SSL"])
+async def test_a_handshake_that_hangs_is_a_timeout(
+    protocol: str, hasty_caller: SmtpCaller, certificates: Certificates
 ) -> None:
-    faults = {SmtpStep.STARTTLS: sequence(say("220 2.0.0 Go ahead"), hang())}
-    async with ScriptedSmtp(faults, options_for("TLS", certificates.server)) as server:
-        with pytest.raises(Exception, match=r"within 0\.5 seconds"):
-            await hasty_caller.at(server.port, "TLS", ANN).send()
+    faults = {
+        SmtpStep.CONNECT: hang() if protocol == "SSL" else sequence(),
+        SmtpStep.STARTTLS: sequence(say("220 2.0.0 Go ahead"), hang()),
+    }
+    async with ScriptedSmtp(faults, options_for(protocol, certificates.server)) as server:
+        with pytest.raises(ServerTimeout, match=r"within 1\.5 seconds"):
+            await hasty_caller.at(server.port, protocol, ANN).send()
 
 
 async def test_what_was_said_before_tls_is_not_believed_after_it(

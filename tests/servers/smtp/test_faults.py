@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import struct
 from dataclasses import dataclass
 from typing import cast
@@ -37,7 +36,8 @@ from worker.errors import (
 )
 from worker.mail.account import Account as MailAccount
 from worker.mail.account import Encryption, MailProtocol
-from worker.mail.smtp.wire import connect
+from worker.mail.message.compose import ComposedMessage
+from worker.mail.smtp.connection import SmtpConnection
 
 ANN = Account("ann@example.org", "s3cret")
 LARGE = "x" * 20_000_000
@@ -185,14 +185,34 @@ async def test_a_fault_in_the_middle_of_a_large_message_is_worth_a_retry(
 async def test_an_end_that_the_system_refuses_to_send_is_not_with_the_server() -> None:
     """Else a connection that was reset meanwhile would leave the outcome unknown."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        account = MailAccount(MailProtocol.SMTP, "127.0.0.1", listener.getsockname()[1], Encryption.NONE)
-        wire = await connect(account, timeouts=PATIENT, tls_context=ssl.create_default_context())
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, *listener.getsockname()
+        )
         peer, _ = listener.accept()
         # Without lingering, closing resets; what follows comes before the event loop can see it.
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
+        connection = SmtpConnection("mail.example.org:25", transport, PATIENT)
         with pytest.raises(ConnectionFailed):
-            wire.write_end(b"Hello\r\n")
+            connection.write(".", content=b"Hello\r\n")
+
+
+@pytest.mark.parametrize("size", [10, 20_000_000], ids=["small", "large"])
+async def test_a_check_that_fails_right_before_the_end_of_the_message_sends_nothing(
+    size: int, caller: SmtpCaller
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the job may be another worker's by now")
+
+    message = ComposedMessage("<1@x>", "ann@x", ("bob@x",), content=b"\r\n" + b"x" * size + b"\r\n")
+    async with ScriptedSmtp() as server:
+        account = MailAccount(MailProtocol.SMTP, "127.0.0.1", server.port, Encryption.NONE)
+        with pytest.raises(RuntimeError, match="another worker"):
+            await caller.pool.run(account, lambda session: session.send(message, check_before_end=fail))
+        await caller.pool.run(account, lambda session: session.send(message))
+
+    assert len(server.accepted) == 1
+    assert server.connections == 2
 
 
 async def test_a_server_that_is_not_there_is_worth_a_retry(caller: SmtpCaller) -> None:

@@ -13,6 +13,7 @@ from worker.job.assignment import Assignment
 from worker.job.binding import bind
 from worker.job.vendor import interpret
 from worker.mail.account import Account, Encryption, account_of
+from worker.masking import Mask
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.secret_store import SecretStore
 
@@ -71,6 +72,7 @@ def bound(variables: dict[str, Any], **secrets: str) -> Any:
         assignment.operation.request,
         assignment.variables,
         secrets=SecretStore(environment, prefix="SECRET_", directory=None),
+        mask=Mask(),
         secret_fields=("authentication.*", "server.*"),
         notation=assignment.notation,
     )

@@ -130,9 +130,10 @@ def test_a_given_message_id_wins(name: str, value: str) -> None:
 
 def test_threads_go_on() -> None:
     ids = [f"<{'x' * 80}{number}@example.org>" for number in range(30)]
-    message = read(compose(headers={"In-Reply-To": ids[-1], "References": " ".join(ids)}))
-    assert message["In-Reply-To"] == ids[-1]
-    assert message["References"].split() == ids
+    header = header_of(compose(headers={"In-Reply-To": ids[-1], "References": " ".join(ids)}))
+    # The octets themselves: the standard library reads encoded words here, which other readers may not.
+    assert f"\r\nIn-Reply-To: {ids[-1]}\r\n".encode() in header
+    assert f"\r\nReferences: {chr(10).join(ids)}\r\n".replace("\n<", "\r\n <").encode() in header
 
 
 def test_a_reply_address_is_written_as_an_address() -> None:

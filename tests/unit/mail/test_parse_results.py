@@ -43,19 +43,6 @@ def test_a_read_mail_has_all_that_the_documentation_names() -> None:
     }
 
 
-def test_a_listed_mail_has_all_that_the_documentation_names() -> None:
-    row = parse_headers(RAW).to_listed(message_id="<1@example.com>", size=99865, received_date=None)
-
-    assert row.to_variables() == {
-        "messageId": "<1@example.com>",
-        "fromAddress": "ann@example.com",
-        "subject": "Grüße",
-        "size": 99865,
-        "receivedDateTime": None,
-        "sentDate": "2024-08-19T06:54:28Z",
-    }
-
-
 def test_a_search_by_sender_sees_the_name_as_well_as_the_address() -> None:
     headers = parse_headers(b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.com>, b@example.com\n\n")
 

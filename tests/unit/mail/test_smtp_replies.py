@@ -4,11 +4,11 @@ import errno
 import socket
 
 import pytest
-from aiosmtplib import SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTPServerDisconnected
 
 from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
 from worker.mail.smtp.delivery import Delivery, Offer, judge_refused_offer
-from worker.mail.smtp.wire import Reply, failure_of, parse_extensions
+from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply, failure_of
 from worker.models.smtp import Refusal, RefusedRecipient
 
 SERVER = "mail.example.org:587"
@@ -30,13 +30,9 @@ def test_a_long_reply_is_cut() -> None:
     assert len(Reply(250, ("x" * 5000,)).text) == 1000
 
 
-def test_extensions_are_read_in_any_case_and_sign_in_however_it_is_offered() -> None:
-    lines = ("mail.example.org", "size 1000", "STARTTLS", "AUTH LOGIN", "AUTH=PLAIN")
-    assert parse_extensions(Reply(250, lines)) == {
-        "size": "1000",
-        "starttls": "",
-        "auth": "login plain",
-    }
+def test_what_is_no_reply_is_quoted_without_what_cannot_be_printed() -> None:
+    with pytest.raises(ProtocolViolation, match="does not speak SMTP: it answered “Malformed � line”"):
+        check_reply(SERVER, Reply(NO_REPLY, ("Malformed \x00 line",)))
 
 
 def test_a_sender_refused_for_good_is_the_answer_whatever_came_after_it() -> None:
@@ -73,7 +69,6 @@ def test_data_that_is_done_at_once_is_no_answer() -> None:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), ConnectionFailed, "is not known"),
         (UnicodeError("label too long"), ConnectionFailed, "is not known"),
         (SMTPServerDisconnected("Unexpected EOF"), ConnectionFailed, "closed by the other side"),
-        (SMTPResponseException(-1, "Malformed \x00 line"), ProtocolViolation, "does not speak SMTP"),
     ],
 )
 def test_a_failure_is_said_in_words(error: Exception, expected: type[MailServerError], text: str) -> None:

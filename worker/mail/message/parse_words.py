@@ -1,7 +1,7 @@
 """Encoded words in header fields (RFC 2047), also where senders break the rules.
 
 The standard library's decoder loses characters that are split between two words, does not see words
-inside quotes or next to other text, and searches the rest of the field again for each opening.
+inside quotes or next to other text, and needs 10 s for a hostile subject of 100 kB.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from worker.errors import (
     ProtocolViolation,
     RecipientRefused,
 )
-from worker.mail.smtp.wire import Reply
+from worker.mail.smtp.replies import Reply
 from worker.models.smtp import Refusal, RefusedRecipient
 
 _START_INPUT = 354

@@ -1,110 +1,68 @@
-"""A session with an SMTP server (RFC 5321): opened and signed in once, then one message after another."""
+"""A session with an SMTP server (RFC 5321), ready to send one message after another."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from worker.errors import (
     ConnectionFailed,
     EmailError,
     MailServerError,
     NotSupported,
-    ProtocolViolation,
     SendOutcomeUnknown,
-    ServerRefused,
     ServerUnavailable,
-    TlsFailed,
 )
-from worker.mail.account import Account, Encryption
 from worker.mail.message.compose import ComposedMessage
+from worker.mail.smtp.connection import SmtpConnection
 from worker.mail.smtp.delivery import Delivery, Offer, judge_message, judge_refused_offer
-from worker.mail.smtp.login import sign_in
-from worker.mail.smtp.wire import Reply, SmtpWire, connect, parse_extensions
-from worker.mail.timeouts import Timeouts
-
-Check = Callable[[], None]
+from worker.mail.smtp.replies import Reply, check_success
 
 _FAREWELL_SECONDS = 2.0
 # What goes together with the end of a message: what the operating system takes at once.
 _LAST_BYTES = 16 * 1024
 _INTERMEDIATE = 3  # the first digit of a reply that is no verdict
 
-
-@dataclass(frozen=True, slots=True)
-class SmtpSettings:
-    """How sessions are opened. `local_hostname`: for EHLO; without one this end's address is given."""
-
-    tls_context: ssl.SSLContext
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    local_hostname: str | None = None
-
-
-async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> SmtpSession:
-    """Connect, encrypt as the account asks, and sign in where it has a user name."""
-    wire = await connect(account, timeouts=settings.timeouts, tls_context=settings.tls_context)
-    try:
-        _check(account.server, await wire.read_greeting())
-        name = settings.local_hostname or wire.local_address
-        extensions = await _introduce(wire, account.server, name)
-        if account.encryption is Encryption.STARTTLS:
-            await _start_tls(wire, account.server, extensions, settings.tls_context)
-            # What was said before TLS may have been a stranger's word (RFC 3207 4.2).
-            extensions = await _introduce(wire, account.server, name)
-        if account.username is not None:
-            async with wire.limit(settings.timeouts.login_seconds):
-                await sign_in(wire, account, extensions.get("auth", ""))
-    except BaseException:
-        wire.abort()
-        raise
-    return SmtpSession(account.server, wire, extensions)
+Check = Callable[[], None]
 
 
 class SmtpSession:
     """A session ready to send. `extensions`: what EHLO has offered, in lower case, with parameters."""
 
-    def __init__(self, server: str, wire: SmtpWire, extensions: dict[str, str]) -> None:
-        self._server = server
-        self._wire = wire
+    def __init__(self, connection: SmtpConnection, extensions: Mapping[str, str]) -> None:
+        self._server = connection.server
+        self._connection = connection
         self._extensions = extensions
-        self._may_repeat = True
+        self.may_repeat = True  # no message has been handed over since the session left the pool
         self._has_served = False
         self._is_half_way = False
 
     @property
     def is_usable(self) -> bool:
         """Whether the next message may be sent."""
-        return self._wire.is_connected
-
-    @property
-    def may_repeat(self) -> bool:
-        """Whether no message has been handed over since the session was taken from the pool."""
-        return self._may_repeat
+        return self._connection.is_connected
 
     def begin(self) -> None:
         """Note that the session has been taken from the pool."""
-        self._may_repeat = True
+        self.may_repeat = True
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
         with suppress(EmailError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._wire.call("QUIT")
+                await self._connection.call("QUIT")
         self.abort()
 
     def abort(self) -> None:
         """Cut the connection at once. Never raises."""
-        self._wire.abort()
+        self._connection.abort()
 
     async def send(self, message: ComposedMessage, check_before_end: Check = lambda: None) -> Delivery:
         """Hand one message over: MAIL, RCPT for each recipient, DATA, the message.
 
         `check_before_end` is called right before the end of the message: if it raises, nothing is sent.
-
-        Raises SendOutcomeUnknown where the connection broke between the end of the message and the reply,
+        Raises SendOutcomeUnknown if the connection broke between the end of the message and the reply,
         or the work was cancelled there. Any other error means that the message was not taken.
         """
         self._check_smtputf8(message)
@@ -131,7 +89,7 @@ class SmtpSession:
         was_half_way, self._is_half_way = self._is_half_way, True
         try:
             if was_half_way:
-                _check(self._server, await self._wire.call("RSET"))
+                check_success(self._server, await self._connection.call("RSET"))
             return await self._offer(message)
         except ServerUnavailable as error:
             if not self._has_served:
@@ -146,16 +104,16 @@ class SmtpSession:
         mail = self._mail_command(message)
         recipients = [f"RCPT TO:<{mailbox}>" for mailbox in message.recipients]
         if "pipelining" in self._extensions:
-            self._wire.write(mail, *recipients, "DATA")
-            sender, *replies = [await self._wire.read() for _ in range(len(recipients) + 2)]
+            self._connection.write(mail, *recipients, "DATA")
+            sender, *replies = [await self._connection.read() for _ in range(len(recipients) + 2)]
             return Offer(sender, tuple(replies[:-1]), replies[-1])
-        sender = await self._wire.call(mail)
+        sender = await self._connection.call(mail)
         if not sender.is_positive:
             return Offer(sender)
-        answers = tuple([await self._wire.call(command) for command in recipients])
+        answers = tuple([await self._connection.call(command) for command in recipients])
         if not any(answer.is_positive for answer in answers):
             return Offer(sender, answers)
-        return Offer(sender, answers, await self._wire.call("DATA"))
+        return Offer(sender, answers, await self._connection.call("DATA"))
 
     def _mail_command(self, message: ComposedMessage) -> str:
         command = f"MAIL FROM:<{message.envelope_from}>"
@@ -172,16 +130,16 @@ class SmtpSession:
         content = _dot_stuffed(message.content)
         rest = max(0, len(content) - _LAST_BYTES)
         if rest:
-            await self._wire.send_content(memoryview(content)[:rest])
+            await self._connection.send_content(memoryview(content)[:rest])
         try:
             check_before_end()
         except BaseException:
             self.abort()  # the only way to take back what has no end yet
             raise
-        self._wire.write_end(content[rest:])
-        self._may_repeat = False
+        self._connection.write(".", content=content[rest:])
+        self.may_repeat = False
         try:
-            verdict = await self._wire.read_verdict()
+            verdict = await self._connection.read(self._connection.timeouts.transfer_seconds)
         except ServerUnavailable:  # a reply, and it says no
             raise
         except (MailServerError, asyncio.CancelledError) as error:
@@ -198,44 +156,6 @@ class SmtpSession:
             server=self._server,
             messageId=message.message_id,
         )
-
-
-async def _introduce(wire: SmtpWire, server: str, name: str) -> dict[str, str]:
-    """Say EHLO, or HELO to a server that does not know it, and return the extensions offered."""
-    reply = await wire.call(f"EHLO {name}")
-    if reply.is_permanent:
-        reply = await wire.call(f"HELO {name}")
-        _check(server, reply)
-        return {}
-    _check(server, reply)
-    return parse_extensions(reply)
-
-
-async def _start_tls(
-    wire: SmtpWire, server: str, extensions: dict[str, str], tls_context: ssl.SSLContext
-) -> None:
-    """Encrypt by STARTTLS (RFC 3207), or say nothing more to this server."""
-    if "starttls" not in extensions:
-        raise TlsFailed(
-            f"{server} does not offer STARTTLS, so nothing was sent; check the port, or choose SSL for TLS"
-            " from the first byte.",
-            server=server,
-        )
-    reply = await wire.call("STARTTLS")
-    if reply.is_transient:
-        raise ServerUnavailable(f"{server} cannot start TLS now: {reply}", server=server)
-    if not reply.is_positive:
-        raise TlsFailed(f"{server} refused STARTTLS, so nothing was sent: {reply}", server=server)
-    await wire.encrypt(tls_context)
-
-
-def _check(server: str, reply: Reply) -> None:
-    if reply.is_transient:
-        raise ServerUnavailable(f"{server} is not ready: {reply}", server=server)
-    if reply.is_permanent:
-        raise ServerRefused(f"{server} refused the session: {reply}", server=server)
-    if not reply.is_positive:
-        raise ProtocolViolation(f"{server} gave an answer that does not fit: {reply}", server=server)
 
 
 def _dot_stuffed(content: bytes) -> bytes:

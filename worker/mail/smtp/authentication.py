@@ -1,0 +1,49 @@
+"""Sign in at an SMTP server (RFC 4954) by the first mechanism that both sides know."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiosmtplib import SMTP, SMTPResponse
+
+from worker.errors import AuthenticationFailed, NotSupported
+from worker.mail.account import Account, Encryption
+from worker.mail.smtp.replies import Reply, check_success
+
+_SUCCESS = 235
+_UNKNOWN_MECHANISM = 504
+
+Attempt = Callable[[], Awaitable[SMTPResponse]]
+Ask = Callable[[str, Awaitable[SMTPResponse]], Awaitable[Reply]]
+
+
+async def sign_in(smtp: SMTP, account: Account, ask: Ask) -> None:
+    """Sign in by one of the mechanisms that EHLO has offered.
+
+    Not by aiosmtplib's `login`, which tries all of them: another attempt with the same password may lock
+    the account.
+    """
+    for mechanism, attempt in _attempts(smtp, account).items():
+        if mechanism not in smtp.server_auth_methods:
+            continue
+        reply = await ask("AUTH", attempt())
+        if reply.code != _UNKNOWN_MECHANISM:
+            return check_success(account.server, reply, _SUCCESS, "the sign-in", AuthenticationFailed)
+    raise NotSupported(
+        f"{account.server} offers no sign-in that the worker knows (PLAIN, LOGIN or CRAM-MD5);"
+        " check cryptographicProtocol and port, or choose authentication type noAuth.",
+        server=account.server,
+        extension="AUTH",
+    )
+
+
+def _attempts(smtp: SMTP, account: Account) -> dict[str, Attempt]:
+    """Return the ways to sign in, the best first."""
+    username, password = account.username or "", account.password or ""
+    plain: dict[str, Attempt] = {
+        "plain": lambda: smtp.auth_plain(username, password),
+        "login": lambda: smtp.auth_login(username, password),
+    }
+    hidden: dict[str, Attempt] = {"cram-md5": lambda: smtp.auth_crammd5(username, password)}
+    # In TLS the simplest that everybody has; in the clear first the one that does not show the password.
+    return {**hidden, **plain} if account.encryption is Encryption.NONE else {**plain, **hidden}

@@ -1,0 +1,156 @@
+"""An open SMTP connection: commands that travel together, which aiosmtplib cannot send, and their replies."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.mail.account import MailProtocol
+from worker.mail.command_trace import Step, trace_commands
+from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply, failure_of
+from worker.mail.timeouts import Timeouts
+
+_MAX_REPLY_BYTES = 32 * 1024
+_CHUNK_BYTES = 64 * 1024
+_BREAKS_A_COMMAND = re.compile(r"[\r\n\0]")
+_REPLY_LINE = re.compile(r"(\d{3})(?:([ -])(.*))?\s*")
+
+
+class _Replies(asyncio.Protocol):
+    """Keeps what the server says while a reply is due: nothing said in advance is believed."""
+
+    def __init__(self) -> None:
+        self.due = 0
+        self.unread = bytearray()
+        self._is_lost = self._is_paused = False
+        self._changed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        if self.due:
+            self.unread += data
+            self._changed.set()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._changed.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._is_lost = True
+        self._changed.set()
+
+    async def drain(self) -> None:
+        """Wait until the operating system has taken what was written."""
+        while self._is_paused:
+            await self._change()
+
+    async def read_line(self, max_bytes: int) -> str | None:
+        """Return the next line; None for one that is too long."""
+        while (end := self.unread.find(b"\n") + 1) == 0:
+            if len(self.unread) > max_bytes:
+                return None
+            await self._change()
+        line = self.unread[:end].decode("utf-8", "surrogateescape")
+        del self.unread[:end]
+        return line if end <= max_bytes else None
+
+    async def _change(self) -> None:
+        if self._is_lost:
+            raise ConnectionResetError
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class SmtpConnection:
+    """Commands and replies on a transport that has been connected; any error or cancellation cuts it."""
+
+    def __init__(self, server: str, transport: asyncio.Transport, timeouts: Timeouts) -> None:
+        self.server = server
+        self.timeouts = timeouts
+        self._transport = transport
+        self._replies = _Replies()
+        self._step: Step | None = None
+        transport.set_protocol(self._replies)
+        # Drain wholly. Not 0: asyncio's TLS transport would take an empty buffer for a full one.
+        transport.set_write_buffer_limits(high=1, low=0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether neither side has closed the connection, as far as is known here."""
+        return not self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Cut the connection immediately."""
+        self._transport.abort()
+
+    async def call(self, command: str) -> Reply:
+        """Send one command and wait for its reply."""
+        self.write(command)
+        return await self.read()
+
+    def write(self, *commands: str, content: bytes = b"") -> None:
+        """Send commands together, after `content`; each of them needs one `read`.
+
+        If this raises, the server has not got them.
+        """
+        if _BREAKS_A_COMMAND.search("".join(commands)):
+            raise ValueError("a command may not hold a line break or NUL")
+        self._step = trace_commands(MailProtocol.SMTP, self.server, commands)
+        self._replies.unread.clear()
+        self._replies.due = len(commands)
+        with self._cut_on_failure():
+            self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
+            if not self.is_connected:  # the operating system has refused all of it
+                raise ConnectionResetError
+
+    async def send_content(self, content: memoryview) -> None:
+        """Send a message without its last piece; return when the operating system has taken all of it."""
+        seconds = self.timeouts.transfer_seconds
+        with self._cut_on_failure(seconds):
+            async with asyncio.timeout(seconds):
+                for start in range(0, len(content), _CHUNK_BYTES):
+                    self._transport.write(content[start : start + _CHUNK_BYTES])
+                    await self._replies.drain()
+
+    async def read(self, seconds: float | None = None) -> Reply:
+        """Wait for the next reply to a command."""
+        seconds = seconds or self.timeouts.command_seconds
+        with self._cut_on_failure(seconds):
+            try:
+                async with asyncio.timeout(seconds):
+                    return check_reply(self.server, await self._next_reply())
+            finally:
+                self._replies.due -= 1
+                if self._step is not None:
+                    self._step.answered()
+
+    async def _next_reply(self) -> Reply:
+        lines: list[str] = []
+        rest = _MAX_REPLY_BYTES
+        while True:
+            line = await self._replies.read_line(rest)
+            if line is None:
+                return Reply(NO_REPLY, ("a reply that does not end",))
+            found = _REPLY_LINE.fullmatch(line)
+            if found is None:
+                return Reply(NO_REPLY, (line,))
+            rest -= len(line)
+            lines.append(found[3] or "")
+            if found[2] != "-":
+                return Reply(int(found[1]), tuple(lines))
+
+    @contextmanager
+    def _cut_on_failure(self, seconds: float | None = None) -> Iterator[None]:
+        """Cut the connection whatever fails; say what that means if it is the connection itself."""
+        try:
+            yield
+        except OSError as error:
+            self.abort()
+            raise failure_of(self.server, error, seconds) from error
+        except BaseException:
+            self.abort()
+            raise

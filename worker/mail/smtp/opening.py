@@ -1,0 +1,162 @@
+"""How a session is opened, by aiosmtplib: connect, EHLO, STARTTLS, sign in."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import cast
+
+import aiohappyeyeballs
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
+
+from worker.errors import TlsFailed
+from worker.mail.account import Account, Encryption
+from worker.mail.command_trace import traced, traced_step
+from worker.mail.smtp.authentication import sign_in
+from worker.mail.smtp.connection import SmtpConnection
+from worker.mail.smtp.replies import Reply, check_reply, check_success, failure_of
+from worker.mail.smtp.session import SmtpSession
+from worker.mail.timeouts import Timeouts
+
+_READY = 220
+_HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """How sessions are opened. `local_hostname`: for EHLO; without one this end's address is given."""
+
+    tls_context: ssl.SSLContext
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    local_hostname: str | None = None
+
+
+async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> SmtpSession:
+    """Connect, encrypt as the account asks, and sign in if it has a user name."""
+    opening = _Opening(account, settings)
+    try:
+        await opening.connect()
+        await opening.introduce()
+        if account.encryption is Encryption.STARTTLS:
+            await opening.start_tls()
+            # What was said before TLS may have been a stranger's word (RFC 3207 4.2).
+            await opening.introduce()
+        if account.username is not None:
+            await sign_in(opening.smtp, account, opening.ask)
+        return opening.session()
+    except BaseException:
+        opening.abort()
+        raise
+
+
+class _Opening:
+    """The steps that lead to a session, each within its limit; whoever takes them aborts on any error."""
+
+    def __init__(self, account: Account, settings: SmtpSettings) -> None:
+        # Limits are held here: after its own, aiosmtplib takes leave of the server politely.
+        self.smtp = SMTP(hostname=account.host, tls_context=settings.tls_context, timeout=None)
+        self._account = account
+        self._server = account.server
+        self._timeouts = settings.timeouts
+        self._name = settings.local_hostname
+        self._socket: socket.socket | None = None
+
+    async def connect(self) -> None:
+        """Connect, in TLS if the account asks for it from the first byte, and wait for the greeting."""
+        with traced_step(self._account.protocol, self._server, "connect"):
+            self._socket = await self._open_socket()
+        self._name = self._name or _address_literal(self._socket)
+        with traced_step(self._account.protocol, self._server, "greeting"):
+            check_success(self._server, await self._greeting(self._socket), _READY)
+
+    async def introduce(self) -> None:
+        """Say EHLO, or HELO to a server that does not know it."""
+        reply = await self.ask("EHLO", self.smtp.ehlo(hostname=self._name))
+        if reply.is_permanent:
+            reply = await self.ask("HELO", self.smtp.helo(hostname=self._name))
+        check_success(self._server, reply)
+
+    async def start_tls(self) -> None:
+        """Encrypt by STARTTLS (RFC 3207), or say nothing more to this server."""
+        if not self.smtp.supports_extension("starttls"):
+            raise TlsFailed(
+                f"{self._server} does not offer STARTTLS, so nothing was sent; check the port, or choose SSL"
+                " for TLS from the first byte.",
+                server=self._server,
+            )
+        reply = await self.ask("STARTTLS", self.smtp.starttls(timeout=self._timeouts.tls_seconds))
+        check_success(self._server, reply, _READY, "STARTTLS", TlsFailed)
+
+    async def ask(self, name: str, answer: Awaitable[SMTPResponse]) -> Reply:
+        """Wait for the reply to the command `name`, which aiosmtplib sends."""
+        timeouts = self._timeouts
+        limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": timeouts.login_seconds}
+        with traced(self._account.protocol, self._server, name):
+            return await self._reply(answer, limits.get(name, timeouts.command_seconds))
+
+    def session(self) -> SmtpSession:
+        """Return the session; from now on it alone speaks and listens on the connection."""
+        if self.smtp.transport is None:
+            raise failure_of(self._server, ConnectionResetError())
+        transport = cast("asyncio.Transport", self.smtp.transport)
+        connection = SmtpConnection(self._server, transport, self._timeouts)
+        return SmtpSession(connection, self.smtp.esmtp_extensions)
+
+    def abort(self) -> None:
+        """Cut the connection immediately."""
+        if self.smtp.transport is not None:
+            cast("asyncio.WriteTransport", self.smtp.transport).abort()
+        elif self._socket is not None:
+            # asyncio closes it; in TLS it would wait for the server's goodbye.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    async def _open_socket(self) -> socket.socket:
+        seconds = self._timeouts.connect_seconds
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds):
+                addresses = await loop.getaddrinfo(
+                    self._account.host, self._account.port, type=socket.SOCK_STREAM
+                )
+                return await aiohappyeyeballs.start_connection(
+                    addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS
+                )
+        except (OSError, UnicodeError) as error:
+            raise failure_of(self._server, error, seconds) from error
+
+    async def _greeting(self, connection: socket.socket) -> Reply:
+        is_encrypted = self._account.encryption is Encryption.IMPLICIT
+        tls_seconds, greeting_seconds = self._timeouts.tls_seconds, self._timeouts.greeting_seconds
+        longest = tls_seconds + greeting_seconds  # aiosmtplib's limit for both, which the two below forestall
+        greeting = asyncio.create_task(
+            self.smtp.connect(sock=connection, use_tls=is_encrypted, start_tls=False, timeout=longest)
+        )
+        try:
+            if is_encrypted:
+                await asyncio.wait([greeting], timeout=tls_seconds)
+                if not (greeting.done() or self.smtp.transport):  # it has one after the handshake
+                    raise failure_of(self._server, TimeoutError(), tls_seconds)
+            return await self._reply(greeting, greeting_seconds)
+        finally:
+            greeting.cancel()
+
+    async def _reply(self, answer: Awaitable[SMTPResponse], seconds: float) -> Reply:
+        try:
+            async with asyncio.timeout(seconds):
+                response: SMTPResponse | SMTPResponseException = await answer
+        except SMTPResponseException as refusal:
+            response = refusal
+        except (OSError, SMTPException) as error:
+            raise failure_of(self._server, error, seconds) from error
+        return check_reply(self._server, Reply(response.code, tuple(response.message.split("\n"))))
+
+
+def _address_literal(connection: socket.socket) -> str:
+    """The address of this end, for a client without a name (RFC 5321 4.1.3)."""
+    host = connection.getsockname()[0]
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"

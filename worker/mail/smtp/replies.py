@@ -1,0 +1,113 @@
+"""What an SMTP server answers, and what a failure on the way to it means."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+
+from worker.errors import (
+    ConnectionFailed,
+    MailServerError,
+    ProtocolViolation,
+    ServerRefused,
+    ServerTimeout,
+    ServerUnavailable,
+)
+from worker.mail.tls import tls_failure
+from worker.masking import excerpt
+
+# What is no reply is given this code, as aiosmtplib does.
+NO_REPLY = -1
+_REPLY_CODES = range(200, 600)
+_CLOSING = 421  # RFC 5321 3.8: the server closes the connection, whatever was asked
+_DONE = 250
+_MAX_TEXT = 1000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
+_ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: three digits and the text of its lines, as the server wrote it."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines as one, fit for a message, their status (RFC 2034) said once."""
+        first, *others = [_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", line.strip()) for line in self.lines]
+        status = _STATUS.match(first)
+        repeated = status[0] if status else ""
+        text = " ".join([first, *(line.removeprefix(repeated) for line in others)])
+        return excerpt(text, _MAX_TEXT)
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the command was done (2yz, RFC 5321 4.2.1)."""
+        return self.code // 100 == 2  # noqa: PLR2004 - the classes of reply codes
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the command was refused for now (4yz)."""
+        return self.code // 100 == 4  # noqa: PLR2004 - the classes of reply codes
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the command was refused for good (5yz)."""
+        return self.code // 100 == 5  # noqa: PLR2004 - the classes of reply codes
+
+    def __str__(self) -> str:
+        return self.text if self.code == NO_REPLY else f"{self.code} {self.text}".rstrip()
+
+
+def check_reply(server: str, reply: Reply) -> Reply:
+    """Return a reply that answers a command. Raises where it is none, or ends the connection."""
+    if reply.code not in _REPLY_CODES:
+        raise ProtocolViolation(
+            f"{server} does not speak SMTP: it answered “{reply}”; check host and port.", server=server
+        )
+    if reply.code == _CLOSING:
+        raise ServerUnavailable(f"{server} closes the connection: {reply}", server=server)
+    return reply
+
+
+def check_success(
+    server: str,
+    reply: Reply,
+    success: int = _DONE,
+    asked: str = "the session",
+    refusal: type[MailServerError] = ServerRefused,
+) -> None:
+    """Raise unless the server answered with the code `success`; `refusal` if it will not later either."""
+    if reply.is_permanent:
+        raise refusal(f"{server} refused {asked}: {reply}", server=server)
+    if reply.is_transient:
+        raise ServerUnavailable(f"{server} refused {asked} for now: {reply}", server=server)
+    if reply.code != success:
+        raise ProtocolViolation(
+            f"{server} gave an answer to {asked} that does not fit: {reply}", server=server
+        )
+
+
+def failure_of(server: str, error: BaseException, seconds: float | None = None) -> MailServerError:
+    """Say in one sentence what went wrong on the connection to `server`."""
+    if isinstance(error, TimeoutError):
+        limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+        return ServerTimeout(f"{server} did not answer {limit}.", server=server)
+    for failure in (error, error.__cause__):
+        if isinstance(failure, ssl.SSLError):
+            return tls_failure(server, failure)
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return ConnectionFailed(f"The host of {server} is not known; check its name.", server=server)
+    return ConnectionFailed(f"No connection to {server}: {_reason(error)}.", server=server)
+
+
+def _reason(error: BaseException) -> str:
+    # Where a host has several addresses, their errors come in one text.
+    number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
+    return os.strerror(int(number[1])).lower() if number else "it was closed by the other side"
