@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -57,14 +57,29 @@ class Admission:
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
+        self._returning = 0
         self._tick: asyncio.TimerHandle | None = None
-        # Told when a job that holds no place has come to wait.
-        self.on_waiting: Callable[[], None] = lambda: None
+        # Told when there is one more job that holds no place.
+        self.on_place_left: Callable[[], None] = lambda: None
 
     @property
-    def waiting_without_place(self) -> int:
-        """How many jobs wait for their server alone: while there are free places, all that wait."""
-        return len(self._waiting) if len(self._working) < self._max_jobs else 0
+    def without_place(self) -> int:
+        """How many jobs hold no place, though they are in the worker; no more than there are places.
+
+        They are returned, or wait for their server alone: while there are free places, all that wait.
+        """
+        waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
+        return min(waiting + self._returning, self._max_jobs)
+
+    @contextmanager
+    def returning(self) -> Iterator[None]:
+        """Note that a job is being returned while the block runs."""
+        self._returning += 1
+        self.on_place_left()
+        try:
+            yield
+        finally:
+            self._returning -= 1
 
     @property
     def open_circuits(self) -> int:
@@ -108,7 +123,7 @@ class Admission:
         entry.may_begin = asyncio.get_running_loop().create_future()
         self._waiting.append(entry)
         self._schedule_tick()
-        self.on_waiting()
+        self.on_place_left()
         try:
             is_admitted = await entry.may_begin
         except asyncio.CancelledError:

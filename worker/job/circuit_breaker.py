@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ _PATIENCE_SECONDS = 2.0
 _REFUSALS = 3
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# Jobs of a server that does not answer are away for one to two times as long as it has not.
+# Jobs of a server that does not answer are away for one to two times as long as it has not. Camunda hands out
+# the oldest jobs first, those that come back before new ones: no more than some in a second may come back.
 _SHORTEST_ABSENCE_SECONDS = 4.0
 _LONGEST_ABSENCE_SECONDS = 30.0
+_ABSENCE_SECONDS_BY_JOB = 0.05
+_MOST_ABSENCE_SECONDS = 300.0
 # How the jobs that are returned together are spread over that time.
 _SPREAD = 0.618
 _SHORTEST_BACKOFF_SECONDS = 0.1
@@ -60,7 +64,6 @@ class _Server:
     pause_seconds: float = 0.0
     is_on_trial: bool = False
     last_turn_at: float = 0.0
-    returned: int = 0
 
 
 class CircuitBreaker:
@@ -76,6 +79,9 @@ class CircuitBreaker:
         self._max_trials = max_trials
         self._clock = clock
         self._trials = 0
+        self._returned = 0
+        # When the jobs that have been returned are due again.
+        self._back_at: list[float] = []
         self._servers: OrderedDict[str, _Server] = OrderedDict()
 
     @property
@@ -151,10 +157,20 @@ class CircuitBreaker:
             return max(server.last_turn_at - now, _SHORTEST_BACKOFF_SECONDS)
         if server.unanswered_since is None:
             server.unanswered_since = now
-        server.returned += 1
+        self._returned += 1
         unanswered_seconds = max(now - server.unanswered_since, _SHORTEST_ABSENCE_SECONDS)
-        absence_seconds = min(unanswered_seconds, _LONGEST_ABSENCE_SECONDS)
-        return absence_seconds * (1 + server.returned * _SPREAD % 1)
+        absence_seconds = max(
+            min(unanswered_seconds, _LONGEST_ABSENCE_SECONDS),
+            min(self._count_away(now) * _ABSENCE_SECONDS_BY_JOB, _MOST_ABSENCE_SECONDS),
+        ) * (1 + self._returned * _SPREAD % 1)
+        heapq.heappush(self._back_at, now + absence_seconds)
+        return absence_seconds
+
+    def _count_away(self, now: float) -> int:
+        """Return how many jobs have been returned and are not due yet."""
+        while self._back_at and self._back_at[0] <= now:
+            heapq.heappop(self._back_at)
+        return len(self._back_at)
 
     def is_silent(self, name: str) -> bool:
         """Tell whether the server answers none of its running jobs."""

@@ -137,6 +137,9 @@ class Pipeline:
             # Told until the deadline, which moves ahead no more: a command that is never taken has an end.
             if _is_told_to_stop():
                 await self._finish_soon(job, work, lease)
+            elif isinstance(work.outcome, Returned):
+                with self.admission.returning():
+                    await self._finish(job, work, lease)
             else:
                 await self._finish(job, work, lease)
         except JobGone as error:

@@ -96,7 +96,7 @@ class Runtime:
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
-        pipeline.admission.on_waiting = self._note_capacity
+        pipeline.admission.on_place_left = self._note_capacity
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
         self.is_stopping = False
@@ -182,9 +182,8 @@ class Runtime:
                 await self._has_capacity.wait()
 
     def _free_places(self) -> int:
-        """Return how many more jobs may come: those that wait for their server alone hold no place."""
-        waiting = min(self._pipeline.admission.waiting_without_place, self.max_jobs)
-        return self.max_jobs - len(self._running) + waiting
+        """Return how many more jobs may come."""
+        return self.max_jobs - len(self._running) + self._pipeline.admission.without_place
 
     def _accept(self, job: Job, served: Served, age_seconds: float) -> None:
         timeout_seconds = served.subscription.job_timeout_seconds
