@@ -24,6 +24,10 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dis
 FROM ${PYTHON_IMAGE}
 # The base's installer and what it brings along: the environment below holds all that is needed.
 RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/*-packages/* /usr/lib/python3*/dist-packages/*
+# A process 1 that passes signals on from the first moment: until Python has started, it would ignore them itself.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/email-worker /opt/email-worker
 
 # gRPC's own lines are not JSON; what they say of the gateway is in ours.
@@ -40,8 +44,8 @@ EXPOSE 8089
 # Not by urllib, which a proxy of the environment would lead astray. Without pages (port 0) there is nothing to ask.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; host = os.environ.get('EMAIL_WORKER_HEALTH_HOST') or 'localhost'; port = int(os.environ.get('EMAIL_WORKER_HEALTH_PORT') or 8089); c = http.client.HTTPConnection(host, port, timeout=3); port and c.request('GET', '/health/live'); raise SystemExit(port and c.getresponse().status != 200)"]
 
-# Exec form throughout: the worker is process 1 and SIGTERM reaches it.
-ENTRYPOINT ["email-worker"]
+# 143, the end by SIGTERM before Python has started, is an orderly end too.
+ENTRYPOINT ["tini", "-e", "143", "--", "email-worker"]
 CMD ["run"]
 
 # Last, so that a new revision alone changes no layer.

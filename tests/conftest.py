@@ -29,6 +29,7 @@ SLOW = (
     "engine/test_sandbox.py",
     "engine/test_vendor.py",
     "servers/test_testkit_*.py",
+    "storm/*",
     "servers/*/test_*cost*.py",
     "servers/*/test_*fault*.py",
     "servers/*/test_*garbage*.py",

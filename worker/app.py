@@ -24,7 +24,7 @@ from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
-from worker.job.pipeline import OperationRunner, Pipeline
+from worker.job.pipeline import OperationRun, OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
@@ -125,7 +125,9 @@ class EmailWorker:
             notation=assignment.notation,
         )
         account = self._account(operation, request)
-        done = await self._perform(operation, request, account, token_hex(16), datetime.now(UTC), set())
+        done = await self._perform(
+            operation, request, account, OperationRun(token_hex(16), datetime.now(UTC))
+        )
         result = assignment.reshape(to_json(done.result))
         if done.deferred is not None:
             await _commit(done.deferred, account.server)
@@ -184,18 +186,18 @@ class EmailWorker:
         return account
 
     async def _perform(
-        self,
-        operation: Any,
-        request: Any,
-        account: Account,
-        reference: str,
-        started_at: datetime,
-        delivered: set[str],
+        self, operation: Any, request: Any, account: Account, run: OperationRun
     ) -> OperationResult:
-        result: OperationResult = await operation.handler(
-            request,
-            OperationContext(account, self._open_clients, reference, started_at, self._documents, delivered),
+        context = OperationContext(
+            account,
+            self._open_clients,
+            run.reference,
+            run.started_at,
+            documents=self._documents,
+            delivered=run.delivered,
+            may_change=run.may_change,
         )
+        result: OperationResult = await operation.handler(request, context)
         return result
 
     @property

@@ -8,10 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -29,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+T = TypeVar("T")
+
 _FAILED, _BAD_INPUT = 1, 2
-_OTHER_THREADS = 8
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
@@ -77,10 +77,6 @@ def run(env_file: EnvFile = None) -> None:
         worker = EmailWorker.from_environment(env_file)
         configure_logs(worker.settings.worker, worker.secrets.mask)
         log_uncaught_errors()
-        # A host's name is looked up in a thread, for as long as DNS takes: of Python's own few, silent name
-        # servers of one domain would take all.
-        threads = ThreadPoolExecutor(worker.settings.worker.max_jobs + _OTHER_THREADS)
-        asyncio.get_running_loop().set_default_executor(threads)
         stop = asyncio.Event()
         _stop_on_signal(stop)
         async with worker:
@@ -113,7 +109,7 @@ def check(env_file: EnvFile = None) -> None:
     """Print the settings, reach the gateway, and say what to mend."""
     from worker.check import check_setup
 
-    if not asyncio.run(check_setup(env_file)):
+    if not _run_on_loop(check_setup(env_file)):
         raise typer.Exit(_FAILED)
 
 
@@ -231,7 +227,7 @@ def _run(
     expected: type[Exception] = EmailError,
 ) -> None:
     try:
-        asyncio.run(command())
+        _run_on_loop(command())
     except EmailError as error:
         (explain or _print_sentence)(error)
         # A wrong setting, which is named in capitals, is no fault of the input.
@@ -242,6 +238,13 @@ def _run(
         raise typer.Exit(_FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(_FAILED) from None
+
+
+def _run_on_loop(command: Coroutine[Any, Any, T]) -> T:
+    from worker.event_loop import EventLoop
+
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        return runner.run(command)
 
 
 def _print_sentence(error: Exception) -> None:

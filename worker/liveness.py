@@ -79,6 +79,11 @@ class Liveness:
         return self._runtime.max_jobs
 
     @property
+    def open_circuits(self) -> int:
+        """How many mail servers do not answer."""
+        return self._runtime.open_circuits
+
+    @property
     def is_connected(self) -> bool:
         """Whether the gateway answers."""
         return self._why_not_connected() is None

@@ -124,6 +124,8 @@ class _Present(Collector):
         liveness = self._liveness
         yield _gauge("jobs_running", "Jobs under way.", liveness.running_jobs)
         yield _gauge("jobs_running_max", "How many jobs may be under way.", liveness.max_jobs)
+        circuits = "Mail servers that do not answer: one job at a time tries each of them."
+        yield _gauge("mail_servers_unreachable", circuits, liveness.open_circuits)
         yield _gauge("gateway_connected", "1: the gateway answers.", liveness.is_connected)
         yield _gauge("ready", "1: /health/ready says so.", not liveness.why_not_ready())
         yield _gauge("event_loop_lag_seconds", "How late the event loop is.", liveness.heartbeat.lag_seconds)

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
+from structlog.testing import capture_logs
 from testkit.job_bench import SENT, Bench
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job, variables_for
 from testkit.scripted_gateway import ScriptedGateway
 from testkit.skipping_clock import now, on_skipping_clock
 
+from worker.errors import ServerTimeout
 from worker.job.gateway import Subscription
 from worker.job.job import Job
 from worker.mail.account import MailProtocol
@@ -123,7 +125,7 @@ async def test_hundreds_of_short_jobs_are_not_slowed_down_by_any_pause() -> None
 
 
 @on_skipping_clock
-async def test_a_full_server_sends_jobs_back_unharmed_and_the_others_go_on() -> None:
+async def test_a_silent_server_sends_jobs_back_unharmed_and_the_others_go_on() -> None:
     bench = Bench(max_jobs=8, max_jobs_per_server=2)
     bench.handler.shut()
     async with bench.serving():
@@ -135,8 +137,8 @@ async def test_a_full_server_sends_jobs_back_unharmed_and_the_others_go_on() -> 
         await bench.gateway.until_taken(5)
     assert [command.name for command in back] == ["fail", "fail"]
     assert [command.fields["retries"] for command in back] == [3, 3]
-    assert all(0 < command.fields["backoff_seconds"] < 2 for command in back)
-    assert back[0].fields["message"] == "All of this worker's slots for slow.example.com:587 are taken."
+    assert all(4 <= command.fields["backoff_seconds"] <= 8 for command in back)
+    assert back[0].fields["message"] == "slow.example.com:587 does not answer now; it is tried again later."
     assert [command.name for command in bench.gateway.taken[2:]] == ["complete"] * 3
 
 
@@ -189,3 +191,87 @@ async def test_a_server_is_full_by_host_and_port() -> None:
         await bench.until_running(3)
         bench.handler.open()
     assert [command.name for command in bench.gateway.taken] == ["complete"] * 3
+
+
+@on_skipping_clock
+async def test_a_server_that_has_never_answered_is_tried_by_one_job_while_the_others_wait() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=64, has_answered=False)
+
+    async def answers_after_a_second() -> OperationResult:
+        await asyncio.sleep(1)
+        return SENT
+
+    bench.handler.script.append(answers_after_a_second)
+    async with bench.serving():
+        bench.gateway.offer(*(make_job() for _ in range(60)))
+        await bench.until_running(1)
+        await asyncio.sleep(0.9)
+        assert bench.handler.running == 1
+        await bench.gateway.until_taken(60)
+    assert {command.name for command in bench.gateway.taken} == {"complete"}
+
+
+def is_taken(bench: Bench, job_key: int) -> bool:
+    return job_key in {command.job_key for command in bench.gateway.taken}
+
+
+@on_skipping_clock
+async def test_twenty_hanging_servers_with_a_backlog_do_not_hold_up_another_server() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+
+    async def hangs() -> OperationResult:
+        await asyncio.sleep(30)
+        raise ServerTimeout("No greeting.")
+
+    bench.handler.answers_of = lambda account: None if account.host == "healthy" else hangs
+    backlog = [make_job(variables=variables_for(f"hanging{n % 20}")) for n in range(2_000)]
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(*backlog)
+            for number in range(200):
+                await asyncio.sleep(0.5)
+                offered_at, key = now(), 1_000_000 + number
+                bench.gateway.offer(make_job(key=key, variables=variables_for("healthy")))
+                await bench.gateway.until(partial(is_taken, bench, key))
+                assert now() - offered_at < 2
+    back = [command for command in bench.gateway.taken if command.job_key < 1_000_000]
+    assert {command.name for command in back} == {"fail"}
+    # Only those that have tried have lost a retry.
+    tried = [command for command in back if command.fields["retries"] == 2]
+    assert 20 <= len(tried) <= 20 * 4
+    opened = [line["server"] for line in logs if line["event"] == "mail_server_unreachable"]
+    assert sorted(opened) == sorted(f"hanging{number}:587" for number in range(20))
+
+
+@on_skipping_clock
+async def test_jobs_that_have_sent_nothing_leave_a_server_that_has_gone_silent() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.sends_a_command = False
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.gateway.until_taken(1)
+        bench.handler.shut()
+        bench.gateway.offer(*(make_job() for _ in range(32)))
+        await bench.until_running(32)
+        await bench.gateway.until_taken(32)
+        assert bench.handler.running == 1
+    back = [command for command in bench.gateway.taken if command.name == "fail"]
+    assert {command.fields["retries"] for command in back} == {3}
+
+
+@on_skipping_clock
+async def test_a_server_that_comes_back_says_so_once_and_gets_all_its_jobs() -> None:
+    bench = Bench(has_answered=False)
+    bench.handler.script.append(ServerTimeout("No greeting."))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job())
+            await bench.gateway.until_taken(1)
+            await asyncio.sleep(2)
+            bench.gateway.offer(*(make_job() for _ in range(8)))
+            await bench.gateway.until_taken(9)
+            await asyncio.sleep(60)
+            bench.gateway.offer(*(make_job() for _ in range(8)))
+            await bench.gateway.until_taken(17)
+    events = [line["event"] for line in logs if line["event"].startswith("mail_server_")]
+    assert events == ["mail_server_unreachable", "mail_server_back"]

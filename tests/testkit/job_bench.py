@@ -7,17 +7,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE
 from testkit.scripted_gateway import ScriptedGateway
+from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.pipeline import JobRules, OperationRunner, Pipeline
+from worker.job.pipeline import JobRules, OperationRun, OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
+from worker.mail.command_trace import trace_commands
 from worker.mail.operation_result import OperationResult
 from worker.models.base import OptionalAuthentication, Request, Result, Server
 from worker.secret_store import SecretStore
@@ -90,6 +91,11 @@ class FakeHandler:
         self.running = 0
         self.most_running = 0
         self.cancelled = 0
+        self.sends_a_command = True
+        # A script for each account, which goes before the common one.
+        self.answers_of: Callable[[Account], Script | None] = lambda _: None
+        # Of the latest run.
+        self.may_change: Callable[[], None] = lambda: None
 
     @property
     def runs(self) -> int:
@@ -105,21 +111,19 @@ class FakeHandler:
         self.gate.set()
 
     async def __call__(
-        self,
-        _operation: Any,
-        _request: Any,
-        _account: Account,
-        reference: str,
-        _started_at: datetime,
-        _delivered: set[str],
+        self, _operation: Any, _request: Any, account: Account, run: OperationRun
     ) -> OperationResult:
-        self.references.append(reference)
+        self.references.append(run.reference)
+        self.may_change = run.may_change
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self._changed()
+        # What has sent a command keeps its place, however long its server is silent.
+        if self.sends_a_command:
+            trace_commands(account.protocol, account.server, ["NOOP"])
         try:
             await self.gate.wait()
-            step = self.script.popleft() if self.script else SENT
+            step = self.answers_of(account) or (self.script.popleft() if self.script else SENT)
             if isinstance(step, Exception):
                 raise step
             return step if isinstance(step, OperationResult) else await step()
@@ -140,11 +144,15 @@ class Bench:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     max_jobs: int = 8
     max_jobs_per_server: int = 8
+    # Whether the mail servers have answered before: of one that has not, a job at a time is tried.
+    has_answered: bool = True
     protocol: MailProtocol = MailProtocol.SMTP
     max_result_bytes: int = 1_000
     grace_seconds: float = 20.0
     secrets: dict[str, str] = field(default_factory=dict)
     task_types: tuple[str, ...] = (TASK_TYPE, SECOND_TASK_TYPE)
+
+    _admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
         self.handler = FakeHandler(self.gateway.notify)
@@ -169,6 +177,7 @@ class Bench:
             )
             for task_type in self.task_types
         ]
+        self._admission = pipeline.admission
         return Runtime(self.gateway, pipeline, served, max_jobs=self.max_jobs)
 
     @asynccontextmanager
@@ -187,4 +196,7 @@ class Bench:
         await self.gateway.until(lambda: self.handler.running == count)
 
     def _account(self, _operation: Any, request: LetterRequest) -> Account:
-        return account_of(self.protocol, request.server, request.authentication)
+        account = account_of(self.protocol, request.server, request.authentication)
+        if self.has_answered:
+            self._admission.answered(account.server)
+        return account

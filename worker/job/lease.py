@@ -1,8 +1,10 @@
-"""Our hold on a job: its deadline at the engine, moved ahead for as long as we work on it."""
+"""The deadline of a job at Camunda, extended for as long as the worker works on the job."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,34 +16,56 @@ from worker.job.gateway import Gateway
 log = structlog.get_logger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.1
+# Parts of the timeout: until the deadline is moved ahead, and until that is tried again.
+_USUAL_PART, _RETRY_PART = 1 / 3, 1 / 9
 
 
 class Lease:
-    """Until when the engine keeps the job for us, on the event loop's clock."""
+    """Until when Camunda gives the job to no other worker, by a clock that goes on while suspended.
 
-    def __init__(self, gateway: Gateway, job_key: int, timeout_seconds: float) -> None:
+    `age_seconds`: how long ago Camunda may have handed the job out.
+    """
+
+    def __init__(
+        self, gateway: Gateway, job_key: int, timeout_seconds: float, *, age_seconds: float = 0.0
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._gateway = gateway
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
-        self._expires_at = self._now() + timeout_seconds
+        self._expires_at = self._now() + timeout_seconds - age_seconds
         # A timer and not a task: nearly all jobs end before it is due.
         self._due: asyncio.TimerHandle | None = None
         self._beat: asyncio.Task[None] | None = None
 
     @property
     def is_expired(self) -> bool:
-        """Whether the engine may have given the job to somebody else."""
+        """Whether Camunda may have given the job to another worker, or has taken its outcome."""
         return self._now() >= self._expires_at
 
-    def renewed(self) -> None:
-        """Note that the engine has just given us the job (again)."""
-        self._expires_at = self._now() + self._timeout_seconds
+    def check(self) -> None:
+        """Raise JobGone if the job may be another worker's; may be called from any thread."""
+        if self.is_expired:
+            raise JobGone("its timeout has passed, so another worker may have it")
+
+    def renewed(self, *, age_seconds: float = 0.0) -> None:
+        """Note that Camunda handed the job to this worker again, `age_seconds` ago."""
+        self._expires_at = self._now() + self._timeout_seconds - age_seconds
+
+    def end(self) -> None:
+        """Note that Camunda has taken the outcome: the job is nobody's, or somebody else's."""
+        self._expires_at = -math.inf
 
     async def extend(self) -> None:
-        """Move the deadline ahead; raises GatewayUnavailable, JobGone or CommandRefused."""
+        """Move the deadline ahead; raises GatewayUnavailable, JobGone or CommandRefused.
+
+        Camunda does not check which worker asks: an answer after the old deadline may be about another
+        worker's hold on the job, so it does not count.
+        """
         asked_at = self._now()
         await self._gateway.extend(self._job_key, self._timeout_seconds)
-        self._expires_at = asked_at + self._timeout_seconds
+        if not self.is_expired:
+            self._expires_at = asked_at + self._timeout_seconds
 
     async def retime(self, timeout_seconds: float) -> None:
         """Keep the deadline `timeout_seconds` ahead from now on; raises JobGone where the job is not ours.
@@ -68,25 +92,34 @@ class Lease:
             if self._beat is not None:
                 self._beat.cancel()
 
-    def _wait(self) -> None:
+    def _wait(self, part: float = _USUAL_PART) -> None:
         if self._due is not None:
             self._due.cancel()
-        pause_seconds = max(self._timeout_seconds / 3, _SHORTEST_PAUSE_SECONDS)
-        self._due = asyncio.get_running_loop().call_later(pause_seconds, self._begin_beat)
+        pause_seconds = max(self._timeout_seconds * part, _SHORTEST_PAUSE_SECONDS)
+        self._due = self._loop.call_later(pause_seconds, self._begin_beat)
 
     def _begin_beat(self) -> None:
         self._beat = asyncio.create_task(self._extend_and_wait(), name=f"lease of job {self._job_key}")
 
     async def _extend_and_wait(self) -> None:
         try:
-            await self.extend()
+            if not self.is_expired:  # else it would be extended for whoever has it now
+                await self.extend()
         except GatewayUnavailable:
-            pass
+            self._wait(_RETRY_PART)
+            return
         except (JobGone, CommandRefused) as error:
             log.warning("job_lease_lost", job_key=self._job_key, reason=str(error))
             return
         self._wait()
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _now(self) -> float:
+        return self._loop.time() + suspended_seconds()
+
+
+def suspended_seconds() -> float:
+    """Return for how long the machine has been suspended since it was started, where that can be known."""
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    except AttributeError:  # not on Linux
+        return 0.0

@@ -6,15 +6,16 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
 from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
+from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
 from worker.job.binding import bind
@@ -28,7 +29,6 @@ from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
-from worker.job.slots import ServerFull, ServerSlots
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import CommandTrace, begin_command_trace
 from worker.mail.operation_result import Deferred, OperationResult
@@ -43,11 +43,25 @@ _STOPPED = Returned("The worker is shutting down.")
 
 
 @dataclass(frozen=True, slots=True)
+class OperationRun:
+    """One run of an operation. `reference`: names the work, the same on every attempt of a job.
+
+    `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
+    `delivered`: who has the email to be sent from an earlier attempt; the operation adds to it.
+    """
+
+    reference: str
+    started_at: datetime
+    may_change: Callable[[], None] = lambda: None
+    delivered: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class OperationRunner:
     """The two calls into the operations: which account a request means, and running it there."""
 
     account: Callable[[Operation, Any], Account]
-    perform: Callable[[Operation, Any, Account, str, datetime, set[str]], Awaitable[OperationResult]]
+    perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class _Work:
     """What has come of the work so far."""
 
     mask: Mask
+    trace: CommandTrace
     headers: ConnectorHeaders = field(default_factory=ConnectorHeaders)
     outcome: Outcome = _STOPPED
     result: Any = None
@@ -99,10 +114,7 @@ class Pipeline:
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
         self._progress = Progress()
-        # The runtime asks for no more jobs than may run, but several job types may each ask for as many.
-        self._capacity = asyncio.Semaphore(rules.max_jobs)
-        self._slots = ServerSlots(rules.max_jobs_per_server, time.monotonic)
-        self._maildrops = ServerSlots(max(1, rules.max_jobs_per_server // 2), time.monotonic)
+        self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and tell the engine; return what it was, or would have been, told.
@@ -116,11 +128,11 @@ class Pipeline:
             process_instance_key=job.process_instance_key,
             element_id=job.element_id,
         )
-        started_at, trace = time.monotonic(), begin_command_trace(self._observers.step_begun)
-        work = _Work(Mask(shared=self._secrets.mask))
+        started_at = time.monotonic()
+        work = _Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
         with masking(work.mask):
             await self._run(job, interpret, work, lease)
-            self._report(job, work, trace, started_at)
+            self._report(job, work, started_at)
         return work.outcome
 
     async def _run(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
@@ -130,6 +142,9 @@ class Pipeline:
             # Told until the deadline, which moves ahead no more: a command that is never taken has an end.
             if _is_told_to_stop():
                 await self._finish_soon(job, work, lease)
+            elif isinstance(work.outcome, Returned):
+                with self.admission.returning():
+                    await self._finish(job, work, lease)
             else:
                 await self._finish(job, work, lease)
         except JobGone as error:
@@ -139,7 +154,7 @@ class Pipeline:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
 
-    def _report(self, job: Job, work: _Work, trace: CommandTrace, started_at: float) -> None:
+    def _report(self, job: Job, work: _Work, started_at: float) -> None:
         report = JobReport(
             job=job,
             operation=work.operation or job.type,
@@ -148,7 +163,7 @@ class Pipeline:
             server=work.server,
             started_at=started_at,
             ended_at=time.monotonic(),
-            trace=trace,
+            trace=work.trace,
         )
         # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
         log.info("job_ended", **report.line())
@@ -173,9 +188,8 @@ class Pipeline:
                 mask=work.mask,
                 max_bytes=self._rules.max_result_bytes,
             )
-        except ServerFull as full:
-            message = f"All of this worker's slots for {work.server} are taken."
-            return Returned(work.mask.hide(message), backoff_seconds=full.backoff_seconds)
+        except NotAdmitted as refused:
+            return Returned(work.mask.hide(str(refused)), backoff_seconds=refused.backoff_seconds)
         except JobGone:
             raise
         except Exception as error:
@@ -194,10 +208,6 @@ class Pipeline:
     async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
-        async with self._capacity:
-            await self._bind_and_perform(job, interpret, work)
-
-    async def _bind_and_perform(self, job: Job, interpret: Interpret, work: _Work) -> None:
         assignment = interpret(job.variables)
         work.operation = assignment.operation.task_type
         request = bind(
@@ -210,27 +220,22 @@ class Pipeline:
         )
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
-        with self._slot(account):
-            await self._perform(job, assignment, work, request=request, account=account)
-
-    @contextmanager
-    def _slot(self, account: Account) -> Iterator[None]:
-        with ExitStack() as slots:
-            if account.protocol is MailProtocol.POP3:
-                # Its jobs take turns: all that wait for one maildrop must not keep others from the server.
-                slots.enter_context(self._maildrops.slot(f"{account.username} {account.server}"))
-            slots.enter_context(self._slots.slot(account.server))
-            yield
+        async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+            reference = _reference(job, self._rules.cluster_name)
+            work.delivered = self._progress.of(job, reference)
+            run = OperationRun(reference, datetime.now(UTC), lease.check, work.delivered)
+            perform = partial(self._runner.perform, assignment.operation, request, account, run)
+            await self._perform(job, assignment, work, perform)
 
     async def _perform(
-        self, job: Job, assignment: Assignment, work: _Work, *, request: Any, account: Account
+        self,
+        job: Job,
+        assignment: Assignment,
+        work: _Work,
+        perform: Callable[[], Awaitable[OperationResult]],
     ) -> None:
-        operation, reference = assignment.operation, _reference(job, self._rules.cluster_name)
-        work.delivered = self._progress.of(job, reference)
         try:
-            done = await self._runner.perform(
-                operation, request, account, reference, datetime.now(UTC), work.delivered
-            )
+            done = await perform()
         except SendOutcomeUnknown as unknown:
             self._completed_work.record(job, unknown)
             raise
@@ -245,6 +250,12 @@ class Pipeline:
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
         work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
+        is_undone = not isinstance(work.outcome, Completed) and self._completed_work.recall(job) is None
+        if lease.is_expired and is_undone:
+            # Another worker may be at work on the job: a failure reported now would end its attempt.
+            log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
+            await self._abandon(work)
+            return
         try:
             work.outcome = await settle(
                 job,
@@ -271,6 +282,7 @@ class Pipeline:
         work.is_settled = True
         if not isinstance(work.outcome, Failed | Returned):
             self._progress.forget(job)
+        lease.end()
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)
@@ -318,6 +330,11 @@ def _result_of(done: Entry) -> Any:
     if isinstance(done, SendOutcomeUnknown):
         raise done
     return done[0]
+
+
+def _mailbox_of(account: Account) -> str | None:
+    """Name the mailbox that one session at a time may use; None if there is no such limit."""
+    return f"{account.username} {account.server}" if account.protocol is MailProtocol.POP3 else None
 
 
 def _reference(job: Job, cluster_name: str) -> str:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from worker.errors import EngineError, GatewayUnavailable
+from worker.errors import GatewayUnavailable
 from worker.job.assignment import Interpret
 from worker.job.gateway import Gateway, Subscription
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import Outcome
+from worker.job.outcome import Failed, Outcome
 from worker.job.pipeline import Pipeline
+from worker.job.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class Served:
 
 @dataclass(slots=True)
 class _Running:
-    """A job under way, and our hold on it."""
+    """A job under way, and its lease."""
 
     task: asyncio.Task[Outcome]
     lease: Lease
@@ -95,6 +96,7 @@ class Runtime:
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
+        pipeline.admission.on_place_left = self._note_capacity
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
         self.is_stopping = False
@@ -105,20 +107,27 @@ class Runtime:
         return len(self._running)
 
     @property
+    def open_circuits(self) -> int:
+        """How many mail servers do not answer and are given one job at a time."""
+        return self._pipeline.admission.open_circuits
+
+    @property
     def is_polling(self) -> bool:
         """Whether the engine is asked for jobs of every task type."""
         return bool(self._pollers) and not any(poller.done() for poller in self._pollers)
 
     async def run(self, stop: asyncio.Event, *, grace_seconds: float) -> None:
         """Serve until `stop`; then let running jobs go on for `grace_seconds` and give the rest back."""
+        self._pulse = Pulse()
         self._pollers = pollers = [
             asyncio.create_task(self._poll(served), name=f"poll {served.subscription.task_type}")
             for served in self._served
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
-            # A poller never ends by itself: if one does, its error must end the worker, not be lost.
-            await asyncio.wait([stopped, *pollers], return_when=asyncio.FIRST_COMPLETED)
+            async with self._pulse.beating():
+                # A poller never ends by itself: if one does, its error must end the worker, not be lost.
+                await asyncio.wait([stopped, *pollers], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.is_stopping = True
             stopped.cancel()
@@ -152,17 +161,17 @@ class Runtime:
     async def _ask(self, served: Served, free: int) -> bool:
         """Start the jobs that the gateway has or gets; tell whether it had any, or waited for one."""
         loop = asyncio.get_running_loop()
-        until, has_jobs = loop.time() + served.subscription.poll_seconds / 2, False
+        asked_at, has_jobs = loop.time(), False
         async for job in self._gateway.activate(served.subscription, max_jobs=free):
             has_jobs = True
-            self._accept(job, served)
-        return has_jobs or loop.time() >= until
+            self._accept(job, served, self._pulse.age_seconds(asked_at))
+        return has_jobs or loop.time() >= asked_at + served.subscription.poll_seconds / 2
 
     async def _wait_for_capacity(self) -> int:
         """Wait until a job may run, then a moment until some may; return how many."""
         has_gathered = False
         while True:
-            free = self.max_jobs - len(self._running)
+            free = self._free_places()
             if free >= self.max_jobs * _FEW or (free > 0 and has_gathered):
                 return free
             if free > 0:
@@ -172,31 +181,39 @@ class Runtime:
                 # Between the event and us, another poller may have taken it.
                 await self._has_capacity.wait()
 
-    def _accept(self, job: Job, served: Served) -> None:
+    def _free_places(self) -> int:
+        """Return how many more jobs may come."""
+        return self.max_jobs - len(self._running) + self._pipeline.admission.without_place
+
+    def _accept(self, job: Job, served: Served, age_seconds: float) -> None:
+        timeout_seconds = served.subscription.job_timeout_seconds
+        lease = Lease(self._gateway, job.key, timeout_seconds, age_seconds=age_seconds)
         running = self._running.get(job.key)
         if running is None:
-            self._start(job, served)
+            self._start(job, served, lease)
             return
-        # The engine gave the job out again: its deadline passed while we could not extend it.
+        # Camunda handed the job out again: its deadline passed while it could not be extended, or the outcome
+        # of the run is just being reported.
         log.info("job_joined", job_key=job.key)
-        running.lease.renewed()
-        successor = asyncio.create_task(self._succeed(running, job, served))
+        running.lease.renewed(age_seconds=age_seconds)
+        successor = asyncio.create_task(self._succeed(running, job, served, lease))
         self._waiting.add(successor)
         successor.add_done_callback(self._waiting.discard)
 
-    async def _succeed(self, running: _Running, job: Job, served: Served) -> None:
-        """When the first run has ended and the engine says that the job is still ours, run it again."""
-        await asyncio.wait([running.task])
-        try:
-            await self._gateway.extend(job.key, served.subscription.job_timeout_seconds)
-        except EngineError:
-            return
-        # While we asked, another activation of the same job may have been started.
-        if job.key not in self._running:
-            self._start(job, served)
+    async def _succeed(self, running: _Running, job: Job, served: Served, lease: Lease) -> None:
+        """Run the job again after the first run, unless that one's outcome was about this activation.
 
-    def _start(self, job: Job, served: Served) -> None:
-        lease = Lease(self._gateway, job.key, served.subscription.job_timeout_seconds)
+        Camunda cannot be asked: it would say yes for a job that another worker has by now.
+        """
+        await asyncio.wait([running.task])
+        if job.key in self._running:
+            return
+        if not running.lease.is_expired:
+            self._start(job, served, running.lease)
+        elif _is_after(running.task.result(), job):
+            self._start(job, served, lease)
+
+    def _start(self, job: Job, served: Served, lease: Lease) -> None:
         task = asyncio.create_task(self._pipeline.run(job, served.interpret, lease), name=f"job {job.key}")
         self._running[job.key] = _Running(task, lease)
         task.add_done_callback(lambda ended: self._ended(job.key, ended))
@@ -209,7 +226,7 @@ class Runtime:
             log.error("job_lost", job_key=job_key, exc_info=task.exception())
 
     def _note_capacity(self) -> None:
-        if len(self._running) < self.max_jobs:
+        if self._free_places() > 0:
             self._has_capacity.set()
         else:
             self._has_capacity.clear()
@@ -226,3 +243,8 @@ class Runtime:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=_FAREWELL_SECONDS)
+
+
+def _is_after(outcome: Outcome, job: Job) -> bool:
+    """Tell whether `job` was handed out after this outcome of it, and because of it."""
+    return isinstance(outcome, Failed) and outcome.retries == job.retries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -39,6 +39,9 @@ class PooledSession(Protocol):
 S = TypeVar("S", bound=PooledSession)
 T = TypeVar("T")
 
+# More than a session's own limit for its last command.
+_SIGN_OFF_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
@@ -51,14 +54,18 @@ class PoolLimits:
 
 @dataclass(slots=True)
 class _Shelf(Generic[S]):
-    """The sessions of one account: the idle ones, oldest first with the time they became idle."""
+    """The sessions of one account: the idle ones, oldest first with the time they became idle.
+
+    `leaving`: how many sign off; the server counts them until their connection is closed.
+    """
 
     idle: deque[tuple[float, S]] = field(default_factory=deque)
     busy: int = 0
+    leaving: int = 0
 
     @property
     def size(self) -> int:
-        return len(self.idle) + self.busy
+        return len(self.idle) + self.busy + self.leaving
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,18 @@ class Pool(Generic[S]):
     def figures(self) -> PoolFigures:
         """The pool as it is now."""
         busy = sum(shelf.busy for shelf in self._shelves.values())
-        waiting = sum(not waiter.done() for waiter in self._waiters)
-        return PoolFigures(self.open_sessions - busy, busy, waiting, self._opened, self._reconnects)
+        return PoolFigures(
+            self.open_sessions - busy, busy, self._waiting_count, self._opened, self._reconnects
+        )
 
     @property
     def open_sessions(self) -> int:
-        """How many sessions there are, idle and busy."""
+        """How many sessions there are, idle, busy and signing off."""
         return sum(shelf.size for shelf in self._shelves.values())
+
+    @property
+    def _waiting_count(self) -> int:
+        return sum(not waiter.done() for waiter in self._waiters)
 
     async def run(self, account: Account, work: Callable[[S], Awaitable[T]]) -> T:
         """Do `work` on a session for `account`, warm if there is one."""
@@ -168,7 +180,7 @@ class Pool(Generic[S]):
         if not session.is_usable:
             session.abort()
         elif self._is_closed:
-            self._close_soon(session)
+            self._close_soon(shelf, account, session)
         else:
             shelf.idle.append((self._clock(), session))
             self._shelves.move_to_end(account)
@@ -178,6 +190,9 @@ class Pool(Generic[S]):
     def _release(self, account: Account, shelf: _Shelf[S]) -> None:
         shelf.busy -= 1
         self._drop_if_empty(account, shelf)
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -198,20 +213,27 @@ class Pool(Generic[S]):
         return None
 
     def _has_room(self, account: Account) -> bool:
+        """Tell whether a session may be opened; if not, an idle one signs off, and there will be room."""
         shelf = self._shelves.get(account)
         if shelf is not None and shelf.size >= self._limits.max_sessions_per_account:
-            return self._evict_from(account)
+            self._make_room([account])
+            return False
         if self.open_sessions < self._limits.max_sessions:
             return True
         # All taken: the account that was used longest ago gives up an idle session.
-        return any(self._evict_from(other) for other in list(self._shelves))
+        self._make_room(list(self._shelves))
+        return False
+
+    def _make_room(self, accounts: Sequence[Account]) -> None:
+        leaving = sum(self._shelves[account].leaving for account in accounts)
+        if leaving <= self._waiting_count:  # else there will be room already for the one who asks
+            any(self._evict_from(account) for account in accounts)
 
     def _evict_from(self, account: Account) -> bool:
         shelf = self._shelves[account]
         if not shelf.idle:
             return False
-        self._close_soon(shelf.idle.popleft()[1])
-        self._drop_if_empty(account, shelf)
+        self._close_soon(shelf, account, shelf.idle.popleft()[1])
         return True
 
     def _discard_idle(self, account: Account) -> None:
@@ -222,10 +244,17 @@ class Pool(Generic[S]):
         if not shelf.size:
             self._shelves.pop(account, None)
 
-    def _close_soon(self, session: S) -> None:
+    def _close_soon(self, shelf: _Shelf[S], account: Account, session: S) -> None:
+        shelf.leaving += 1
         task = asyncio.create_task(_sign_off(session))
         self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        task.add_done_callback(lambda ended: self._left(shelf, account, ended))
+
+    def _left(self, shelf: _Shelf[S], account: Account, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        shelf.leaving -= 1
+        self._drop_if_empty(account, shelf)
+        self._wake_waiters()
 
     def _schedule_sweep(self) -> None:
         """Come back when the oldest idle session will have been idle for too long."""
@@ -242,12 +271,15 @@ class Pool(Generic[S]):
         now = self._clock()
         for account, shelf in list(self._shelves.items()):
             while shelf.idle and now - shelf.idle[0][0] >= self._limits.max_idle_seconds:
-                self._close_soon(shelf.idle.popleft()[1])
-            self._drop_if_empty(account, shelf)
+                self._close_soon(shelf, account, shelf.idle.popleft()[1])
         self._schedule_sweep()
 
 
 async def _sign_off(session: PooledSession) -> None:
     # Whose work happened to end this session has nothing to do with its last command.
     detach_command_trace()
-    await session.close()
+    try:
+        async with asyncio.timeout(_SIGN_OFF_SECONDS):
+            await session.close()
+    except TimeoutError:
+        session.abort()

@@ -109,6 +109,7 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
 
 def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[], T]) -> T:
     """Note where a change may or may not have been made, so that the next attempt can tell."""
+    mailbox.session.may_change = context.may_change
     try:
         return change()
     except MailServerError as error:

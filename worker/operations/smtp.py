@@ -24,7 +24,7 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
     message = await _compose(request, context)
     try:
         delivery = await context.clients.smtp.run(
-            context.account, lambda session: session.send(message, context.delivered)
+            context.account, lambda session: session.send(message, context.delivered, context.may_change)
         )
     except MailServerError as error:
         if not context.delivered:

@@ -55,7 +55,10 @@ class WorkerSettings(SettingsGroup):
     )
     max_jobs: int = ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
     max_jobs_per_server: int = ours(
-        "MAX_JOBS_PER_SERVER", 32, "Of these, how many one mail server may hold.", ge=1
+        "MAX_JOBS_PER_SERVER",
+        32,
+        "Of these, how many one mail server may hold, if it answers; others wait for their turn.",
+        ge=1,
     )
     job_timeout_seconds: float = ours(
         "JOB_TIMEOUT_SECONDS",
@@ -109,12 +112,12 @@ class WorkerSettings(SettingsGroup):
     )
     login_timeout_seconds: float = ours("LOGIN_TIMEOUT_SECONDS", 30.0, "Mail server: sign-in.", gt=0)
     command_timeout_seconds: float = ours(
-        "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any other command.", gt=0
+        "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any command that is not named below.", gt=0
     )
     transfer_timeout_seconds: float = ours(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
-        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation.",
+        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation (LIST, SEARCH, UIDL).",
         gt=0,
     )
     max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)

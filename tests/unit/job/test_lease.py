@@ -67,7 +67,7 @@ async def test_a_gateway_that_is_away_for_a_moment_costs_nothing() -> None:
 
 
 @on_skipping_clock
-async def test_a_gateway_that_stays_away_ends_the_lease_and_its_return_renews_it() -> None:
+async def test_a_gateway_that_stays_away_ends_the_lease_and_only_a_new_activation_renews_it() -> None:
     gateway = ScriptedGateway()
     gateway.always("extend", AWAY)
     lease = lease_on(gateway)
@@ -75,8 +75,47 @@ async def test_a_gateway_that_stays_away_ends_the_lease_and_its_return_renews_it
         await asyncio.sleep(61)
         assert is_over(lease)
         gateway.come_back()
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
+        # An extension would be another worker's by now.
+        assert is_over(lease)
+        assert gateway.extended == []
+        lease.renewed()
+        await asyncio.sleep(119)
         assert not is_over(lease)
+
+
+@on_skipping_clock
+async def test_an_extension_that_is_answered_after_the_deadline_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = ScriptedGateway()
+    lease = lease_on(gateway)
+
+    async def answer_late(job_key: int, timeout_seconds: float) -> None:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(gateway, "extend", answer_late)
+    await asyncio.sleep(45)
+    await lease.extend()
+    with pytest.raises(JobGone):
+        lease.check()
+
+
+@on_skipping_clock
+async def test_the_time_for_which_the_machine_was_suspended_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = lease_on(ScriptedGateway())
+    await asyncio.sleep(1)
+    lease.check()
+    monkeypatch.setattr("worker.job.lease.suspended_seconds", lambda: 60.0)
+    with pytest.raises(JobGone):
+        lease.check()
+
+
+@on_skipping_clock
+async def test_a_lease_is_over_when_the_engine_has_taken_the_outcome() -> None:
+    lease = lease_on(ScriptedGateway())
+    lease.end()
+    assert is_over(lease)
 
 
 @on_skipping_clock

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout
 from worker.mail.account import Account, Encryption, MailProtocol
@@ -366,6 +367,44 @@ async def test_closing_closes_idle_sessions_now_and_busy_ones_when_their_work_en
     await busy
     await asyncio.wait_for(sessions.opened[1].ended.wait(), LIMIT_SECONDS)
     assert pool.open_sessions == 0
+
+
+async def test_a_session_counts_until_it_has_signed_off(sessions: Sessions) -> None:
+    pool, goodbye = sessions.pool(max_sessions=1), asyncio.Event()
+    session = await pool.run(account(), take)
+    session.close = goodbye.wait  # type: ignore[method-assign, assignment]
+    others = [asyncio.create_task(pool.run(account(name), take)) for name in ("bob", "eve")]
+    await settle()
+    assert len(sessions.opened) == 1
+    assert pool.open_sessions == 1
+    goodbye.set()
+    await asyncio.wait_for(asyncio.gather(*others), LIMIT_SECONDS)
+    assert pool.open_sessions == 1
+
+
+async def test_no_more_sessions_sign_off_than_there_is_need_for(sessions: Sessions) -> None:
+    pool, goodbye = sessions.pool(max_sessions=4), asyncio.Event()
+    for name in "abcd":
+        session = await pool.run(account(name), take)
+        session.close = goodbye.wait  # type: ignore[method-assign, assignment]
+    other = asyncio.create_task(pool.run(account("other"), take))
+    await settle()
+    assert pool.figures.waiting == 1
+    assert len(pool._closing) == 1
+    goodbye.set()
+    await asyncio.wait_for(other, LIMIT_SECONDS)
+    await pool.close()
+
+
+@on_skipping_clock
+async def test_a_sign_off_that_does_not_end_is_cut() -> None:
+    sessions = Sessions()
+    pool = sessions.pool(max_sessions=1)
+    session = await pool.run(account(), take)
+    session.close = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    await pool.run(account("bob"), take)
+    assert session.end == "aborted"
+    await pool.close()
 
 
 async def test_the_figures_tell_idle_busy_waiting_opened_and_replaced(sessions: Sessions) -> None:

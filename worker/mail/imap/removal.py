@@ -85,12 +85,14 @@ def _remove(mailbox: ImapMailbox, uid: int) -> None:
     crash in between leaves those messages there, without their flag: nothing is lost.
     """
     session = mailbox.session
+    session.may_change()
     session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
     if session.can("UIDPLUS"):
         session.uid(_DELETING, "EXPUNGE", str(uid))
         return
     # As late as can be, since others may flag a message at any time.
     others = format_set(mailbox.search(f"DELETED NOT UID {uid}", _DELETING))
+    session.may_change()
     if others:
         session.uid(_DELETING, "STORE", others, "-FLAGS.SILENT", _FLAG)
     try:
@@ -131,6 +133,7 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
 def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
     """MOVE or COPY; a target that somebody has deleted meanwhile is created again."""
     session, folders = mailbox.session, mailbox.folders
+    session.may_change()
     reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
     if reply.code == _GONE:
         raise _GoneError

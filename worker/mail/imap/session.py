@@ -31,12 +31,17 @@ _LATE_MESSAGES = 1000
 _IDENTITY = '("name" "camunda-email-worker")'
 
 
+def _do_nothing() -> None:
+    """Any change is allowed."""
+
+
 class ImapSession:
     """A session from greeting to LOGOUT. Every method raises a MailServerError if it fails.
 
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
     messages has been sent since `begin`. `is_current`: the folder has been looked at again since then.
     `exists`: how many messages the selected folder has, or more if some were removed meanwhile.
+    `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
     Only `cut` may be called from another thread.
     """
 
@@ -51,6 +56,7 @@ class ImapSession:
         self.is_usable = True
         self.has_changed = self.is_current = False
         self.exists = 0
+        self.may_change: Callable[[], None] = _do_nothing
         self.capabilities: frozenset[str] = frozenset()
         self._is_open = False
         self._account = account
@@ -84,6 +90,7 @@ class ImapSession:
     def begin(self) -> None:
         """Begin an operation."""
         self.has_changed = self.is_current = False
+        self.may_change = _do_nothing
 
     def can(self, capability: str) -> bool:
         """Tell whether the server announces it."""

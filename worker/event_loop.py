@@ -1,0 +1,60 @@
+"""The worker's event loop: looking up a host's name never takes the threads that other work needs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+# Each has a thread, which a silent name server holds for as long as the operating system waits for it.
+_MAX_LOOKUPS = 512
+
+
+class EventLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, with a thread for each name that is being looked up.
+
+    The threads end with the process. Who asks for a name that is being looked up waits for the same answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lookups: dict[Any, asyncio.Future[Any]] = {}
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        """Look up a host, as `socket.getaddrinfo` does."""
+        wanted = (host, port, family, type, proto, flags)
+        lookup = self._lookups.get(wanted)
+        if lookup is None:
+            if len(self._lookups) >= _MAX_LOOKUPS:
+                raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
+            lookup = self._lookups[wanted] = self.create_future()
+            lookup.add_done_callback(functools.partial(self._forget, wanted))
+            ask = functools.partial(self._look_up, lookup, wanted)
+            threading.Thread(target=ask, name="name lookup", daemon=True).start()
+        return await asyncio.shield(lookup)
+
+    def _forget(self, wanted: tuple[Any, ...], lookup: asyncio.Future[Any]) -> None:
+        del self._lookups[wanted]
+        lookup.exception()  # seen, also if nobody waits for it any more
+
+    def _look_up(self, lookup: asyncio.Future[Any], wanted: tuple[Any, ...]) -> None:
+        tell: Callable[[Any], None] = lookup.set_result
+        try:
+            answer: Any = socket.getaddrinfo(*wanted)
+        except (OSError, UnicodeError) as error:
+            tell, answer = lookup.set_exception, error
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            self.call_soon_threadsafe(tell, answer)

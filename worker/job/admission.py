@@ -1,0 +1,224 @@
+"""Lets jobs begin at mail servers, within the bounds of the worker and of each server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import structlog
+
+from worker.errors import ConnectionFailed, MailServerError, SendOutcomeUnknown, ServerTimeout
+from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
+from worker.mail.command_trace import CommandTrace
+
+log = structlog.get_logger(__name__)
+
+_TICK_SECONDS = 0.25
+
+
+class NotAdmitted(Exception):
+    """The job may not begin at its mail server now; it may be tried again after `backoff_seconds`."""
+
+    def __init__(self, reason: str, backoff_seconds: float) -> None:
+        super().__init__(reason)
+        self.backoff_seconds = backoff_seconds
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A job that waits, or is at work. `mailbox`: set if its jobs take turns there."""
+
+    server: str
+    mailbox: str | None
+    trace: CommandTrace
+    may_begin: asyncio.Future[bool] | None = None
+    began_at: float = 0.0
+    limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+
+
+class Admission:
+    """The places of a worker: at most `max_jobs` jobs work at once, of each server `max_jobs_per_server`.
+
+    A job whose server is at its limit, or has not answered lately, waits for a moment without a place. If
+    that is not enough it is returned, as are the jobs of servers that do not answer.
+    """
+
+    def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
+        self._max_jobs = max_jobs
+        self._breaker = CircuitBreaker(
+            limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
+        )
+        # POP3 lets one session at a time into a mailbox: those that wait for it leave room at its server.
+        self._turns: Counter[str] = Counter()
+        self._max_turns = max(1, max_jobs_per_server // 2)
+        self._waiting: list[_Entry] = []
+        self._working: list[_Entry] = []
+        self._returning = 0
+        self._tick: asyncio.TimerHandle | None = None
+        # Told when there is one more job that holds no place.
+        self.on_place_left: Callable[[], None] = lambda: None
+
+    @property
+    def without_place(self) -> int:
+        """How many jobs hold no place, though they are in the worker; no more than there are places.
+
+        They are returned, or wait for their server alone: while there are free places, all that wait.
+        """
+        waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
+        return min(waiting + self._returning, self._max_jobs)
+
+    @contextmanager
+    def returning(self) -> Iterator[None]:
+        """Note that a job is being returned while the block runs."""
+        self._returning += 1
+        self.on_place_left()
+        try:
+            yield
+        finally:
+            self._returning -= 1
+
+    @property
+    def open_circuits(self) -> int:
+        """How many mail servers do not answer."""
+        return self._breaker.open_circuits
+
+    def answered(self, server: str) -> None:
+        """Note that a mail server has answered."""
+        self._note(server, self._breaker.answered(server))
+
+    @asynccontextmanager
+    async def place(self, server: str, mailbox: str | None, trace: CommandTrace) -> AsyncIterator[None]:
+        """Hold a place while the block works at `server`; raises NotAdmitted.
+
+        `mailbox`: set for jobs that take turns there. If the server goes silent, a block that has sent no
+        command yet is cancelled and NotAdmitted raised.
+        """
+        entry = _Entry(server, mailbox, trace)
+        await self._enter(entry)
+        attempt, code = Attempt.SHOWED_NOTHING, ""
+        try:
+            async with entry.limit:
+                yield
+            attempt = Attempt.ANSWERED
+        except TimeoutError:
+            if not entry.limit.expired():
+                raise
+            raise self._not_admitted(entry) from None
+        except MailServerError as error:
+            attempt, code = _attempt_of(error), error.code
+            raise
+        finally:
+            self._leave(entry, attempt, code)
+
+    async def _enter(self, entry: _Entry) -> None:
+        if self._may_begin(entry):
+            self._begin(entry)
+            return
+        if self._is_hopeless(entry, sum(other.server == entry.server for other in self._waiting)):
+            raise self._not_admitted(entry)
+        entry.may_begin = asyncio.get_running_loop().create_future()
+        self._waiting.append(entry)
+        self._schedule_tick()
+        self.on_place_left()
+        try:
+            is_admitted = await entry.may_begin
+        except asyncio.CancelledError:
+            if entry in self._working:
+                self._leave(entry, Attempt.SHOWED_NOTHING)
+            elif entry in self._waiting:
+                self._waiting.remove(entry)
+            raise
+        if not is_admitted:
+            raise self._not_admitted(entry)
+
+    def _may_begin(self, entry: _Entry) -> bool:
+        has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
+        return has_turn and len(self._working) < self._max_jobs and self._breaker.may_begin(entry.server)
+
+    def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
+        """Tell whether an entry that may not begin waits for its server, and in vain."""
+        if self._breaker.may_begin(entry.server):
+            return False
+        is_crowded = len(self._waiting) > self._max_jobs
+        return not self._breaker.may_wait(entry.server, ahead=ahead, is_crowded=is_crowded)
+
+    def _begin(self, entry: _Entry) -> None:
+        self._breaker.begin(entry.server)
+        if entry.mailbox is not None:
+            self._turns[entry.mailbox] += 1
+        entry.began_at = _now()
+        self._working.append(entry)
+        self._schedule_tick()
+
+    def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
+        self._working.remove(entry)
+        if entry.mailbox is not None:
+            self._turns[entry.mailbox] -= 1
+            if not self._turns[entry.mailbox]:
+                del self._turns[entry.mailbox]
+        self._note(entry.server, self._breaker.end(entry.server, attempt, entry.began_at), code)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Let those begin that may now, in the order in which they came, and return the hopeless."""
+        waiting, self._waiting = self._waiting, []
+        ahead: Counter[str] = Counter()
+        for entry in waiting:
+            decided = cast("asyncio.Future[bool]", entry.may_begin)
+            if decided.done():
+                continue  # cancelled
+            if self._may_begin(entry):
+                self._begin(entry)
+                decided.set_result(True)
+            elif self._is_hopeless(entry, ahead[entry.server]):
+                decided.set_result(False)
+            else:
+                self._waiting.append(entry)
+                ahead[entry.server] += 1
+
+    def _schedule_tick(self) -> None:
+        if self._tick is None:
+            self._tick = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._look_around)
+
+    def _look_around(self) -> None:
+        self._tick = None
+        self._take_idle_places()
+        self._look_again()
+        if self._waiting or self._working:
+            self._schedule_tick()
+
+    def _take_idle_places(self) -> None:
+        """End those that have sent nothing yet to a server that is silent, all but one of each server."""
+        silent = {entry.server for entry in self._working if self._breaker.is_silent(entry.server)}
+        idle = [entry for entry in self._working if not entry.trace.command_count]
+        kept = {entry.server for entry in self._working if entry.trace.command_count}
+        for entry in idle:
+            if entry.server in kept and entry.server in silent:
+                entry.limit.reschedule(_now())
+            kept.add(entry.server)
+
+    def _not_admitted(self, entry: _Entry) -> NotAdmitted:
+        server, backoff_seconds = entry.server, self._breaker.backoff_seconds(entry.server)
+        if self._breaker.is_fresh(server):
+            return NotAdmitted(f"All of this worker's slots for {server} are taken.", backoff_seconds)
+        return NotAdmitted(f"{server} does not answer now; it is tried again later.", backoff_seconds)
+
+    def _note(self, server: str, change: Change | None, code: str = "") -> None:
+        if change is Change.OPENED:
+            log.warning("mail_server_unreachable", server=server, code=code)
+        elif change is Change.CLOSED:
+            log.info("mail_server_back", server=server)
+
+
+def _attempt_of(error: MailServerError) -> Attempt:
+    if isinstance(error, ServerTimeout | SendOutcomeUnknown):
+        return Attempt.TIMED_OUT
+    return Attempt.NOT_CONNECTED if isinstance(error, ConnectionFailed) else Attempt.ANSWERED
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

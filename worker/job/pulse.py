@@ -1,0 +1,55 @@
+"""Notices that the whole process stood still: stopped by a signal, or on a machine that was suspended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from worker.job.lease import suspended_seconds
+
+_BEAT_SECONDS = 0.25
+# Less than this is a busy event loop.
+_STANDSTILL_SECONDS = 0.5
+
+
+class Pulse:
+    """Beats while the event loop runs, so that a standstill shows afterwards.
+
+    What came in meanwhile may be as old as the standstill: a job in it may be another worker's by now.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._beat_at = self._now()
+        self._stood_still_from = self._stood_still_until = self._beat_at
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Beat while the block runs."""
+        task = asyncio.create_task(self._beat_on(), name="pulse")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    def age_seconds(self, asked_at: float) -> float:
+        """Return how old an answer may be that has just come, to what was asked at `asked_at` (loop time)."""
+        self._beat()
+        if self._stood_still_until < asked_at:
+            return 0.0
+        return self._now() - self._stood_still_from
+
+    def _beat(self) -> None:
+        now = self._now()
+        if now - self._beat_at > _BEAT_SECONDS + _STANDSTILL_SECONDS:
+            self._stood_still_from, self._stood_still_until = self._beat_at, self._loop.time()
+        self._beat_at = now
+
+    async def _beat_on(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def _now(self) -> float:
+        return self._loop.time() + suspended_seconds()
