@@ -125,9 +125,8 @@ class Pop3Mailbox:
         if wanted.uid in self.uids.values():
             return [number for number, uid in self.uids.items() if uid == wanted.uid and number in self.sizes]
         matches = [number for number, email in self._known.items() if wanted.names(email)]
-        unknown = [number for number in sorted(self.sizes, reverse=True) if number not in self._known]
-        if wanted.uid is not None:
-            unknown = [number for number in unknown if number not in self.uids]
+        seen = self._known.keys() | (self.uids.keys() if wanted.uid is not None else set())
+        unknown = sorted(self.sizes.keys() - seen, reverse=True)
         for start in range(0, len(unknown), _HEADERS_AT_ONCE):
             if matches and is_one_enough:
                 break

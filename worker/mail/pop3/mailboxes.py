@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from weakref import WeakSet, WeakValueDictionary
 
-from worker.errors import EmailError, MailboxBusy
+from worker.errors import EmailError, MailboxBusy, ServerTimeout
 from worker.mail.account import Account
 from worker.mail.pool import PoolFigures
 from worker.mail.pop3.limits import Pop3Limits
@@ -109,10 +109,23 @@ class Pop3Mailboxes:
             session = Pop3Session(account, self._timeouts, self._limits)
             attempt.callback(self._release, session)
             self._sessions.add(session)
-            await run_step(session, partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
+            await self._sign_in(session)
             self._opened += 1
             resources.push_async_callback(attempt.pop_all().aclose)
         return session
+
+    async def _sign_in(self, session: Pop3Session) -> None:
+        seconds = self._timeouts.connect_seconds
+        step = run_step(session, partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
+        opening = asyncio.create_task(step)
+        try:
+            await asyncio.wait([opening], timeout=seconds)
+            if session.pop.sock is None and not opening.done():
+                text = f"{session.server} did not take a connection within {seconds:g} seconds."
+                raise ServerTimeout(text, server=session.server)
+            await opening
+        finally:
+            opening.cancel()
 
     def _release(self, session: Pop3Session) -> None:
         """Close a session as soon as no thread is at work on it; its slot is taken until then."""

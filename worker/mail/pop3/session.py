@@ -90,11 +90,10 @@ class Pop3Session(Pop3Dialogue):
             reply = self.ask(f"UIDL {number}")
         except ServerRefused:
             return None
-        if not reply:
-            self.skip_lines()
         with suppress(ValueError):
             if uid := read_uids(reply).get(number):
                 return uid
+        self.skip_lines()
         return self.uids().get(number)
 
     def headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
