@@ -44,7 +44,7 @@ class Mailbox:
 
 @dataclass
 class Pop3Caller:
-    """Calls the operations for one maildrop.
+    """Calls the operations for one mailbox.
 
     `list_emails` and `search_emails` give the variables; `read` and `delete` the variables and what was
     deferred.
