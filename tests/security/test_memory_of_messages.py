@@ -60,7 +60,7 @@ from worker.errors import ResultTooLarge
 from worker.mail.message.parse import parse_email, searchable_texts
 from worker.mail.message.parse_attachments import read_attachments
 from worker.mail.message.truncation import truncate_result
-from worker.mail.pop3.local_search import find_values
+from worker.mail.local_search import find_values
 
 def peak():
     status = Path("/proc/self/status").read_text("ascii")
