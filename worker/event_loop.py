@@ -41,16 +41,18 @@ class EventLoop(asyncio.SelectorEventLoop):
             if len(self._lookups) >= _MAX_LOOKUPS:
                 raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
             lookup = self._lookups[wanted] = self.create_future()
-            lookup.add_done_callback(functools.partial(self._forget, wanted))
-            ask = functools.partial(self._look_up, lookup, wanted)
+            lookup.add_done_callback(functools.partial(self.forget, wanted))
+            ask = functools.partial(self.look_up, lookup, wanted)
             threading.Thread(target=ask, name="name lookup", daemon=True).start()
         return await asyncio.shield(lookup)
 
-    def _forget(self, wanted: tuple[Any, ...], lookup: asyncio.Future[Any]) -> None:
+    def forget(self, wanted: tuple[Any, ...], lookup: asyncio.Future[Any]) -> None:
+        """Drop a lookup that has ended."""
         del self._lookups[wanted]
         lookup.exception()  # seen, also if nobody waits for it any more
 
-    def _look_up(self, lookup: asyncio.Future[Any], wanted: tuple[Any, ...]) -> None:
+    def look_up(self, lookup: asyncio.Future[Any], wanted: tuple[Any, ...]) -> None:
+        """Ask for a name in a thread; the answer goes to `lookup`."""
         tell: Callable[[Any], None] = lookup.set_result
         try:
             answer: Any = socket.getaddrinfo(*wanted)
