@@ -14,6 +14,7 @@ import pytest
 from testkit.bpmn import one_task_process
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot
+from testkit.maildir import StoredMessage
 from testkit.storm import Link, StormWorker, ends_of, workers
 
 from worker.sandbox import Engine
@@ -39,6 +40,10 @@ def variables(user: str, port: int, parameters: dict[str, Any]) -> dict[str, Any
         "server": {"host": "127.0.0.1", "port": port, "cryptographicProtocol": "NONE"},
         "parameters": parameters,
     }
+
+
+def id_of(stored: StoredMessage) -> str:
+    return next(line[12:] for line in stored.raw.decode().splitlines() if line.startswith("Message-ID: "))
 
 
 def message_ids() -> list[str]:
@@ -96,8 +101,8 @@ async def test_two_hundred_emails_that_are_moved_in_a_storm_are_each_in_one_fold
         for message_id in message_ids()
     ]
     ends = await run_in_storm(engine, tmp_path, dovecot.imap_port, jobs, "email.imap.move")
-    moved = Counter(stored.message_id for stored in dovecot.messages("ann", "Done"))
-    left = [stored.message_id for stored in dovecot.messages("ann")]
+    moved = Counter(map(id_of, dovecot.messages("ann", "Done")))
+    left = [*map(id_of, dovecot.messages("ann"))]
     incidents = [end for end in ends.values() if end]
     print(f"\nIMAP: {len(moved)} moved, {len(left)} left, {len(incidents)} incidents")
     assert moved == Counter(message_ids())
@@ -119,7 +124,7 @@ async def test_two_hundred_emails_that_are_read_and_deleted_in_a_storm_are_not_l
         for user in users
     ]
     ends = await run_in_storm(engine, tmp_path, dovecot.pop3_port, jobs, "email.pop3.read")
-    left = {(user, stored.message_id) for user in users for stored in dovecot.messages(user)}
+    left = {(user, id_of(stored)) for user in users for stored in dovecot.messages(user)}
     read = {
         (user, parameters["messageId"])
         for (user, parameters), (instance, end) in zip(jobs, ends.items(), strict=True)
