@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-quick check run format docs site test-container image build sbom licences pictures lock clean
+.PHONY: help demo test test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
@@ -37,11 +37,14 @@ test-slow: .venv/ready ## Run the tests that take long: faults, large folders, M
 test-container: .venv/ready ## Run the tests with containers; needs Docker
 	@$(BIN)/pytest -m container tests/container
 
-bench: .venv/bench ## Measure all, about 15 minutes, or ONLY=floor,jobs; writes docs/performance.md
+bench: .venv/bench ## Compare with a plain worker, under 10 minutes, or ONLY=load; writes docs/performance.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)"
 
-bench-quick: .venv/ready ## Hold the limits on commands, bytes and memory, within a minute
+bench-quick: .venv/ready ## Check the limits on commands, octets and memory, within a minute
 	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
+
+corpus: .venv/ready ## Read a folder of emails from elsewhere: FOLDER=…
+	@$(BIN)/python tests/corpus.py "$(FOLDER)"
 
 check: .venv/ready ## Check format, lint, types and the import table
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Camunda's embedded engine without the record stream that the tests read: nobody here would look at it."""
+"""Camunda's embedded engine with more memory than the sandbox's, and without the records that tests read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def main() -> None:
     start_java(java["class_path"], _MEMORY_MB, f"-XX:AOTCache={java['archive']}")
     engine = jpype.JClass("io.camunda.zeebe.process.test.engine.EngineFactory").create(int(sys.argv[1]))
     engine.start()
-    sys.stderr.write("engine ready\n")
-    sys.stderr.flush()
+    sys.stdout.write("engine ready\n")
+    sys.stdout.flush()
     sys.stdin.read()
 
 

@@ -1,105 +1,119 @@
-"""Memory: resident size idle, after many jobs, while large messages are read at once, and over many sends."""
+"""Memory: idle, after many jobs, while emails of a size are read, and over very many sends."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
 from typing import Any
 
-from bench.jobs import run, sending
-from bench.scale import JobLevel, Scale
-from bench.servers import mail_store, running_engine, smtp_sink
-from bench.sides import LETTER, variables_for
+from bench.operations import SIDES, send_to, variables_for
+from bench.servers import dovecot, resident_bytes, running_cluster, smtp_sink
 
-_LIMIT_SECONDS = 600
-
-
-async def measure(scale: Scale) -> dict[str, Any]:
-    """Measure all four."""
-    return {
-        "jobs": await _jobs(scale),
-        "reading": await _reading(scale),
-        "sends": await _sends(scale),
-    }
+_JOBS_AT_ONCE = 16
+_CHILD_SECONDS = 600
 
 
-async def _jobs(scale: Scale) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MemoryScale:
+    """How much is done; `readings` are (emails at the same time, octets each)."""
+
+    sides: tuple[str, ...]
+    jobs: int
+    readings: tuple[tuple[int, int], ...]
+    sends: int
+
+
+FULL = MemoryScale(SIDES, 3_000, ((1, 1_000_000), (1, 25_000_000), (10, 25_000_000)), 10_000)
+QUICK = MemoryScale(("email",), 200, ((3, 25_000_000),), 2_000)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One side's resident bytes; `reading` is how many more were needed for (emails, octets each)."""
+
+    idle: int
+    after_jobs: int
+    reading: dict[tuple[int, int], int]
+    first_tenth_of_sends: int
+    all_sends: int
+
+
+async def measure_memory(scale: MemoryScale) -> dict[str, Memory]:
+    """Measure the sides one after the other."""
+    found = {}
     with smtp_sink() as port:
-        noop, send = sending(port)
-        async with running_engine() as engine:
-            for contender in (noop, send):
-                await engine.deploy(contender.name, contender.task_type)
-            bare, _ = await run(engine, noop, JobLevel(64, min(100, scale.memory_jobs)))
-            seen, _ = await run(engine, send, JobLevel(64, scale.memory_jobs))
-    return {
-        "jobs": seen["jobs"],
-        "noop_idle_bytes": bare["resident_before"],
-        "idle_bytes": seen["resident_before"],
-        "after_bytes": seen["resident_after"],
-        "idle_ratio_to_noop": seen["resident_before"] / bare["resident_before"],
-        "after_ratio_to_idle": seen["resident_after"] / seen["resident_before"],
-    }
+        sending = variables_for(port, send_to(1))
+        for side in scale.sides:
+            idle, after_jobs = await _jobs(side, scale.jobs, sending)
+            reading = {each: await _reading(side, *each) for each in scale.readings}
+            sends = await _in_child(side, "smtp.send", [sending], repeat=scale.sends // 10, rounds=10)
+            found[side] = Memory(idle, after_jobs, reading, sends["resident"][0], sends["resident"][-1])
+    return found
 
 
-async def _reading(scale: Scale) -> dict[str, Any]:
-    with mail_store() as store:
-        account = store.account("large", 0)
-        for number in range(scale.large_messages):
-            store.dovecot.deliver(account.username, _large_message(number, scale.large_message_bytes))
-        variables = [
-            variables_for(
-                store.dovecot.imap_port, {"messageId": f"<large{number}@example.org>"}, account=account
-            )
-            for number in range(scale.large_messages)
+async def _jobs(side: str, jobs: int, variables: Mapping[str, Any]) -> tuple[int, int]:
+    """Resident bytes of a worker's process after its first job, and after all."""
+    async with running_cluster(side) as cluster:
+        pid = cluster.worker_pids[side]
+        await cluster.run(f"{side}.smtp.send", variables)
+        idle = resident_bytes(pid)
+        left = iter(range(jobs))
+
+        async def run_next() -> None:
+            for _ in left:
+                await cluster.run(f"{side}.smtp.send", variables)
+
+        await asyncio.gather(*(run_next() for _ in range(_JOBS_AT_ONCE)))
+        return idle, resident_bytes(pid)
+
+
+async def _reading(side: str, emails: int, octets: int) -> int:
+    with dovecot() as server:
+        account = server.add_user("large", "s3cret")
+        for number in range(emails):
+            server.deliver(account.username, _large_email(number, octets))
+        calls = [
+            variables_for(server.imap_port, {"messageId": f"<large{number}@example.org>"}, account)
+            for number in range(emails)
         ]
-        seen = await _ask_child("bench.reading_process", {"calls": variables})
-    mail_bytes = scale.large_messages * scale.large_message_bytes
-    return {
-        "messages": scale.large_messages,
-        "message_bytes": scale.large_message_bytes,
-        **seen,
-        "growth_ratio_to_mail": (seen["peak_bytes"] - seen["idle_bytes"]) / mail_bytes,
-    }
+        seen = await _in_child(side, "imap.read", calls)
+    growth: int = seen["peak"] - seen["before"]
+    return growth
 
 
-async def _sends(scale: Scale) -> dict[str, Any]:
-    with smtp_sink() as port:
-        seen = await _ask_child(
-            "bench.sending_process", {"variables": variables_for(port, LETTER), "sends": scale.sends}
-        )
-    sizes = seen["resident_bytes"]
-    # The first tenth fills caches that then stay as they are.
-    return {"sends": scale.sends, **seen, "growth_ratio": sizes[-1] / sizes[0]}
-
-
-async def _ask_child(module: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Run a process of its own, so that its memory is its own."""
+async def _in_child(
+    side: str, task: str, calls: list[Mapping[str, Any]], *, repeat: int = 1, rounds: int = 1
+) -> dict[str, Any]:
+    """Call operations without an engine in a process of its own, so that its memory is its own."""
+    request = {"side": side, "task": task, "calls": calls, "repeat": repeat, "rounds": rounds}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(sys.executable, "-m", "bench.memory_process"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_LIMIT_SECONDS):
+        async with asyncio.timeout(_CHILD_SECONDS):
             output, _ = await process.communicate(json.dumps(request).encode())
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    answer: dict[str, Any] = json.loads(output)
-    return answer
+    seen: dict[str, Any] = json.loads(output)
+    return seen
 
 
-def _large_message(number: int, size: int) -> bytes:
-    """A message with one attachment, which is most of it."""
-    head = (
-        f"From: ann@example.org\r\nTo: bob@example.org\r\nSubject: Large {number}\r\n"
-        f"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <large{number}@example.org>\r\n"
-        'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nSee the attachment.\r\n"
-        "--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
-        'Content-Disposition: attachment; filename="large.bin"\r\n\r\n'
-    ).encode()
-    line = b"QUJD" * 19 + b"\r\n"
-    return head + line * ((size - len(head)) // len(line)) + b"--b--\r\n"
+def _large_email(number: int, octets: int) -> bytes:
+    """An email with one attachment, which is most of it."""
+    email = EmailMessage(policy=policy.SMTP)
+    email["From"], email["To"], email["Subject"] = "ann@example.org", "bob@example.org", "Large"
+    email["Date"], email["Message-ID"] = "Sun, 22 Nov 2026 10:00:00 +0000", f"<large{number}@example.org>"
+    email.set_content("See the attachment.")
+    # Base64 makes four octets of three, and a line end after 76.
+    content = bytes(octets * 3 * 76 // (4 * 78))
+    email.add_attachment(content, maintype="application", subtype="octet-stream", filename="large.bin")
+    return bytes(email)

@@ -1,149 +1,127 @@
-"""What the benchmark starts for itself: an engine, sinks for mail, a Dovecot with filled folders."""
+"""What the benchmark starts for itself: mail servers, Camunda's engine, both workers."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pyzeebe import ZeebeClient, create_insecure_channel
-from testkit.accounts import Account
 from testkit.bpmn import one_task_process
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot, DovecotOptions
 from testkit.processes import ServerProcess, find_program, free_port
 
+from bench.operations import OPERATIONS, SIDES
+
 HOST = "127.0.0.1"
-_CREATIONS_AT_ONCE = 64
-_INSTANCE_MILLISECONDS = 120_000
-_READY_SECONDS = 90
+_INSTANCE_SECONDS = 80
 # What a list or a search shows goes into Dovecot's cache when mail is indexed, as it does in daily use.
 _CACHED = "mail_always_cache_fields = hdr.message-id hdr.subject hdr.from hdr.date date.received size.virtual"
-
-
-class Engine:
-    """A running engine, asked through its gateway alone."""
-
-    def __init__(self, address: str, pid: int, files: Path) -> None:
-        self.address = address
-        self.pid = pid
-        self._files = files
-        self._client = ZeebeClient(create_insecure_channel(address))
-
-    async def deploy(self, process_id: str, task_type: str) -> None:
-        """Deploy a process of one task."""
-        file = self._files / f"{process_id}.bpmn"
-        file.write_bytes(one_task_process(process_id, task_type, headers={"resultVariable": "result"}))
-        await self._client.deploy_resource(file)
-
-    async def start_instances(self, process_id: str, count: int, variables: Mapping[str, Any]) -> None:
-        """Start many instances; their jobs wait for a worker."""
-        turns = asyncio.Semaphore(_CREATIONS_AT_ONCE)
-
-        async def start_one() -> None:
-            async with turns:
-                await self._client.run_process(process_id, dict(variables))
-
-        await asyncio.gather(*(start_one() for _ in range(count)))
-
-    async def run_instances(
-        self, process_id: str, count: int, variables: Mapping[str, Any], *, at_once: int
-    ) -> None:
-        """Run so many instances to their end, starting one when another has ended.
-
-        The more jobs wait in the embedded engine, the longer it takes for each: from 4 ms with 100 of them to
-        18 ms with 2,000. So few wait, but always enough for a worker.
-        """
-        turns = asyncio.Semaphore(at_once)
-
-        async def run_one() -> None:
-            async with turns:
-                await self._client.run_process_with_result(
-                    process_id, dict(variables), timeout=_INSTANCE_MILLISECONDS
-                )
-
-        await asyncio.gather(*(run_one() for _ in range(count)))
-
-
-@asynccontextmanager
-async def running_engine() -> AsyncIterator[Engine]:
-    """Run an engine in a process of its own."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.engine_process", str(port)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        assert process.stderr is not None  # noqa: S101 - a pipe was asked for
-        async with asyncio.timeout(_READY_SECONDS):
-            while await process.stderr.readline() != b"engine ready\n":
-                pass
-        drain = asyncio.create_task(process.stderr.read())
-        with tempfile.TemporaryDirectory() as files:
-            yield Engine(f"{HOST}:{port}", process.pid, Path(files))
-        drain.cancel()
-    finally:
-        process.kill()
-        await process.wait()
+_INHERITED = ("PATH", "HOME", "PYTHONPATH")
+_ENGINE_READY_SECONDS = 90
 
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Run Postfix's smtp-sink, which takes every mail and keeps none; give its port."""
+    """Run Postfix's smtp-sink, which takes every email and keeps none; give its port."""
     port = free_port()
-    program = find_program("smtp-sink", "postfix")
     as_nobody = ["-u", "nobody"] if os.geteuid() == 0 else []
-    with _process([program, *as_nobody, f"{HOST}:{port}", "1000"], port):
-        yield port
-
-
-@contextmanager
-def own_sink(*options: str) -> Iterator[int]:
-    """Run bench.sink, for what smtp-sink cannot do: STARTTLS, and answers that take long."""
-    port = free_port()
-    with _process([sys.executable, "-m", "bench.sink", str(port), *options], port):
-        yield port
-
-
-@contextmanager
-def _process(command: Sequence[str | Path], port: int) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as directory:
+        program = find_program("smtp-sink", "postfix")
+        command = [str(program), *as_nobody, f"{HOST}:{port}", "1000"]
         server = ServerProcess(command, Path(directory) / "log")
         server.start([port])
         try:
-            yield
+            yield port
         finally:
             server.kill()
 
 
-@dataclass(frozen=True)
-class MailStore:
-    """A Dovecot, the authority that its certificate is from, and an account for each purpose."""
-
-    dovecot: Dovecot
-    certificates: Certificates
-
-    def account(self, name: str, messages: int) -> Account:
-        """Make an account with so many numbered messages in its INBOX, indexed, and an empty Archive."""
-        account = self.dovecot.add_user(name, "s3cret")
-        self.dovecot.populate(name, messages)
-        self.dovecot.folder(name, "Archive").create()
-        return account
-
-
 @contextmanager
-def mail_store() -> Iterator[MailStore]:
-    """Run a Dovecot."""
+def dovecot() -> Iterator[Dovecot]:
+    """Run a Dovecot without accounts."""
     with tempfile.TemporaryDirectory() as directory:
-        certificates = Certificates(Path(directory))
-        with Dovecot(certificates.server, DovecotOptions(extra=_CACHED)) as dovecot:
-            yield MailStore(dovecot, certificates)
+        certificate = Certificates(Path(directory)).server
+        with Dovecot(certificate, DovecotOptions(extra=_CACHED)) as running:
+            yield running
+
+
+class Cluster:
+    """The embedded engine with one process for each operation and side, and a client of its gateway."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.worker_pids: dict[str, int] = {}
+        self._client = ZeebeClient(create_insecure_channel(address))
+
+    async def run(self, job_type: str, variables: Mapping[str, Any]) -> None:
+        """Run an instance of the process with this task to its end."""
+        running = self._client.run_process_with_result(
+            job_type, dict(variables), timeout=1_000 * _INSTANCE_SECONDS, variables_to_fetch=["nothing"]
+        )
+        try:
+            await asyncio.wait_for(running, _INSTANCE_SECONDS)
+        except TimeoutError:
+            raise TimeoutError(f"{job_type} has not ended within {_INSTANCE_SECONDS} s") from None
+
+    async def start(self, job_type: str, variables: Mapping[str, Any]) -> None:
+        """Start an instance and leave it."""
+        await self._client.run_process(job_type, dict(variables))
+
+    async def deploy(self) -> None:
+        """Deploy a process for each job type of both sides, named like the job type."""
+        with tempfile.TemporaryDirectory() as directory:
+            for side, task in itertools.product(SIDES, {operation.task for operation in OPERATIONS}):
+                file = Path(directory) / f"{side}.{task}.bpmn"
+                file.write_bytes(one_task_process(file.stem, file.stem, headers={"resultVariable": "result"}))
+                await self._client.deploy_resource(file)
+
+
+@asynccontextmanager
+async def running_cluster(*sides: str) -> AsyncIterator[Cluster]:
+    """Run an engine with a process for each job type, and these sides' workers as they are by default."""
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(_process("bench.engine_process", str(port)))
+        assert engine.stdout is not None  # noqa: S101 - a pipe was asked for
+        async with asyncio.timeout(_ENGINE_READY_SECONDS):
+            while await engine.stdout.readline() != b"engine ready\n":
+                pass
+        cluster = Cluster(f"{HOST}:{port}")
+        await cluster.deploy()
+        settings = {"ZEEBE_ADDRESS": cluster.address, "EMAIL_WORKER_HEALTH_PORT": "0"}
+        for side in sides:
+            words = ("worker", "run") if side == "email" else ("bench.plain_worker", cluster.address)
+            worker = await stack.enter_async_context(_process(*words, **settings))
+            cluster.worker_pids[side] = worker.pid
+        yield cluster
+
+
+@asynccontextmanager
+async def _process(*words: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a module with as little of our environment as possible, and kill it at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _INHERITED if name in os.environ} | environment,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory that a process has in use (Linux)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -16,12 +16,14 @@ from typing import Any, Self
 import structlog
 
 from worker.documents.client import DocumentClient
+from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError, MailServerError
-from worker.job import vendor
+from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
-from worker.job.binding import GROUPS, bind
+from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
+from worker.job.input_faults import GROUPS
 from worker.job.pipeline import OperationRun, OperationRunner, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
@@ -33,7 +35,7 @@ from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
-from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients
+from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients, open_sign_in
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class EmailWorker:
         self._settings = settings
         self._secrets = secrets
         self._clients: MailClients | None = None
+        self._sign_in: SignIn | None = None
         self._documents = DocumentClient()
 
     @classmethod
@@ -61,9 +64,9 @@ class EmailWorker:
             prefix=settings.worker.secret_prefix,
             directory=settings.worker.secrets_dir,
         )
-        if settings.gateway.client_secret is not None:
-            # What an authorization server answers is logged where it refuses us.
-            secrets.mask.learn(settings.gateway.client_secret.get_secret_value())
+        for secret in (settings.gateway.client_secret, settings.gateway.basic_password):
+            if secret is not None:
+                secrets.mask.learn(secret.get_secret_value())
         return cls(settings, secrets)
 
     @property
@@ -78,7 +81,8 @@ class EmailWorker:
 
     async def __aenter__(self) -> Self:
         self._clients = open_mail_clients(self._settings.worker)
-        self._documents = open_document_client(self._settings)
+        self._sign_in = open_sign_in(self._settings)
+        self._documents = open_document_client(self._settings, self._sign_in)
         return self
 
     async def __aexit__(
@@ -132,7 +136,7 @@ class EmailWorker:
     async def serve(self, stop: asyncio.Event) -> None:
         """Take jobs from the engine until `stop` is set, then end them within the grace."""
         worker = self._settings.worker
-        gateway = open_gateway(self._settings)
+        gateway = open_gateway(self._settings, self._sign_in)
         telemetry = Telemetry(self._settings, self._secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
@@ -171,7 +175,7 @@ class EmailWorker:
         worker = self._settings.worker
         return Subscription(
             served_as,
-            variables=vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS,
+            variables=(*(vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS), progress.VARIABLE),
             job_timeout_seconds=worker.job_timeout_seconds,
             poll_seconds=worker.poll_timeout_seconds,
         )
@@ -190,6 +194,7 @@ class EmailWorker:
             run.reference,
             run.started_at,
             documents=self._documents,
+            delivered=run.delivered,
             may_change=run.may_change,
         )
         result: OperationResult = await operation.handler(request, context)

@@ -11,7 +11,7 @@ from rich.table import Table
 from worker.app import EmailWorker, served_task_types
 from worker.errors import EngineError, InputError
 from worker.mail.tls import build_tls_context
-from worker.settings import Settings
+from worker.settings import Settings, without_user_info
 from worker.wiring import open_gateway
 
 
@@ -47,6 +47,7 @@ def _settings_table(settings: Settings) -> Table:
     table.add_section()
     table.add_row("gateway", escape(settings.gateway.target))
     table.add_row("encrypted", "yes" if settings.gateway.is_encrypted else "no")
+    table.add_row("sign-in", settings.gateway.strategy)
     return table
 
 
@@ -55,7 +56,8 @@ def _shown(value: object) -> str:
     if value is None:
         return "[dim]not set[/]"
     # Brackets, as of an IPv6 address, are no mark-up.
-    return escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    parts = value if isinstance(value, tuple) else (value,)
+    return escape(", ".join(without_user_info(str(part)) for part in parts))
 
 
 def _file_problems(settings: Settings) -> list[str]:

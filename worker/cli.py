@@ -230,7 +230,9 @@ def _run(
         _run_on_loop(command())
     except EmailError as error:
         (explain or _print_sentence)(error)
-        raise typer.Exit(_BAD_INPUT if isinstance(error, InputError) else _FAILED) from None
+        # A wrong setting, which is named in capitals, is no fault of the input.
+        is_bad_input = isinstance(error, InputError) and not str(error.details.get("field")).isupper()
+        raise typer.Exit(_BAD_INPUT if is_bad_input else _FAILED) from None
     except expected as error:
         _print_sentence(error)
         raise typer.Exit(_FAILED) from None

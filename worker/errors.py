@@ -66,7 +66,7 @@ class EmailError(Exception):
 class InputError(EmailError):
     """A variable or header of the job is not what the operation takes.
 
-    `details`: field, for an expression with line and column.
+    `details`: field, and fields if there are several; for an expression with line and column.
     """
 
     code = "INVALID_INPUT"
@@ -258,7 +258,7 @@ class MessageNotFound(MailServerError):
     """There is no message with that id in the folder. `details`: server, messageId, folder (IMAP)."""
 
     code = "MESSAGE_NOT_FOUND"
-    remedy = "Check messageId and folder; somebody, or an earlier attempt of this job, may have moved or deleted it."
+    remedy = "Check messageId and folder; somebody, or an earlier attempt of this job, may have moved it."
 
 
 class MessageIdAmbiguous(MailServerError):

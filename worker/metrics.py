@@ -144,12 +144,12 @@ class _Present(Collector):
         yield from (sessions, waiters, opened, reconnects)
 
     def _of_mails(self) -> Iterator[Metric]:
-        maildrops = self._clients.pop3
-        yield _gauge("mails_held", "Mails read, to go when the engine has them.", maildrops.held_mails)
+        mailboxes = self._clients.pop3
+        yield _gauge("mails_held", "POP3 emails read but not yet deleted.", mailboxes.pending_deletions)
         yield Counters(
             "email_worker_failed_deletions",
             "Mails not seen to go although the engine has them.",
-            value=maildrops.failed_deletions,
+            value=mailboxes.failed_deletions,
         )
 
 

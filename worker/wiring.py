@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import ssl
 from functools import partial
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.sign_in import BasicSignIn, SignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
-from worker.job.gateway import GatewayAddress, OAuthClient, ZeebeGateway
+from worker.job.channel import GatewayAddress
+from worker.job.gateway import ZeebeGateway
 from worker.job.pipeline import JobRules
 from worker.mail.account import ServerPolicy
 from worker.mail.clients import MailClients
@@ -20,39 +26,59 @@ from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
-from worker.settings import GatewaySettings, Settings, WorkerSettings
+from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
 # The name of the variable travels with the result, and counts.
 _NAMING_BYTES = 200
+_HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
-def open_gateway(settings: Settings) -> ZeebeGateway:
-    """Return the gateway client; it connects at the first command."""
+def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGateway:
+    """Open the gateway as the settings say; connects at the first command. Raises InputError.
+
+    `sign_in`: one that is shared, as it fetches tokens; default: the gateway's own.
+    """
     gateway = settings.gateway
     address = GatewayAddress(
         target=gateway.target,
         is_encrypted=gateway.is_encrypted,
         ca_file=gateway.ca_certificate_path,
-        sign_in=_oauth_client(gateway),
+        certificate_file=gateway.client_certificate_path,
+        key_file=gateway.client_key_path,
     )
-    return ZeebeGateway(address, worker_name=settings.worker.name, tenant_ids=gateway.tenant_ids)
+    if gateway.is_encrypted:
+        _cluster_tls_context(gateway)  # says in our words what is wrong with a file
+    return ZeebeGateway(
+        address,
+        worker_name=settings.worker.name,
+        tenant_ids=gateway.tenant_ids,
+        sign_in=sign_in or open_sign_in(settings),
+    )
 
 
-def _oauth_client(gateway: GatewaySettings) -> OAuthClient | None:
-    if gateway.client_id is None or gateway.client_secret is None:
+def open_sign_in(settings: Settings) -> SignIn | None:
+    """Return how to sign in to the cluster; connects when it is needed. Raises InputError."""
+    gateway = settings.gateway
+    if gateway.strategy is SignInStrategy.BASIC:
+        return BasicSignIn(gateway.basic_username or "", _secret(gateway.basic_password))
+    if gateway.strategy is SignInStrategy.NONE:
         return None
-    return OAuthClient(
-        client_id=gateway.client_id,
-        client_secret=gateway.client_secret.get_secret_value(),
+    credentials = ClientCredentials(
+        client_id=gateway.client_id or "",
+        client_secret=_secret(gateway.client_secret),
         authorization_server_url=gateway.authorization_server_url,
         audience=gateway.token_audience,
-        cluster_id=None if gateway.address else gateway.cluster_id,
-        cluster_region=gateway.cluster_region,
+        scope=gateway.token_scope,
     )
+    return AccessToken(_cluster_client(settings, gateway.authorization_server_url), credentials)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
 
 
 def job_rules(settings: Settings) -> JobRules:
@@ -91,44 +117,68 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
     pop3_limits = Pop3Limits(
         max_sessions=worker.max_sessions,
         max_remembered_bytes=worker.max_remembered_bytes,
-        max_hold_seconds=worker.pop3_hold_seconds,
+        max_lock_seconds=worker.pop3_hold_seconds,
         max_message_bytes=worker.max_message_bytes,
     )
+    smtp_settings = SmtpSettings(tls_context, timeouts, worker.smtp_helo_name or _full_name())
     return MailClients(
-        smtp=Pool(partial(open_smtp_session, settings=SmtpSettings(tls_context, timeouts)), pool_limits),
+        smtp=Pool(partial(open_smtp_session, settings=smtp_settings), pool_limits),
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
-        pop3=Maildrops(tls_context, timeouts, pop3_limits),
+        pop3=Pop3Mailboxes(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),
         max_result_bytes=worker.max_result_bytes - _NAMING_BYTES,
     )
 
 
-def open_document_client(settings: Settings) -> DocumentClient:
-    """Return the client for documents; it connects when needed. Raises InputError."""
+def _full_name() -> str | None:
+    """Return the machine's name if it is a full one; nobody is asked for it, as that may take long."""
+    name = socket.gethostname()
+    is_full = "." in name and not name.startswith("localhost.") and _HOST_NAME.fullmatch(name)
+    return name if is_full else None
+
+
+def open_document_client(settings: Settings, sign_in: SignIn | None) -> DocumentClient:
+    """Return the way to documents; it connects when it is needed. Raises InputError."""
     worker, gateway = settings.worker, settings.gateway
-    timeouts = HttpTimeouts(
-        connect_seconds=worker.connect_timeout_seconds,
-        read_seconds=worker.command_timeout_seconds,
-        total_seconds=worker.transfer_timeout_seconds,
+    http = HttpClient(
+        _tls_context("ZEEBE_CA_CERTIFICATE_PATH", gateway.ca_certificate_path), _http_timeouts(worker)
     )
-    http = HttpClient(_tls_context("ZEEBE_CA_CERTIFICATE_PATH", gateway.ca_certificate_path), timeouts)
     store = None
     if gateway.rest_address is not None:
-        store = DocumentStore(http, gateway.rest_address, _access_token(http, gateway))
+        client = _cluster_client(settings, gateway.rest_address)
+        store = DocumentStore(client, gateway.rest_address, sign_in)
     patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
     return DocumentClient(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
 
 
-def _access_token(http: HttpClient, gateway: GatewaySettings) -> AccessToken | None:
-    if gateway.client_id is None or gateway.client_secret is None:
-        return None
-    credentials = ClientCredentials(
-        client_id=gateway.client_id,
-        client_secret=gateway.client_secret.get_secret_value(),
-        authorization_server_url=gateway.authorization_server_url,
-        audience=gateway.token_audience,
+def _cluster_client(settings: Settings, url: str) -> HttpClient:
+    """Return a client for the REST API or the token endpoint at `url`."""
+    tls_context = _cluster_tls_context(settings.gateway)
+    return HttpClient(tls_context, _http_timeouts(settings.worker), uses_proxy=not is_this_machine(url))
+
+
+def _http_timeouts(worker: WorkerSettings) -> HttpTimeouts:
+    return HttpTimeouts(
+        connect_seconds=worker.connect_timeout_seconds,
+        read_seconds=worker.command_timeout_seconds,
+        total_seconds=worker.transfer_timeout_seconds,
     )
-    return AccessToken(http, credentials)
+
+
+def _cluster_tls_context(gateway: GatewaySettings) -> ssl.SSLContext:
+    context = _tls_context("ZEEBE_CA_CERTIFICATE_PATH", gateway.ca_certificate_path)
+    certificate, key = gateway.client_certificate_path, gateway.client_key_path
+    if certificate is not None and key is not None:
+        try:
+            # Without a password, OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            raise InputError(
+                f"CAMUNDA_MTLS_CERT_PATH: {certificate} and {key} must be a certificate and its key in PEM,"
+                f" without a passphrase ({error.strerror or error}).",
+                field="CAMUNDA_MTLS_CERT_PATH",
+            ) from error
+    return context
 
 
 def _tls_context(variable: str, ca_file: Path | None) -> ssl.SSLContext:

@@ -15,7 +15,8 @@ from pyzeebe.proto import gateway_pb2 as messages
 from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_to_server
 
 from worker.errors import CommandRefused, EngineError, GatewayUnavailable, InputError, JobGone
-from worker.job.gateway import GatewayAddress, Subscription, ZeebeGateway
+from worker.job.channel import GatewayAddress
+from worker.job.gateway import Subscription, ZeebeGateway
 from worker.job.job import Job
 
 SUBSCRIPTION = Subscription("email.test.send", ("authentication", "server"), 60.0, 30.0)

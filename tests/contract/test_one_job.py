@@ -80,8 +80,8 @@ async def test_pauses_grow_from_the_first_attempt_however_many_retries_there_are
             commands = await bench.gateway.until_taken(taken)
     first, second, third = (command.fields["backoff_seconds"] for command in commands)
     assert 8 <= first <= 12
-    assert 16 <= second <= 24
-    assert 32 <= third <= 48
+    assert 128 <= second <= 192
+    assert 2_048 <= third <= 3_072
 
 
 @on_skipping_clock

@@ -11,11 +11,12 @@ from testkit.pages import PAGES, ROOT
 from worker import feel
 from worker.cli import app
 from worker.settings import settings_fields
+from worker.settings.camunda_names import NAMES
 
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SETTING = re.compile(r"\b(?:EMAIL_WORKER|ZEEBE|CAMUNDA)_[A-Z0-9_]*[A-Z0-9]\b")
 LOG_CALL = re.compile(r"log\.\w+\(\s*\"(\w+)\"")
-OURS = {name for name, _, _ in settings_fields()}
+OURS = {name for name, _, _ in settings_fields()}.union(*NAMES.values())
 
 
 def inline_code() -> list[str]:

@@ -73,6 +73,9 @@ async def test_an_expression_alone_gives_its_entries_alone(engine: Engine) -> No
     [
         ("resultExpression", "={a: }", "line 1, column"),
         ("errorExpression", "=if then", "line 1, column"),
+        ("errorExpression", '=if sent then null else bpmError("X")', "There is no function 'bpmError'"),
+        ("errorExpression", "=if sent then null else bpmnError()", "does not take 0 argument(s)"),
+        ("resultVarible", "mail", "did you mean resultVariable?"),
         ("retryBackoff", "soon", "ISO 8601"),
         ("jobTimeout", "10 minutes", "ISO 8601"),
     ],
@@ -102,10 +105,20 @@ async def test_a_result_expression_that_breaks_is_an_incident_and_the_mail_is_se
         await engine.cancel_instance(instance)
 
 
-async def test_a_bpmn_error_is_caught_by_a_boundary_event_with_its_variables(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '"NOT_SENT", "refused", {reason}',
+        'code: "NOT_SENT", variables: {reason}',
+        'errorCode: "NOT_SENT", errorMessage: "refused", variables: {reason}',
+    ],
+)
+async def test_a_bpmn_error_is_caught_by_a_boundary_event_with_its_variables(
+    engine: Engine, arguments: str
+) -> None:
     refused = SmtpOptions(refused={"b@example.com": "550 5.1.1 Nobody here"})
-    thrown = 'bpmnError("NOT_SENT", "refused", {reason: refusedRecipients[1].message})'
-    headers = {"errorExpression": f"=if not(sent) then {thrown} else null"}
+    given = arguments.replace("{reason}", "{reason: refusedRecipients[1].message}")
+    headers = {"errorExpression": f"=if not(response.sent) then bpmnError({given}) else null"}
     async with ScriptedSmtp(options=refused) as server, serving(engine.address):
         instance = await start(engine, server.port, headers, boundary_error="NOT_SENT")
         await engine.completed(instance)

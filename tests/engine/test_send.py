@@ -7,11 +7,13 @@ import signal
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 from testkit.bpmn import one_task_process
 from testkit.processes import free_port
 from testkit.scripted_server import hang, say, sequence, wait_for
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.whole_gateway import whole_gateway
 from testkit.workers import WorkerProcess, serving
 
 from worker.sandbox import Engine, MailServer
@@ -37,6 +39,20 @@ def variables(port: int, **parameters: Any) -> dict[str, Any]:
             "subject": "Your order",
             "body": "It is on its way.",
             **parameters,
+        },
+    }
+
+
+def vendor_variables(port: int, **action: Any) -> dict[str, Any]:
+    mail = {"from": "orders@example.com", "subject": "Your order", "body": "It is on its way."}
+    config = {"smtpHost": "127.0.0.1", "smtpPort": port, "smtpCryptographicProtocol": "NONE"}
+    return {
+        "authentication": {"type": "noAuth"},
+        "protocol": "smtp",
+        "data": {
+            "smtpActionDiscriminator": "sendEmailSmtp",
+            "smtpAction": {**mail, **action},
+            "smtpConfig": config,
         },
     }
 
@@ -104,6 +120,64 @@ async def test_a_job_waits_out_its_backoff_and_succeeds_once_the_server_is_back(
             await engine.increase_time(failure.backoff_seconds + 1)
             assert (await engine.completed(instance))["mail"]["sent"] is True
             assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("task_type", [TASK_TYPE, "io.camunda:email:1"])
+async def test_another_worker_sends_to_the_recipients_still_missing_alone(
+    task_type: str, start_engine: Callable[[], Awaitable[Engine]]
+) -> None:
+    """The job itself carries who has the email: the first worker is gone, and with it all that it knew."""
+    engine = await start_engine()
+    await engine.deploy(one_task_process("send", task_type, headers={"resultVariable": "mail"}), "send.bpmn")
+    refused = {"later@example.com": "450 4.2.0 Greylisted"}
+    recipients = ["now@example.com", "later@example.com"]
+    async with (
+        ScriptedSmtp(options=SmtpOptions(refused=refused)) as server,
+        whole_gateway(engine.address) as address,
+    ):
+        given = variables(server.port, to=recipients)
+        if task_type != TASK_TYPE:
+            given = vendor_variables(server.port, to=recipients)
+        settings = {"EMAIL_WORKER_RETRY_BACKOFF_SECONDS": "3000", "EMAIL_WORKER_VENDOR_TASK_TYPE": "true"}
+        async with WorkerProcess.start(address, **settings):
+            instance = await engine.create_instance("send", given)
+            failure = await engine.job_event(instance, "FAILED")
+        refused.clear()
+        async with WorkerProcess.start(address, **settings):
+            await engine.increase_time(failure.backoff_seconds + 1)
+            result = await engine.completed(instance)
+
+    assert failure.retries == 2
+    assert "does not take later@example.com now: 450" in failure.error_message
+    assert [mail.recipients for mail in server.accepted] == [["now@example.com"], ["later@example.com"]]
+    assert len({message_from_bytes(mail.raw)["Message-ID"] for mail in server.accepted}) == 1
+    assert result["mail"]["sent"] is True
+    assert "emailDelivered" not in result
+
+
+async def test_an_incident_retried_sends_to_the_recipients_still_missing_alone(deployed: Engine) -> None:
+    refused = {"later@example.com": "450 4.2.0 Greylisted"}
+    given = {
+        **variables(0, to=["now@example.com", "later@example.com"]),
+        "emailDelivered": "the process's own",
+    }
+    async with (
+        ScriptedSmtp(options=SmtpOptions(refused=refused)) as server,
+        whole_gateway(deployed.address) as address,
+    ):
+        given["server"]["port"] = server.port
+        async with serving(address, EMAIL_WORKER_RETRY_BACKOFF_SECONDS="0"):
+            instance = await deployed.create_instance("send", given)
+            incident = await deployed.incident(instance)
+        refused.clear()
+        async with serving(address):
+            await deployed.resolve(incident)
+            result = await deployed.completed(instance)
+
+    assert incident.message.startswith("RECIPIENT_REFUSED in email.smtp.send: ")
+    assert "1 of 2 recipients have the email" in incident.message
+    assert [mail.recipients for mail in server.accepted] == [["now@example.com"], ["later@example.com"]]
+    assert result["emailDelivered"] == "the process's own"
 
 
 async def test_bad_input_is_an_incident_at_once_that_names_the_field(deployed: Engine) -> None:

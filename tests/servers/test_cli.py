@@ -134,3 +134,24 @@ def test_check_shows_no_secret() -> None:
     assert answer.exit_code == 1
     assert "ZEEBE_CLIENT_SECRET" in answer.stdout
     assert "hunter" not in answer.output
+
+
+@pytest.mark.parametrize(
+    "name", ["ZEEBE_ADDRESS", "ZEEBE_AUTHORIZATION_SERVER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+)
+def test_check_shows_no_user_name_and_password_of_an_address(name: str) -> None:
+    answer = check(**{name: "https://u:hunt/er@2@127.0.0.1:1/t"})
+    assert answer.exit_code == 1
+    assert name in answer.output
+    assert "er@2" not in answer.output
+    assert "hunt" not in answer.output
+
+
+def test_a_wrong_setting_is_exit_code_1_and_named() -> None:
+    client = {"ZEEBE_CLIENT_ID": "me", "ZEEBE_CLIENT_SECRET": "hunter2"}
+    address = {"ZEEBE_AUTHORIZATION_SERVER_URL": "http://id.example.com/token"}
+    answer = CliRunner().invoke(
+        app, ["call", "email.smtp.send", "--variables", "-"], input="{}", env={**client, **address}
+    )
+    assert answer.exit_code == 1
+    assert "ZEEBE_AUTHORIZATION_SERVER_URL must begin with https://" in failure(answer)["message"]

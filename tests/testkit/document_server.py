@@ -45,6 +45,7 @@ class DocumentServer:
     token_faults: deque[int] = field(default_factory=deque)
     documents: dict[str, StoredFile] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
     sign_ins: list[dict[str, str]] = field(default_factory=list)
     pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     port: int = 0
@@ -95,6 +96,7 @@ class DocumentServer:
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         self.requests.append(f"{request.method} {request.path_qs}")
+        self.authorizations.append(request.headers.get("Authorization", ""))
         token = f"Bearer token-{len(self.sign_ins)}"
         if self.needs_token and request.headers.get("Authorization") != token:
             return _problem(401, "Unauthorized")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -9,13 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from worker.documents.client import DocumentClient
 from worker.mail.account import MailProtocol, account_of
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
+from worker.mail.timeouts import Timeouts
 from worker.models.pop3 import DeleteRequest, ListRequest, ReadRequest, SearchRequest
 from worker.operations.context import OperationContext
 from worker.operations.pop3 import delete_email, list_emails, read_email, search_emails
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable
 
     from testkit.accounts import Account
     from worker.mail.clients import MailClients
@@ -45,7 +50,7 @@ class Pop3Caller:
     deferred.
     """
 
-    maildrops: Maildrops
+    mailboxes: Pop3Mailboxes
     port: int
     username: str = "ann"
     password: str = "s3cret"
@@ -85,7 +90,7 @@ class Pop3Caller:
         account = account_of(MailProtocol.POP3, request.server, request.authentication)
         # Only this protocol's client is needed.
         clients = cast(
-            "MailClients", SimpleNamespace(pop3=self.maildrops, max_result_bytes=self.max_result_bytes)
+            "MailClients", SimpleNamespace(pop3=self.mailboxes, max_result_bytes=self.max_result_bytes)
         )
         return await handler(request, OperationContext(account, clients, "job-1", STARTED_AT, self.documents))
 
@@ -99,3 +104,19 @@ def _deferred(answer: OperationResult) -> tuple[dict[str, Any], Deferred]:
     assert not isinstance(answer.result, list)
     assert answer.deferred is not None
     return answer.result.to_variables(), answer.deferred
+
+
+MakeCaller = Callable[..., Pop3Caller]
+
+
+@asynccontextmanager
+async def pop3_callers() -> AsyncIterator[MakeCaller]:
+    """Make callers for a port and limits, each as of another worker; all are closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def make(port: int, *, timeouts: Timeouts = Timeouts(), **limits: Any) -> Pop3Caller:  # noqa: B008
+            mailboxes = Pop3Mailboxes(ssl.create_default_context(), timeouts, Pop3Limits(**limits))
+            stack.push_async_callback(mailboxes.close)
+            return Pop3Caller(mailboxes, port)
+
+        yield make

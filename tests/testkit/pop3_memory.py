@@ -6,15 +6,15 @@ Prints the bytes by which the process grew at most. The server makes the mail up
 from __future__ import annotations
 
 import asyncio
-import resource
 import ssl
 import sys
 
+from testkit.memory import peak_bytes
 from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, say
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.timeouts import Timeouts
 
 HEADERS = b"Subject: large\r\nMessage-ID: <large@x>\r\nMIME-Version: 1.0\r\n"
@@ -36,27 +36,22 @@ async def send_large_mail(dialogue: Dialogue) -> None:
     await dialogue.send(b"--B--\r\n.\r\n")
 
 
-def most_memory() -> int:
-    """The highest use of memory so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 async def main(operation: str) -> None:
     """Let a first mail warm everything up, then take the large one."""
     options = Pop3Options(faults={"RETR": send_large_mail, "LIST": say("+OK", f"1 {SIZE}", ".")})
-    maildrops = Maildrops(ssl.create_default_context(), Timeouts(), Pop3Limits())
+    mailboxes = Pop3Mailboxes(ssl.create_default_context(), Timeouts(), Pop3Limits())
     async with ScriptedPop3({"1": HEADERS + b"\r\n"}, options) as server:
-        caller = Pop3Caller(maildrops, server.port)
+        caller = Pop3Caller(mailboxes, server.port)
         await caller.list_emails()
-        before = most_memory()
+        before = peak_bytes()
         if operation == "read":
             read, deferred = await caller.read("large@x")
             assert read["plainTextBody"] == "A text."
             await deferred.abandon()
         else:
             assert len(await caller.search_emails({"field": "BODY", "value": "a TEXT"})) == 1
-        print(most_memory() - before)  # noqa: T201 - what it is run for
-    await maildrops.close()
+        print(peak_bytes() - before)  # noqa: T201 - what it is run for
+    await mailboxes.close()
 
 
 if __name__ == "__main__":

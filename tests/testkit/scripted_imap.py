@@ -89,6 +89,10 @@ class _Session:
         await self._dialogue.say("* OK [UIDVALIDITY 7] valid")
 
     async def _uid_search(self, arguments: str) -> None:
+        if arguments == "ALL" and self._options.message_count > 3:
+            uids = " ".join(map(str, range(1, self._options.message_count + 1)))
+            await self._dialogue.say(f"* SEARCH {uids}")
+            return
         wanted = re.search(r'"<?(\d+)@scripted', arguments)
         await self._dialogue.say(f"* SEARCH {wanted.group(1) if wanted else ''}".rstrip())
 

@@ -120,15 +120,32 @@ class _Session:
         else:
             await self._lines([f"{number} {uid}".encode() for number, (uid, _) in self._numbered()])
 
-    async def _list(self, _: str) -> None:
-        await self._lines([f"{number} {len(raw)}".encode() for number, (_, raw) in self._numbered()])
+    async def _list(self, argument: str) -> None:
+        numbered = dict(self._numbered())
+        if argument and int(argument) in numbered:
+            await self._dialogue.say(f"+OK {argument} {len(numbered[int(argument)][1])}")
+        elif argument:
+            await self._dialogue.say("-ERR no such message")
+        else:
+            await self._lines([f"{number} {len(raw)}".encode() for number, (_, raw) in self._numbered()])
+
+    async def _stat(self, _: str) -> None:
+        sizes = [len(raw) for _, (_, raw) in self._numbered()]
+        await self._dialogue.say(f"+OK {len(sizes)} {sum(sizes)}")
+
+    async def _noop(self, _: str) -> None:
+        await self._dialogue.say("+OK")
 
     async def _top(self, argument: str) -> None:
-        raw = self._mails[int(argument.split(maxsplit=1)[0]) - 1][1]
+        if (raw := self._raw(argument.split(maxsplit=1)[0])) is None:
+            await self._dialogue.say("-ERR no such message")
+            return
         await self._lines([*raw.partition(b"\r\n\r\n")[0].split(b"\r\n"), b""])
 
     async def _retr(self, argument: str) -> None:
-        raw = self._mails[int(argument) - 1][1]
+        if (raw := self._raw(argument)) is None:
+            await self._dialogue.say("-ERR no such message")
+            return
         await self._lines(raw.removesuffix(b"\r\n").split(b"\r\n"))
 
     async def _dele(self, argument: str) -> None:
@@ -146,6 +163,9 @@ class _Session:
         await self._dialogue.say("+OK bye")
         await self._dialogue.close()
         raise DialogueOver
+
+    def _raw(self, number: str) -> bytes | None:
+        return dict(self._numbered()).get(int(number), ("", None))[1]
 
     def _numbered(self) -> list[tuple[int, tuple[str, bytes]]]:
         return [(number, mail) for number, mail in enumerate(self._mails, 1) if mail not in self._marked]

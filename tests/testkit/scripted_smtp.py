@@ -49,8 +49,8 @@ class SmtpOptions:
     """What the server offers.
 
     `tls` is from the first byte, `starttls` is offered by EHLO. With an `account`, mail is taken after
-    a login only. `refused` are replies by recipient. The first `faulty_connections` have the faults
-    (None: all of them).
+    a login only. `refused` are replies by recipient. After `most_recipients` in a transaction, the others
+    get the reply `too_many`. The first `faulty_connections` have the faults (None: all of them).
     """
 
     tls: ssl.SSLContext | None = None
@@ -58,6 +58,8 @@ class SmtpOptions:
     account: Account | None = None
     extensions: tuple[str, ...] = ("8BITMIME", "SMTPUTF8", "PIPELINING")
     refused: Mapping[str, str] = field(default_factory=dict)
+    most_recipients: int = 1000
+    too_many: str = "452 4.5.3 Error: too many recipients"
     faulty_connections: int | None = None
 
 
@@ -170,6 +172,8 @@ class _Session:
         recipient = _address(argument)
         if recipient in self._options.refused:
             await self._dialogue.say(self._options.refused[recipient])
+        elif len(self._recipients) >= self._options.most_recipients:
+            await self._dialogue.say(self._options.too_many)
         elif await self._answer(SmtpStep.RCPT, "250 2.1.5 Ok"):
             self._recipients.append(recipient)
 

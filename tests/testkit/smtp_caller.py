@@ -64,7 +64,9 @@ class SmtpCaller:
         assert answer.has_effect == variables["sent"]
         return variables
 
-    async def answer(self, *, reference: str = "job-1", **parameters: Any) -> OperationResult:
+    async def answer(
+        self, *, reference: str = "job-1", delivered: set[str] | None = None, **parameters: Any
+    ) -> OperationResult:
         """Send as `send` does; the answer as the pipeline gets it."""
         usual = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
         request = SendRequest.model_validate(
@@ -77,7 +79,10 @@ class SmtpCaller:
         account = account_of(MailProtocol.SMTP, request.server, request.authentication)
         # Only this protocol's client is needed.
         clients = cast("MailClients", SimpleNamespace(smtp=self.pool))
-        return await send(request, OperationContext(account, clients, reference, STARTED_AT))
+        context = OperationContext(
+            account, clients, reference, STARTED_AT, delivered=set() if delivered is None else delivered
+        )
+        return await send(request, context)
 
     def _authentication(self) -> dict[str, str]:
         if self.account is None:

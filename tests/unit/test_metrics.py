@@ -27,7 +27,7 @@ from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.metrics import Metrics
@@ -52,7 +52,7 @@ async def metrics() -> Metrics:
     clients = MailClients(
         smtp=Pool(never, PoolLimits()),
         imap=ImapMailboxes(tls_context, timeouts, ImapLimits(), PoolLimits()),
-        pop3=Maildrops(tls_context, timeouts, Pop3Limits()),
+        pop3=Pop3Mailboxes(tls_context, timeouts, Pop3Limits()),
         policy=ServerPolicy(),
         max_result_bytes=1,
     )
@@ -142,7 +142,7 @@ async def test_an_outcome_that_had_to_be_told_again_is_counted(metrics: Metrics)
 class BusyRoom:
     """Every figure of it is another number."""
 
-    pop3 = SimpleNamespace(held_mails=16, failed_deletions=17)
+    pop3 = SimpleNamespace(pending_deletions=16, failed_deletions=17)
 
     def figures(self) -> dict[str, PoolFigures]:
         return {"pop3": PoolFigures(idle=11, busy=12, waiting=13, opened=14, reconnects=15)}

@@ -69,6 +69,11 @@ def test_a_file_gives_its_text_without_the_last_line_end(content: bytes, value: 
     assert store(directory=tmp_path).resolve("{{secrets.PASSWORD}}") == value
 
 
+def test_the_mark_that_editors_write_before_a_text_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "PASSWORD").write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    assert store(directory=tmp_path).resolve("{{secrets.PASSWORD}}") == "hunter2"
+
+
 def test_a_file_is_read_anew_each_time_as_kubernetes_rotates_it_in_place(tmp_path: Path) -> None:
     secrets = store(directory=tmp_path)
     (tmp_path / "PASSWORD").write_text("first")

@@ -145,6 +145,215 @@ def test_a_misspelt_name_is_refused_with_the_nearest_right_one(misspelt: str, ri
     assert refusal({misspelt: "hunter2"}) == f"{misspelt} is not a setting; did you mean {right}?"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "setting", "read"),
+    [
+        ("CAMUNDA_GRPC_ADDRESS", "https://zeebe.example.com", "target", "zeebe.example.com:443"),
+        ("ZEEBE_GRPC_ADDRESS", "grpcs://zeebe.example.com", "target", "zeebe.example.com:443"),
+        ("CAMUNDA_REST_ADDRESS", "http://localhost:8080", "rest_address", "http://localhost:8080"),
+        ("CAMUNDA_INSECURE_CONNECTION", "false", "is_encrypted", True),
+        ("CAMUNDA_MTLS_CA_PATH", "/ca.pem", "ca_certificate_path", Path("/ca.pem")),
+        ("CAMUNDA_CA_CERTIFICATE_PATH", "/ca.pem", "ca_certificate_path", Path("/ca.pem")),
+        ("CAMUNDA_CUSTOM_ROOT_CERT_PATH", "/ca.pem", "is_encrypted", True),
+        ("CAMUNDA_OAUTH_URL", "https://id/token", "authorization_server_url", "https://id/token"),
+        ("CAMUNDA_AUTHORIZATION_SERVER_URL", "https://id", "authorization_server_url", "https://id"),
+        ("CAMUNDA_TOKEN_AUDIENCE", "zeebe-api", "token_audience", "zeebe-api"),
+        ("CAMUNDA_ZEEBE_OAUTH_AUDIENCE", "zeebe-api", "token_audience", "zeebe-api"),
+        ("ZEEBE_TOKEN_SCOPE", "a/.default", "token_scope", "a/.default"),
+        ("CAMUNDA_TOKEN_SCOPE", "a/.default", "token_scope", "a/.default"),
+        ("CAMUNDA_OAUTH_SCOPE", "a/.default", "token_scope", "a/.default"),
+        ("CAMUNDA_TENANT_ID", "red", "tenant_ids", ("red",)),
+        ("CAMUNDA_DEFAULT_TENANT_ID", "red", "tenant_ids", ("red",)),
+        ("ZEEBE_DEFAULT_TENANT_ID", "red", "tenant_ids", ("red",)),
+        ("CAMUNDA_DEFAULT_JOB_WORKER_TENANT_IDS", "red,blue", "tenant_ids", ("red", "blue")),
+        ("CAMUNDA_CLIENT_CLOUD_REGION", "sin-1", "cluster_region", "sin-1"),
+    ],
+)
+def test_a_setting_is_read_by_every_name_that_camundas_clients_have_for_it(
+    name: str, value: str, setting: str, read: object
+) -> None:
+    assert getattr(Settings.from_environment({name: value}).gateway, setting) == read
+
+
+def test_of_several_names_the_newest_wins() -> None:
+    gateway = Settings.from_environment(
+        {
+            "ZEEBE_ADDRESS": "old:1",
+            "ZEEBE_GRPC_ADDRESS": "newer:1",
+            "CAMUNDA_GRPC_ADDRESS": "newest:1",
+            "CAMUNDA_TENANT_ID": "red",
+            "CAMUNDA_TENANT_IDS": "blue,green",
+        }
+    ).gateway
+    assert (gateway.target, gateway.tenant_ids) == ("newest:1", ("blue", "green"))
+
+
+def test_an_error_names_the_variable_as_it_is_given() -> None:
+    assert refusal({"CAMUNDA_REST_ADDRESS": "x"}).startswith("CAMUNDA_REST_ADDRESS must be a URL")
+
+
+USER = {"CAMUNDA_BASIC_AUTH_USERNAME": "demo", "CAMUNDA_BASIC_AUTH_PASSWORD": "t0ps3cret"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "strategy"),
+    [
+        ({}, "NONE"),
+        (USER, "BASIC"),
+        (CLIENT, "OAUTH"),
+        ({"CAMUNDA_CLIENT_ID": "a", "CAMUNDA_CLIENT_SECRET": "b"}, "OAUTH"),
+        ({"CAMUNDA_CLIENT_AUTH_CLIENTID": "a", "CAMUNDA_CLIENT_AUTH_CLIENTSECRET": "b"}, "OAUTH"),
+        ({**USER, **CLIENT, "CAMUNDA_AUTH_STRATEGY": "basic"}, "BASIC"),
+        ({**USER, **CLIENT, "CAMUNDA_AUTH_STRATEGY": "OAUTH"}, "OAUTH"),
+        ({**CLIENT, "CAMUNDA_AUTH_STRATEGY": "NONE"}, "NONE"),
+    ],
+)
+def test_the_strategy_is_what_is_said_or_follows_from_the_credentials(
+    environment: dict[str, str], strategy: str
+) -> None:
+    assert Settings.from_environment(environment).gateway.strategy == strategy
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({**USER, **CLIENT}, "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME are two ways to sign in"),
+        ({"CAMUNDA_AUTH_STRATEGY": "OAUTH"}, "also needs ZEEBE_CLIENT_ID and ZEEBE_CLIENT_SECRET"),
+        ({"CAMUNDA_AUTH_STRATEGY": "BASIC"}, "also needs CAMUNDA_BASIC_AUTH_USERNAME and CAMUNDA_BASIC_"),
+        ({"CAMUNDA_AUTH_STRATEGY": "COOKIE"}, "must be 'NONE', 'BASIC' or 'OAUTH'; found 'COOKIE'"),
+        ({"CAMUNDA_BASIC_AUTH_USERNAME": "demo"}, "go together: set both or neither"),
+        ({"CAMUNDA_BASIC_AUTH_PASSWORD": "t0ps3cret"}, "go together: set both or neither"),
+        ({**USER, "CAMUNDA_BASIC_AUTH_USERNAME": "a:b"}, "CAMUNDA_BASIC_AUTH_USERNAME must not contain a"),
+        ({"CAMUNDA_MTLS_CERT_PATH": "/c"}, "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together"),
+        ({**USER, "CAMUNDA_CLUSTER_ID": "c1"}, "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(environment: dict[str, str], sentence: str) -> None:
+    message = refusal(environment)
+    assert sentence in message
+    assert "t0ps3cret" not in message
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        (
+            {**CLIENT, "ZEEBE_AUTHORIZATION_SERVER_URL": "http://id.example.com/token"},
+            "ZEEBE_AUTHORIZATION_SERVER",
+        ),
+        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://localhost.example.com/token"}, "ZEEBE_AUTHORIZATION_SERVER"),
+        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://127.0.0.1.example.com/"}, "ZEEBE_AUTHORIZATION_SERVER_URL"),
+        ({**CLIENT, "ZEEBE_ADDRESS": "http://zeebe:26500"}, "ZEEBE_ADDRESS"),
+        ({**USER, "ZEEBE_ADDRESS": "zeebe:26500"}, "ZEEBE_ADDRESS"),
+        ({**USER, "ZEEBE_REST_ADDRESS": "http://zeebe:8080"}, "ZEEBE_REST_ADDRESS"),
+    ],
+)
+def test_credentials_are_not_sent_in_clear_text_to_another_machine(
+    environment: dict[str, str], name: str
+) -> None:
+    message = refusal(environment)
+    assert message.startswith(name)
+    assert "must begin with https://" in message
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {**CLIENT, "ZEEBE_AUTHORIZATION_SERVER_URL": "http://localhost:18080/token"},
+        {**CLIENT, "ZEEBE_AUTHORIZATION_SERVER_URL": "http://[::1]:18080/token"},
+        {**CLIENT, "ZEEBE_ADDRESS": "http://localhost:26500"},
+        {**USER, "ZEEBE_ADDRESS": "localhost:26500", "ZEEBE_REST_ADDRESS": "http://127.0.0.1:8080"},
+        {
+            **USER,
+            "ZEEBE_ADDRESS": "camunda-zeebe-gateway:26500",
+            "ZEEBE_REST_ADDRESS": "http://camunda-zeebe-gateway:8080",
+            "ZEEBE_INSECURE_CONNECTION": "true",
+        },
+        {**USER, "ZEEBE_ADDRESS": "https://zeebe.example.com"},
+    ],
+)
+def test_credentials_are_sent_over_tls_on_this_machine_and_where_the_operator_says_so(
+    environment: dict[str, str],
+) -> None:
+    assert Settings.from_environment(environment).gateway.strategy != "NONE"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://u:S3cretValue99@h:1",
+        "u:S3cretValue99@h:1",
+        "https://u:S3cret/Value@99@h",
+        "https://S3cretValue99@h/t",
+    ],
+)
+@pytest.mark.parametrize("name", ["ZEEBE_ADDRESS", "ZEEBE_AUTHORIZATION_SERVER_URL", "CAMUNDA_REST_ADDRESS"])
+def test_a_user_name_and_a_password_in_an_address_are_refused_and_not_shown(name: str, address: str) -> None:
+    message = refusal({name: address})
+    assert message.startswith(f"{name} must be ")
+    assert "without a user name" in message
+    assert "S3cret" not in message
+    assert "99" not in message
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"),
+    [
+        ("ZEEBE_ADRESS", "ZEEBE_ADDRESS"),
+        ("CAMUNDA_ADDRESS", "ZEEBE_ADDRESS"),
+        ("CAMUNDA_GRPC_ADRESS", "CAMUNDA_GRPC_ADDRESS"),
+        ("CAMUNDA_CLIENTID", "CAMUNDA_CLIENT_ID"),
+        ("ZEEBE_CLIENT_SECRETS", "CAMUNDA_CLIENT_SECRET"),
+        ("CAMUNDA_TENANTS_IDS", "CAMUNDA_TENANT_IDS"),
+        ("CAMUNDA_TENANTIDS", "CAMUNDA_TENANT_IDS"),
+        ("ZEEBE_TENANT_IDS", "CAMUNDA_TENANT_IDS"),
+        ("ZEEBE_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_USERNAME"),
+        ("CAMUNDA_BASIC_AUTH_USER", "CAMUNDA_BASIC_AUTH_USERNAME"),
+        ("CAMUNDA_BASIC_PASSWORD", "CAMUNDA_BASIC_AUTH_PASSWORD"),
+        ("CAMUNDA_AUTH_STRATEGIE", "CAMUNDA_AUTH_STRATEGY"),
+        ("ZEEBE_OAUTH_URL", "CAMUNDA_OAUTH_URL"),
+        ("ZEEBE_AUTHORIZATION_SERVER", "CAMUNDA_AUTHORIZATION_SERVER_URL"),
+        ("ZEEBE_CA_CERTIFICATE", "CAMUNDA_CA_CERTIFICATE_PATH"),
+        ("CAMUNDA_MTLS_CERT", "CAMUNDA_MTLS_CERT_PATH"),
+        ("CAMUNDA_MTLS_KEY", "CAMUNDA_MTLS_KEY_PATH"),
+        ("CAMUNDA_MTLS_CA", "CAMUNDA_MTLS_CA_PATH"),
+        ("ZEEBE_INSECURE_CONECTION", "CAMUNDA_INSECURE_CONNECTION"),
+        ("CAMUNDA_CLUSTERID", "CAMUNDA_CLUSTER_ID"),
+    ],
+)
+def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: str, right: str) -> None:
+    assert refusal({misspelt: "hunter2"}) == f"{misspelt} is not a setting; did you mean {right}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    CAMUNDA_CONSOLE_CLIENT_ID CAMUNDA_CONSOLE_CLIENT_SECRET CAMUNDA_CONSOLE_OAUTH_AUDIENCE
+    CAMUNDA_OPERATE_OAUTH_AUDIENCE CAMUNDA_TASKLIST_OAUTH_AUDIENCE CAMUNDA_OPTIMIZE_OAUTH_AUDIENCE
+    CAMUNDA_MODELER_OAUTH_AUDIENCE CAMUNDA_OPERATE_BASE_URL CAMUNDA_IDENTITY_CLIENT_ID
+    CAMUNDA_IDENTITY_CLIENT_SECRET CAMUNDA_IDENTITY_AUDIENCE CAMUNDA_IDENTITY_ISSUER_BACKEND_URL
+    CAMUNDA_OAUTH_TIMEOUT_MS CAMUNDA_OAUTH_RETRY_MAX CAMUNDA_OAUTH_GRANT_TYPE CAMUNDA_OAUTH_CACHE_DIR
+    CAMUNDA_OAUTH_TOKEN_REFRESH_THRESHOLD_MS CAMUNDA_TOKEN_CACHE_DIR CAMUNDA_TOKEN_DISK_CACHE_DISABLE
+    CAMUNDA_COOKIE_AUTH_URL CAMUNDA_COOKIE_AUTH_USERNAME CAMUNDA_COOKIE_AUTH_PASSWORD
+    CAMUNDA_SDK_LOG_LEVEL CAMUNDA_LOG_LEVEL CAMUNDA_WORKER_NAME CAMUNDA_JOB_WORKER_MAX_BACKOFF_MS
+    CAMUNDA_CUSTOM_USER_AGENT_STRING CAMUNDA_KEEP_ALIVE CAMUNDA_OVERRIDE_AUTHORITY CAMUNDA_PREFER_REST
+    CAMUNDA_TOKEN_RESOURCE CAMUNDA_WELL_KNOWN_CONFIGURATION_URL CAMUNDA_ISSUER_URL
+    CAMUNDA_SSL_CLIENT_KEYSTORE_PATH CAMUNDA_CLIENT_CONFIG_PATH CAMUNDA_AUTH_CONNECT_TIMEOUT
+    CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH CAMUNDA_CLIENT_MODE CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
+    CAMUNDA_DEFAULT_JOB_WORKER_TENANT_FILTER_MODE CAMUNDA_CREDENTIALS_SCOPES CAMUNDA_LICENSE_KEY
+    CAMUNDA_SECURITY_AUTHENTICATION_METHOD CAMUNDA_PERSISTENT_SESSIONS_ENABLED
+    CAMUNDA_DATA_SECONDARYSTORAGE_TYPE CAMUNDA_CONNECTOR_POLLING_ENABLED
+    ZEEBE_CLIENT_LOG_LEVEL ZEEBE_CLIENT_CONFIG_PATH ZEEBE_GRPC_CLIENT_RETRY ZEEBE_CLIENT_REQUESTTIMEOUT
+    ZEEBE_BROKER_NETWORK_HOST ZEEBE_BROKER_CLUSTER_NODEID ZEEBE_GATEWAY_NETWORK_HOST
+    ZEEBE_GATEWAY_SECURITY_AUTHENTICATION_MODE ZEEBE_GATEWAY_CLUSTER_CONTACTPOINT
+    ZEEBE_SERVICE_HOST ZEEBE_PORT ZEEBE_PORT_26500_TCP_ADDR CAMUNDA_ZEEBE_GATEWAY_SERVICE_PORT_GATEWAY
+    CAMUNDA_REST_SERVICE_HOST CAMUNDA_VERSION
+    """.split(),  # noqa: SIM905 - a name a line would be longer than the rest of the file
+)
+def test_what_camunda_documents_for_other_purposes_is_no_near_miss(name: str) -> None:
+    assert Settings.from_environment({name: "x"}) == Settings.from_environment({})
+
+
 def test_variables_of_other_programs_do_not_matter() -> None:
     others = {"ZEEBE_LOG_LEVEL": "debug", "CAMUNDA_CONNECTORS": "x", "PATH": "/bin", "email_worker_max": "x"}
     assert Settings.from_environment(others) == Settings.from_environment({})

@@ -1,22 +1,37 @@
-"""The access token of the cluster's REST API (OAuth 2 client credentials, RFC 6749, 4.4)."""
+"""The access token of the cluster (OAuth 2 client credentials, RFC 6749, 4.4)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
-from worker.documents.http_client import HttpClient
+from worker.documents.http_client import HttpClient, HttpResponse
+from worker.documents.sign_in import without_credentials
 from worker.errors import DocumentRefused, DocumentsUnavailable
 
 _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
 # A token is renewed before it ends, as a request under way still needs it.
 _MARGIN_SECONDS = 30.0
+# Answers to requests with an older token may still come.
+_REMEMBERED_TOKENS = 4
 _OK = 200
 _BUSY = 429
 _SERVER_ERROR = 500
+# RFC 6749, 5.2, and what servers add to it. Any other word may be one that the server was sent.
+_CODES = {
+    "access_denied",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "unauthorized_client",
+    "unsupported_grant_type",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,55 +42,80 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
     authorization_server_url: str
     audience: str
+    scope: str | None = None
 
 
 class AccessToken:
-    """A token that is fetched when it is first needed, shared, and renewed in time."""
+    """A token that is fetched when it is first needed, shared by gRPC and REST, and renewed in time."""
 
     def __init__(self, http: HttpClient, credentials: ClientCredentials) -> None:
         self._http = http
         self._credentials = credentials
         self._lock = asyncio.Lock()
-        self._token = ""
+        self._tokens: deque[str] = deque(maxlen=_REMEMBERED_TOKENS)
         self._ends_at = 0.0
 
-    async def get(self) -> str:
-        """Return a token that is good for a while; raises DocumentRefused and DocumentsUnavailable."""
+    async def authorization(self) -> str:
+        """Return the header with a token that lasts; raises DocumentRefused and DocumentsUnavailable."""
         async with self._lock:
             if time.monotonic() >= self._ends_at:
                 await self._renew()
-            return self._token
+            return f"Bearer {self._tokens[-1]}"
 
-    def forget(self, token: str) -> None:
-        """Do not give out `token` again: it was refused."""
-        if token == self._token:
+    def forget(self, authorization: str) -> None:
+        """Do not give out `authorization` again: it was refused."""
+        if self._tokens and authorization == f"Bearer {self._tokens[-1]}":
             self._ends_at = 0.0
+
+    def hide(self, text: str) -> str:
+        """Return a text of the cluster without the secret and the tokens."""
+        return without_credentials(text, (self._credentials.client_secret, *self._tokens))
+
+    async def close(self) -> None:
+        """Close the connection to the authorization server; a later request opens it again."""
+        await self._http.close()
 
     async def _renew(self) -> None:
         who = self._credentials
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": who.client_id,
+            "client_secret": who.client_secret,
+            "audience": who.audience,
+        }
+        if who.scope is not None:
+            form["scope"] = who.scope
         answer = await self._http.request(
-            "POST",
-            who.authorization_server_url,
-            max_bytes=_MAX_ANSWER_BYTES,
-            data={
-                "grant_type": "client_credentials",
-                "client_id": who.client_id,
-                "client_secret": who.client_secret,
-                "audience": who.audience,
-            },
+            "POST", who.authorization_server_url, max_bytes=_MAX_ANSWER_BYTES, data=form
         )
-        # The answer's text is not shown: it may repeat what was sent.
+        told = _read(answer)
         if answer.status >= _SERVER_ERROR or answer.status == _BUSY:
             raise DocumentsUnavailable(f"The authorization server answered with status {answer.status}.")
         if answer.status != _OK:
+            # The answer's text is not shown: it may repeat what was sent.
+            code = f" ({told['error']})" if str(told.get("error")) in _CODES else ""
             raise DocumentRefused(
-                f"The authorization server refused the sign-in with status {answer.status};"
-                " check ZEEBE_CLIENT_ID, ZEEBE_CLIENT_SECRET and ZEEBE_AUTHORIZATION_SERVER_URL."
+                f"The authorization server refused the sign-in with status {answer.status}{code}; check"
+                " ZEEBE_CLIENT_ID, ZEEBE_CLIENT_SECRET, ZEEBE_AUTHORIZATION_SERVER_URL,"
+                " ZEEBE_TOKEN_AUDIENCE and ZEEBE_TOKEN_SCOPE."
             )
-        try:
-            told = json.loads(answer.content)
-            self._token = str(told["access_token"])
-            life_seconds = float(told.get("expires_in", _USUAL_LIFE_SECONDS))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DocumentRefused("The authorization server gave no access token.") from error
+        token, life_seconds = told.get("access_token"), _life_seconds(told)
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+            raise DocumentRefused("The authorization server gave no access token.")
+        self._tokens.append(token)
         self._ends_at = time.monotonic() + max(life_seconds - _MARGIN_SECONDS, life_seconds / 2)
+
+
+def _read(answer: HttpResponse) -> dict[str, object]:
+    try:
+        told = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _life_seconds(told: dict[str, object]) -> float:
+    try:
+        return float(str(told.get("expires_in", _USUAL_LIFE_SECONDS)))
+    except ValueError:
+        return _USUAL_LIFE_SECONDS

@@ -59,6 +59,8 @@ class DocumentClient:
         """Close all connections."""
         if self.http is not None:
             await self.http.close()
+        if self.store is not None:
+            await self.store.close()
 
     async def _fetch(self, document: Document, left: int) -> File:
         match document:

@@ -35,8 +35,12 @@ class HttpResponse:
 class HttpClient:
     """Sends requests over connections that are kept between them."""
 
-    def __init__(self, tls_context: ssl.SSLContext, timeouts: HttpTimeouts) -> None:
+    def __init__(
+        self, tls_context: ssl.SSLContext, timeouts: HttpTimeouts, *, uses_proxy: bool = False
+    ) -> None:
+        """`uses_proxy`: go through the HTTP proxy that the environment names, as gRPC does."""
         self._tls_context = tls_context
+        self._uses_proxy = uses_proxy
         self._timeouts = aiohttp.ClientTimeout(
             total=timeouts.total_seconds,
             sock_connect=timeouts.connect_seconds,
@@ -90,6 +94,7 @@ class HttpClient:
                 connector=aiohttp.TCPConnector(ssl=self._tls_context),
                 timeout=self._timeouts,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=self._uses_proxy,
             )
         return self._session
 

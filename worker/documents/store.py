@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from aiohttp import FormData
 
-from worker.documents.access_token import AccessToken
 from worker.documents.http_client import HttpClient, HttpResponse
+from worker.documents.sign_in import SignIn
 from worker.errors import DocumentNotFound, DocumentRefused, DocumentsUnavailable
 from worker.masking import current_mask, excerpt
 from worker.models.documents import File, StoredDocument
@@ -29,10 +29,10 @@ class DocumentStore:
     `address`: as in ZEEBE_REST_ADDRESS, such as `https://bru-2.zeebe.camunda.io/<cluster>`.
     """
 
-    def __init__(self, http: HttpClient, address: str, token: AccessToken | None) -> None:
+    def __init__(self, http: HttpClient, address: str, sign_in: SignIn | None) -> None:
         self._http = http
         self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2/documents"
-        self._token = token
+        self._sign_in = sign_in
 
     async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpResponse:
         """Get a document. Raises a DocumentError."""
@@ -66,35 +66,52 @@ class DocumentStore:
                 "Camunda's document store gave no reference to what it took; check ZEEBE_REST_ADDRESS."
             ) from error
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+        if self._sign_in is not None:
+            await self._sign_in.close()
+
     async def _request(
         self, method: str, url: str, *, max_bytes: int, file: File | None = None, **query: Any
     ) -> HttpResponse:
         """Send a request; once more with a new token where the old one is no longer good."""
-        token = None if self._token is None else await self._token.get()
-        answer = await self._send(method, url, token, max_bytes=max_bytes, file=file, **query)
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._token is not None and token is not None:
-            self._token.forget(token)
-            token = await self._token.get()
-            answer = await self._send(method, url, token, max_bytes=max_bytes, file=file, **query)
+        shown = None if self._sign_in is None else await self._sign_in.authorization()
+        answer = await self._send(method, url, shown, max_bytes=max_bytes, file=file, **query)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._sign_in is not None and shown is not None:
+            self._sign_in.forget(shown)
+            another = await self._sign_in.authorization()
+            if another != shown:
+                answer = await self._send(method, url, another, max_bytes=max_bytes, file=file, **query)
         return answer
 
     async def _send(
-        self, method: str, url: str, token: str | None, *, max_bytes: int, file: File | None, **query: Any
+        self, method: str, url: str, shown: str | None, *, max_bytes: int, file: File | None, **query: Any
     ) -> HttpResponse:
         headers = {}
-        if token is not None:
-            current_mask().learn(token)
-            headers["Authorization"] = f"Bearer {token}"
+        if shown is not None:
+            current_mask().learn(shown.partition(" ")[2])
+            headers["Authorization"] = shown
         body = {} if file is None else {"data": _form(file)}
         return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
 
     def _accepted(self, answer: HttpResponse, expected: HTTPStatus, task: str) -> HttpResponse:
         if answer.status == expected:
             return answer
-        message = f"Camunda's document store did not {task}: status {answer.status}{_reason(answer)}."
+        message = f"Camunda's document store did not {task}: status {answer.status}{self._reason(answer)}."
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
             raise DocumentsUnavailable(message, status=answer.status)
         raise DocumentRefused(message, status=answer.status)
+
+    def _reason(self, answer: HttpResponse) -> str:
+        """Return what a problem report (RFC 9457) says, as the end of a sentence."""
+        try:
+            told = json.loads(answer.content)
+            reason = told.get("detail") or told.get("title") or ""
+        except (ValueError, AttributeError, RecursionError):
+            return ""
+        shown = excerpt(str(reason), _SHOWN_CHARACTERS).removesuffix(".")
+        return f", {shown}" if shown else ""
 
 
 def _form(file: File) -> FormData:
@@ -103,21 +120,10 @@ def _form(file: File) -> FormData:
         "file", io.BytesIO(file.content), filename=_form_name(file.name), content_type=file.content_type
     )
     metadata = {"fileName": file.name, "contentType": file.content_type}
-    form.add_field("metadata", json.dumps(metadata), content_type="application/json")
+    form.add_field("metadata", json.dumps(metadata, ensure_ascii=False), content_type="application/json")
     return form
 
 
 def _form_name(name: str) -> str:
     """Return the name as a multipart form may carry it; the metadata has it as it is."""
     return name.replace("\\", "_").replace('"', "_")
-
-
-def _reason(answer: HttpResponse) -> str:
-    """Return what a problem report (RFC 9457) says, as the end of a sentence."""
-    try:
-        told = json.loads(answer.content)
-        reason = told.get("detail") or told.get("title") or ""
-    except (ValueError, AttributeError):
-        return ""
-    shown = excerpt(str(reason), _SHOWN_CHARACTERS).removesuffix(".")
-    return f", {shown}" if shown else ""

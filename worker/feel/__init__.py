@@ -1,11 +1,12 @@
 """FEEL, the expression language of Camunda 8, as its reference engine understands it.
 
-A package of its own: it imports nothing of the rest of the worker, and expressions reach nothing but the
-variables they are given.
+The package imports nothing of the rest of the worker, and expressions reach nothing but the variables that
+they are given.
 """
 
 from worker.feel.error import FeelError
 from worker.feel.expression import Expression, evaluate, parse
 from worker.feel.run import Sources
+from worker.feel.validation import Variables
 
-__all__ = ["Expression", "FeelError", "Sources", "evaluate", "parse"]
+__all__ = ["Expression", "FeelError", "Sources", "Variables", "evaluate", "parse"]

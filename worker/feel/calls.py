@@ -3,103 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from worker.feel.compiled import Code, Compile
 from worker.feel.error import FeelError
 from worker.feel.functions import find_builtin
 from worker.feel.run import ITERATION_STEPS, MAX_CALL_DEPTH, Run
 from worker.feel.scope import Scope
-from worker.feel.signature import Builtin
-from worker.feel.syntax import Call, FunctionOf
+from worker.feel.signature import in_order
+from worker.feel.syntax import Node, Place
 from worker.feel.values import Function, FunctionContext, Value
 
 
-def compile_function(node: FunctionOf, compile_node: Compile) -> Code:
-    """Compile a definition: a function that sees what is in scope where it is defined."""
-    body = compile_node(node.body)
+@dataclass(frozen=True, slots=True)
+class FunctionOf(Node):
+    """`function(a, b) body`: sees what is in scope where it is defined.
 
-    def define(scope: Scope) -> Function:
+    `weight`: the number of tokens in the body, which is what one call costs.
+    """
+
+    parameters: tuple[str, ...]
+    body: Node
+    weight: int
+
+    def evaluate(self, scope: Scope) -> Function:
         def call(run: Run, arguments: tuple[Value, ...]) -> Value:
-            run.spend(ITERATION_STEPS + node.weight)
+            run.spend(ITERATION_STEPS + self.weight)
             run.depth += 1
             if run.depth > MAX_CALL_DEPTH:
                 raise FeelError(f"Functions call each other more than {MAX_CALL_DEPTH} levels deep.")
-            result = body(Scope(dict(zip(node.parameters, arguments, strict=True)), scope, run))
+            variables = dict(zip(self.parameters, arguments, strict=True))
+            result = self.body.evaluate(Scope(variables, scope, run))
             run.depth -= 1
             return result
 
-        return Function(node.parameters, call)
-
-    return define
+        return Function(self.parameters, call)
 
 
-def compile_call(node: Call, compile_node: Compile) -> Code:
-    """Compile a call; a function that is not there, or does not take these arguments, gives null."""
-    arguments = tuple(map(compile_node, node.arguments))
-    invoke = _compile_method(node, arguments) if node.path else _compile_plain_call(node, arguments)
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """`f(a, b)` or `f(x: a, y: b)`; with a `path`, a function of that context.
 
-    def call(scope: Scope) -> Value:
+    A function that does not exist, or does not take these arguments, gives null, as in the reference;
+    `validation` finds such calls beforehand.
+    """
+
+    path: tuple[str, ...]
+    name: str
+    arguments: tuple[Node, ...]
+    names: tuple[str, ...] | None
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Value:
         try:
-            return invoke(scope)
+            return self._call_method(scope) if self.path else self._call_function(scope)
         except FeelError as error:
-            raise error.at(*node.place) from error.__cause__
+            raise error.at(*self.place) from error.__cause__
 
-    return call
-
-
-def _compile_plain_call(node: Call, arguments: tuple[Code, ...]) -> Code:
-    builtin = find_builtin(node.name, len(arguments), node.names)
-
-    def call(scope: Scope) -> Value:
-        values = tuple([argument(scope) for argument in arguments])
-        function = _find(scope.functions_of(node.name), node)
+    def _call_function(self, scope: Scope) -> Value:
+        values = self._values(scope)
+        function = self._find(scope.functions_of(self.name))
         if function:
-            return _call_function(function, node, values, scope.run)
-        return _call_builtin(builtin, node.names, values, scope.run) if builtin else None
+            return function.call(scope.run, in_order(function.parameters, self.names, values))
+        builtin = find_builtin(self.name, len(values), self.names)
+        if builtin is None:
+            return None
+        return builtin.invoke(scope.run, builtin.arranged(values, self.names))
 
-    return call
-
-
-def _compile_method(node: Call, arguments: tuple[Code, ...]) -> Code:
-    def call(scope: Scope) -> Value:
-        owner = scope.variable(node.path[0])
-        for name in node.path[1:]:
+    def _call_method(self, scope: Scope) -> Value:
+        owner = scope.variable(self.path[0])
+        for name in self.path[1:]:
             owner = owner.get(name) if type(owner) in (dict, FunctionContext) else None
         functions = owner.functions if type(owner) is FunctionContext else {}
-        function = _find([functions[node.name]] if node.name in functions else [], node)
+        function = self._find([functions[self.name]] if self.name in functions else [])
         if function is None:
-            raise FeelError(f"There is no function '{'.'.join((*node.path, node.name))}'.")
-        return _call_function(function, node, tuple([argument(scope) for argument in arguments]), scope.run)
+            raise FeelError(f"There is no function '{'.'.join((*self.path, self.name))}'.")
+        return function.call(scope.run, in_order(function.parameters, self.names, self._values(scope)))
 
-    return call
+    def _values(self, scope: Scope) -> tuple[Value, ...]:
+        return tuple([argument.evaluate(scope) for argument in self.arguments])
 
+    def _find(self, functions: Iterable[Function]) -> Function | None:
+        return next((function for function in functions if self.fits(function.parameters)), None)
 
-def _find(functions: Iterable[Function], node: Call) -> Function | None:
-    for function in functions:
-        if node.names is None:
-            if len(function.parameters) == len(node.arguments):
-                return function
-        elif set(node.names) <= set(function.parameters):
-            return function
-    return None
-
-
-def _call_function(function: Function, node: Call, values: tuple[Value, ...], run: Run) -> Value:
-    return function.call(run, _in_order(function.parameters, node.names, values))
-
-
-def _call_builtin(
-    builtin: Builtin, names: tuple[str, ...] | None, values: tuple[Value, ...], run: Run
-) -> Value:
-    values = builtin.gather(values) if names is None else _in_order(builtin.parameters, names, values)
-    return builtin.invoke(run, values)
-
-
-def _in_order(
-    parameters: tuple[str, ...], names: tuple[str, ...] | None, values: tuple[Value, ...]
-) -> tuple[Value, ...]:
-    """Put named arguments in the order of the parameters; the missing ones are null."""
-    if names is None:
-        return values
-    given = dict(zip(names, values, strict=True))
-    return tuple(map(given.get, parameters))
+    def fits(self, parameters: tuple[str, ...]) -> bool:
+        """Whether a function that the expression defines takes these arguments."""
+        if self.names is None:
+            return len(parameters) == len(self.arguments)
+        return set(self.names) <= set(parameters)

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
-from worker.feel.compiled import Code, Compile
+from worker.feel.calls import Call
 from worker.feel.properties import property_of
 from worker.feel.run import ITERATION_STEPS, Run
 from worker.feel.scope import Scope
-from worker.feel.syntax import Call, Chain, Comparison, Filter, Key, Literal, Negation
+from worker.feel.syntax import Comparison, Node
 from worker.feel.values import FunctionContext, Value, whole
 
-_Step = Callable[[Value, Scope], Value]
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A step `.name`."""
 
-def compile_chain(node: Chain, compile_node: Compile) -> Code:
-    """Compile a value and the steps into it."""
-    base = compile_node(node.base)
-    steps = tuple(_compile_step(step, compile_node) for step in node.steps)
+    name: str
 
-    def chain(scope: Scope) -> Value:
-        value = base(scope)
-        for step in steps:
-            value = step(value, scope)
-        return value
-
-    return chain
-
-
-def _compile_step(step: Key | Filter, compile_node: Compile) -> _Step:
-    if isinstance(step, Filter):
-        return _compile_filter(step, compile_node)
-    name = step.name
-    return lambda value, scope: _entry(value, name, scope.run)
+    def apply(self, value: Value, scope: Scope) -> Value:
+        """Return a context's entry, a list of its items' entries, or a property; null if there is none."""
+        return _entry(value, self.name, scope.run)
 
 
 def _entry(value: Value, name: str, run: Run) -> Value:
-    """Return a context's entry, a list of its items' entries, or a property; null if there is none."""
     kind = type(value)
     if kind is dict or kind is FunctionContext:
         return value.get(name)
@@ -47,34 +34,34 @@ def _entry(value: Value, name: str, run: Run) -> Value:
     return property_of(value, name)
 
 
-def _compile_filter(step: Filter, compile_node: Compile) -> _Step:
-    condition = compile_node(step.condition)
-    index = _constant_index(step)
-    # Any other condition is first tried outside of the items: if it is a number there, it is an index.
-    may_be_index = not isinstance(step.condition, Comparison | Call)
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A step `[condition]`; `weight` is the number of tokens in it, which is what one test costs."""
 
-    def apply(value: Value, scope: Scope) -> Value:
+    condition: Node
+    weight: int
+
+    def apply(self, value: Value, scope: Scope) -> Value:
+        """Return the items for which the condition is true, or the item at its number."""
         if type(value) is not tuple:
             return None
-        if index is not None:
-            return _item_at(value, index)
-        if may_be_index:
-            outer = condition(scope)
+        # Tried outside of the items first: if it is a number there, it is an index.
+        if not isinstance(self.condition, Comparison | Call):
+            outer = self.condition.evaluate(scope)
             if type(outer) is Decimal:
                 return _item_at(value, outer)
-        return _filter(value, condition, step.weight, scope)
+        return self._matching(value, scope)
 
-    return apply
-
-
-def _constant_index(step: Filter) -> Decimal | None:
-    match step.condition:
-        case Literal(Decimal() as number):
-            return number
-        case Negation(Literal(Decimal() as number)):
-            return -number
-        case _:
-            return None
+    def _matching(self, items: tuple[Value, ...], scope: Scope) -> Value:
+        kept = []
+        for number, item in enumerate(items):
+            scope.run.spend(ITERATION_STEPS + self.weight)
+            outcome = self.condition.evaluate(_item_scope(item, scope))
+            if not number and type(outcome) is Decimal:
+                return _item_at(items, outcome)
+            if outcome is True:
+                kept.append(item)
+        return tuple(kept)
 
 
 def _item_at(items: tuple[Value, ...], index: Decimal) -> Value:
@@ -82,20 +69,20 @@ def _item_at(items: tuple[Value, ...], index: Decimal) -> Value:
     return items[whole(position)] if 0 <= position < len(items) else None
 
 
-def _filter(items: tuple[Value, ...], condition: Code, weight: int, scope: Scope) -> Value:
-    """Return the items for which the condition is true; if it is a number for the first, the item there."""
-    run = scope.run
-    kept = []
-    for number, item in enumerate(items):
-        run.spend(ITERATION_STEPS + weight)
-        outcome = condition(_item_scope(item, scope))
-        if not number and type(outcome) is Decimal:
-            return _item_at(items, outcome)
-        if outcome is True:
-            kept.append(item)
-    return tuple(kept)
-
-
 def _item_scope(item: Value, scope: Scope) -> Scope:
     inner = Scope({"item": item}, scope, scope.run)
     return Scope(item, inner, scope.run) if type(item) in (dict, FunctionContext) else inner
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Node):
+    """A value and the steps into it: `a.b[c > 1].d`."""
+
+    base: Node
+    steps: tuple[Key | Filter, ...]
+
+    def evaluate(self, scope: Scope) -> Value:
+        value = self.base.evaluate(scope)
+        for step in self.steps:
+            value = step.apply(value, scope)
+        return value

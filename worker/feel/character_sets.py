@@ -16,7 +16,7 @@ _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 class Effort:
-    """How often the sets of one pattern had to find an answer that they did not remember."""
+    """Counts how often the sets of one pattern computed an answer, which is work to be counted."""
 
     __slots__ = ("answers",)
 
@@ -25,7 +25,7 @@ class Effort:
 
 
 class CharacterSet(dict[str, bool]):
-    """A set that is asked by `set[character]` and remembers its first answers, and those on ASCII."""
+    """A set of characters, asked by `set[character]`; it keeps its first answers, and those on ASCII."""
 
     __slots__ = ("_effort", "_predicate", "_remembered")
 
@@ -38,7 +38,7 @@ class CharacterSet(dict[str, bool]):
     def __missing__(self, character: str) -> bool:
         self._effort.answers += 1
         answer = self._predicate(character)
-        # ASCII always, so that what one text was full of does not make the next one dear.
+        # ASCII always: it stays cheap after a text in many scripts.
         if len(self) < self._remembered or character.isascii():
             self[character] = answer
         return answer
@@ -58,6 +58,24 @@ def ignoring_case(predicate: Predicate) -> Predicate:
     """Return the predicate that takes an ASCII letter in either case."""
     return lambda character: (
         predicate(character) or (character in _ASCII_LETTERS and predicate(character.swapcase()))
+    )
+
+
+def fold(character: str) -> str:
+    """Return the character in which its cases agree, as Java finds it: upper case, then lower case."""
+    return in_upper_case(character).lower()[0]
+
+
+def in_upper_case(character: str) -> str:
+    """Return the upper case if it is one character too."""
+    upper = character.upper()
+    return upper if len(upper) == 1 else character
+
+
+def ignoring_any_case(predicate: Predicate) -> Predicate:
+    """Return the predicate that takes a letter of any script in either case."""
+    return lambda character: (
+        predicate(character) or predicate(fold(character)) or predicate(in_upper_case(character))
     )
 
 

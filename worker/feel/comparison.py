@@ -10,9 +10,7 @@ from worker.feel.temporal_arithmetic import instant, utc_clock
 from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
-
-
-_KINDS = {
+KINDS = {
     type(None): "null",
     Decimal: "number",
     bool: "boolean",
@@ -32,7 +30,7 @@ _KINDS = {
 
 def kind_of(value: Value) -> str:
     """Return the type name that `instance of` knows."""
-    return _KINDS.get(type(value), "function")
+    return KINDS.get(type(value), "function")
 
 
 def is_same_order(left: Value, right: Value) -> bool:
@@ -103,9 +101,16 @@ def contains(items: tuple[Value, ...], value: Value, run: Run) -> bool:
     return any(equal(item, value, run) is True for item in items)
 
 
-def negate(value: bool | None) -> bool | None:  # noqa: FBT001  the value is what the function is about
-    """Return the opposite; null stays null."""
-    return None if value is None else not value
+def compare(operator: str, left: Value, right: Value, run: Run) -> bool | None:
+    """Return `left operator right` for `=`, `!=`, `<`, `<=`, `>`, `>=`; null if they cannot be compared."""
+    match operator:
+        case "=" | "!=":
+            answer = equal(left, right, run)
+        case "<" | ">=":
+            answer = less(left, right, run)
+        case _:
+            answer = less(right, left, run)
+    return answer if answer is None or operator in {"=", "<", ">"} else not answer
 
 
 def range_between(start: Value, end: Value, *, has_start: bool, has_end: bool) -> Range | None:

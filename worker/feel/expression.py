@@ -1,21 +1,20 @@
-"""The public face: parse once, evaluate often."""
+"""The public functions: read an expression, check it, evaluate it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import DecimalException, localcontext
-from functools import lru_cache
 from typing import Any
 
-from worker.feel.compiled import Code
-from worker.feel.compiler import compile_node
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_json, to_json
 from worker.feel.lexer import Source
 from worker.feel.parser import Parser
 from worker.feel.run import Run, Sources
 from worker.feel.scope import Scope
+from worker.feel.syntax import Node
+from worker.feel.validation import Variables, check
 from worker.feel.values import ARITHMETIC
 
 _DEFAULT_SOURCES = Sources()
@@ -23,11 +22,18 @@ _DEFAULT_SOURCES = Sources()
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression that has been read: its text, the names in it, and what computes it."""
+    """An expression that has been read: its text, the names in it, and its syntax tree."""
 
     text: str
     names: frozenset[str]
-    code: Code
+    tree: Node
+
+    def check(self, variables: Variables) -> None:
+        """Raise FeelError at a slip that can only give null, such as a misspelt function."""
+        try:
+            check(self.tree, variables)
+        except FeelError as error:
+            raise error.at(1, 1) from None
 
     def evaluate(self, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:
         """Return the value as JSON, or raise FeelError; see `evaluate`."""
@@ -35,7 +41,7 @@ class Expression:
         try:
             with localcontext(ARITHMETIC):
                 known = {name: from_json(variables[name]) for name in self.names if name in variables}
-                return to_json(self.code(Scope(known, None, run)), run)
+                return to_json(self.tree.evaluate(Scope(known, None, run)), run)
         except FeelError as error:
             raise error.at(1, 1) from error.__cause__
         except (DecimalException, OverflowError) as error:
@@ -44,18 +50,17 @@ class Expression:
             raise FeelError("The expression or a value is nested too deeply.", 1, 1) from error
 
 
-@lru_cache(maxsize=256)
 def parse(expression: str) -> Expression:
     """Read an expression, with or without its leading `=`; raise FeelError at the first syntax error."""
     # The sign becomes a space so that columns stay those of the text.
     text = f" {expression[1:]}" if expression.startswith("=") else expression
     source = Source(text)
     try:
-        code = compile_node(Parser(source).parse())
+        tree = Parser(source).parse()
     except RecursionError as error:
         raise FeelError("The expression is nested too deeply.", 1, 1) from error
     names = frozenset(token.text.strip("`") for token in source.tokens if token.kind in {"name", "quoted"})
-    return Expression(expression, names, code)
+    return Expression(expression, names, tree)
 
 
 def evaluate(expression: str, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:

@@ -2,50 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from worker.feel.comparison import contains, equal, is_in
-from worker.feel.compiled import Code, Compile
-from worker.feel.iteration import decide
 from worker.feel.run import Run
 from worker.feel.scope import Scope
-from worker.feel.syntax import INPUT, In, InputInRange, InputTest
+from worker.feel.syntax import Node, RangeOf
+from worker.feel.truth import decide
 from worker.feel.values import Range, Value
 
-
-def compile_in(node: In, compile_node: Compile) -> Code:
-    """Compile `a in (tests)`: whether one of the tests is met."""
-    operand = compile_node(node.operand)
-    tests = tuple(map(compile_node, node.tests))
-
-    def is_one_met(scope: Scope) -> Value:
-        inner = Scope({INPUT: operand(scope)}, scope, scope.run)
-        if len(tests) == 1:
-            return tests[0](inner)
-        return decide((test(inner) for test in tests), decisive=True)
-
-    return is_one_met
+INPUT = "cellInput"
+"""The variable that holds the input of a test, named as in the reference."""
 
 
-def compile_input_in_range(node: InputInRange, compile_node: Compile) -> Code:
-    """Compile `[a..b]` as a test."""
-    start, end = compile_node(node.range.start), compile_node(node.range.end)
-    has_start, has_end = node.range.has_start, node.range.has_end
-    return lambda scope: is_in(
-        scope.variable(INPUT), Range(start(scope), end(scope), has_start, has_end), scope.run
-    )
+@dataclass(frozen=True, slots=True)
+class In(Node):
+    """`a in (tests)`: whether one of the tests is met."""
+
+    operand: Node
+    tests: tuple[Node, ...]
+
+    def evaluate(self, scope: Scope) -> Value:
+        inner = Scope({INPUT: self.operand.evaluate(scope)}, scope, scope.run)
+        if len(self.tests) == 1:
+            return self.tests[0].evaluate(inner)
+        return decide((test.evaluate(inner) for test in self.tests), decisive=True)
 
 
-def compile_input_test(node: InputTest, compile_node: Compile) -> Code:
-    """Compile any other expression as a test: true, equal to the input, or a list that has it."""
-    expression = compile_node(node.expression)
+@dataclass(frozen=True, slots=True)
+class InputInRange(Node):
+    """A range as a test."""
 
-    def is_met(scope: Scope) -> Value:
+    range: RangeOf
+
+    def evaluate(self, scope: Scope) -> Value:
+        start, end = self.range.start.evaluate(scope), self.range.end.evaluate(scope)
+        within = Range(start, end, self.range.has_start, self.range.has_end)
+        return is_in(scope.variable(INPUT), within, scope.run)
+
+
+@dataclass(frozen=True, slots=True)
+class InputTest(Node):
+    """Any other expression as a test: true, equal to the input, or a list that contains it.
+
+    `uses_input`: whether it names the input as `?`.
+    """
+
+    expression: Node
+    uses_input: bool
+
+    def evaluate(self, scope: Scope) -> Value:
         value = scope.variable(INPUT)
-        if not node.uses_input:
-            return _fits(value, expression(scope), scope.run)
-        answer = expression(Scope({"?": value}, scope, scope.run))
+        if not self.uses_input:
+            return _fits(value, self.expression.evaluate(scope), scope.run)
+        answer = self.expression.evaluate(Scope({"?": value}, scope, scope.run))
         return answer if type(answer) is bool else None
-
-    return is_met
 
 
 def _fits(value: Value, answer: Value, run: Run) -> bool | None:

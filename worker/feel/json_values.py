@@ -1,4 +1,4 @@
-"""The border: JSON in, JSON out."""
+"""Converts JSON values into FEEL values and back."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def to_json(value: Value, run: Run) -> Any:
     run.spend(2)
     kind = type(value)
     if kind is str:
-        return run.hold(value)
+        return run.count_text(value)
     if kind is bool or value is None:
         return value
     if kind is Decimal:

@@ -1,4 +1,4 @@
-"""Source text into tokens."""
+"""Splits the source text into tokens."""
 
 from __future__ import annotations
 

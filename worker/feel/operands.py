@@ -1,26 +1,14 @@
-"""Tokens into a syntax tree: literals, names, calls, lists, contexts, ranges, paths and filters."""
+"""Parses operands: literals, names, calls, lists, contexts, ranges, paths and filters."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from worker.feel.calls import Call, FunctionOf
+from worker.feel.chains import Chain, Filter, Key
+from worker.feel.input_tests import InputInRange
 from worker.feel.lexer import END, RESERVED, Source, Token, unescape
-from worker.feel.syntax import (
-    Call,
-    Chain,
-    ContextOf,
-    Filter,
-    FunctionOf,
-    Input,
-    InputInRange,
-    Key,
-    ListOf,
-    Literal,
-    Name,
-    Negation,
-    Node,
-    RangeOf,
-)
+from worker.feel.syntax import ContextOf, Input, ListOf, Literal, Name, Negation, Node, RangeOf
 from worker.feel.temporal import parse_temporal
 from worker.feel.token_reader import TokenReader
 from worker.feel.values import number_of
@@ -199,7 +187,7 @@ class OperandParser(TokenReader, ABC):
             names.append(self._key_of_path())
         if self.token.text == "(":
             return self._call(tuple(names[:-1]), names[-1], place)
-        base = Name(names[0])
+        base = Name(names[0], place)
         return Chain(base, tuple(map(Key, names[1:]))) if len(names) > 1 else base
 
     def _call(self, path: tuple[str, ...], name: str, place: tuple[int, int]) -> Node:

@@ -1,29 +1,25 @@
-"""Tokens into a syntax tree: statements, logic, comparisons and arithmetic. Operands are in `operands`."""
+"""Parses statements, logic, comparisons and arithmetic; operands are parsed in `operands`."""
 
 from __future__ import annotations
 
+from worker.feel.input_tests import INPUT, In, InputInRange, InputTest
+from worker.feel.iteration import Iteration, Steps
 from worker.feel.lexer import END, RESERVED
 from worker.feel.operands import OperandParser
 from worker.feel.syntax import (
-    INPUT,
     Arithmetic,
     Comparison,
     If,
-    In,
-    InputInRange,
-    InputTest,
     InstanceOf,
-    Iteration,
     Literal,
     Logic,
     Name,
     Negation,
     Node,
     RangeOf,
-    Steps,
 )
 
-_INPUT = Name(INPUT)
+_INPUT = Name(INPUT, (0, 0))
 _RANKS = {"+": 0, "-": 0, "*": 1, "/": 1, "**": 2}
 _OPERAND_SIGNS = {"(", "[", "{", "@", "?", "-", "<", "<=", ">", ">="}
 _ORDER = {"<", "<=", ">", ">="}

@@ -1,4 +1,4 @@
-"""Patterns in Java's syntax into a tree. What needs backtracking is refused, not tried.
+"""Parses patterns in Java's syntax. What needs backtracking is refused.
 
 Refused are lookaround, back references, possessive quantifiers and atomic groups: without them each
 pattern can be matched in time proportional to the text.
@@ -17,6 +17,8 @@ MAX_REPEAT = 1_000
 MAX_GROUPS = 50
 _MAX_NESTING = 50
 _ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
+_UNSUPPORTED_ESCAPES = ("X", "G", "b{")
+_UNSUPPORTED_FLAGS = ("U", "d")
 _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
 
 
@@ -104,7 +106,8 @@ class PatternParser(PatternReader):
         parts: list[Part] = []
         while self.next() not in {"", "|", ")"}:
             if self.accept("\\Q"):
-                *rest, last = self._quoted()
+                quoted: list[Part] = [self._characters(self.single(character)) for character in self.quoted()]
+                *rest, last = quoted or [Sequence(())]
                 parts += (*rest, self._repeated(last))
             elif not ("x" in self.flags and self._skip_comment()):
                 part = self._atom()
@@ -120,12 +123,6 @@ class PatternParser(PatternReader):
         while self.next() and CLASSES["s"](self.next()):
             self.take()
         return self.at > start
-
-    def _quoted(self) -> list[Part]:
-        text, _, _ = self.pattern[self.at :].partition("\\E")
-        self.at += len(text)
-        self.accept("\\E")
-        return [self._characters(self.single(character)) for character in text] or [Sequence(())]
 
     def _repeated(self, part: Part) -> Part:
         if "x" in self.flags:
@@ -181,13 +178,19 @@ class PatternParser(PatternReader):
                 return Assertion("line end" if "m" in self.flags else "last line end")
             case "\\":
                 return self._escape()
-            case "*" | "+" | "?" | "{":
+            case "*" | "+" | "?":
                 raise InvalidPatternError("nothing to repeat")
+            case "{":
+                # As in Java, bounds behind nothing, or behind other bounds, repeat nothing.
+                self.at -= 1
+                return Sequence(())
             case _:
                 return self._characters(self.single(character))
 
     def _escape(self) -> Part:
         character = self.next()
+        if self.pattern.startswith(_UNSUPPORTED_ESCAPES, self.at):
+            raise FeelError("The pattern has \\X, \\G or \\b{g}, which are not supported.")
         if character in _ASSERTIONS:
             return Assertion(_ASSERTIONS[self.take()])
         if self.accept("R"):
@@ -242,6 +245,8 @@ class PatternParser(PatternReader):
         while (character := self.take()) not in {":", ")"}:
             if character == "-":
                 is_on = False
+            elif is_on and character in _UNSUPPORTED_FLAGS:
+                raise FeelError(f"The pattern has the flag {character}, which is not supported.")
             elif character in set("ismxudU"):
                 self.flags = self.flags | {character} if is_on else self.flags - {character}
             else:

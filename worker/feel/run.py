@@ -1,4 +1,4 @@
-"""What one evaluation may use: its budget, and the only doors to clock and chance."""
+"""The limits of one evaluation, and where it gets the time and random numbers from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CHARACTERS = 20_000_000
 MAX_CALL_DEPTH = 40
 ITERATION_STEPS = 5
 _COMPARED_PER_STEP = 5_000
-_CHANCE = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 
 def _current_time() -> datetime:
@@ -27,7 +27,7 @@ def _current_time() -> datetime:
 def _new_uuid() -> str:
     """Return a UUID of version 7 (RFC 9562), the version that the reference makes."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | _CHANCE.getrandbits(80)
+    value = (milliseconds << 80) | _RANDOM.getrandbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return str(uuid.UUID(int=value))
@@ -39,14 +39,14 @@ class Sources:
 
     now: Callable[[], datetime] = _current_time
     uuid: Callable[[], str] = _new_uuid
-    random: Callable[[], float] = _CHANCE.random
+    random: Callable[[], float] = _RANDOM.random
 
 
 @dataclass(slots=True)
 class Run:
-    """One evaluation. Work and memory are counted, not timed: who else uses the machine is no matter.
+    """One evaluation. Work and memory are counted, not timed, so a busy machine changes nothing.
 
-    `patterns`: what the patterns (with their flags) were compiled to, so that each is paid for once.
+    `patterns`: what the patterns (with their flags) were compiled to, so that each is compiled once.
     """
 
     sources: Sources
@@ -65,7 +65,7 @@ class Run:
         """Count the work of comparing long texts with others."""
         self.spend(sum(map(len, texts)) // _COMPARED_PER_STEP)
 
-    def hold(self, text: str) -> str:
+    def count_text(self, text: str) -> str:
         """Count the characters of a new text against the memory that the evaluation may use."""
         self.reserve(len(text))
         return text

@@ -1,4 +1,4 @@
-"""Names and what they stand for, from the innermost scope outwards."""
+"""Looks up variables and functions by name, from the innermost scope outwards."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
-"""Builtin functions: how they are declared, found and called."""
+"""Declares builtin functions, and calls them with checked arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
+from worker.feel.comparison import KINDS, kind_of
+from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.values import Function, FunctionContext, Months, Range, Value, ZonedTime
 
@@ -32,21 +34,40 @@ _Call = TypeVar("_Call", bound=Callable[..., Value])
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A function of the language: its parameters, the types each takes (None: any), and what it does."""
+    """A function of the language: its parameters, the types each takes (None: any), and what it does.
 
+    `aliases`: other names of parameters. `is_strict`: whether an argument of a wrong type is an error;
+    else the result is null.
+    """
+
+    name: str
     parameters: tuple[str, ...]
     accepted: tuple[frozenset[type] | None, ...]
+    aliases: Mapping[str, str]
     is_variadic: bool
+    is_strict: bool
     call: Callable[..., Value]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The parameters for which null, the value of an argument that is not named, is never right."""
+        pairs = zip(self.parameters, self.accepted, strict=True)
+        return frozenset(name for name, types in pairs if types is not None and type(None) not in types)
+
+    def renamed(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the parameters that these names or aliases stand for."""
+        return tuple(self.aliases.get(name, name) for name in names)
 
     def takes(self, count: int, names: tuple[str, ...] | None) -> bool:
         """Whether it can be called with so many arguments, or with arguments of these names."""
         if names is not None:
-            return set(names) <= set(self.parameters)
+            return set(self.renamed(names)) <= set(self.parameters)
         return count == len(self.parameters) or (self.is_variadic and count > len(self.parameters))
 
-    def gather(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        """Put the arguments of a variadic function into one list, unless they are one already."""
+    def arranged(self, values: tuple[Value, ...], names: tuple[str, ...] | None) -> tuple[Value, ...]:
+        """Return one argument for each parameter; those of a variadic function become one list."""
+        if names is not None:
+            return in_order(self.parameters, self.renamed(names), values)
         if not self.is_variadic:
             return values
         fixed = len(self.parameters) - 1
@@ -57,13 +78,29 @@ class Builtin:
 
     def invoke(self, run: Run, values: tuple[Value, ...]) -> Value:
         """Call it and count the work; null if an argument has a type that it does not take."""
-        for value, accepted in zip(values, self.accepted, strict=True):
+        for parameter, value, accepted in zip(self.parameters, values, self.accepted, strict=True):
             if accepted is not None and type(value) not in accepted:
+                if self.is_strict:
+                    raise self._wrong_type(parameter, value, accepted)
                 return None
             run.spend(_cost(value))
         result = self.call(run, *values)
         run.spend(_cost(result))
-        return run.hold(result) if type(result) is str else result
+        return run.count_text(result) if type(result) is str else result
+
+    def _wrong_type(self, parameter: str, value: Value, accepted: frozenset[type]) -> FeelError:
+        wanted = " or ".join(sorted({KINDS[kind] for kind in accepted} - {"null"}))
+        return FeelError(f"{self.name}() needs a {wanted} as its {parameter}, not a {kind_of(value)}.")
+
+
+def in_order(
+    parameters: tuple[str, ...], names: tuple[str, ...] | None, values: tuple[Value, ...]
+) -> tuple[Value, ...]:
+    """Put named arguments in the order of the parameters; the missing ones are null."""
+    if names is None:
+        return values
+    given = dict(zip(names, values, strict=True))
+    return tuple(map(given.get, parameters))
 
 
 def _cost(value: Value) -> int:
@@ -78,20 +115,37 @@ class Library:
     def __init__(self) -> None:
         self.functions: dict[str, list[Builtin]] = {}
 
-    def add(self, name: str, *parameters: str) -> Callable[[_Call], _Call]:
-        """Declare a function: each parameter as `name`, `name: type` or `name: type | type`.
+    def add(self, name: str, *parameters: str, is_strict: bool = False) -> Callable[[_Call], _Call]:
+        """Declare a function: each parameter as `name` or `name/alias`, with `: type` or `: type | type`.
 
-        A last parameter `name...` takes all arguments that are left, as a list. The function is called
-        with the run and then its arguments.
+        Parameters behind an empty one may be left out, and a last one `name...` takes all arguments that
+        are left, as a list. The function is called with the run and then its arguments.
         """
+        required = parameters.index("") if "" in parameters else len(parameters)
+        all_parameters = tuple(filter(None, parameters))
 
         def register(call: _Call) -> _Call:
-            names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
-            is_variadic = bool(parameters) and parameters[-1].endswith("...")
-            self.functions.setdefault(name, []).append(Builtin(names, accepted, is_variadic, call))
+            for count in range(required, len(all_parameters) + 1):
+                builtin = _builtin(name, all_parameters[:count], call, is_strict=is_strict)
+                self.functions.setdefault(name, []).append(builtin)
             return call
 
         return register
+
+
+def _builtin(
+    name: str, parameters: tuple[str, ...], call: Callable[..., Value], *, is_strict: bool
+) -> Builtin:
+    names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
+    return Builtin(
+        name,
+        tuple(each.partition("/")[0] for each in names),
+        accepted,
+        {alias: first for first, _, alias in (each.partition("/") for each in names) if alias},
+        is_variadic=bool(parameters) and parameters[-1].endswith("..."),
+        is_strict=is_strict,
+        call=call,
+    )
 
 
 def _read(parameter: str) -> tuple[str, frozenset[type] | None]:

@@ -1,24 +1,34 @@
-"""The syntax tree. Chains are flat, so its depth is the depth of brackets in the source.
+"""The syntax tree: each node is an expression that evaluates itself in a scope.
 
-`weight` is the number of tokens of a part that may run many times: what one run of it costs.
+Operators of one rank form one flat node, so the tree is only as deep as the brackets in the source.
+Other kinds of nodes: `chains`, `calls`, `iteration`, `input_tests`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
 
-from worker.feel.values import Value
+from worker.feel.comparison import compare, kind_of, range_between
+from worker.feel.error import FeelError
+from worker.feel.operators import OPERATORS
+from worker.feel.scope import Scope
+from worker.feel.truth import decide
+from worker.feel.values import Function, FunctionContext, Value
 
 Place = tuple[int, int]
-
-INPUT = "cellInput"
-"""The variable that holds the input of a test, named as in the reference."""
+_NO_ENTRIES: dict[str, Value] = {}
 
 
-class Node:
+class Node(ABC):
     """Any expression."""
 
     __slots__ = ()
+
+    @abstractmethod
+    def evaluate(self, scope: Scope) -> Value:
+        """Return the value; null if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,19 @@ class Literal(Node):
 
     value: Value
 
+    def evaluate(self, scope: Scope) -> Value:  # noqa: ARG002  one method for all nodes
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
     """A variable."""
 
     name: str
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Value:
+        return scope.variable(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,11 @@ class Input(Node):
 
     place: Place
 
+    def evaluate(self, scope: Scope) -> Value:
+        if not scope.has("?"):
+            raise FeelError("'?' is only known in a test behind 'in'.", *self.place)
+        return scope.variable("?")
+
 
 @dataclass(frozen=True, slots=True)
 class ListOf(Node):
@@ -48,12 +70,32 @@ class ListOf(Node):
 
     items: tuple[Node, ...]
 
+    def evaluate(self, scope: Scope) -> Value:
+        return tuple([item.evaluate(scope) for item in self.items])
+
 
 @dataclass(frozen=True, slots=True)
 class ContextOf(Node):
     """`{a: 1}`; an entry sees the entries before it."""
 
     entries: tuple[tuple[str, Node], ...]
+
+    def evaluate(self, scope: Scope) -> Value:
+        result: dict[str, Value] = {}
+        functions: dict[str, Function] = {}
+        frame: dict[str, Value] = {}
+        inner = Scope(frame, scope, scope.run)
+        for key, entry in self.entries:
+            value = entry.evaluate(inner)
+            if type(value) is Function:
+                functions[key] = value
+                # A new frame for what follows: a function sees only the entries before it.
+                frame = {}
+                inner = Scope(FunctionContext(_NO_ENTRIES, {key: value}), inner, scope.run)
+                inner = Scope(frame, inner, scope.run)
+            else:
+                result[key] = frame[key] = value
+        return FunctionContext(result, functions) if functions else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +107,9 @@ class RangeOf(Node):
     has_start: bool
     has_end: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A step `.name`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A step `[condition]`."""
-
-    condition: Node
-    weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chain(Node):
-    """A value and the steps into it: `a.b[c > 1].d`."""
-
-    base: Node
-    steps: tuple[Key | Filter, ...]
+    def evaluate(self, scope: Scope) -> Value:
+        start, end = self.start.evaluate(scope), self.end.evaluate(scope)
+        return range_between(start, end, has_start=self.has_start, has_end=self.has_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +119,22 @@ class Arithmetic(Node):
     first: Node
     rest: tuple[tuple[str, Node], ...]
 
+    def evaluate(self, scope: Scope) -> Value:
+        value = self.first.evaluate(scope)
+        for operator, operand in self.rest:
+            value = OPERATORS[operator](value, operand.evaluate(scope), scope.run)
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class Negation(Node):
     """`-a`."""
 
     operand: Node
+
+    def evaluate(self, scope: Scope) -> Value:
+        value = self.operand.evaluate(scope)
+        return -value if type(value) is Decimal else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +145,9 @@ class Comparison(Node):
     left: Node
     right: Node
 
+    def evaluate(self, scope: Scope) -> Value:
+        return compare(self.operator, self.left.evaluate(scope), self.right.evaluate(scope), scope.run)
+
 
 @dataclass(frozen=True, slots=True)
 class Logic(Node):
@@ -119,6 +155,10 @@ class Logic(Node):
 
     operator: str
     operands: tuple[Node, ...]
+
+    def evaluate(self, scope: Scope) -> Value:
+        values = (operand.evaluate(scope) for operand in self.operands)
+        return decide(values, decisive=self.operator == "or")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +168,9 @@ class InstanceOf(Node):
     operand: Node
     type_name: str
 
-
-@dataclass(frozen=True, slots=True)
-class In(Node):
-    """`a in (tests)`."""
-
-    operand: Node
-    tests: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputInRange(Node):
-    """A range as a test."""
-
-    range: RangeOf
-
-
-@dataclass(frozen=True, slots=True)
-class InputTest(Node):
-    """Any other expression as a test; `uses_input` if it names the input as `?`."""
-
-    expression: Node
-    uses_input: bool
+    def evaluate(self, scope: Scope) -> Value:
+        value = self.operand.evaluate(scope)
+        return value is not None if self.type_name == "Any" else kind_of(value) == self.type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,41 +181,6 @@ class If(Node):
     then: Node
     otherwise: Node
 
-
-@dataclass(frozen=True, slots=True)
-class Steps(Node):
-    """`a..b` in an iterator."""
-
-    start: Node
-    end: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Iteration(Node):
-    """`for`, `some` and `every` over one or more lists."""
-
-    keyword: str
-    iterators: tuple[tuple[str, Node], ...]
-    body: Node
-    uses_partial: bool
-    weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Node):
-    """`f(a, b)` or `f(x: a, y: b)`; with a `path`, a function of that context."""
-
-    path: tuple[str, ...]
-    name: str
-    arguments: tuple[Node, ...]
-    names: tuple[str, ...] | None
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionOf(Node):
-    """`function(a, b) body`."""
-
-    parameters: tuple[str, ...]
-    body: Node
-    weight: int
+    def evaluate(self, scope: Scope) -> Value:
+        chosen = self.then if self.condition.evaluate(scope) is True else self.otherwise
+        return chosen.evaluate(scope)

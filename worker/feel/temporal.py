@@ -1,6 +1,6 @@
-"""Dates, times and durations: reading and writing their texts, as java.time does.
+"""Reads dates, times and durations from text, as java.time does.
 
-Differences from java.time that are meant: years 1 to 9999, microseconds.
+Intended differences from java.time: years 1 to 9999, microseconds.
 """
 
 from __future__ import annotations

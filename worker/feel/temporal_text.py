@@ -1,4 +1,4 @@
-"""Writing dates, times and durations: as `string()` does, and as Camunda writes them into variables."""
+"""Writes dates, times and durations: as `string()` does, and as Camunda writes them into variables."""
 
 from __future__ import annotations
 

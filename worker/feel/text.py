@@ -1,4 +1,4 @@
-"""Any value as text: for `string()` and for `to json()`."""
+"""Writes any value as text, for `string()` and for `to json()`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ def text_of(value: Value, run: Run) -> str:
     run.spend(2)
     kind = type(value)
     if kind is str:
-        return run.hold(f'"{value}"')
+        return run.count_text(f'"{value}"')
     if kind is dict or kind is FunctionContext:
-        return run.hold(f"{{{', '.join([f'{key}:{text_of(item, run)}' for key, item in value.items()])}}}")
+        return run.count_text(
+            f"{{{', '.join([f'{key}:{text_of(item, run)}' for key, item in value.items()])}}}"
+        )
     if kind is tuple:
-        return run.hold(f"[{', '.join([text_of(item, run) for item in value])}]")
+        return run.count_text(f"[{', '.join([text_of(item, run) for item in value])}]")
     if kind is Range:
         opening, closing = "[" if value.has_start else "(", "]" if value.has_end else ")"
         return f"{opening}{text_of(value.start, run)}..{text_of(value.end, run)}{closing}"
@@ -44,14 +46,14 @@ def json_text(value: Value, run: Run) -> str:
     run.spend(2)
     kind = type(value)
     if kind is str:
-        return run.hold(json.dumps(value, ensure_ascii=False))
+        return run.count_text(json.dumps(value, ensure_ascii=False))
     if kind is dict or kind is FunctionContext:
         entries = [
             f"{json.dumps(key, ensure_ascii=False)}:{json_text(item, run)}" for key, item in value.items()
         ]
-        return run.hold(f"{{{','.join(entries)}}}")
+        return run.count_text(f"{{{','.join(entries)}}}")
     if kind is tuple:
-        return run.hold(f"[{','.join([json_text(item, run) for item in value])}]")
+        return run.count_text(f"[{','.join([json_text(item, run) for item in value])}]")
     if value is None or kind is bool or kind is Decimal:
         return _scalar(value)
     return json.dumps(text_of(value, run) if kind in (Range, Function) else iso_text(value))

@@ -1,4 +1,4 @@
-"""A cursor on the tokens of a source, which knows how deep the syntax is nested."""
+"""Reads the tokens of a source one by one, and limits how deep the syntax is nested."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from worker.job.binding import OWN_NOTATION, Notation
+from worker.job.notation import OWN_NOTATION, Notation
 
 
 class Operation(Protocol):

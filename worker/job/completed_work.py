@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Any
 
 from worker.errors import SendOutcomeUnknown
+from worker.job import progress
 from worker.job.job import Job
 
 _KEPT_JOBS = 10_000
@@ -48,5 +49,7 @@ class CompletedWork:
 
 
 def _what_is_asked(job: Job) -> bytes:
-    asked = json.dumps(dict(job.variables), sort_keys=True).encode()
+    # What an attempt has reached is no part of what it was asked.
+    variables = {name: value for name, value in job.variables.items() if name != progress.VARIABLE}
+    asked = json.dumps(variables, sort_keys=True).encode()
     return hashlib.blake2b(asked, digest_size=16).digest()

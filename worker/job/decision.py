@@ -1,4 +1,4 @@
-"""What becomes of a job: pure decisions, from a result or an exception to one outcome."""
+"""Decides the outcome of a job from its result or its failure; without input and output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from worker.models.base import Result
 _MESSAGE_CHARACTERS = 2_000
 _USUAL_RETRIES = 3
 _LONGEST_BACKOFF_SECONDS = 3_600.0
-_MOST_DOUBLINGS = 30
+_GROWTH = 16.0
+_MOST_FAILURES = 30
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """How long to wait before the next attempt: doubling, and spread by `jitter` (0 to 1, random).
+    """How long to wait before the next attempt: longer each time, and spread by `jitter` (0 to 1, random).
 
+    Of three attempts, which is usual, the last comes more than five minutes after the first: a mail server
+    that is restarted costs no incident.
     `first_retries`: with how many the job began, as far as that is known; 3 is usual.
     """
 
@@ -34,9 +37,9 @@ class RetryRule:
 
     def backoff_seconds(self, retries: int) -> float:
         """Return the pause when `retries` were left, this attempt included."""
-        doublings = max(self.first_retries, _USUAL_RETRIES) - retries
-        doubled = self.first_backoff_seconds * 2.0 ** min(max(0, doublings), _MOST_DOUBLINGS)
-        return min(doubled, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
+        failures = max(self.first_retries, _USUAL_RETRIES) - retries
+        backoff = self.first_backoff_seconds * _GROWTH ** min(max(0, failures), _MOST_FAILURES)
+        return min(backoff, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
 
 
 def to_json(result: Result | list[Any]) -> Any:
@@ -59,34 +62,43 @@ def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_
 
 @dataclass(frozen=True, slots=True)
 class FailureRules:
-    """What a failure is decided by, beside the job: secrets to mask, pauses, and the engine's limit."""
+    """The rules for failures: secrets to mask, when to retry, and the engine's limit of a result."""
 
     mask: Mask
     retry: RetryRule
     max_bytes: int
 
 
+def after_the_work(error: Exception) -> Exception:
+    """Return the failure to use a result as one that says that the work is done all the same."""
+    if not isinstance(error, ExpressionFailed | ResultTooLarge):
+        return error
+    what = error.message.partition("; ")[0].removesuffix(".")
+    advice = "the email is sent, moved or deleted already and that is not done again"
+    return type(error)(f"{what}; {advice}: cancel or migrate the instance.", **error.details)
+
+
 def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:
     """Turn an exception into a failure, or into what the error expression makes of it.
 
-    What is not ours becomes INTERNAL_ERROR without its text. A broken error expression is an incident
-    that names it and the failure it was asked about.
+    An unexpected exception becomes INTERNAL_ERROR without its text. An error expression that fails is an
+    incident that names it and the failure that it should have decided.
     """
-    ours = _ours(job, error, rules.mask)
-    failed = _failed(job, headers, ours, rules.retry)
-    if isinstance(ours, ExpressionFailed):
+    failure = _email_error(job, error, rules.mask)
+    failed = _failed(job, headers, failure, rules.retry)
+    if isinstance(failure, ExpressionFailed):
         return failed
     try:
-        outcome = _examined(job, headers, error_scope(ours), rules.mask) or failed
+        outcome = _examined(job, headers, error_scope(failure), rules.mask) or failed
         _check_size(job, outcome, rules.max_bytes)
     except (ExpressionFailed, ResultTooLarge) as broken:
-        asked = f"it was asked about {ours.code}: {ours.message}"
+        asked = f"it was asked about {failure.code}: {failure.message}"
         message = f"{broken.code} in {job.type}: {broken.message.removesuffix('.')}; {asked}"
         return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
 
-def _ours(job: Job, error: Exception, mask: Mask) -> EmailError:
+def _email_error(job: Job, error: Exception, mask: Mask) -> EmailError:
     """Return the failure as people may see it; masked before it is cut."""
     if isinstance(error, EmailError):
         return type(error)(mask.hide(error.message), **mask.hide_in(error.details))

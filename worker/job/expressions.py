@@ -1,7 +1,8 @@
-"""The FEEL expressions of a task's headers: from a result to variables, from an outcome to a decision."""
+"""Reads and evaluates the FEEL expressions of a task's headers: result expression and error expression."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,16 @@ from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import excerpt
 
 _SHOWN_CHARACTERS = 120
+_ERROR_VARIABLES = {
+    "response": None,
+    "error": frozenset({"code", "message", "variables", "type"}),
+    "job": frozenset({"retries"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderExpression:
-    """An expression that has been read without fault, and the header that it stands in."""
+    """An expression that has been read and checked, and the name of its header."""
 
     header: str
     text: str
@@ -26,20 +32,22 @@ class HeaderExpression:
 
     @classmethod
     def of(cls, headers: Mapping[str, str], header: str) -> HeaderExpression | None:
-        """Read the expression of `header`, None for a blank one; raises InputError with line and column."""
+        """Read the expression of `header`, None for a blank one; raises InputError with line and column.
+
+        What FEEL would turn into null without a word, such as a misspelt function, is refused too.
+        """
         text = headers.get(header, "").strip()
         if not text:
             return None
         try:
-            return cls(header, text, feel.parse(text))
+            parsed = feel.parse(text)
         except feel.FeelError as error:
-            raise InputError(
-                f"The header {header} is not a FEEL expression: line {error.line}, column {error.column}:"
-                f" {error.message} in {_shown(text)}.",
-                field=header,
-                line=error.line,
-                column=error.column,
-            ) from error
+            raise _refused(header, text, "is not a FEEL expression", error) from error
+        try:
+            parsed.check(_variables(headers, header))
+        except feel.FeelError as error:
+            raise _refused(header, text, "has a mistake", error) from error
+        return cls(header, text, parsed)
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """Return the JSON value of the expression; raises ExpressionFailed."""
@@ -48,7 +56,7 @@ class HeaderExpression:
         except feel.FeelError as error:
             raise ExpressionFailed(
                 f"The header {self.header} cannot be evaluated: line {error.line}, column {error.column}:"
-                f" {error.message} in {_shown(self.text)}.",
+                f" {error.message} The expression is {_shown(self.text)}.",
                 header=self.header,
             ) from error
 
@@ -59,6 +67,25 @@ class HeaderExpression:
             f" {_shown(str(found))}.",
             header=self.header,
         )
+
+
+def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputError:
+    return InputError(
+        f"The header {header} {what}: line {error.line}, column {error.column}:"
+        f" {error.message} The expression is {_shown(text)}.",
+        field=header,
+        line=error.line,
+        column=error.column,
+    )
+
+
+def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
+    """Return what the expression of `header` can see, as far as the headers say it."""
+    if header != "errorExpression":
+        return feel.Variables({"response": None})
+    # The result expression can name variables in any way that it can write.
+    words = re.findall(r"\w+", headers.get("resultExpression", ""))
+    return feel.Variables(_ERROR_VARIABLES, frozenset({headers.get("resultVariable", "").strip(), *words}))
 
 
 def result_scope(result: Any) -> dict[str, Any]:

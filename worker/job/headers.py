@@ -1,7 +1,9 @@
-"""The task headers that steer a connector, as one object."""
+"""The headers of a task that control what happens with the result, errors and retries."""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,14 +11,20 @@ from worker.errors import InputError
 from worker.job.durations import parse_duration_seconds
 from worker.job.expressions import HeaderExpression
 
+_KNOWN = {
+    name.lower(): name
+    for name in ("resultVariable", "resultExpression", "errorExpression", "retryBackoff", "jobTimeout")
+}
+_CLOSENESS = 0.85
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectorHeaders:
-    """What the modeller wrote beside the task; a blank header counts as not given.
+    """The five headers, read; a blank header counts as not given.
 
-    `result_variable`: where the whole result goes. `result_expression`: what else becomes of it.
-    `error_expression`: what counts as an error. `retry_backoff_seconds`, `job_timeout_seconds`: in the
-    place of the worker's own.
+    `result_variable`: the process variable that gets the whole result. `result_expression`: maps it to
+    more variables. `error_expression`: decides what counts as an error. `retry_backoff_seconds`,
+    `job_timeout_seconds`: instead of the worker's settings.
     """
 
     result_variable: str | None = None
@@ -28,12 +36,24 @@ class ConnectorHeaders:
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> ConnectorHeaders:
         """Read the headers before any work is done; raises InputError that names the header."""
+        for name in headers:
+            _check_spelling(name)
         return cls(
             result_variable=headers.get("resultVariable", "").strip() or None,
             result_expression=HeaderExpression.of(headers, "resultExpression"),
             error_expression=HeaderExpression.of(headers, "errorExpression"),
             retry_backoff_seconds=_duration(headers, "retryBackoff"),
             job_timeout_seconds=_positive(headers, "jobTimeout"),
+        )
+
+
+def _check_spelling(name: str) -> None:
+    """Refuse a header that is almost one of ours: without effect, it would be missed only by its effect."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    close = difflib.get_close_matches(letters, _KNOWN, n=1, cutoff=_CLOSENESS)
+    if close and name != _KNOWN[close[0]]:
+        raise InputError(
+            f"The header {name} is not known; did you mean {_KNOWN[close[0]]}?", field=_KNOWN[close[0]]
         )
 
 
@@ -50,7 +70,5 @@ def _duration(headers: Mapping[str, str], name: str) -> float | None:
 def _positive(headers: Mapping[str, str], name: str) -> float | None:
     seconds = _duration(headers, name)
     if seconds == 0:
-        raise InputError(
-            f"The header {name} must be longer than nothing; found {headers[name]!r}.", field=name
-        )
+        raise InputError(f"The header {name} must be greater than zero; found {headers[name]!r}.", field=name)
     return seconds

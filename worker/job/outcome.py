@@ -41,6 +41,7 @@ class Returned:
 
     message: str
     backoff_seconds: float = 0.0
+    variables: Mapping[str, Any] = field(default_factory=dict)
     code: str = "RETURNED"
 
 

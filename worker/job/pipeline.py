@@ -20,12 +20,13 @@ from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
 from worker.job.binding import bind
 from worker.job.completed_work import CompletedWork, Entry
-from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, to_json
+from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.outcome import Completed, Failed, Outcome, Returned
+from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
 from worker.job.settlement import settle
 from worker.mail.account import Account, MailProtocol
@@ -45,11 +46,13 @@ _STOPPED = Returned("The worker is shutting down.")
 class OperationRun:
     """One run of an operation. `reference`: names the work, the same on every attempt of a job.
 
+    `delivered`: the addresses that have the email already; grows as the mail server takes it.
     `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
     """
 
     reference: str
     started_at: datetime
+    delivered: set[str] = field(default_factory=set)
     may_change: Callable[[], None] = lambda: None
 
 
@@ -86,6 +89,7 @@ class _Work:
     deferred: Deferred | None = None
     operation: str | None = None
     server: str | None = None
+    delivered: set[str] = field(default_factory=set)
     has_effect: bool = False
     has_failed: bool = False
     is_settled: bool = False
@@ -109,6 +113,7 @@ class Pipeline:
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
+        self._progress = Progress()
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
@@ -191,6 +196,8 @@ class Pipeline:
             work.has_failed = True
             if not isinstance(error, EmailError):
                 log.exception("job_failed_unexpectedly")
+            if work.has_effect:
+                error = after_the_work(error)
             return decide_failure(job, work.headers, error, self._failure_rules(job, work.mask))
 
     def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
@@ -214,7 +221,9 @@ class Pipeline:
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
         async with self.admission.place(account.server, _mailbox_of(account), work.trace):
-            run = OperationRun(_reference(job, self._rules.cluster_name), datetime.now(UTC), lease.check)
+            reference = _reference(job, self._rules.cluster_name)
+            work.delivered = self._progress.of(job, reference)
+            run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
             perform = partial(self._runner.perform, assignment.operation, request, account, run)
             await self._perform(job, assignment, work, perform)
 
@@ -230,6 +239,8 @@ class Pipeline:
         except SendOutcomeUnknown as unknown:
             self._completed_work.record(job, unknown)
             raise
+        finally:
+            self._progress.keep(job, work.delivered)
         work.deferred = done.deferred
         work.result = assignment.reshape(to_json(done.result))
         if done.has_effect:
@@ -238,8 +249,9 @@ class Pipeline:
 
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
-        is_undone = not isinstance(work.outcome, Completed) and self._completed_work.recall(job) is None
-        if lease.is_expired and is_undone:
+        work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
+        is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
+        if lease.is_expired and not is_done:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
             log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
             await self._abandon(work)
@@ -269,6 +281,8 @@ class Pipeline:
             raise
         work.is_settled = True
         lease.end()
+        if not isinstance(work.outcome, Failed | Returned):
+            self._progress.forget(job)
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)

@@ -85,5 +85,5 @@ async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
                 retries=job.retries,
                 message=outcome.message,
                 backoff_seconds=outcome.backoff_seconds,
-                variables={},
+                variables=outcome.variables,
             )

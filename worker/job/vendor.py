@@ -14,7 +14,8 @@ from typing import Any
 
 from worker.errors import InputError
 from worker.job.assignment import Assignment, Operation
-from worker.job.binding import Notation
+from worker.job.notation import Notation
+from worker.models.expectation import number_text
 
 TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
@@ -89,8 +90,9 @@ def interpret(
     action = actions[_choose(data, f"data.{protocol}ActionDiscriminator", actions)]
     given = _context(data, f"data.{protocol}Action")
     parameters = {
-        ours: _as_text(given.get(theirs)) if ours in _TEXTS else given.get(theirs)
+        ours: _as_text(given[theirs]) if ours in _TEXTS else given[theirs]
         for ours, theirs in action.fields.items()
+        if theirs in given
     }
     if protocol == "smtp":
         parameters = _without_hidden_body(parameters)
@@ -100,7 +102,7 @@ def interpret(
     return Assignment(
         operation=operations[action.task_type],
         variables={
-            "authentication": {name: sign_in.get(name) for name in _SIGN_IN_FIELDS},
+            "authentication": {name: sign_in[name] for name in _SIGN_IN_FIELDS if name in sign_in},
             "server": _server(protocol, _context(data, f"data.{protocol}Config")),
             "parameters": parameters,
         },
@@ -135,15 +137,16 @@ def _as_text(value: Any) -> Any:
         return {
             name: _as_text(item) if not isinstance(item, Mapping) else item for name, item in value.items()
         }
-    return json.dumps(value) if isinstance(value, bool | int | float) else value
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return number_text(value) if isinstance(value, int | float) else value
 
 
 def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:
     """Drop the body that the template hides for the content type, and may have left in the diagram."""
-    content_type = mail["contentType"] or "PLAIN"
-    if content_type == "PLAIN":
-        return {**mail, "htmlBody": None}
-    return {**mail, "body": None} if content_type == "HTML" and mail["htmlBody"] else mail
+    content_type = mail.get("contentType") or "PLAIN"
+    hidden = {"PLAIN": "htmlBody", "HTML": "body" if mail.get("htmlBody") else None}.get(content_type)
+    return {name: value for name, value in mail.items() if name != hidden}
 
 
 def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,8 +155,9 @@ def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
         # For the vendor only SMTP upgrades a connection; ours would do so at the clear-text ports.
         encryption = "SSL"
     port = config.get(f"{protocol}Port")
+    host = f"{protocol}Host"
     return {
-        "host": config.get(f"{protocol}Host"),
+        **({"host": config[host]} if host in config else {}),
         "port": _DEFAULT_PORT[protocol] if port in (None, "") else port,
         "cryptographicProtocol": encryption,
     }

@@ -13,6 +13,7 @@ from worker.models.base import (
     CryptographicProtocol,
     OptionalAuthentication,
     Server,
+    one_spelling,
 )
 
 
@@ -114,7 +115,7 @@ class ServerPolicy:
 
 def _matches(pattern: str, account: Account) -> bool:
     host, port = split_server_pattern(pattern)
-    return fnmatch.fnmatchcase(account.host.lower(), host.lower()) and port in (None, account.port)
+    return fnmatch.fnmatchcase(account.host, one_spelling(host)) and port in (None, account.port)
 
 
 def split_server_pattern(pattern: str) -> tuple[str, int | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from worker.mail.account import ServerPolicy
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolFigures
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.session import SmtpSession
 
 
@@ -20,7 +20,7 @@ class MailClients:
 
     smtp: Pool[SmtpSession]
     imap: ImapMailboxes
-    pop3: Maildrops
+    pop3: Pop3Mailboxes
     policy: ServerPolicy
     max_result_bytes: int
 

@@ -15,3 +15,8 @@ class Timeouts:
     login_seconds: float = 30.0
     command_seconds: float = 60.0
     transfer_seconds: float = 300.0
+
+    @property
+    def sign_in_seconds(self) -> float:
+        """All that comes before the first command of an operation."""
+        return self.connect_seconds + self.tls_seconds + self.greeting_seconds + self.login_seconds

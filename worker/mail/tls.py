@@ -7,6 +7,9 @@ from pathlib import Path
 
 from worker.errors import MailServerError, TlsFailed
 
+# What OpenSSL says of an answer that is no TLS, such as a greeting in the clear.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+
 
 def build_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a client context that trusts the system's authorities and those of `ca_file` (PEM).
@@ -31,6 +34,12 @@ def tls_failure(server: str, error: ssl.SSLError) -> MailServerError:
             server=server,
         )
     reason = (error.reason or "handshake failed").replace("_", " ").lower()
+    if error.reason in _NO_TLS:
+        return TlsFailed(
+            f"{server} does not begin with TLS ({reason}); check cryptographicProtocol and port:"
+            " TLS begins it by STARTTLS, SSL from the first byte.",
+            server=server,
+        )
     return TlsFailed(
         f"No TLS connection to {server} ({reason}); check cryptographicProtocol and port.", server=server
     )

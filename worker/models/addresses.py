@@ -1,9 +1,11 @@
-"""Mail addresses as people write them: one, a comma-separated list, or a list (RFC 5322 3.4, RFC 6531)."""
+"""Email addresses as people and programs write them (RFC 5322 3.4 and 4.4, RFC 6531): one, or a list."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
@@ -11,24 +13,34 @@ from typing import Annotated, Any
 import idna
 from pydantic import BeforeValidator, WithJsonSchema
 
-from worker.masking import excerpt
+from worker.models.expectation import shown
 
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
 _SHOWN_CHARACTERS = 80
-_MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1
-_MAX_DOMAIN_OCTETS = 255
+_MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets; how long a local part may be, servers say
 
 _QUOTED = r'"(?:\\.|[^"\\])*"'
-_ENTRY = re.compile(rf'(?:{_QUOTED}|[^,"])+')
-_NAMED = re.compile(rf"(?P<name>(?:{_QUOTED}|[^<\"])*)<(?P<mailbox>(?:{_QUOTED}|[^<>\"])*)>\s*", re.DOTALL)
+_INNER_COMMENT = r"\((?:\\.|[^()\\])*\)"
+_COMMENT = rf"\((?:\\.|[^()\\]|{_INNER_COMMENT})*\)"
+_LITERAL = r"\[[^\[\]]*\]"
+_ANGLED = rf'<(?:{_QUOTED}|[^<>"])*>'
+_PART = re.compile(rf'{_QUOTED}|{_COMMENT}|{_LITERAL}|{_ANGLED}|[^"(\[<,;:]+|.', re.DOTALL)
+_NAMED = re.compile(
+    rf"(?P<name>(?:{_QUOTED}|{_COMMENT}|[^<\"])*)<(?P<mailbox>(?:{_QUOTED}|[^<>\"])*)>(?:\s|{_COMMENT})*",
+    re.DOTALL,
+)
 _MAILBOX = re.compile(rf"(?P<local>{_QUOTED}|[^@\"]+)@(?P<domain>[^@]+)")
 _QUOTED_PART = re.compile(_QUOTED)
+_QUOTED_OR_COMMENT = re.compile(rf"({_QUOTED})|{_COMMENT}")
+_ROUTE = re.compile(r"^(?:@[^:,@]*,?)+:")  # RFC 5322 4.4: to be ignored
+_AROUND_A_DOT = re.compile(rf"({_QUOTED})|[ \t]*([@.])[ \t]*")
 # RFC 5322 atext, and with RFC 6531 everything beyond ASCII that is neither a space nor a control.
 _ATOM = r'[^\s()<>\[\]:;@\\,".\x00-\x20\x7f-\x9f]+'
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_LOCAL = re.compile(r'"(?:\\[\x20-\x7e]|[\x20\x21\x23-\x5b\x5d-\x7e])*"')
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SPECIAL = re.compile(r"[()<>\[\]:;@\\,\"]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_FOLDING = re.compile(r"\r?\n[ \t]+|\t")
+_SPECIAL = re.compile(r"[<>:;\\,\"]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,62 +63,119 @@ class Address:
 
 
 def parse_addresses(value: Any) -> tuple[Address, ...]:
-    """Read one address, a comma-separated list, or a list of either.
+    """Read one address, a list in one text, or a list of such; empty entries and null do not count.
 
     Raises ValueError with a phrase that completes "<field> …" and shows what was found.
     """
-    if isinstance(value, str):
-        return _parse_list(value)
     if isinstance(value, tuple):  # a field's default
         return value
-    if not isinstance(value, list):
-        raise ValueError(f"must be an address or a list of addresses, found {_shown(value)}")  # noqa: TRY004 - pydantic reports ValueError
-    if not value:
-        raise ValueError("must hold at least one address, found an empty list")
-    return tuple(address for entry in value for address in _parse_entry(entry))
+    return tuple(address for text in _texts(value, "") for address in _parse_list(text))
 
 
-def _parse_entry(entry: Any) -> tuple[Address, ...]:
-    if not isinstance(entry, str):
-        raise ValueError(f"must hold addresses as text, such as {_EXAMPLE}, found {_shown(entry)}")  # noqa: TRY004 - pydantic reports ValueError
-    return _parse_list(entry)
+def _texts(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        # What gives a list in the process may stand in a list of the diagram.
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{path}[{index}]")
+    elif value is not None:
+        place = f" at {path}" if path else ""
+        raise ValueError(f"must be an address or a list of addresses, found {_shown(value)}{place}")
 
 
-def _parse_list(text: str) -> tuple[Address, ...]:
+def _parse_list(text: str) -> Iterator[Address]:
     if _CONTROL.search(text):
-        raise ValueError(f"may not hold line breaks or control characters, found {_shown(text)}")
-    entries = _ENTRY.findall(text)
-    # Every comma outside quotes parts two entries: fewer entries mean an empty one or an open quote.
-    if not entries or sum(map(len, entries)) + len(entries) - 1 != len(text):
-        raise ValueError(
-            f"must be addresses such as {_EXAMPLE} with a comma between them, found {_shown(text)}"
-        )
-    return tuple(_parse_one(entry.strip()) for entry in entries)
+        raise ValueError(f"may not hold control characters, found {_shown(text)}")
+    for entry in _entries(_FOLDING.sub(" ", text)):
+        stripped = _without_invisible_ends(entry)
+        if "\r" in stripped or "\n" in stripped:
+            raise ValueError(
+                f"may not hold line breaks within an address, found {_shown(stripped)};"
+                " put commas between addresses"
+            )
+        if stripped:
+            yield _parse_one(stripped)
+
+
+def _entries(text: str) -> Iterator[str]:
+    """Part a list at its commas; of a group (`name: a@x, b@x;`) only the members count."""
+    parts = _PART.findall(text)
+    last_semicolon = max((index for index, part in enumerate(parts) if part == ";"), default=-1)
+    entry: list[str] = []
+    is_in_group = False
+    for index, part in enumerate(parts):
+        if part == "," or (part == ";" and is_in_group):
+            is_in_group = is_in_group and part == ","
+            yield "".join(entry)
+            entry = []
+        elif part == ":" and not is_in_group and index < last_semicolon:
+            is_in_group = True
+            entry = []
+        else:
+            entry.append(part)
+    yield "".join(entry)
+
+
+def _without_invisible_ends(text: str) -> str:
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while end > start and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 # A process writes from the same address again and again, and to the same few domains (below).
 @lru_cache(maxsize=1_000)
 def _parse_one(text: str) -> Address:
     named = _NAMED.fullmatch(text)
-    name = _display_name(named["name"].strip(), text) if named else ""
-    mailbox = _MAILBOX.fullmatch(named["mailbox"].strip() if named else text)
+    if named:
+        name, written = _display_name(named["name"], text), _without_comments(named["mailbox"])
+    else:
+        # The old way to write a name: jane@example.com (Jane Doe).
+        comments = [found[0] for found in _QUOTED_OR_COMMENT.finditer(text) if not found[1]]
+        name, written = (comments[-1][1:-1].strip() if comments else ""), _without_comments(text)
+    written = _ROUTE.sub("", _AROUND_A_DOT.sub(lambda found: found[1] or found[2], written))
+    mailbox = _MAILBOX.fullmatch(_without_invisible_ends(written))
+    if mailbox:
+        _check_visible(mailbox[0], text)
     if mailbox is None or not _is_local_part(mailbox["local"]):
         raise ValueError(f"must be an address such as {_EXAMPLE}, found {_shown(text)}{_hint(text)}")
-    return Address(name=name, local=mailbox["local"], domain=_ascii_domain(mailbox["domain"], text))
+    address = Address(name=name, local=mailbox["local"], domain=_ascii_domain(mailbox["domain"], text))
+    if len(address.spec.encode()) > _MAX_OCTETS:
+        raise ValueError(f"must have addresses of at most {_MAX_OCTETS} octets, found {_shown(text)}")
+    return address
+
+
+def _without_comments(text: str) -> str:
+    return _QUOTED_OR_COMMENT.sub(lambda found: found[1] or " ", text)
 
 
 def _display_name(text: str, found: str) -> str:
-    if _SPECIAL.search(_QUOTED_PART.sub("", text)):
+    if _SPECIAL.search(_QUOTED_OR_COMMENT.sub("", text)):
         raise ValueError(f"must have names with special characters in double quotes, found {_shown(found)}")
-    return _QUOTED_PART.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[0][1:-1]), text).strip()
+    name = _QUOTED_PART.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[0][1:-1]), text)
+    return _without_invisible_ends(name)
+
+
+def _check_visible(mailbox: str, found: str) -> None:
+    """Refuse what nobody sees: a pasted mark of order, a joiner, a blank without width."""
+    for character in mailbox:
+        if unicodedata.category(character) == "Cf":
+            what = f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
+            raise ValueError(
+                f"must have addresses without invisible characters, found {what} in {_shown(found)}"
+            )
 
 
 def _is_local_part(local: str) -> bool:
-    if len(local.encode()) > _MAX_LOCAL_OCTETS:
-        return False
-    if local.startswith('"'):
-        return _QUOTED_LOCAL.fullmatch(local) is not None
-    return _DOT_ATOM.fullmatch(local) is not None
+    pattern = _QUOTED_LOCAL if local.startswith('"') else _DOT_ATOM
+    return pattern.fullmatch(local) is not None
 
 
 def _ascii_domain(domain: str, found: str) -> str:
@@ -118,7 +187,7 @@ def _ascii_domain(domain: str, found: str) -> str:
         raise ValueError(
             f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}"
         ) from error
-    if len(encoded) > _MAX_DOMAIN_OCTETS or encoded.endswith("."):
+    if encoded.endswith("."):
         raise ValueError(f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}")
     return encoded
 
@@ -142,19 +211,15 @@ def _address_literal(literal: str, found: str) -> str:
 
 
 def _hint(text: str) -> str:
-    if ";" in text and ":" in text:
-        return "; groups are not supported, name each address"
     if ";" in text:
         return "; put commas between addresses"
-    if "(" in text:
-        return "; comments are not supported, put a name before <address>"
     if "@" not in text:
         return "; there is no @ in it (names with a comma go in double quotes)"
     return ""
 
 
 def _shown(value: Any) -> str:
-    return excerpt(repr(value), _SHOWN_CHARACTERS)
+    return shown(value, _SHOWN_CHARACTERS)
 
 
 AddressList = Annotated[

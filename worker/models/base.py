@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, Literal, Self
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
+
+from worker.models.expectation import number_text
 
 # Long enough for the tokens of OAuth.
 MAX_PASSWORD_CHARACTERS = 16_384
@@ -17,7 +21,13 @@ _NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
 
 
 class Request(BaseModel):
-    """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given"."""
+    """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given".
+
+    A number is its text where a text is meant. `may_be_empty`: texts for which "" is a value,
+    and null a slip.
+    """
+
+    may_be_empty: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -31,12 +41,31 @@ class Request(BaseModel):
     def _drop_what_was_not_given(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        texts = _text_fields(cls)
         return {
-            name: value
+            name: number_text(value) if name in texts and _is_number(value) else value
             for name, value in data.items()
             # An expression that finds nobody for "cc" gives an empty list.
-            if value is not None and value != [] and not (isinstance(value, str) and not value.strip())
+            if name in cls.may_be_empty or not (value is None or value == [] or _is_blank(value))
         }
+
+
+@cache
+def _text_fields(model: type[Request]) -> frozenset[str]:
+    """Return the names of the fields that take a text."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if {str, SecretStr} & {field.annotation, *get_args(field.annotation)}
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 class Result(BaseModel):
@@ -128,6 +157,23 @@ class CryptographicProtocol(StrEnum):
     NONE = "NONE"
 
 
+def one_spelling(host: str) -> str:
+    """Return a host as all its spellings are kept: in small letters, without the dot at its end.
+
+    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    """
+    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    return str(ip_address(host)) if _is_ip_address(host) else host
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Server(Request):
     """The mail server. Without a port, the protocol's own for the encryption is taken."""
 
@@ -154,12 +200,10 @@ class Server(Request):
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
-        host = host.strip()
-        # One colon parts a name from a port; an IPv6 address has more.
-        has_port = host.count(":") == 1
-        if has_port or _NOT_IN_A_HOST.search(host):
+        host = one_spelling(host)
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
-        return host.removeprefix("[").removesuffix("]")
+        return host
 
     @field_validator("port", mode="before")
     @classmethod

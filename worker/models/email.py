@@ -53,6 +53,13 @@ class FoundEmail(Result):
     subject: str | None
 
 
+class Smime(StrEnum):
+    """What S/MIME (RFC 8551) has made of a mail. The signature of a signed one is not checked."""
+
+    SIGNED = "signed"
+    ENCRYPTED = "encrypted"
+
+
 class Header(Result):
     """One header field, decoded and unfolded."""
 
@@ -67,8 +74,9 @@ def _is_none(value: Any) -> bool:
 class ReadEmail(Result):
     """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
 
-    `truncated` is there only where a body was cut to fit the engine's message limit. `attachments` are
-    references to Camunda's document store, and there only where they were to be stored.
+    `truncated` is there only where a body or the header was cut to fit the engine's message limit.
+    `attachments` are references to Camunda's document store, and there only where they were to be stored.
+    `smime` is there only for S/MIME; the bodies of an encrypted mail are null.
     """
 
     message_id: str | None
@@ -84,6 +92,7 @@ class ReadEmail(Result):
     cc_addresses: tuple[str, ...]
     attachments: tuple[dict[str, Any], ...] | None = Field(default=None, exclude_if=_is_none)
     truncated: bool = False
+    smime: Smime | None = Field(default=None, exclude_if=_is_none)
 
     @model_serializer(mode="wrap")
     def _name_truncated_only_when_it_is(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from worker.masking import excerpt
+
 _ENUM_MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
+
+
+def shown(value: Any, most_characters: int) -> str:
+    """Give a value as a message shows it: as FEEL has it, on one line, and not too long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    return excerpt(text, most_characters)
+
+
+def number_text(value: float) -> str:
+    """Return the text of a number as FEEL's `string` gives it: 4711, 1.5."""
+    return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
 
 
 def expectation(error: ErrorDetails) -> str:

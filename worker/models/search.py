@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from worker.models.expectation import number_text, shown
+
 MAX_DEPTH = 50
 MAX_CONDITIONS = 1000
+
+_SHOWN_CHARACTERS = 60
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -106,8 +110,11 @@ class _Parser:
         _refuse_others(entries, ("field", "value"), path)
         field = _choose(SearchField, entries.get("field"), _join(path, "field"))
         value = entries.get("value")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = number_text(value)
         if not isinstance(value, str) or not value.strip():
-            raise _fault(_join(path, "value"), "must be a text that is not empty")
+            found = shown(value, _SHOWN_CHARACTERS)
+            raise _fault(_join(path, "value"), f"must be a text that is not empty, found {found}")
         if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
             raise _fault(_join(path, "value"), "may not hold a line break, NUL or half a character")
         self._conditions += 1
@@ -138,7 +145,8 @@ def _choose(kind: type[E], value: Any, path: str) -> E:
     try:
         return kind(value.strip().upper())
     except (AttributeError, ValueError):
-        raise _fault(path, f"must be {_alternatives(kind)}") from None
+        found = shown(value, _SHOWN_CHARACTERS)
+        raise _fault(path, f"must be {_alternatives(kind)}, found {found}") from None
 
 
 def _alternatives(kind: type[StrEnum]) -> str:

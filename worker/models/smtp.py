@@ -8,13 +8,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from worker.models.addresses import AddressList, parse_addresses
+from worker.models.addresses import Address, AddressList, parse_addresses
 from worker.models.base import OptionalAuthentication, Request, Result, Server
 from worker.models.documents import Document, parse_documents
+from worker.models.expectation import number_text, shown
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
 _MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
 _MAX_MESSAGE_ID = 250
@@ -23,6 +25,33 @@ _MAX_MESSAGE_ID = 250
 _WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
 _WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
 _RESERVED_PREFIXES = ("content-", "resent-")
+# Fields of which programs read each word (RFC 2047 5: no encoded words there), beside List-*.
+_STRUCTURED_HEADERS = frozenset(
+    {
+        *(
+            "archived-at",
+            "auto-submitted",
+            "autocrypt",
+            "expires",
+            "feedback-id",
+            "importance",
+            "in-reply-to",
+        ),
+        *("message-context", "mt-priority", "obsoletes", "precedence", "priority", "references"),
+        *(
+            "reply-by",
+            "sensitivity",
+            "supersedes",
+            "tls-required",
+            "x-auto-response-suppress",
+            "x-msmail-priority",
+        ),
+        "x-priority",
+    }
+)
+_FOLDING = re.compile(r"\r?\n[ \t]+")
+_PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
+_BODIES = {"body": "body", "html_body": "htmlBody"}
 ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
 
 
@@ -47,6 +76,8 @@ Documents = Annotated[
 
 class SendParameters(Request):
     """The email to send."""
+
+    may_be_empty = frozenset({"subject", "body", "htmlBody"})
 
     from_: AddressList = Field(
         alias="from",
@@ -121,12 +152,25 @@ class SendParameters(Request):
             raise ValueError("may not hold a line break or NUL")
         return subject
 
+    @field_validator("subject", "body", "html_body", mode="before")
+    @classmethod
+    def _has_whole_characters(cls, text: Any) -> Any:
+        if isinstance(text, str) and _HALF_CHARACTER.search(text):
+            raise ValueError("may not hold half a character (a lone surrogate)")
+        return text
+
     @field_validator("headers", mode="before")
     @classmethod
     def _are_texts(cls, headers: Any) -> Any:
         if not isinstance(headers, dict):
             return headers
-        return {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
+        texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
+        # "Reply-To" may be an empty list of addresses, as "cc" may.
+        return {
+            name: text
+            for name, text in texts.items()
+            if name.lower() not in ADDRESS_HEADERS or text.strip(", ")
+        }
 
     @field_validator("headers")
     @classmethod
@@ -143,6 +187,7 @@ class SendParameters(Request):
     def _has_recipient_and_content(self) -> Self:
         if not (self.to or self.cc or self.bcc):
             raise ValueError("must name at least one recipient in to, cc or bcc")
+        _check_null(self)
         if self.content_type is ContentType.PLAIN:
             _check_plain(self)
         elif self.content_type is ContentType.HTML:
@@ -150,6 +195,13 @@ class SendParameters(Request):
         elif self.body is None or self.html_body is None:
             raise ValueError("must have both body and htmlBody when contentType is MULTIPART")
         return self
+
+    @field_validator("from_")
+    @classmethod
+    def _has_sender(cls, senders: tuple[Address, ...]) -> tuple[Address, ...]:
+        if not senders:
+            raise ValueError("must hold at least one address, found none")
+        return senders
 
     @property
     def text(self) -> str | None:
@@ -159,8 +211,10 @@ class SendParameters(Request):
     @property
     def html(self) -> str | None:
         """What is sent as text/html."""
+        if self.content_type is ContentType.PLAIN:
+            return None
         if self.content_type is ContentType.HTML:
-            return self.html_body or self.body
+            return self.html_body or self.body or self.html_body
         return self.html_body
 
 
@@ -185,6 +239,11 @@ class Refusal(Result):
 
     code: int
     message: str
+
+
+def is_structured(name: str) -> bool:
+    """Whether a header field is made of words that programs read, and is not a text for people."""
+    return name.lower() in _STRUCTURED_HEADERS or name.lower().startswith("list-")
 
 
 def _is_none(value: Any) -> bool:
@@ -213,10 +272,11 @@ class SendResult(Result):
 
 def _header_text(name: Any, value: Any) -> str:
     if isinstance(value, str):
-        return value.strip(" \t")
+        # As a field of another email may hold it, folded; elsewhere a line break is a slip or an attack.
+        return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must hold texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
-    return str(int(value)) if float(value).is_integer() else str(value)
+    return number_text(value)
 
 
 def _check_header(name: str, value: str) -> None:
@@ -233,6 +293,8 @@ def _check_header(name: str, value: str) -> None:
         _check_message_id(value)
     if lowered in ADDRESS_HEADERS:
         _check_addresses(name, value)
+    if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
+        raise ValueError(f"may hold printable ASCII characters only in {name}, found {shown(value, 80)}")
 
 
 def _check_message_id(value: str) -> None:
@@ -247,15 +309,25 @@ def _check_addresses(name: str, value: str) -> None:
         raise ValueError(f"are refused because {name} {error}") from error
 
 
+def _check_null(parameters: SendParameters) -> None:
+    """Refuse a null where a text is needed: an email without it is not what the process means to send."""
+    if parameters.content_type is ContentType.HTML and parameters.html is not None:
+        return
+    needed = {"body": "body"} if parameters.content_type is ContentType.PLAIN else _BODIES
+    for name, alias in needed.items():
+        if name in parameters.model_fields_set and getattr(parameters, name) is None:
+            raise ValueError(f"has a fault: {alias} is null: its expression gave nothing")
+
+
 def _check_plain(parameters: SendParameters) -> None:
-    if parameters.body is None:
-        raise ValueError("must have a body when contentType is PLAIN")
-    if parameters.html_body is not None:
+    if parameters.body is None and not parameters.attachments:
+        raise ValueError("must have a body or attachments when contentType is PLAIN")
+    if parameters.html_body:
         raise ValueError("may have an htmlBody only when contentType is HTML or MULTIPART")
 
 
 def _check_html(parameters: SendParameters) -> None:
     if parameters.body is None and parameters.html_body is None:
         raise ValueError("must have an htmlBody when contentType is HTML")
-    if parameters.body is not None and parameters.html_body is not None:
+    if parameters.body and parameters.html_body:
         raise ValueError("may not have both body and htmlBody when contentType is HTML; MULTIPART sends both")

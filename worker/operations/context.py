@@ -17,6 +17,7 @@ class OperationContext:
 
     `account`: already checked against the allowed servers. `reference`: names the work, the same on every
     attempt of a job. `started_at`: aware, UTC. `documents`: without a store if none is configured.
+    `delivered`: who has the email to be sent from an earlier attempt; the operation adds to it as it goes.
     `may_change`: to be called, from any thread, right before what cannot be undone (the final dot; MOVE,
     STORE, EXPUNGE); raises JobGone if another worker may have the job by now.
     """
@@ -26,4 +27,5 @@ class OperationContext:
     reference: str
     started_at: datetime
     documents: DocumentClient = field(default_factory=DocumentClient)
+    delivered: set[str] = field(default_factory=set)
     may_change: Callable[[], None] = lambda: None

@@ -8,12 +8,10 @@ from typing import TypeVar
 
 from worker.errors import MailServerError, MessageNotFound
 from worker.mail.imap.ids import read_own_id
-from worker.mail.imap.listing import list_messages, search_messages
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.move import is_in_folder, move_message
-from worker.mail.imap.reading import ReceivedEmail, read_message
-from worker.mail.imap.removal import delete_message
-from worker.mail.imap.sort import ListOrder
+from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message, search_messages
+from worker.mail.imap.removal import delete_message, is_in_folder, move_message
+from worker.mail.imap.sorting import ListOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.models.email import DeletedEmail, MovedEmail, ReadEmail
@@ -67,7 +65,7 @@ async def delete_email(request: DeleteRequest, context: OperationContext) -> Ope
         try:
             _change(mailbox, context, lambda: delete_message(mailbox, wanted.folder, wanted.message_id))
         except MessageNotFound:
-            if not mailbox.memory.has_broken_off(context.reference):
+            if not context.clients.imap.has_broken_off(context.reference):
                 raise
 
     await context.clients.imap.run(context.account, delete)
@@ -80,7 +78,7 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
     found = await context.clients.imap.run(
         context.account,
         lambda mailbox: search_messages(
-            mailbox, wanted.folder, wanted.criteria, max_result_bytes=context.clients.max_result_bytes
+            mailbox, wanted.folder, wanted.criteria, context.clients.max_result_bytes
         ),
     )
     return OperationResult([*found])
@@ -98,7 +96,7 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
                 lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
             )
         except MessageNotFound:
-            if not (mailbox.memory.has_broken_off(context.reference) and _has_arrived(mailbox, wanted)):
+            if not (context.clients.imap.has_broken_off(context.reference) and _has_arrived(mailbox, wanted)):
                 raise
             return True
 
@@ -116,7 +114,7 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         return change()
     except MailServerError as error:
         if error.is_retryable and mailbox.session.has_changed:
-            mailbox.memory.note_broken_off(context.reference)
+            context.clients.imap.note_broken_off(context.reference)
         raise
 
 

@@ -1,59 +1,58 @@
 """List, read, delete and search email over POP3.
 
-Reading and deleting delete only when the engine has taken the result: that is the answer's `deferred`.
+Reading and deleting delete only when Camunda has stored the result: that is the answer's `deferred`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 
 from worker.documents.client import DocumentClient
-from worker.errors import DocumentsUnavailable
+from worker.errors import DocumentsUnavailable, ResultTooLarge
+from worker.mail.local_search import body_values, decide, find_values
 from worker.mail.message.ordering import sort_numbers
-from worker.mail.message.parse import ParsedEmail, searchable_texts
+from worker.mail.message.parse import searchable_texts
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
-from worker.mail.pop3.local_search import body_values, decide, find_values
-from worker.mail.pop3.maildrop import Maildrop
-from worker.mail.pop3.maildrop_ids import read_id
-from worker.mail.pop3.maildrop_memory import KnownMail
+from worker.mail.pop3.ids import read_id
+from worker.mail.pop3.mailbox import Pop3Mailbox
+from worker.mail.pop3.memory import KnownEmail
+from worker.models.base import Result
 from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, ReadEmail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion
 from worker.operations.attachments import store_attachments
 from worker.operations.context import OperationContext
 
+_MOST_KEPT_BYTES = 32 * 1024 * 1024
+
 
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
-    """List the mails of a maildrop, sorted over all of it, then cut."""
+    """List the emails of a mailbox, sorted over all of it, then cut."""
     async with context.clients.pop3.visit(context.account) as visit:
-        maildrop = visit.maildrop
-        chosen = await _choose(maildrop, request.parameters)
-        found = {number: mail async for batch in maildrop.mails(chosen) for number, mail in batch.items()}
-        mails = [found[number] for number in chosen if number in found]
-        return OperationResult(list(map(_listed, maildrop.ids_of(mails), mails)))
+        return OperationResult(await visit.run(partial(_list, request.parameters)))
 
 
 async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
-    """Read one mail. It is deleted once the engine has the result, unless that holds only a part of it.
+    """Read one email. It is deleted once Camunda has stored the result, unless that is only a part of it.
 
-    Attachments are stored first: where that fails, or takes so long that others wait for the maildrop,
-    the mail stays.
+    Attachments are stored first: if that fails, or takes so long that others wait for the mailbox, the
+    email stays.
     """
     wanted = request.parameters
     if wanted.store_attachments:
         context.documents.require_store()
     async with context.clients.pop3.visit(context.account) as visit:
-        number, mail, raw = await visit.maildrop.read(wanted.message_id)
-        result = _read(mail, wanted.message_id, visit.maildrop.sizes[number])
+        number, raw, result = await visit.run(partial(_read, wanted.message_id))
         if wanted.store_attachments:
-            result = await _store_in_time(result, raw, context.documents, visit.max_hold_seconds)
+            result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
         result = truncate_result(result, context.clients.max_result_bytes)
         if result.truncated:
             return OperationResult(result)
-        return OperationResult(result, deferred=await visit.hold(number))
+        return OperationResult(result, deferred=visit.defer_deletion(number))
 
 
 async def _store_in_time(
@@ -70,78 +69,87 @@ async def _store_in_time(
 
 
 async def delete_email(request: DeleteRequest, context: OperationContext) -> OperationResult:
-    """Delete one mail, once the engine has the result."""
+    """Delete one email, once Camunda has stored the result."""
+    message_id = request.parameters.message_id
     async with context.clients.pop3.visit(context.account) as visit:
-        number = await visit.maildrop.find_only(request.parameters.message_id)
-        result = DeletedEmail(deleted=True, message_id=request.parameters.message_id)
-        return OperationResult(result, deferred=await visit.hold(number))
+        number = await visit.run(lambda mailbox: mailbox.find_only(message_id))
+        result = DeletedEmail(deleted=True, message_id=message_id)
+        return OperationResult(result, deferred=visit.defer_deletion(number))
 
 
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
-    """Find mails by sender, subject and text; only what these leave open is fetched whole."""
-    criteria = request.parameters.criteria
+    """Find emails by sender, subject and text."""
     async with context.clients.pop3.visit(context.account) as visit:
-        maildrop = visit.maildrop
-        found: dict[int, KnownMail] = {}
-        undecided: dict[int, KnownMail] = {}
-        async for batch in maildrop.mails():
-            # In a thread: ten thousand mails and a large tree of criteria take long.
-            for number, verdict in (await asyncio.to_thread(_decide_all, criteria, batch)).items():
-                if verdict is not False:
-                    (found if verdict else undecided)[number] = batch[number]
-        if criteria is not None and undecided:
-            found |= await _search_bodies(maildrop, criteria, undecided)
-        mails = [mail for _, mail in sorted(found.items())]
-        rows = zip(maildrop.ids_of(mails), mails, strict=True)
-        return OperationResult(
-            [FoundEmail(message_id=mail_id, subject=mail.subject) for mail_id, mail in rows]
-        )
+        return OperationResult(await visit.run(partial(_search, request.parameters.criteria)))
 
 
-async def _choose(maildrop: Maildrop, parameters: ListParameters) -> list[int]:
-    """Return the numbers to list. Sorting by size needs no header."""
-    if parameters.sort_field is SortField.SIZE:
-        keys = maildrop.sizes.items()
-        return sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
-    dates: dict[int, datetime | None] = {}
-    async for batch in maildrop.mails():
-        dates.update({number: mail.sent_date for number, mail in batch.items()})
-    return sort_numbers(dates.items(), parameters.sort_order, limit=parameters.max_to_be_read)
+def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
+    """Sorting by size needs no header but those of what is listed."""
+    keys: Iterable[tuple[int, int | datetime | None]] = mailbox.sizes.items()
+    if parameters.sort_field is not SortField.SIZE:
+        keys = ((number, email.sent_date) for number, email in mailbox.emails())
+    chosen = sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
+    found = dict(_bounded(mailbox.emails(chosen)))
+    emails = [found[number] for number in chosen if number in found]
+    return list(map(_listed, mailbox.ids_of(emails), emails))
 
 
-def _decide_all(criteria: Criterion | None, mails: Mapping[int, KnownMail]) -> dict[int, bool | None]:
-    return {number: criteria is None or _decide(criteria, mail) for number, mail in mails.items()}
+def _search(criteria: Criterion | None, mailbox: Pop3Mailbox) -> list[Result]:
+    """Only what sender and subject leave open is fetched whole."""
+    found: dict[int, KnownEmail] = {}
+    undecided: dict[int, KnownEmail] = {}
+    candidates = (item for item in mailbox.emails() if _decide(criteria, item[1]) is not False)
+    for number, email in _bounded(candidates):
+        (found if _decide(criteria, email) else undecided)[number] = email
+    if criteria is not None and undecided:
+        values = body_values(criteria)
+        for number, raw in mailbox.messages(list(undecided)):
+            in_body = find_values(values, searchable_texts(raw))
+            if _decide(criteria, undecided[number], in_body):
+                found[number] = undecided[number]
+    emails = [email for _, email in sorted(found.items())]
+    rows = zip(mailbox.ids_of(emails), emails, strict=True)
+    return [FoundEmail(message_id=email_id, subject=email.subject) for email_id, email in rows]
 
 
-def _decide(criteria: Criterion, mail: KnownMail, in_body: frozenset[str] | None = None) -> bool | None:
-    return decide(criteria, from_text=mail.from_text, subject=mail.subject, found_in_body=in_body)
+def _bounded(emails: Iterable[tuple[int, KnownEmail]]) -> Iterator[tuple[int, KnownEmail]]:
+    """Yield what will be kept in memory, as long as it is not too much: a header may have a megabyte."""
+    kept_bytes = 0
+    for number, email in emails:
+        kept_bytes += email.bytes
+        if kept_bytes > _MOST_KEPT_BYTES:
+            raise ResultTooLarge(
+                f"The headers of the messages take more than {_MOST_KEPT_BYTES} bytes; ask for fewer.",
+                limit=_MOST_KEPT_BYTES,
+            )
+        yield number, email
 
 
-async def _search_bodies(
-    maildrop: Maildrop, criteria: Criterion, mails: dict[int, KnownMail]
-) -> dict[int, KnownMail]:
-    values = body_values(criteria)
-    bodies = maildrop.examine(list(mails), lambda raw: find_values(values, searchable_texts(raw)))
-    return {
-        number: mails[number] async for number, in_body in bodies if _decide(criteria, mails[number], in_body)
-    }
+def _decide(
+    criteria: Criterion | None, email: KnownEmail, in_body: frozenset[str] | None = None
+) -> bool | None:
+    return criteria is None or decide(
+        criteria, from_text=email.from_text, subject=email.subject, found_in_body=in_body
+    )
 
 
-def _listed(message_id: str, mail: KnownMail) -> ListedEmail:
+def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
     return ListedEmail(
         message_id=message_id,
-        from_address=mail.from_address,
-        subject=mail.subject,
-        size=mail.size,
-        received_date_time=mail.received_date,
-        sent_date=mail.sent_date,
+        from_address=email.from_address,
+        subject=email.subject,
+        size=email.size,
+        received_date_time=email.received_date,
+        sent_date=email.sent_date,
     )
 
 
-def _read(mail: ParsedEmail, message_id: str, size: int) -> ReadEmail:
+def _read(message_id: str, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:
+    number, mail, raw = mailbox.read(message_id)
     summary = mail.summary
-    return mail.to_read(
+    result = mail.to_read(
         message_id=summary.message_id if read_id(message_id).uid is None else message_id,
-        size=size,
+        size=mailbox.sizes[number],
         received_date=summary.received_date or summary.sent_date,
     )
+    return number, raw, result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from worker.errors import MailServerError
 from worker.mail.message.compose import ComposedMessage, compose_message
 from worker.mail.operation_result import OperationResult
 from worker.models.smtp import SendRequest, SendResult
@@ -17,13 +18,18 @@ _LARGE_CHARACTERS = 200_000
 async def send(request: SendRequest, context: OperationContext) -> OperationResult:
     """Send the email; `sent` is false where the server refused it for good.
 
-    Raises a MailServerError or a DocumentError where another attempt may succeed, and SendOutcomeUnknown
-    where the email may have been sent.
+    Raises a MailServerError or a DocumentError if another attempt may succeed, and SendOutcomeUnknown
+    if the email may have been sent.
     """
     message = await _compose(request, context)
-    delivery = await context.clients.smtp.run(
-        context.account, lambda session: session.send(message, check_before_end=context.may_change)
-    )
+    try:
+        delivery = await context.clients.smtp.run(
+            context.account, lambda session: session.send(message, context.delivered, context.may_change)
+        )
+    except MailServerError as error:
+        if not context.delivered:
+            raise
+        raise _partly_sent(error, message, context.delivered) from error
     result = SendResult(
         subject=request.parameters.subject,
         sent=delivery.is_sent,
@@ -32,6 +38,18 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
         error=delivery.refusal,
     )
     return OperationResult(result, has_effect=delivery.is_sent)
+
+
+def _partly_sent(error: MailServerError, message: ComposedMessage, delivered: set[str]) -> MailServerError:
+    """Add to a failure who has the email all the same."""
+    has_it = [recipient for recipient in message.recipients if recipient in delivered]
+    then = "another attempt sends it to the others only" if error.is_retryable else "do not get it again"
+    return type(error)(
+        f"{error.message.removesuffix('.')}; {len(has_it)} of {len(message.recipients)} recipients have the"
+        f" email, and {then}.",
+        **error.details,
+        deliveredRecipients=has_it,
+    )
 
 
 async def _compose(request: SendRequest, context: OperationContext) -> ComposedMessage:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from worker.settings.group import Names, SettingsGroup
 
-_ENCRYPTED_OR_LOCAL = re.compile(r"https:|http://(localhost|127(\.\d+){3}|\[::1\])([:/]|$)")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_GATEWAY_ADDRESS = re.compile(r"((https?|grpcs?)://)?[^\s/?#@]+/?")
+_THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")
+
+
+class SignInStrategy(StrEnum):
+    """How the worker signs in to the cluster: not at all, by a user's password, or by OAuth 2."""
+
+    NONE = "NONE"
+    BASIC = "BASIC"
+    OAUTH = "OAUTH"
 
 
 class GatewaySettings(SettingsGroup):
-    """Camunda's usual client variables: which cluster, and how to sign in there."""
+    """Camunda's usual client variables; camunda_names.py has all names of each."""
 
     address: str | None = Field(
         None, alias="ZEEBE_ADDRESS", description="Gateway as `host:port`; default `localhost:26500`."
@@ -22,15 +34,36 @@ class GatewaySettings(SettingsGroup):
     insecure_connection: bool | None = Field(
         None,
         alias="ZEEBE_INSECURE_CONNECTION",
-        description="`true`: no TLS. Default: TLS only with `https://`, a CA file, a client id or port 443.",
+        description="`true`: no TLS. Default: TLS only with `https://`, a CA file, a client certificate,"
+        " a client id or port 443.",
     )
     ca_certificate_path: Path | None = Field(
         None,
         alias="ZEEBE_CA_CERTIFICATE_PATH",
-        description="PEM file of the authority that signed the gateway's certificate; turns TLS on.",
+        description="PEM file of the authority that signed the certificates of the gateway, the REST API"
+        " and the token endpoint; turns TLS on.",
+    )
+    client_certificate_path: Path | None = Field(
+        None,
+        alias="CAMUNDA_MTLS_CERT_PATH",
+        description="PEM file of the worker's own certificate, with its chain (mutual TLS); turns TLS on.",
+    )
+    client_key_path: Path | None = Field(
+        None, alias="CAMUNDA_MTLS_KEY_PATH", description="PEM file of its key, without a passphrase."
+    )
+    auth_strategy: SignInStrategy | None = Field(
+        None,
+        alias="CAMUNDA_AUTH_STRATEGY",
+        description="`NONE`, `BASIC` or `OAUTH`; default: by which credentials are given.",
+    )
+    basic_username: str | None = Field(
+        None, alias="CAMUNDA_BASIC_AUTH_USERNAME", description="Basic authentication: user name."
+    )
+    basic_password: SecretStr | None = Field(
+        None, alias="CAMUNDA_BASIC_AUTH_PASSWORD", description="Basic authentication: password."
     )
     client_id: str | None = Field(
-        None, alias="ZEEBE_CLIENT_ID", description="OAuth client id; turns OAuth on."
+        None, alias="ZEEBE_CLIENT_ID", description="OAuth client id; turns OAuth and TLS on."
     )
     client_secret: SecretStr | None = Field(
         None, alias="ZEEBE_CLIENT_SECRET", description="OAuth client secret."
@@ -42,6 +75,9 @@ class GatewaySettings(SettingsGroup):
     )
     token_audience: str = Field(
         "zeebe.camunda.io", alias="ZEEBE_TOKEN_AUDIENCE", description="Audience of the token."
+    )
+    token_scope: str | None = Field(
+        None, alias="ZEEBE_TOKEN_SCOPE", description="Scope of the token; Entra ID needs it."
     )
     cluster_id: str | None = Field(
         None, alias="CAMUNDA_CLUSTER_ID", description="Camunda SaaS: id of the cluster."
@@ -58,26 +94,41 @@ class GatewaySettings(SettingsGroup):
         (), alias="CAMUNDA_TENANT_IDS", description="Tenants to take jobs from, comma-separated."
     )
 
-    @field_validator("rest_address")
+    @field_validator("rest_address", "authorization_server_url")
     @classmethod
     def _is_a_web_address(cls, address: str | None) -> str | None:
-        if address is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", address):
-            raise ValueError("must be a URL such as http://localhost:8080")
+        if address is not None and not _WEB_ADDRESS.fullmatch(address):
+            raise ValueError("must be a URL such as http://localhost:8080, without a user name")
         return address
 
-    @model_validator(mode="after")
-    def _oauth_is_whole(self) -> Self:
-        if (self.client_id is None) != (self.client_secret is None):
-            raise ValueError("ZEEBE_CLIENT_ID and ZEEBE_CLIENT_SECRET go together: set both or neither")
-        if self.cluster_id is not None and self.client_id is None:
-            raise ValueError("CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs ZEEBE_CLIENT_ID and its secret")
-        if self.client_id is not None and not self.is_encrypted:
-            raise ValueError("ZEEBE_INSECURE_CONNECTION and OAuth (ZEEBE_CLIENT_ID) do not go together")
-        if self.client_id is not None and not _is_safe_for_a_token(self.rest_address):
+    @field_validator("address")
+    @classmethod
+    def _is_a_gateway_address(cls, address: str | None) -> str | None:
+        if address is not None and not _GATEWAY_ADDRESS.fullmatch(address):
             raise ValueError(
-                "ZEEBE_REST_ADDRESS must begin with https:// where OAuth (ZEEBE_CLIENT_ID) is used"
+                "must be host:port or a URL such as https://zeebe.example.com, without a user name"
             )
+        return address
+
+    @field_validator("auth_strategy", mode="before")
+    @classmethod
+    def _whatever_the_case(cls, word: Any) -> Any:
+        return word.strip().upper() if isinstance(word, str) else word
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in (*_incomplete(self), *_in_clear_text(self)):
+            raise ValueError(problem)
         return self
+
+    @property
+    def strategy(self) -> SignInStrategy:
+        """How to sign in: as the operator says, or as the given credentials say."""
+        if self.auth_strategy is not None:
+            return self.auth_strategy
+        if self.client_id is not None:
+            return SignInStrategy.OAUTH
+        return SignInStrategy.NONE if self.basic_username is None else SignInStrategy.BASIC
 
     @property
     def target(self) -> str:
@@ -92,17 +143,80 @@ class GatewaySettings(SettingsGroup):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the way to the gateway is TLS."""
+        """Whether the connection to the gateway is TLS."""
         if self.insecure_connection is not None:
             return not self.insecure_connection
-        has_credentials = self.ca_certificate_path is not None or self.client_id is not None
-        return self._asks_for_tls or has_credentials or self.target.endswith(":443")
+        files = (self.ca_certificate_path, self.client_certificate_path)
+        if self._asks_for_tls or any(files) or self.target.endswith(":443"):
+            return True
+        return self.strategy is SignInStrategy.OAUTH and not self._asks_for_clear_text_here
 
     @property
     def _asks_for_tls(self) -> bool:
         return (self.address or "").startswith(("https://", "grpcs://"))
 
+    @property
+    def _asks_for_clear_text_here(self) -> bool:
+        return (self.address or "").startswith(("http://", "grpc://")) and is_this_machine(self.target)
 
-def _is_safe_for_a_token(address: str | None) -> bool:
-    """Tell whether nobody on the way can read what is sent there; this machine itself is no way."""
-    return address is None or _ENCRYPTED_OR_LOCAL.match(address) is not None
+
+def is_this_machine(address: str) -> bool:
+    """Tell whether a URL or `host:port` names the machine that the worker runs on."""
+    return _THIS_MACHINE.fullmatch(address.rpartition("://")[2]) is not None
+
+
+def _incomplete(given: GatewaySettings) -> Iterator[str]:
+    """Say which settings miss their counterpart."""
+    if (given.client_certificate_path is None) != (given.client_key_path is None):
+        yield "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together: set both or neither"
+    told = given.auth_strategy
+    if told is None and given.client_id is not None and given.basic_username is not None:
+        yield (
+            "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME are two ways to sign in;"
+            " set CAMUNDA_AUTH_STRATEGY to OAUTH or BASIC"
+        )
+    client, user = (given.client_id, given.client_secret), (given.basic_username, given.basic_password)
+    for strategy, pair, names in (
+        (SignInStrategy.OAUTH, client, ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET")),
+        (SignInStrategy.BASIC, user, ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD")),
+    ):
+        missing = [name for name, value in zip(names, pair, strict=True) if value is None]
+        if told is strategy and missing:
+            yield f"CAMUNDA_AUTH_STRATEGY={strategy} also needs {' and '.join(missing)}"
+        if told is None and len(missing) == 1:
+            yield f"{names[0]} and {names[1]} go together: set both or neither"
+    if given.basic_username is not None and ":" in given.basic_username:
+        yield "CAMUNDA_BASIC_AUTH_USERNAME must not contain a colon (RFC 7617)"
+    if given.cluster_id is not None and given.strategy is not SignInStrategy.OAUTH:
+        yield "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs ZEEBE_CLIENT_ID and its secret"
+
+
+def _in_clear_text(given: GatewaySettings) -> Iterator[str]:
+    """Say where credentials would be sent so that others can read them; this machine itself is no risk."""
+    if given.client_certificate_path is not None and not given.is_encrypted:
+        yield "ZEEBE_INSECURE_CONNECTION and CAMUNDA_MTLS_CERT_PATH do not go together"
+    if given.strategy is SignInStrategy.OAUTH:
+        yield from _token_in_clear_text(given)
+    elif given.strategy is SignInStrategy.BASIC and not given.insecure_connection:
+        for name, address, is_safe in (
+            ("ZEEBE_ADDRESS", given.target, given.is_encrypted),
+            ("ZEEBE_REST_ADDRESS", given.rest_address, (given.rest_address or "").startswith("https:")),
+        ):
+            if address is not None and not is_safe and not is_this_machine(address):
+                yield (
+                    f"{name} must begin with https:// where CAMUNDA_BASIC_AUTH_PASSWORD is used, or set"
+                    " ZEEBE_INSECURE_CONNECTION=true to send the password unencrypted in a trusted network"
+                )
+
+
+def _token_in_clear_text(given: GatewaySettings) -> Iterator[str]:
+    if given.insecure_connection:
+        yield "ZEEBE_INSECURE_CONNECTION and OAuth (ZEEBE_CLIENT_ID) do not go together"
+    is_clear = (given.address or "").startswith(("http://", "grpc://"))
+    for name, address in (
+        ("ZEEBE_ADDRESS", given.address if is_clear else None),
+        ("ZEEBE_AUTHORIZATION_SERVER_URL", given.authorization_server_url),
+        ("ZEEBE_REST_ADDRESS", given.rest_address),
+    ):
+        if address is not None and not address.startswith("https:") and not is_this_machine(address):
+            yield f"{name} must begin with https:// where OAuth (ZEEBE_CLIENT_ID) is used"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 PREFIX = "EMAIL_WORKER_"
+_USER_INFO = re.compile(r"(^|://)[^\s,]*@")
 
 
 def _split_commas(value: Any) -> Any:
@@ -31,3 +33,8 @@ class SettingsGroup(BaseModel):
 def ours(name: str, default: Any, description: str, **bounds: Any) -> Any:
     """Return a field for `EMAIL_WORKER_<name>`."""
     return Field(default, alias=PREFIX + name, description=description, **bounds)
+
+
+def without_user_info(text: str) -> str:
+    """Return a URL without the user name and password that may stand before its host (RFC 3986, 3.2.1)."""
+    return _USER_INFO.sub(r"\1***@", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,9 @@ from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
 from worker.models.expectation import expectation
+from worker.settings.camunda_names import NAMES, near_misses
 from worker.settings.gateway import GatewaySettings
-from worker.settings.group import PREFIX, SettingsGroup
+from worker.settings.group import PREFIX, SettingsGroup, without_user_info
 from worker.settings.traces import TraceSettings
 from worker.settings.worker import WorkerSettings
 
@@ -40,8 +42,10 @@ class Settings(SettingsGroup):
             for name, value in given.items()
             if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
         }
+        for wrong, right in near_misses(sorted(given), _aliases(GatewaySettings)):
+            raise InputError(_did_you_mean(wrong, right), field=wrong)
         return cls(
-            gateway=_read(GatewaySettings, {n: given[n] for n in _aliases(GatewaySettings) if n in given}),
+            gateway=_read_gateway(given),
             worker=_read(WorkerSettings, ours),
             traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
         )
@@ -65,7 +69,7 @@ def read_environment(env_file: Path | None = None) -> dict[str, str]:
 def settings_fields() -> list[tuple[str, str, str]]:
     """Return (variable, default, description) for each setting, in the order of the table."""
     return [
-        (str(info.alias), _shown(info.default, name), str(info.description))
+        (str(info.alias), _shown(info.default, name), f"{info.description}{_other_names(str(info.alias))}")
         for model in (GatewaySettings, WorkerSettings, TraceSettings)
         for name, info in model.model_fields.items()
     ]
@@ -85,21 +89,46 @@ def _aliases(model: type[BaseModel]) -> list[str]:
     return [str(info.alias) for info in model.model_fields.values()]
 
 
-def _read(model: type[S], values: Mapping[str, str]) -> S:
+def _other_names(name: str) -> str:
+    others = [f"`{other}`" for other in NAMES.get(name, ()) if other != name]
+    return f" Also read as {', '.join(others)}." if others else ""
+
+
+def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:
+    """Read each setting by the first of its names that is given; errors name it as it is given."""
+    spelled = {
+        alias: next((name for name in NAMES.get(alias, (alias,)) if name in given), alias)
+        for alias in _aliases(GatewaySettings)
+    }
+    values = {alias: given[name] for alias, name in spelled.items() if name in given}
+    return _read(GatewaySettings, values, spelled)
+
+
+def _read(model: type[S], values: Mapping[str, str], spelled: Mapping[str, str] | None = None) -> S:
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        raise InputError(_sentence(model, name, first), field=name) from None
+        alias = str(first["loc"][0]) if first["loc"] else ""
+        sentence = _sentence(model, (spelled or {}).get(alias, alias), first)
+        # Every sentence begins with the name of the variable.
+        raise InputError(sentence, field=re.split(r"\W", sentence, maxsplit=1)[0]) from None
 
 
 def _sentence(model: type[BaseModel], name: str, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, _aliases(model), n=1, cutoff=0.0)
-        return f"{name} is not a setting; did you mean {close[0]}?"
+        return _did_you_mean(name, close[0])
     expected = expectation(error)
     if not name:
         return f"{expected}."
-    found = "" if "found" in expected else f"; found {str(error['input'])[:_SHOWN_CHARACTERS]!r}"
+    found = "" if "found" in expected else f"; found {_shortened(error['input'])!r}"
     return f"{name} {expected}{found}."
+
+
+def _did_you_mean(wrong: str, right: str) -> str:
+    return f"{wrong} is not a setting; did you mean {right}?"
+
+
+def _shortened(value: Any) -> str:
+    return without_user_info(str(value))[:_SHOWN_CHARACTERS]

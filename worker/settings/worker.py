@@ -71,7 +71,17 @@ class WorkerSettings(SettingsGroup):
         "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
     )
     retry_backoff_seconds: float = ours(
-        "RETRY_BACKOFF_SECONDS", 10.0, "Pause before the first retry; doubles with each.", ge=0
+        "RETRY_BACKOFF_SECONDS",
+        30.0,
+        "Pause before the first retry; each further one is 16 times as long, at most an hour.",
+        ge=0,
+    )
+    smtp_helo_name: str | None = ours(
+        "SMTP_HELO_NAME",
+        None,
+        "The worker's name for SMTP servers (EHLO); default the machine's full name if it has one, else its"
+        " address.",
+        pattern=r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$",
     )
     shutdown_grace_seconds: float = ours(
         "SHUTDOWN_GRACE_SECONDS", 20.0, "After SIGTERM, how long running jobs may go on.", ge=0
@@ -107,7 +117,8 @@ class WorkerSettings(SettingsGroup):
     transfer_timeout_seconds: float = ours(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
-        "Mail server: a whole message, there or back; POP3 LIST and UIDL; IMAP LIST, SEARCH, SORT and FETCH.",
+        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation, with its LIST, UIDL,"
+        " SEARCH, SORT and FETCH.",
         gt=0,
     )
     max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
@@ -116,7 +127,7 @@ class WorkerSettings(SettingsGroup):
     max_remembered_bytes: int = ours(
         "MAX_REMEMBERED_BYTES",
         64 * 1024 * 1024,
-        "What the headers and sort keys remembered of mailboxes may take, for IMAP and for POP3.",
+        "What sort keys (IMAP) and headers (POP3) remembered of mailboxes may take, for each protocol.",
         ge=0,
     )
     max_message_bytes: int = ours(

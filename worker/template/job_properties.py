@@ -97,8 +97,8 @@ def _pause() -> Property:
             "retryBackoff",
             "retries",
             "Pause between attempts",
-            "A duration, such as `PT30S` for 30 seconds or `PT5M` for 5 minutes. Empty: 10 seconds at first,"
-            " then longer each time.",
+            "A duration, such as `PT30S` for 30 seconds or `PT5M` for 5 minutes. Empty: 30 seconds, then"
+            " 8 minutes, so that a mail server may be restarted meanwhile.",
         ),
         placeholder="PT30S",
         pattern=_DURATION,

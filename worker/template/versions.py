@@ -6,15 +6,15 @@ Whoever changes a template raises its version here, and keeps it with `email-wor
 from __future__ import annotations
 
 VERSIONS: dict[str, int] = {
-    "email": 2,
-    "smtp.send": 2,
-    "pop3.list": 2,
-    "pop3.read": 2,
-    "pop3.delete": 2,
-    "pop3.search": 2,
-    "imap.list": 2,
-    "imap.read": 2,
-    "imap.delete": 2,
-    "imap.search": 2,
-    "imap.move": 2,
+    "email": 3,
+    "smtp.send": 3,
+    "pop3.list": 3,
+    "pop3.read": 3,
+    "pop3.delete": 3,
+    "pop3.search": 3,
+    "imap.list": 3,
+    "imap.read": 3,
+    "imap.delete": 3,
+    "imap.search": 3,
+    "imap.move": 3,
 }

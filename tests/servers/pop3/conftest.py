@@ -16,7 +16,7 @@ from testkit.dovecot import Dovecot
 from testkit.pop3_caller import Mailbox, Pop3Caller
 
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.timeouts import Timeouts
 from worker.sandbox import Keystore, MailServer
 
@@ -32,33 +32,33 @@ SHORT = Timeouts(
     transfer_seconds=2,
 )
 
-MakeMaildrops = Callable[..., Maildrops]
+MakeMailboxes = Callable[..., Pop3Mailboxes]
 MakeCaller = Callable[..., Pop3Caller]
 
 
 @pytest.fixture
-async def make_maildrops(certificates: Certificates) -> AsyncIterator[MakeMaildrops]:
-    """Maildrops that trust the tests' authority; each call makes what another worker would have."""
+async def make_mailboxes(certificates: Certificates) -> AsyncIterator[MakeMailboxes]:
+    """Pop3Mailboxes that trust the tests' authority; each call makes what another worker would have."""
     async with AsyncExitStack() as stack:
 
-        def make(timeouts: Timeouts = Timeouts(), **limits: Any) -> Maildrops:  # noqa: B008 - frozen
-            maildrops = Maildrops(certificates.client_context(), timeouts, Pop3Limits(**limits))
-            stack.push_async_callback(maildrops.close)
-            return maildrops
+        def make(timeouts: Timeouts = Timeouts(), **limits: Any) -> Pop3Mailboxes:  # noqa: B008 - frozen
+            mailboxes = Pop3Mailboxes(certificates.client_context(), timeouts, Pop3Limits(**limits))
+            stack.push_async_callback(mailboxes.close)
+            return mailboxes
 
         yield make
 
 
 @pytest.fixture
-def make_caller(make_maildrops: MakeMaildrops) -> MakeCaller:
-    """A caller for a port, with limits and timeouts for its maildrops."""
+def make_caller(make_mailboxes: MakeMailboxes) -> MakeCaller:
+    """A caller for a port, with limits and timeouts for its mailboxes."""
 
     def make(
         port: int, account: Account | None = None, *, has_short_timeouts: bool = False, **limits: Any
     ) -> Pop3Caller:
-        maildrops = make_maildrops(SHORT if has_short_timeouts else Timeouts(), **limits)
+        mailboxes = make_mailboxes(SHORT if has_short_timeouts else Timeouts(), **limits)
         account = account or Account("ann", "s3cret")
-        return Pop3Caller(maildrops, port, account.username, account.password)
+        return Pop3Caller(mailboxes, port, account.username, account.password)
 
     return make
 

@@ -17,7 +17,7 @@ from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.timeouts import Timeouts
 from worker.sandbox.errors import SandboxError
 
@@ -85,14 +85,14 @@ Callers = tuple[Pop3Caller, ImapCaller]
 async def callers(mailbox: Mailbox) -> AsyncIterator[Callers]:
     """Both at one mailbox."""
     context, account = ssl.create_default_context(), mailbox.account
-    maildrops = Maildrops(context, Timeouts(), Pop3Limits())
-    mailboxes = ImapMailboxes(context, Timeouts(), ImapLimits(), PoolLimits())
+    by_pop3 = Pop3Mailboxes(context, Timeouts(), Pop3Limits())
+    by_imap = ImapMailboxes(context, Timeouts(), ImapLimits(), PoolLimits())
     yield (
-        Pop3Caller(maildrops, mailbox.pop3_port, account.username, account.password),
-        ImapCaller(mailboxes, mailbox.imap_port, account.username, account.password),
+        Pop3Caller(by_pop3, mailbox.pop3_port, account.username, account.password),
+        ImapCaller(by_imap, mailbox.imap_port, account.username, account.password),
     )
-    await maildrops.close()
-    await mailboxes.close()
+    await by_pop3.close()
+    await by_imap.close()
 
 
 async def deliver(mailbox: Mailbox, raw: bytes) -> None:

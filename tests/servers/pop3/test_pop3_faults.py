@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from testkit.pop3_caller import Pop3Caller
-from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_pop3 import CAPABILITIES, Pop3Options, ScriptedPop3
 from testkit.scripted_server import (
     Dialogue,
     Step,
@@ -25,6 +25,7 @@ from worker.errors import (
     MessageNotFound,
     ProtocolViolation,
     ResultTooLarge,
+    ServerRefused,
     ServerTimeout,
 )
 
@@ -131,23 +132,86 @@ async def test_a_header_section_without_end_is_listed_by_its_beginning(make_call
         assert sorted(mail["subject"] for mail in mails) == ["long", "one"]
 
 
-async def test_a_mail_that_another_session_took_meanwhile_is_left_out(make_caller: MakeCaller) -> None:
-    answers = iter([say("-ERR gone"), say("+OK", "Subject: two", "", ".")])
+NO_SUCH = say("-ERR no such message")
 
-    async def top(dialogue: Dialogue) -> None:
-        await next(answers)(dialogue)
 
-    messages = {"1": mail("one"), "2": mail("two")}
-    async with ScriptedPop3(messages, Pop3Options(faults={"TOP": top})) as server:
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, ("TOP", "UIDL", "USER")])
+async def test_a_mail_that_another_session_took_meanwhile_is_left_out(
+    capabilities: tuple[str, ...], make_caller: MakeCaller
+) -> None:
+    async def take_the_first(dialogue: Dialogue) -> None:
+        server.messages[:] = messages[1:]
+        if dialogue.commands[-1].endswith(" 1") or " 1 " in dialogue.commands[-1]:
+            await NO_SUCH(dialogue)
+        else:
+            await say("+OK", "Subject: two", "", ".")(dialogue)
+
+    messages = [("1", mail("one")), ("2", mail("two"))]
+    faults = {"TOP": take_the_first, "RETR": take_the_first, "UIDL": one_is_gone(2), "LIST": one_is_gone(2)}
+    options = Pop3Options(capabilities=capabilities, faults=faults)
+    async with ScriptedPop3(list(messages), options) as server:
         mails = await make_caller(server.port).list_emails()
         assert [entry["subject"] for entry in mails] == ["two"]
 
 
+def one_is_gone(count: int) -> Step:
+    """Answer for all messages, and for a single one that there is none of this number."""
+
+    async def step(dialogue: Dialogue) -> None:
+        if " " in dialogue.commands[-1]:
+            await NO_SUCH(dialogue)
+        else:
+            await say("+OK", *(f"{number} {number}" for number in range(1, count + 1)), ".")(dialogue)
+
+    return step
+
+
 async def test_a_mail_that_is_gone_between_list_and_retr_is_not_found(make_caller: MakeCaller) -> None:
-    options = Pop3Options(faults={"RETR": say("-ERR no such message")})
+    options = Pop3Options(faults={"RETR": NO_SUCH, "UIDL": one_is_gone(1), "LIST": one_is_gone(1)})
     async with ScriptedPop3({"1": mail("one")}, options) as server:
         with pytest.raises(MessageNotFound):
             await make_caller(server.port).read("one@x")
+
+
+@pytest.mark.parametrize("reply", ["-ERR message is corrupted", "+ERR message is corrupted"])
+@pytest.mark.parametrize("missing", [(), ("UIDL",)])
+async def test_a_mail_that_is_there_but_refused_is_not_said_to_be_missing(
+    reply: str, missing: tuple[str, ...], make_caller: MakeCaller
+) -> None:
+    options = Pop3Options(faults={"RETR": say(reply)}, missing=frozenset(missing))
+    async with ScriptedPop3({"1": mail("one"), "2": mail("two")}, options) as server:
+        caller = make_caller(server.port)
+        with pytest.raises(ServerRefused, match="message is corrupted"):
+            await caller.read("one@x")
+        with pytest.raises(ServerRefused, match="message is corrupted"):
+            await caller.search_emails({"field": "BODY", "value": "x"})
+        assert len(await caller.list_emails()) == 2
+
+
+async def test_an_empty_answer_to_retr_is_a_refusal(make_caller: MakeCaller) -> None:
+    async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={"RETR": say("+OK", ".")})) as server:
+        with pytest.raises(ServerRefused, match="gave nothing for RETR 1"):
+            await make_caller(server.port).read("one@x")
+
+
+@pytest.mark.parametrize("more", [(), ("PIPELINING",)])
+async def test_a_mail_whose_top_is_refused_is_taken_by_retr(
+    more: tuple[str, ...], make_caller: MakeCaller
+) -> None:
+    async def top(dialogue: Dialogue) -> None:
+        number = int(dialogue.commands[-1].split()[1])
+        await (
+            say("-ERR not this one") if number in refused else say("+OK", f"Subject: top {number}", "", ".")
+        )(dialogue)
+
+    messages = {str(number): mail(f"retr {number}") for number in range(1, 101)}
+    options = Pop3Options(capabilities=("TOP", "UIDL", "USER", *more), faults={"TOP": top})
+    for refused in ({3}, {1}, {70}, set(range(1, 101))):
+        async with ScriptedPop3(messages, options) as server:
+            rows = await make_caller(server.port).list_emails()
+            expected = {f"{'retr' if number in refused else 'top'} {number}" for number in range(1, 101)}
+            assert {row["subject"] for row in rows} == expected
+            assert server.verbs.count("RETR") == len(refused)
 
 
 async def test_a_server_whose_top_and_retr_differ_is_an_error_and_not_a_loop(make_caller: MakeCaller) -> None:

@@ -23,16 +23,16 @@ async def test_a_mail_that_waits_for_the_engine_is_held_and_those_behind_it_wait
 ) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
         caller = make_caller(server.port)
-        maildrops = caller.maildrops
+        mailboxes = caller.mailboxes
         _, deferred = await caller.read("one@x")
         behind = asyncio.create_task(caller.list_emails())
         await asyncio.sleep(0)
-        assert maildrops.held_mails == 1
-        assert maildrops.figures == PoolFigures(idle=0, busy=1, waiting=1, opened=1, reconnects=0)
+        assert mailboxes.pending_deletions == 1
+        assert mailboxes.figures == PoolFigures(idle=0, busy=1, waiting=1, opened=1, reconnects=0)
         await deferred.commit()
         assert await behind == []
-    assert (maildrops.held_mails, maildrops.failed_deletions) == (0, 0)
-    assert maildrops.figures == PoolFigures(idle=0, busy=0, waiting=0, opened=2, reconnects=0)
+    assert (mailboxes.pending_deletions, mailboxes.failed_deletions) == (0, 0)
+    assert mailboxes.figures == PoolFigures(idle=0, busy=0, waiting=0, opened=2, reconnects=0)
 
 
 async def test_a_deletion_that_fails_is_counted_and_nothing_is_held_any_more(make_caller: MakeCaller) -> None:
@@ -41,8 +41,8 @@ async def test_a_deletion_that_fails_is_counted_and_nothing_is_held_any_more(mak
         _, deferred = await caller.read("one@x")
         with pytest.raises(ConnectionFailed):
             await deferred.commit()
-    assert (caller.maildrops.held_mails, caller.maildrops.failed_deletions) == (0, 1)
-    assert caller.maildrops.figures.busy == 0
+    assert (caller.mailboxes.pending_deletions, caller.mailboxes.failed_deletions) == (0, 1)
+    assert caller.mailboxes.figures.busy == 0
 
 
 async def test_a_sign_in_that_fails_leaves_no_session_and_nobody_waiting(make_caller: MakeCaller) -> None:
@@ -50,4 +50,4 @@ async def test_a_sign_in_that_fails_leaves_no_session_and_nobody_waiting(make_ca
         caller = make_caller(server.port)
         with pytest.raises(ConnectionFailed):
             await caller.list_emails()
-    assert caller.maildrops.figures == PoolFigures(0, 0, 0, 0, 0)
+    assert caller.mailboxes.figures == PoolFigures(0, 0, 0, 0, 0)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Event
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import MailServerError
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.deadline_socket import DeadlineSocket
-from worker.mail.pop3.deletion import delete_and_quit
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.listings import Listings
-from worker.mail.pop3.maildrop_memory import read_known_mail
+from worker.mail.pop3.memory import read_known_email
 from worker.mail.pop3.session import Pop3Session
+from worker.mail.pop3.visit import delete_and_quit
 from worker.mail.timeouts import Timeouts
 
-ACCOUNT = Account(MailProtocol.POP3, "mail", 110, Encryption.NONE, "ann", "s3cret")
 TLS = ssl.create_default_context()
 
 good_answers = st.sampled_from(
@@ -38,22 +37,33 @@ streams = st.lists(st.one_of(good_answers, st.binary(max_size=60)), max_size=14)
 
 def converse(stream: bytes) -> None:
     """Do all that a session can do, with a server whose every word is known beforehand."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        theirs.sendall(stream)
-        theirs.shutdown(socket.SHUT_WR)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as server:
+        over = Event()
+        server.submit(speak, listener, stream, over)
+        account = Account(
+            MailProtocol.POP3, "127.0.0.1", listener.getsockname()[1], Encryption.NONE, "ann", "s3cret"
+        )
         limits = Pop3Limits(max_listing_bytes=1_000, max_message_bytes=1_000)
-        session = Pop3Session(ACCOUNT, DeadlineSocket(ours), Timeouts(), limits)
+        session = Pop3Session(account, Timeouts(), limits)
         try:
             session.open(TLS)
-            _, sizes = session.look(Listings())
+            _, sizes = session.look()
             numbers = list(sizes) or [1]
             for number, block in session.headers(numbers):
-                read_known_mail(block or b"", uid=str(number), size=0)
+                read_known_email(block, uid=str(number), size=0)
             list(session.messages(numbers))
             delete_and_quit(session, numbers[0], None)
         finally:
             session.close()
+            over.set()
+
+
+def speak(listener: socket.socket, stream: bytes, over: Event) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(stream)
+        connection.shutdown(socket.SHUT_WR)
+        over.wait(timeout=30)
 
 
 @settings(max_examples=300, deadline=None)

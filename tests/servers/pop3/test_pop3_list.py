@@ -12,7 +12,7 @@ from testkit.pop3_caller import Pop3Caller
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.wire import Pop3Wire
 
-from worker.mail.pop3.local_search import decide
+from worker.mail.local_search import decide
 
 MakeCaller = Callable[..., Pop3Caller]
 
@@ -164,18 +164,6 @@ async def test_with_pipelining_headers_take_few_round_trips(
         await make_caller(proxy.port, dovecot_account).list_emails()
         waits = [command for command in proxy.commands if not command.is_pipelined]
         assert len(waits) < 20
-
-
-async def test_the_sign_in_is_one_round_trip_and_unique_ids_and_sizes_are_another(
-    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
-) -> None:
-    dovecot.deliver(dovecot_account.username, HELLO)
-    async with CountingProxy(Pop3Wire, dovecot.pop3_port) as proxy:
-        caller = make_caller(proxy.port, dovecot_account)
-        await caller.list_emails()
-        proxy.commands.clear()
-        assert len(await caller.list_emails()) == 1
-        assert [command.verb for command in proxy.commands if command.is_pipelined] == ["PASS", "LIST"]
 
 
 async def test_a_server_that_refuses_the_uidl_it_announces_is_listed(make_caller: MakeCaller) -> None:

@@ -155,12 +155,12 @@ async def test_a_deletion_that_fails_is_counted_and_the_next_read_is_answered(
         _, deferred = await caller.read("one@x")
         with pytest.raises(error):
             await deferred.commit()
-        assert caller.maildrops.failed_deletions == 1
+        assert caller.mailboxes.failed_deletions == 1
         read, deferred = await caller.read("one@x")
         assert read["subject"] == "one"
         await deferred.commit()
         assert server.messages == []
-        assert caller.maildrops.failed_deletions == 1
+        assert caller.mailboxes.failed_deletions == 1
 
 
 async def test_a_mail_whose_number_the_server_does_not_tell_any_more_is_not_said_to_be_gone(
@@ -182,7 +182,7 @@ async def test_a_mail_whose_number_the_server_does_not_tell_any_more_is_not_said
         is_read.set()
         with pytest.raises(ServerRefused):
             await deferred.commit()
-        assert caller.maildrops.failed_deletions == 1
+        assert caller.mailboxes.failed_deletions == 1
         assert len(server.messages) == 1
 
 
@@ -226,7 +226,7 @@ async def test_a_hold_that_lasts_too_long_lets_the_maildrop_go_and_the_mail_stay
     make_caller: MakeCaller,
 ) -> None:
     async with ScriptedPop3({"1": mail("one")}) as server:
-        caller = make_caller(server.port, max_hold_seconds=0.1)
+        caller = make_caller(server.port, max_lock_seconds=0.1)
         _, deferred = await caller.read("one@x")
         await server.heard("QUIT")
         assert server.verbs[-1] == "QUIT"
@@ -234,7 +234,7 @@ async def test_a_hold_that_lasts_too_long_lets_the_maildrop_go_and_the_mail_stay
         with pytest.raises(ConnectionFailed, match="still there"):
             await deferred.commit()
         await deferred.abandon()
-        assert caller.maildrops.failed_deletions == 1
+        assert caller.mailboxes.failed_deletions == 1
         assert len(server.messages) == 1
 
 
@@ -242,7 +242,7 @@ async def test_closing_the_door_gives_up_what_waits_for_the_engine(make_caller: 
     async with ScriptedPop3({"1": mail("one")}) as server:
         caller = make_caller(server.port)
         await caller.read("one@x")
-        await caller.maildrops.close()
+        await caller.mailboxes.close()
         assert server.verbs[-1] == "QUIT"
         assert "DELE" not in server.verbs
         assert len(server.messages) == 1
@@ -305,7 +305,7 @@ async def test_a_store_that_does_not_answer_lets_the_maildrop_go_and_the_mail_st
 
     content = b"Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n"
     async with ScriptedPop3({"1": content + mail("one")}) as server:
-        caller = make_caller(server.port, max_hold_seconds=0.1)
+        caller = make_caller(server.port, max_lock_seconds=0.1)
         caller.documents = HangingStore()
         wanted = {"messageId": "one@x", "storeAttachments": True}
         with pytest.raises(DocumentsUnavailable, match="still there"):

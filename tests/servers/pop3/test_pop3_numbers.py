@@ -57,7 +57,12 @@ async def test_a_known_mail_that_is_gone_is_not_looked_for_again_and_again(make_
     async def top(dialogue: Dialogue) -> None:
         await (say("-ERR gone") if is_gone else say("+OK", "Message-ID: <one@x>", "", "."))(dialogue)
 
-    async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults={"TOP": top})) as server:
+    async def listing(dialogue: Dialogue) -> None:
+        is_of_one = " " in dialogue.commands[-1]
+        await (say("-ERR gone") if is_of_one else say("+OK", "1 1", "."))(dialogue)
+
+    faults = {"TOP": top, "RETR": say("-ERR gone"), "UIDL": listing, "LIST": listing}
+    async with ScriptedPop3({"1": mail("one")}, Pop3Options(faults=faults)) as server:
         caller = make_caller(server.port)
         await caller.list_emails()
         is_gone = True

@@ -15,7 +15,7 @@ from testkit.wire import Pop3Wire
 
 from worker.errors import AuthenticationFailed, MailServerError, MessageNotFound
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.maildrops import Maildrops
+from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.timeouts import Timeouts
 
 # The mail server's pipes belong to the loop that made them, and one is started for all these tests.
@@ -33,15 +33,15 @@ def mail(name: str) -> bytes:
 @pytest_asyncio.fixture(loop_scope="module")
 async def call(certificates: Certificates, mailbox: Mailbox) -> AsyncIterator[Call]:
     """Callers for the mailbox, each as of another worker."""
-    made: list[Maildrops] = []
+    made: list[Pop3Mailboxes] = []
 
     def make(port: int = 0, account: Account = mailbox.account) -> Pop3Caller:
-        made.append(Maildrops(certificates.client_context(), Timeouts(), Pop3Limits()))
+        made.append(Pop3Mailboxes(certificates.client_context(), Timeouts(), Pop3Limits()))
         return Pop3Caller(made[-1], port or mailbox.pop3_port, account.username, account.password)
 
     yield make
-    for maildrops in made:
-        await maildrops.close()
+    for mailboxes in made:
+        await mailboxes.close()
 
 
 async def test_a_mail_is_listed_found_read_and_then_gone(mailbox: Mailbox, call: Call) -> None:

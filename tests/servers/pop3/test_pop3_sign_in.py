@@ -40,8 +40,8 @@ async def sign_in_by_stls(caller: Pop3Caller) -> int:
     account = MailAccount(
         MailProtocol.POP3, caller.host, caller.port, Encryption.STARTTLS, caller.username, caller.password
     )
-    async with caller.maildrops.visit(account) as visit:
-        return len(visit.maildrop.sizes)
+    async with caller.mailboxes.visit(account) as visit:
+        return await visit.run(lambda mailbox: len(mailbox.sizes))
 
 
 @pytest.mark.parametrize("protocol", ["TLS", "SSL"])
@@ -207,8 +207,11 @@ async def test_a_capability_announced_after_the_sign_in_alone_is_used(make_calle
 async def test_nobody_there_is_a_failed_connection(make_caller: MakeCaller) -> None:
     with pytest.raises(ConnectionFailed, match="No connection"):
         await make_caller(free_port()).list_emails()
-    for host, server in (("no-such-host.invalid", r"no-such-host\.invalid:"), ("::1", r"\[::1\]:")):
+    for host, text in (
+        ("no-such-host.invalid", r"resolve the host no-such-host\.invalid;"),
+        ("::1", r"\[::1\]:"),
+    ):
         caller = make_caller(free_port())
         caller.host = host
-        with pytest.raises(ConnectionFailed, match=server):
+        with pytest.raises(ConnectionFailed, match=text):
             await caller.list_emails()

@@ -61,7 +61,7 @@ async def test_a_maildrop_that_hangs_does_not_hold_up_others(make_caller: MakeCa
         ScriptedPop3({"1": MAIL}) as quick,
     ):
         caller = make_caller(slow.port)
-        other = Pop3Caller(caller.maildrops, quick.port)
+        other = Pop3Caller(caller.mailboxes, quick.port)
         waiting = asyncio.ensure_future(caller.list_emails())
         await slow.heard("PASS")
         assert len(await other.list_emails()) == 1
@@ -95,8 +95,8 @@ async def test_cancelling_a_job_frees_its_thread_and_its_maildrop_at_once(
 
 async def test_no_more_sessions_are_open_than_allowed(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
-        maildrops = make_caller(server.port, max_sessions=2).maildrops
-        callers = [Pop3Caller(maildrops, server.port, f"user{number}") for number in range(6)]
+        mailboxes = make_caller(server.port, max_sessions=2).mailboxes
+        callers = [Pop3Caller(mailboxes, server.port, f"user{number}") for number in range(6)]
         lists = await asyncio.gather(*(caller.list_emails() for caller in callers))
         assert [len(mails) for mails in lists] == [1] * 6
         assert server.most_open_sessions == 2

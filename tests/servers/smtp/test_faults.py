@@ -208,8 +208,8 @@ async def test_a_check_that_fails_right_before_the_end_of_the_message_sends_noth
     async with ScriptedSmtp() as server:
         account = MailAccount(MailProtocol.SMTP, "127.0.0.1", server.port, Encryption.NONE)
         with pytest.raises(RuntimeError, match="another worker"):
-            await caller.pool.run(account, lambda session: session.send(message, check_before_end=fail))
-        await caller.pool.run(account, lambda session: session.send(message))
+            await caller.pool.run(account, lambda session: session.send(message, set(), fail))
+        await caller.pool.run(account, lambda session: session.send(message, set()))
 
     assert len(server.accepted) == 1
     assert server.connections == 2

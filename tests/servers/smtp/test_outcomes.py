@@ -63,15 +63,12 @@ async def test_a_message_of_any_size_arrives_whole(caller: SmtpCaller) -> None:
 async def test_recipients_refused_beside_others_are_listed(
     extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:
-    async with ScriptedSmtp(options=SmtpOptions(extensions=extensions, refused={**GONE, **BUSY})) as server:
-        variables = await caller.at(server.port).send(
-            to="bob@example.org, gone@example.org", bcc="busy@example.org"
-        )
+    async with ScriptedSmtp(options=SmtpOptions(extensions=extensions, refused=GONE)) as server:
+        variables = await caller.at(server.port).send(to="bob@example.org", bcc="gone@example.org")
 
     assert variables["sent"] is True
     assert variables["refusedRecipients"] == [
         {"address": "gone@example.org", "code": 550, "message": "5.1.1 No such user here"},
-        {"address": "busy@example.org", "code": 450, "message": "4.2.1 Mailbox busy"},
     ]
     assert [mail.recipients for mail in server.accepted] == [["bob@example.org"]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from testkit.workers import email_worker
 from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.sign_in import BasicSignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import (
@@ -246,6 +248,47 @@ async def test_a_refused_sign_in_shows_no_secret(status: int, error: type[Docume
         with pytest.raises(error, match=f"authorization server .* status {status}") as caught:
             await fetched(client, server.put(PDF, "a.pdf", "application/pdf"))
         assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "echoed", ["{0}{1}", "the header was {0}{1}", "a piece: {0}…", "over two\n {0}\n {1} lines"]
+)
+async def test_a_store_that_repeats_the_sign_in_does_not_get_it_shown(echoed: str) -> None:
+    sign_in = BasicSignIn("jané", "hunter2-and-more")
+    shown = (await sign_in.authorization()).removeprefix("Basic ")
+    for credential in (shown, "hunter2-and-more"):
+        hidden = sign_in.hide(echoed.format(credential[:9], credential[9:]))
+        assert credential[:5] not in hidden
+    assert sign_in.hide("The store says no.") == "The store says no."
+    short = BasicSignIn("demo", "demo")
+    assert (
+        short.hide("no process 'demo' for demo-user, demonstrate")
+        == "no process '***' for ***-user, demonstrate"
+    )
+
+
+async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> None:
+    async with DocumentServer(token_life_seconds=0) as server:
+        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
+        token = AccessToken(http, ClientCredentials("worker", "s3cret", server.token_url, "zeebe"))
+        await token.authorization()
+        await token.authorization()
+        await token.close()
+    assert token.hide("token-1, token-2, token-3, s3cret") == "***, ***, token-3, ***"
+
+
+async def test_the_rest_api_gets_the_password_of_the_cluster() -> None:
+    async with DocumentServer() as server:
+        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
+        room = DocumentClient(http, DocumentStore(http, server.address, BasicSignIn("demo", "hunter2-more")))
+        reference = server.put(PDF, "a.pdf", "application/pdf")
+        await fetched(room, reference)
+        server.faults.extend([401, 401])
+        with pytest.raises(DocumentRefused, match="status 401"):
+            await fetched(room, reference)
+        await room.close()
+    authorization = f"Basic {base64.b64encode(b'demo:hunter2-more').decode()}"
+    assert server.authorizations == [authorization] * 2
 
 
 async def test_a_token_at_its_end_is_renewed() -> None:

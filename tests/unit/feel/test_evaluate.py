@@ -19,10 +19,6 @@ def test_a_leading_equals_sign_changes_nothing() -> None:
     assert evaluate("=1 + 1", {}) == evaluate("1 + 1", {}) == 2
 
 
-def test_an_expression_is_read_once() -> None:
-    assert parse("a + 1") is parse("a + 1")
-
-
 def test_a_read_expression_can_be_evaluated_many_times() -> None:
     expression: Expression = parse("a + 1")
     assert [expression.evaluate({"a": number}) for number in (1, 2)] == [2, 3]
@@ -126,6 +122,15 @@ def test_a_decimal_variable_keeps_its_digits() -> None:
 def test_a_text_of_a_megabyte_can_be_searched(expression: str, value: Any) -> None:
     line = "Dear customer, thank you for your order of 3 items (EUR 12.50). <b>Best</b> regards\n"
     assert evaluate(expression, {"text": line * 12_000 + "Invoice 4711"}) == value
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\X", r"\G.", r"a\b{g}", "(?U)a", "(?d)a", r"\N{NO SUCH NAME}", r"\p{IsKlingon}", "(?=a)", "a*+"],
+)
+def test_a_pattern_that_java_reads_and_we_do_not_is_an_error_and_not_null(pattern: str) -> None:
+    with pytest.raises(FeelError, match=r"not supported|not known"):
+        evaluate("matches(text, pattern)", {"text": "a", "pattern": pattern})
 
 
 def test_now_and_today_take_the_clock_that_is_given() -> None:

@@ -1,4 +1,4 @@
-"""bpmnError, jobError and ignoreError: what an error expression can decide."""
+"""bpmnError, jobError, ignoreError and backoff: what an error expression can decide."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.feel import FeelError, evaluate
+from worker.feel import FeelError, Sources, evaluate
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,17 @@ from worker.feel import FeelError, evaluate
                 "variables": {"a": 1},
                 "retries": 2,
                 "retryBackoff": "PT30S",
+            },
+        ),
+        ('bpmnError(code: "CODE")', {"errorType": "bpmnError", "errorCode": "CODE"}),
+        (
+            'jobError(message: "text", backoff: @"PT0.5S")',
+            {
+                "errorType": "jobError",
+                "errorMessage": "text",
+                "variables": None,
+                "retries": None,
+                "retryBackoff": "PT0.5S",
             },
         ),
         ("ignoreError()", {"errorType": "ignoreError"}),
@@ -78,3 +89,54 @@ def test_an_error_expression_decides_by_the_code() -> None:
         "retryBackoff": "PT1M",
     }
     assert evaluate(expression, {"error": {"code": "OTHER", "message": "x"}, "job": job}) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "milliseconds"),
+    [
+        ("backoff(1)", 50),
+        ("backoff(2)", 80),
+        ("backoff(3)", 128),
+        ("backoff(20)", 5_000),
+        ("backoff(10 ** 9)", 5_000),
+        ('backoff(1, @"PT1S", 2, @"PT1M")', 1_000),
+        ('backoff(4, @"PT1S", 2, @"PT1M")', 8_000),
+        ('backoff(9, @"PT1S", 2, @"PT1M")', 60_000),
+        ('backoff(attempt: 3, minDelay: @"PT1S", maxDelay: @"PT1M")', 2_560),
+        ('backoff(3, @"PT1S", 0.5, @"PT1M", 0)', 1_000),
+    ],
+)
+def test_backoff_grows_with_each_attempt_up_to_its_maximum(expression: str, milliseconds: int) -> None:
+    middle = Sources(random=lambda: 0.5)
+    value = evaluate(f'{expression} / @"PT0.001S"', {}, sources=middle)
+    assert value == milliseconds
+
+
+@pytest.mark.parametrize(("chance", "milliseconds"), [(0.0, 6_400), (0.5, 8_000), (1.0, 9_600)])
+def test_backoff_is_spread_by_its_jitter(chance: float, milliseconds: int) -> None:
+    expression = 'backoff(4, @"PT1S", 2, @"PT1M", 0.2) / @"PT0.001S"'
+    assert evaluate(expression, {}, sources=Sources(random=lambda: chance)) == milliseconds
+
+
+def test_a_backoff_below_a_second_reaches_the_job_error() -> None:
+    sources = Sources(random=lambda: 0.5)
+    value = evaluate('jobError("later", {}, 2, backoff(2))', {}, sources=sources)
+    assert value["retryBackoff"] == "PT0.08S"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "backoff(0)",
+        'backoff("1")',
+        "backoff(null)",
+        'backoff(1, @"PT1M", 2, @"PT1S")',
+        'backoff(1, @"-PT1S")',
+        'backoff(1, @"PT1S", 0, @"PT1M")',
+        'backoff(1, @"PT1S", 2, @"PT1M", -1)',
+        'backoff(1, 5, 2, @"PT1M")',
+    ],
+)
+def test_a_wrong_backoff_is_an_error(expression: str) -> None:
+    with pytest.raises(FeelError, match=r"backoff\(\) needs"):
+        evaluate(expression, {})

@@ -93,13 +93,13 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [
-        ({"parameters": {"to": None}}, "parameters.to is required."),
+        ({"parameters": {"to": None}}, "parameters.to is null: its expression gave nothing."),
         ({"parameters": {"to": "  "}}, "parameters.to is required."),
-        ({"server": {"host": None}}, "server.host is required."),
+        ({"server": {"host": None}}, "server.host is null: its expression gave nothing."),
         ({"authentication": {"password": ""}}, "authentication.password is required."),
-        ({"authentication": None}, "authentication.username is required."),
-        ({"server": None}, "server.host is required."),
-        ({"parameters": None}, "parameters.to is required."),
+        ({"authentication": None}, "authentication is null: its expression gave nothing."),
+        ({"server": None}, "server is null: its expression gave nothing."),
+        ({"parameters": None}, "parameters is null: its expression gave nothing."),
         ({"authentication": ""}, "authentication is required."),
         (
             {"authentication": "hunter2"},
@@ -113,7 +113,7 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
         ({"server": {"port": "smtp"}}, "server.port must be a whole number; found 'smtp'."),
         ({"server": {"port": 587.5}}, "server.port must be a whole number; found 587.5."),
         ({"server": {"port": "587.5"}}, "server.port must be a whole number; found '587.5'."),
-        ({"server": {"port": True}}, "server.port must be a number from 1 to 65535; found True."),
+        ({"server": {"port": True}}, "server.port must be a number from 1 to 65535; found true."),
         ({"server": {"port": [587]}}, "server.port must be a whole number; found [587]."),
         ({"server": {"port": 0}}, "server.port must be at least 1; found 0."),
         ({"server": {"port": "70000"}}, "server.port must be at most 65535; found '70000'."),
@@ -133,9 +133,9 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
             {"server": {"host": "a:25"}},
             "server.host must be a host name or an IP address alone, such as mail.example.com; found 'a:25'.",
         ),
-        ({"server": {"host": 5}}, "server.host must be text; found 5."),
+        ({"server": {"host": True}}, "server.host must be text; found true."),
         ({"authentication": {"type": "noAuth"}}, "authentication.type must be 'simple'."),
-        ({"authentication": {"password": 4711}}, "authentication.password must be text."),
+        ({"authentication": {"password": True}}, "authentication.password must be text."),
         (
             {"authentication": {"password": "two\nlines"}},
             "authentication.password may not hold a line break or NUL.",
@@ -202,6 +202,32 @@ def test_an_unknown_field_inside_a_context_is_refused_there() -> None:
     )
 
 
+def test_all_faults_are_told_at_once() -> None:
+    error = refusal(given(server={"cryptographicProtocol": "TSL"}, parameters={"maxToBeRead": 0, "tto": "x"}))
+    assert error.message == (
+        "parameters.tto is not a field of this operation; did you mean parameters.to?"
+        " server.cryptographicProtocol must be 'TLS', 'SSL' or 'NONE'; found 'TSL'."
+        " parameters.maxToBeRead must be at least 1; found 0."
+    )
+    fields = ["parameters.tto", "server.cryptographicProtocol", "parameters.maxToBeRead"]
+    assert error.details == {"field": fields[0], "fields": fields}
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    error = refusal(given(parameters={f"x{number}": 1 for number in range(30)}))
+    assert error.message.endswith("There are 20 more faults.")
+    assert len(error.message) < 2_000
+
+
+def test_a_section_that_is_missing_is_named_and_so_is_a_misspelt_one() -> None:
+    variables = given()
+    parameters = variables.pop("parameters")
+    assert refusal(variables).message == "parameters is missing."
+    assert refusal({**variables, "parametres": parameters}).message == (
+        "parameters is missing, but there is parametres; did you mean parameters?"
+    )
+
+
 def test_a_misspelt_field_is_named_before_the_required_one_that_it_hides() -> None:
     variables = given(parameters=[])
     variables["parameters"] = {"tto": "bob@example.com"}
@@ -219,7 +245,7 @@ def test_a_server_without_sign_in_needs_no_password() -> None:
 @pytest.mark.parametrize("missing", ["username", "password"])
 def test_a_sign_in_that_is_only_half_there_is_one_plain_sentence(missing: str) -> None:
     error = refusal(given(authentication={missing: None}), Relayed)
-    assert error.message == f"authentication.{missing} is required."
+    assert error.message == f"authentication.{missing} is null: its expression gave nothing."
 
 
 @pytest.mark.parametrize(
@@ -229,7 +255,7 @@ def test_a_sign_in_that_is_only_half_there_is_one_plain_sentence(missing: str) -
         {"password": {"a": "hunter2"}},
         {"password": "hunter2\0"},
         {"passwort": "hunter2"},
-        {"username": 1, "password": "hunter2"},
+        {"username": True, "password": "hunter2"},
         {"type": "hunter2"},
     ],
 )

@@ -14,12 +14,21 @@ from worker.errors import (
     ResultTooLarge,
     ServerTimeout,
 )
-from worker.job.decision import FailureRules, RetryRule, decide, decide_failure, incident_text, to_json
+from worker.job.decision import (
+    FailureRules,
+    RetryRule,
+    after_the_work,
+    decide,
+    decide_failure,
+    incident_text,
+    to_json,
+)
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import Mask
 from worker.models.base import Result
+from worker.settings import Settings
 
 RULE = RetryRule(10.0, jitter=0.5)
 
@@ -118,23 +127,38 @@ def test_a_retry_costs_one_of_the_retries(retries: int, left: int) -> None:
     [
         (10, 0.5, 10.0),
         (3, 0.5, 10.0),
-        (2, 0.5, 20.0),
-        (1, 0.5, 40.0),
+        (2, 0.5, 160.0),
+        (1, 0.5, 2_560.0),
         (3, 0.0, 8.0),
         (3, 1.0, 12.0),
-        (0, 0.5, 80.0),
+        (0, 0.5, 3_600.0),
     ],
 )
-def test_the_pause_doubles_with_each_attempt_and_is_spread(
-    retries: int, jitter: float, seconds: float
-) -> None:
+def test_the_pause_grows_with_each_attempt_and_is_spread(retries: int, jitter: float, seconds: float) -> None:
     assert RetryRule(10.0, jitter).backoff_seconds(retries) == pytest.approx(seconds)
 
 
-def test_the_pause_doubles_from_the_first_attempt_however_many_there_are() -> None:
+def test_the_pause_grows_from_the_first_attempt_however_many_there_are() -> None:
     pauses = [RetryRule(10.0, 0.5, first_retries=6).backoff_seconds(retries) for retries in (6, 5, 4, 3)]
-    assert pauses == pytest.approx([10.0, 20.0, 40.0, 80.0])
+    assert pauses == pytest.approx([10.0, 160.0, 2_560.0, 3_600.0])
     assert RetryRule(10.0, 0.5, first_retries=1_000_000).backoff_seconds(1) == pytest.approx(3_600.0)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_a_restart_of_five_minutes_is_over_before_the_last_of_three_attempts(jitter: float) -> None:
+    rule = RetryRule(Settings.from_environment({"ZEEBE_ADDRESS": "h:1"}).worker.retry_backoff_seconds, jitter)
+    assert rule.backoff_seconds(3) < 60
+    assert rule.backoff_seconds(3) + rule.backoff_seconds(2) > 5 * 60
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ExpressionFailed("The header x fails; y."), ResultTooLarge("It is large; ask for less.")],
+)
+def test_a_result_that_cannot_be_used_is_said_to_be_of_work_that_is_done(error: EmailError) -> None:
+    told = str(after_the_work(error))
+    assert "is not done again: cancel or migrate the instance" in told
+    assert "ask for less" not in told
 
 
 def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:

@@ -13,7 +13,6 @@ from worker.job.headers import ConnectorHeaders
         ({"resultVariable": "mail"}, "mail"),
         ({"resultVariable": " mail "}, "mail"),
         ({"resultVariable": "  "}, None),
-        ({"ResultVariable": "mail"}, None),
         ({"elementTemplateId": "x", "other": "y"}, None),
     ],
 )
@@ -45,5 +44,52 @@ def test_what_is_no_duration_is_refused_by_name(header: str, text: str) -> None:
 
 def test_no_pause_is_a_pause_but_no_time_is_no_timeout() -> None:
     assert ConnectorHeaders.of({"retryBackoff": "PT0S"}).retry_backoff_seconds == 0.0
-    with pytest.raises(InputError, match="jobTimeout must be longer"):
+    with pytest.raises(InputError, match="jobTimeout must be greater than zero"):
         ConnectorHeaders.of({"jobTimeout": "PT0S"})
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("resultVarible", "resultVariable"),
+        ("ResultVariable", "resultVariable"),
+        ("result_variable", "resultVariable"),
+        ("resultVariable ", "resultVariable"),
+        ("resultExpresion", "resultExpression"),
+        ("errorExpressions", "errorExpression"),
+        ("retryBackOff", "retryBackoff"),
+        ("jobTimout", "jobTimeout"),
+    ],
+)
+def test_a_misspelt_header_is_refused_with_the_right_name(name: str, known: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ConnectorHeaders.of({name: "x"})
+    assert caught.value.message == f"The header {name} is not known; did you mean {known}?"
+
+
+@pytest.mark.parametrize(
+    "name", ["elementTemplateId", "timeout", "retries", "errorCode", "result", "日本", ""]
+)
+def test_other_headers_are_nobodys_business(name: str) -> None:
+    assert ConnectorHeaders.of({name: "x"}) == ConnectorHeaders()
+
+
+@pytest.mark.parametrize("header", ["resultExpression", "errorExpression"])
+def test_a_misspelt_function_is_refused_with_its_place(header: str) -> None:
+    expression = '=if not(response.sent) then\n  bpmError("not-sent") else null'
+    with pytest.raises(InputError) as caught:
+        ConnectorHeaders.of({header: expression})
+    assert caught.value.message.startswith(
+        f"The header {header} has a mistake: line 2, column 3: There is no function 'bpmError';"
+        " did you mean bpmnError(errorCode) or"
+    )
+    assert (caught.value.details["line"], caught.value.details["column"]) == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["errors", "responses", "jobs"])
+def test_a_variable_of_the_result_may_be_spelled_like_one_of_ours(name: str) -> None:
+    check = f"=if {name} = 1 then ignoreError() else null"
+    ConnectorHeaders.of({"resultVariable": name, "errorExpression": check})
+    ConnectorHeaders.of({"resultExpression": f"={{{name}: 1}}", "errorExpression": check})
+    with pytest.raises(InputError, match=f"no variable '{name}'"):
+        ConnectorHeaders.of({"errorExpression": check})

@@ -244,3 +244,31 @@ def test_no_line_is_too_long_and_all_end_alike(subject: str, name: str, value: s
     assert max(map(len, content.split(b"\r\n"))) <= 998
     assert content.isascii()
     assert not re.search(rb"\r\n[ \t]*\r\n", content.partition(b"\r\n\r\n")[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["References", "In-Reply-To", "List-Unsubscribe", "list-id", "Auto-Submitted"]
+)
+def test_a_structured_field_has_single_blanks_and_no_encoded_words(name: str) -> None:
+    ids = [f"<{number}.{'x' * 60}@example.com>" for number in range(20)]
+    message = compose(headers={name: "  ".join(ids[:10]) + "\r\n\t" + " \t ".join(ids[10:])})
+    assert unfolded(message, name) == " ".join(ids)
+    assert b"=?" not in message.content
+
+
+@pytest.mark.parametrize("value", ["<ü@example.com>", "<a@x>\r\nBcc: eve@x", "<" + "x" * 1_000 + "@x>"])
+def test_what_a_structured_field_cannot_hold_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"may (hold printable ASCII|not hold a line break)"):
+        compose(headers={"References": value})
+
+
+@pytest.mark.parametrize("length", range(1, 200, 7))
+@pytest.mark.parametrize("name", ["Subject", "X-A-Rather-Long-Name-Of-A-Header-Field-That-Somebody-Made"])
+def test_a_line_with_an_encoded_word_has_no_more_than_76_characters(name: str, length: int) -> None:
+    text = "ü" * length + " and some words in ASCII"
+    given = {"subject": text} if name == "Subject" else {"headers": {name: text}}
+    people = [f"{'ü' * length} <{'a' * number}@example.org>" for number in range(1, 40, 3)]
+    message = compose(**{"headers": {}, **given}, to=people, cc=people)
+    lines = message.content.decode().split("\r\n")
+    assert all(len(line) <= 76 for line in lines if "=?" in line)
+    assert text_of(message, name) == text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.mail.pop3.local_search import body_values, decide, find_values, fold
+from worker.mail.local_search import body_values, decide, find_values, fold
 from worker.models.search import Criterion, parse_criteria
 
 

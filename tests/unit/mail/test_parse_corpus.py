@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from worker.mail.message.parse import parse_email, parse_headers, searchable_texts
+from worker.mail.message.parse_attachments import read_attachments
 from worker.models.email import format_utc
 
 CORPUS = Path(__file__).parents[2] / "data" / "mails"
@@ -26,6 +27,7 @@ ABSENT: dict[str, Any] = {
     "receivedDate": None,
     "toAddresses": [],
     "ccAddresses": [],
+    "smime": None,
 }
 
 
@@ -35,12 +37,15 @@ def test_a_mail_of_the_corpus_is_read_as_its_json_says(path: Path) -> None:
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["reading"]
     headers = expected.pop("headers", None)
     searchable = expected.pop("searchable", None)
+    attachments = expected.pop("attachments", None)
 
     assert reading_of(raw) == ABSENT | expected
     if headers is not None:
         assert [list(header) for header in parse_email(raw).headers] == headers
     if searchable is not None:
         assert list(searchable_texts(raw)) == searchable
+    if attachments is not None:
+        assert [file.name for file in read_attachments(raw)] == attachments
 
 
 @pytest.mark.parametrize("path", MAILS, ids=lambda path: path.stem)
@@ -68,6 +73,7 @@ def reading_of(raw: bytes) -> dict[str, Any]:
         "receivedDate": in_utc(mail.summary.received_date),
         "toAddresses": list(mail.summary.to_addresses),
         "ccAddresses": list(mail.summary.cc_addresses),
+        "smime": mail.smime,
     }
 
 

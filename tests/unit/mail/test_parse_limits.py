@@ -21,6 +21,7 @@ ATTACHMENT = b"".join(
     )
 )
 
+# What a processor does between two looks at its clock, so that tasks of no work at all can be compared.
 # Each repeated to half a megabyte: a time that grows with the square would be minutes.
 HOSTILE = {
     "fields": (b"", b"a:\n", b"\nx"),
@@ -55,12 +56,21 @@ HOSTILE = {
     "quoted-printable equals": (b"Content-Transfer-Encoding: quoted-printable\n\n", b"=\r", b"x"),
     "base64 chunks": (b"Content-Transfer-Encoding: base64\n\n", b"AA==", b""),
     "punycode": (b"Content-Type: text/plain; charset=punycode\n\n", b"a-b", b""),
+    "blank lines first": (b" ", b"\n ", b"x: y\n\n"),
+    "indented names": (b" ", b"a", b":\n\n"),
+    "blanks before a colon": (b"a", b" ", b"b\n\n"),
+    "dates": (b"Date: ", b"2 ", b"\n\n"),
+    "zones": (b"Date: ", b"10:30 +", b"\n\n"),
+    "parameter blanks": (b"Content-Type: a", b" ", b"b=c\n\n"),
+    "uuencoded beginnings": (b"Content-Transfer-Encoding: x-uuencode\n\n", b"begin 644 ", b""),
+    "big5 errors": (b"Content-Type: text/plain; charset=big5\n\n", b"\xff", b""),
+    "escapes": (b"Content-Type: text/plain\n\n", b"\x1b$B", b""),
     "meta elements": (b"Content-Type: text/html\n\n", b"<meta ", b""),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_half_a_megabyte_of_hostility_is_read_in_linear_time(name: str) -> None:
+def test_hostility_is_read_in_linear_time(name: str) -> None:
     start, repeated, end = HOSTILE[name]
     large = start + repeated * (MEGABYTE // 2 // len(repeated)) + end
     small = start + repeated * (MEGABYTE // 2 // len(repeated) // TIMES_LARGER) + end

@@ -1,28 +1,26 @@
 from __future__ import annotations
 
-import pytest
-
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.pop3.maildrop_ids import has_foreign_id, own_id, read_id
-from worker.mail.pop3.maildrop_memory import (
-    KnownMail,
-    MaildropKey,
-    MaildropMemory,
-    maildrop_key,
-    read_known_mail,
+from worker.mail.pop3.ids import read_id
+from worker.mail.pop3.memory import (
+    KnownEmail,
+    MailboxKey,
+    MailboxMemory,
+    mailbox_key,
+    read_known_email,
 )
 
-ANN = MaildropKey("mail", 110, "ann")
-BOB = MaildropKey("mail", 110, "bob")
+ANN: MailboxKey = ("mail", 110, "ann")
+BOB: MailboxKey = ("mail", 110, "bob")
 
 
-def mail(uid: str, subject: str = "Hello", message_id: str | None = None) -> KnownMail:
+def mail(uid: str, subject: str = "Hello", message_id: str | None = None) -> KnownEmail:
     field = f"Message-ID: {message_id}\r\n" if message_id else ""
-    return read_known_mail(f"{field}Subject: {subject}\r\n\r\n".encode(), uid=uid, size=100)
+    return read_known_email(f"{field}Subject: {subject}\r\n\r\n".encode(), uid=uid, size=100)
 
 
-def revisit(memory: MaildropMemory, key: MaildropKey, *uids: str, size: int = 100) -> list[str]:
-    """Visit a maildrop that holds these; return the unique ids of what is known."""
+def revisit(memory: MailboxMemory, key: MailboxKey, *uids: str, size: int = 100) -> list[str]:
+    """Visit a mailbox that holds these; return the unique ids of what is known."""
     numbered = dict(enumerate(uids, 1))
     known = memory.revisit(key, numbered, dict.fromkeys(numbered, size))
     assert all(mail.uid == numbered[number] for number, mail in known.items())
@@ -30,7 +28,7 @@ def revisit(memory: MaildropMemory, key: MaildropKey, *uids: str, size: int = 10
 
 
 def test_what_is_remembered_is_known_by_unique_id_and_size() -> None:
-    memory = MaildropMemory(10_000)
+    memory = MailboxMemory(10_000)
     memory.remember(ANN, "1", mail("1"))
     assert memory.revisit(ANN, {7: "1", 8: "2"}, {7: 100, 8: 100}) == {7: mail("1")}
     assert revisit(memory, ANN, "1", size=101) == []
@@ -39,13 +37,13 @@ def test_what_is_remembered_is_known_by_unique_id_and_size() -> None:
 
 
 def test_a_mail_of_which_the_server_does_not_tell_the_size_is_not_known() -> None:
-    memory = MaildropMemory(10_000)
+    memory = MailboxMemory(10_000)
     memory.remember(ANN, "1", mail("1"))
     assert memory.revisit(ANN, {1: "1"}, {}) == {}
 
 
-def test_mails_that_have_left_the_maildrop_are_forgotten() -> None:
-    memory = MaildropMemory(10_000)
+def test_mails_that_have_left_the_mailbox_are_forgotten() -> None:
+    memory = MailboxMemory(10_000)
     for uid in "123":
         memory.remember(ANN, uid, mail(uid))
     assert revisit(memory, ANN, "2", "4") == ["2"]
@@ -54,8 +52,8 @@ def test_mails_that_have_left_the_maildrop_are_forgotten() -> None:
     assert memory.bytes == 0
 
 
-def test_the_maildrop_used_longest_ago_is_forgotten_first() -> None:
-    memory = MaildropMemory(1_500)
+def test_the_mailbox_used_longest_ago_is_forgotten_first() -> None:
+    memory = MailboxMemory(1_500)
     for key in (ANN, BOB):
         revisit(memory, key, "1")
         memory.remember(key, "1", mail("1"))
@@ -67,8 +65,8 @@ def test_the_maildrop_used_longest_ago_is_forgotten_first() -> None:
     assert revisit(memory, ANN, "1", "2", "3")[0] == "1"
 
 
-def test_a_maildrop_larger_than_the_memory_keeps_what_it_has() -> None:
-    memory = MaildropMemory(5_000)
+def test_a_mailbox_larger_than_the_memory_keeps_what_it_has() -> None:
+    memory = MailboxMemory(5_000)
     kept = [memory.remember(ANN, str(number), mail(str(number))) for number in range(1_000)]
     assert kept[0]
     assert not kept[-1]
@@ -76,42 +74,8 @@ def test_a_maildrop_larger_than_the_memory_keeps_what_it_has() -> None:
     assert revisit(memory, ANN, "0", "999") == ["0"]
 
 
-def test_listings_are_read_again_only_where_they_have_changed() -> None:
-    listings = MaildropMemory(10_000).listings(ANN)
-    uids, sizes = listings.read_uids(b"1 a\r\n2 b\r\n"), listings.read_sizes(b"1 10\r\n2 20\r\n")
-    assert listings.read_uids(b"1 a\r\n2 b\r\n") is uids
-    assert listings.read_sizes(b"1 10\r\n2 20\r\n") is sizes
-    assert listings.read_uids(b"1 a\r\n2 c\r\n") == {1: "a", 2: "c"}
-    assert listings.read_sizes(b"1 10\r\n2 21\r\n") == {1: 10, 2: 21}
-    with pytest.raises(ValueError, match="unpack"):
-        listings.read_uids(b"1\r\n")
-    assert listings.read_uids(b"1 a\r\n2 c\r\n") == {1: "a", 2: "c"}
-
-
-def test_listings_count_for_what_they_are_and_make_way_for_mails() -> None:
-    memory = MaildropMemory(5_000)
-    listings = memory.listings(ANN)
-    listings.read_uids(b"".join(b"%d %d\r\n" % (number, number) for number in range(10)))
-    revisit(memory, ANN)
-    assert 1_000 < memory.bytes == listings.bytes < 5_000
-    assert memory.listings(ANN) is listings
-    while memory.remember(ANN, uid := str(memory.bytes), mail(uid)):
-        assert memory.bytes <= 5_000
-    assert memory.listings(ANN) is not listings
-    assert memory.bytes > 4_000
-
-
-def test_listings_without_room_are_not_kept() -> None:
-    memory = MaildropMemory(1_000)
-    listings = memory.listings(ANN)
-    listings.read_sizes(b"".join(b"%d %d\r\n" % (number, number) for number in range(100)))
-    revisit(memory, ANN)
-    assert memory.bytes == 0
-    assert memory.listings(ANN) is not listings
-
-
 def test_remembering_again_counts_once() -> None:
-    memory = MaildropMemory(10_000)
+    memory = MailboxMemory(10_000)
     memory.remember(ANN, "1", mail("1"))
     once = memory.bytes
     memory.remember(ANN, "1", mail("1"))
@@ -121,23 +85,23 @@ def test_remembering_again_counts_once() -> None:
 
 
 def test_a_long_subject_counts_for_what_it_is() -> None:
-    memory = MaildropMemory(1_000_000)
+    memory = MailboxMemory(1_000_000)
     memory.remember(ANN, "1", mail("1", subject="x" * 100_000))
     assert memory.bytes > 100_000
 
 
-def test_a_maildrop_is_the_same_with_another_password_or_encryption() -> None:
+def test_a_mailbox_is_the_same_with_another_password_or_encryption() -> None:
     def account(host: str, encryption: Encryption, password: str) -> Account:
         return Account(MailProtocol.POP3, host, 110, encryption, "ann", password)
 
-    one = maildrop_key(account("mail", Encryption.NONE, "a"))
-    other = maildrop_key(account("MAIL", Encryption.STARTTLS, "b"))
+    one = mailbox_key(account("mail", Encryption.NONE, "a"))
+    other = mailbox_key(account("MAIL", Encryption.STARTTLS, "b"))
     assert one == other == ANN
 
 
 def test_a_date_received_is_the_date_sent_where_no_server_has_noted_it() -> None:
     block = b"Date: Mon, 19 Aug 2024 06:54:28 +0000\r\n\r\n"
-    known = read_known_mail(block, uid="1", size=1)
+    known = read_known_email(block, uid="1", size=1)
     assert known.received_date == known.sent_date is not None
 
 
@@ -151,7 +115,7 @@ def test_an_id_names_a_mail_with_or_without_brackets() -> None:
 
 
 def test_an_id_of_ours_is_made_from_the_unique_id() -> None:
-    assert own_id(mail("u1")) == "pop3:u1"
-    assert not has_foreign_id(mail("u1"))
-    assert not has_foreign_id(mail("u1", message_id="<pop3:u2>"))
-    assert has_foreign_id(mail("u1", message_id="<a@b>"))
+    assert mail("u1").own_id == "pop3:u1"
+    assert not mail("u1").has_foreign_id
+    assert not mail("u1", message_id="<pop3:u2>").has_foreign_id
+    assert mail("u1", message_id="<a@b>").has_foreign_id

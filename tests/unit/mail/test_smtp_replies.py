@@ -7,7 +7,7 @@ import pytest
 from aiosmtplib import SMTPServerDisconnected
 
 from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
-from worker.mail.smtp.delivery import Delivery, Offer, judge_refused_offer
+from worker.mail.smtp.delivery import Delivery, Offer, Recipients
 from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply, failure_of
 from worker.models.smtp import Refusal, RefusedRecipient
 
@@ -15,6 +15,13 @@ SERVER = "mail.example.org:587"
 OK = Reply(250, ("2.1.0 Ok",))
 NO = Reply(550, ("5.1.1 No",))
 NO_RECIPIENTS = Reply(554, ("5.5.1 No valid recipients",))
+
+
+def delivery_of(addresses: list[str], offer: Offer) -> Delivery:
+    """What comes of a message to which the server gave these replies in place of taking it."""
+    recipients = Recipients(SERVER, addresses, set())
+    recipients.note(recipients.next_batch(), offer, None)
+    return recipients.delivery()
 
 
 def test_the_lines_of_a_reply_are_one_text_with_its_status_once() -> None:
@@ -37,14 +44,14 @@ def test_what_is_no_reply_is_quoted_without_what_cannot_be_printed() -> None:
 
 def test_a_sender_refused_for_good_is_the_answer_whatever_came_after_it() -> None:
     offer = Offer(NO, (Reply(503, ("Sender first",)),), Reply(503, ("Sender first",)))
-    assert judge_refused_offer(SERVER, ["bob@x"], offer) == Delivery(
+    assert delivery_of(["bob@x"], offer) == Delivery(
         is_sent=False, refusal=Refusal(code=550, message="5.1.1 No")
     )
 
 
 def test_a_refused_data_does_not_hide_the_recipients_that_were_refused_before() -> None:
     offer = Offer(OK, (OK, NO), NO_RECIPIENTS)
-    assert judge_refused_offer(SERVER, ["bob@x", "cid@x"], offer) == Delivery(
+    assert delivery_of(["bob@x", "cid@x"], offer) == Delivery(
         is_sent=False,
         refused_recipients=(RefusedRecipient(address="cid@x", code=550, message="5.1.1 No"),),
         refusal=Refusal(code=554, message="5.5.1 No valid recipients"),
@@ -53,7 +60,7 @@ def test_a_refused_data_does_not_hide_the_recipients_that_were_refused_before() 
 
 def test_data_that_is_done_at_once_is_no_answer() -> None:
     with pytest.raises(ProtocolViolation, match="250"):
-        judge_refused_offer(SERVER, ["bob@x"], Offer(OK, (OK,), OK))
+        delivery_of(["bob@x"], Offer(OK, (OK,), OK))
 
 
 @pytest.mark.parametrize(

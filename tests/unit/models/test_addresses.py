@@ -87,12 +87,6 @@ def test_only_a_mailbox_beyond_ascii_needs_smtputf8() -> None:
         "@x",
         "x@",
         "x",
-        "",
-        " ",
-        ",",
-        "a@x,",
-        ",a@x",
-        "a@x,,b@y",
         "a@@x",
         "a@x@y",
         "a..b@x",
@@ -106,11 +100,7 @@ def test_only_a_mailbox_beyond_ascii_needs_smtputf8() -> None:
         "a@[300.0.0.1]",
         "a@[IPv6:::g]",
         "a@x; b@y",
-        "friends: a@x, b@y;",
-        "a@x (Ann)",
-        "Ann (at work) <a@x>",
         "Doe, Ann <a@x>",
-        "a@x <b@y>",
         "<a@x",
         "a@x>",
         "<<a@x>>",
@@ -119,7 +109,6 @@ def test_only_a_mailbox_beyond_ascii_needs_smtputf8() -> None:
         '"Ann <a@x>',
         'Ann" <a@x>',
         '"a"b@x',
-        f"{'a' * 65}@x",
         f"a@{'x' * 64}",
         f"a@{'.'.join(['x' * 60] * 5)}",
     ],
@@ -130,7 +119,36 @@ def test_what_is_no_address_is_refused_and_shown(value: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x7f", "\x85", "\u2028", "\t"])
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("a@x,", [("", "a@x")]),
+        (",a@x", [("", "a@x")]),
+        ("a@x,,b@y", [("", "a@x"), ("", "b@y")]),
+        (["a@x", "", None, ["b@y", ["c@z"]]], [("", "a@x"), ("", "b@y"), ("", "c@z")]),
+        ("a@x,\r\n b@y,\nc@z\r\n", [("", "a@x"), ("", "b@y"), ("", "c@z")]),
+        ("Ann\r\n Lee <a@x>", [("Ann Lee", "a@x")]),
+        ("Ann (Sales, Berlin) <a@x>, b@y", [("Ann (Sales, Berlin)", "a@x"), ("", "b@y")]),
+        ("a@x (Ann Lee)", [("Ann Lee", "a@x")]),
+        ("a(here (and there))@x", [("here (and there)", "a@x")]),
+        ("a@x <b@y>", [("a@x", "b@y")]),
+        ("friends: Ann <a@x>, b@y; , c@z", [("Ann", "a@x"), ("", "b@y"), ("", "c@z")]),
+        ("undisclosed-recipients:;", []),
+        ("a @ x.org", [("", "a@x.org")]),
+        ("<@relay.example,@other.example:a@x>", [("", "a@x")]),
+        ("a@[IPv6:2001:db8::1], friends: b@y;", [("", "a@[IPv6:2001:db8::1]"), ("", "b@y")]),
+        ("", []),
+        (",", []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_what_readers_accept_is_accepted(value: object, found: list[tuple[str, str]]) -> None:
+    """RFC 5322 4.4; and lists as processes make them."""
+    assert [(address.name, address.spec) for address in parse_addresses(value)] == found
+
+
+@pytest.mark.parametrize("character", ["\0", "\x7f", "\x85", "\u2028"])
 def test_control_characters_are_refused_wherever_they_are(character: str) -> None:
     for text in (
         f"ann{character}@example.org",
@@ -143,12 +161,35 @@ def test_control_characters_are_refused_wherever_they_are(character: str) -> Non
             parse_addresses(text)
 
 
-def test_an_empty_list_is_refused() -> None:
-    with pytest.raises(ValueError, match="must hold at least one address, found an empty list"):
-        parse_addresses([])
+@pytest.mark.parametrize(
+    "text", ["ann\r@example.org", "Ann\nBcc: <eve@x>", '"Ann\n" <a@x>', "a@x\r\nX-Evil: 1", "a@x\nb@x"]
+)
+def test_a_line_break_within_an_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="line breaks within an address"):
+        parse_addresses(text)
 
 
-@pytest.mark.parametrize("value", [5, True, {"a": "b"}, [5], [None], [["a@x"]], None])
+@pytest.mark.parametrize("character", ["\ufeff", "\u200b", "\u2060", "\u200e", "\u202a"])
+def test_invisible_characters_are_taken_off_at_the_ends_and_refused_elsewhere(character: str) -> None:
+    for text in (
+        f"{character}ann@x.org{character}",
+        f"Ann <{character}ann@x.org>",
+        f" {character} ann@x.org",
+    ):
+        assert parse_addresses(text)[0].spec == "ann@x.org"
+    for text in (f"an{character}n@x.org", f"ann{character}@x.org", f"ann@x{character}.org"):
+        with pytest.raises(ValueError, match=f"U\\+{ord(character):04X}"):
+            parse_addresses(text)
+
+
+def test_how_long_a_local_part_may_be_is_for_the_server_to_say() -> None:
+    assert parse_addresses(f"{'a' * 70}@example.org")
+    assert parse_addresses(f"{'a' * 242}@example.org")
+    with pytest.raises(ValueError, match="at most 254 octets"):
+        parse_addresses(f"{'a' * 243}@example.org")
+
+
+@pytest.mark.parametrize("value", [5, True, {"a": "b"}, [5], ["a@x", [True]]])
 def test_what_is_not_text_is_refused_and_shown(value: object) -> None:
     with pytest.raises(ValueError, match="found"):
         parse_addresses(value)
@@ -159,8 +200,7 @@ def test_what_is_not_text_is_refused_and_shown(value: object) -> None:
     [
         ("Doe, Ann <a@x>", "double quotes"),
         ("a@x;b@y", "commas between"),
-        ("friends: a@x;", "groups are not supported"),
-        ("a@x (Ann)", "comments are not supported"),
+        (["a@x", 5], r"found 5 at \[1\]"),
     ],
 )
 def test_a_common_mistake_is_explained(text: str, hint: str) -> None:

@@ -49,7 +49,7 @@ def test_a_value_is_taken_as_it_is() -> None:
         ({"field": "TO", "value": "x"}, "field must be FROM, SUBJECT or BODY"),
         ({"field": "FROM"}, "value must be a text"),
         ({"field": "FROM", "value": " "}, "value must be a text"),
-        ({"field": "FROM", "value": 7}, "value must be a text"),
+        ({"field": "FROM", "value": True}, "value must be a text"),
         ({"field": "FROM", "value": "a\r\nB LOGOUT"}, "value may not hold a line break"),
         ({"field": "FROM", "value": "a\0"}, "value may not hold"),
         ({"field": "FROM", "value": "\ud83d"}, "value may not hold"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.feel.error import FeelError
-from worker.feel.iteration import decide
 from worker.feel.run import Run
 from worker.feel.signature import Library
+from worker.feel.truth import decide
 from worker.feel.values import Value
 
 LIBRARY = Library()
@@ -26,13 +26,8 @@ def _get_or_else(_run: Run, value: Value, default: Value) -> Value:
     return default if value is None else value
 
 
-@LIBRARY.add("assert", "value", "condition")
-def _assert(run: Run, value: Value, condition: Value) -> Value:
-    return _assert_because(run, value, condition, None)
-
-
-@LIBRARY.add("assert", "value", "condition", "cause")
-def _assert_because(_run: Run, value: Value, condition: Value, cause: Value) -> Value:
+@LIBRARY.add("assert", "value", "condition", "", "cause")
+def _assert(_run: Run, value: Value, condition: Value, cause: Value = None) -> Value:
     if condition is True:
         return value
     raise FeelError(cause if isinstance(cause, str) else "The condition of assert() is not fulfilled.")

@@ -10,15 +10,13 @@ LIBRARY = Library()
 _Context = dict[str, Value]
 
 
-@LIBRARY.add("get entries", "context: context")
-@LIBRARY.add("get entries", "m: context")
+@LIBRARY.add("get entries", "context/m: context")
 def _get_entries(_run: Run, context: _Context) -> Value:
     return tuple([{"key": key, "value": value} for key, value in context.items()])
 
 
 @LIBRARY.add("get value", "context: context", "keys: list")
-@LIBRARY.add("get value", "context: context", "key: string | list")
-@LIBRARY.add("get value", "m: context", "key: string | list")
+@LIBRARY.add("get value", "context/m: context", "key: string | list")
 def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Value:
     keys = (key,) if isinstance(key, str) else key
     value: Value = context if keys else None

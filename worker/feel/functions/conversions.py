@@ -17,7 +17,7 @@ from worker.feel.text import json_text, text_of
 from worker.feel.values import Months, Value, ZonedTime, number_of, whole
 
 LIBRARY = Library()
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _GROUPING = (" ", ",", ".")
 _DECIMAL = (",", ".")
 
@@ -75,14 +75,9 @@ def _time(_run: Run, value: str | date) -> time | ZonedTime | None:
     return ZonedTime(value.time(), int(offset.total_seconds()), getattr(value.tzinfo, "key", None))
 
 
-@LIBRARY.add("time", "hour: number", "minute: number", "second: number")
-def _time_of_parts(run: Run, hour: Decimal, minute: Decimal, second: Decimal) -> Value:
-    return _time_with_offset(run, hour, minute, second, None)
-
-
-@LIBRARY.add("time", "hour: number", "minute: number", "second: number", "offset: days | null")
-def _time_with_offset(
-    _run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None
+@LIBRARY.add("time", "hour: number", "minute: number", "second: number", "", "offset: days | null")
+def _time_of_parts(
+    _run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None = None
 ) -> Value:
     try:
         clock = time(whole(hour), whole(minute), whole(second), int(second % 1 * 1_000_000))

@@ -31,15 +31,11 @@ def _index_of(run: Run, items: _Items, match: Value) -> _Items:
     return tuple([Decimal(place) for place, item in enumerate(items, 1) if equal(item, match, run) is True])
 
 
-@LIBRARY.add("sublist", "list: list", "start: number")
-def _sublist(_run: Run, items: _Items, start: Decimal) -> _Items | None:
-    return items[max(_offset(items, start), 0) :] if start else None
-
-
-@LIBRARY.add("sublist", "list: list", "start: number", "length: number")
-def _sublist_of_length(_run: Run, items: _Items, start: Decimal, length: Decimal) -> _Items | None:
+@LIBRARY.add("sublist", "list: list", "start: number", "", "length: number")
+def _sublist(_run: Run, items: _Items, start: Decimal, length: Decimal | None = None) -> _Items | None:
     offset = _offset(items, start)
-    return items[max(offset, 0) : max(offset + whole(length), 0)] if start else None
+    end = len(items) if length is None else max(offset + whole(length), 0)
+    return items[max(offset, 0) : end] if start else None
 
 
 def _offset(items: _Items, position: Decimal) -> int:
@@ -154,30 +150,22 @@ def _partition(_run: Run, items: _Items, size: Decimal) -> _Items | None:
     return tuple([items[start : start + step] for start in range(0, len(items), step)]) if step > 0 else None
 
 
-@LIBRARY.add("string join", "list: list")
-def _string_join(run: Run, items: _Items) -> str | None:
-    return _join(run, items, "", "", "")
-
-
-@LIBRARY.add("string join", "list: list", "delimiter: string | null")
-def _string_join_with(run: Run, items: _Items, delimiter: str | None) -> str | None:
-    return _join(run, items, delimiter or "", "", "")
-
-
+@LIBRARY.add("string join", "list: list", "", "delimiter: string | null")
 @LIBRARY.add(
     "string join", "list: list", "delimiter: string | null", "prefix: string | null", "suffix: string | null"
 )
-def _string_join_within(
-    run: Run, items: _Items, delimiter: str | None, prefix: str | None, suffix: str | None
+def _string_join(
+    run: Run,
+    items: _Items,
+    delimiter: str | None = None,
+    prefix: str | None = None,
+    suffix: str | None = None,
 ) -> str | None:
     if (prefix is None) != (suffix is None):
         return None
-    return _join(run, items, delimiter or "", prefix or "", suffix or "")
-
-
-def _join(run: Run, items: _Items, delimiter: str, prefix: str, suffix: str) -> str | None:
+    delimiter = delimiter or ""
     texts = [item for item in items if item is not None]
     if any(type(text) is not str for text in texts):
         return None
     run.reserve(sum(map(len, texts)) + len(delimiter) * len(texts))
-    return f"{prefix}{delimiter.join(texts)}{suffix}"
+    return f"{prefix or ''}{delimiter.join(texts)}{suffix or ''}"

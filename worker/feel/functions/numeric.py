@@ -45,13 +45,8 @@ def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
     return number.quantize(Decimal((0, (1,), -places)), mode, Context(prec=max(digits, 1)))
 
 
-@LIBRARY.add("decimal", "n: number", "scale: number")
-def _decimal(_run: Run, number: Decimal, scale: Decimal) -> Decimal:
-    return _round(number, scale, ROUND_HALF_EVEN)
-
-
-@LIBRARY.add("decimal", "n: number", "scale: number", "mode: string")
-def _decimal_with_mode(_run: Run, number: Decimal, scale: Decimal, mode: str) -> Decimal | None:
+@LIBRARY.add("decimal", "n: number", "scale: number", "", "mode: string")
+def _decimal(_run: Run, number: Decimal, scale: Decimal, mode: str = "HALF_EVEN") -> Decimal | None:
     rounding = _MODES.get(mode.upper())
     return _round(number, scale, rounding) if rounding else None
 
@@ -80,8 +75,7 @@ _add_rounding("round half up", ROUND_HALF_UP)
 _add_rounding("round half down", ROUND_HALF_DOWN)
 
 
-@LIBRARY.add("abs", "number: number | days | months")
-@LIBRARY.add("abs", "n: number | days | months")
+@LIBRARY.add("abs", "n/number: number | days | months")
 def _abs(_run: Run, value: Decimal | timedelta | Months) -> Value:
     return Months(abs(value.total)) if isinstance(value, Months) else abs(value)
 

@@ -1,46 +1,76 @@
-"""What an error expression can decide: a BPMN error, a failed job, or no error.
+"""What an error expression can decide: a BPMN error, a failed job, or no error; and how long to wait.
 
-The functions return contexts: `errorType` and the arguments by name. An argument of the wrong type is
+The first three return contexts: `errorType` and the arguments by name. An argument of the wrong type is
 an error rather than null, which would silently mean "no error".
 """
 
 from __future__ import annotations
 
-from worker.feel.comparison import kind_of
+import math
+from datetime import timedelta
+from decimal import Decimal
+
 from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.signature import Library
-from worker.feel.values import Value
+from worker.feel.temporal_text import iso_text
+from worker.feel.values import Value, whole
 
 LIBRARY = Library()
-_BPMN_PARAMETERS = ("errorCode", "errorMessage", "variables")
-_JOB_PARAMETERS = ("errorMessage", "variables", "retries", "retryBackoff")
-_KINDS = {
-    "errorCode": {"string", "number"},
-    "errorMessage": {"string", "null"},
-    "variables": {"context", "null"},
-    "retries": {"number", "null"},
-    "retryBackoff": {"days and time duration", "string", "null"},
-}
+_MESSAGE = "errorMessage/message: string | null"
+_VARIABLES = "variables: context | null"
+_RETRY_BACKOFF = "retryBackoff/backoff: days | string | null"
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-def _outcome(error_type: str, arguments: dict[str, Value]) -> dict[str, Value]:
-    for name, value in arguments.items():
-        if kind_of(value) not in _KINDS[name]:
-            wanted = " or ".join(sorted(_KINDS[name] - {"null"}))
-            raise FeelError(f"{error_type}() needs a {wanted} as its {name}, not a {kind_of(value)}.")
-    return {"errorType": error_type, **arguments}
+def _add(error_type: str, *parameters: str) -> None:
+    names = [parameter.partition(":")[0].partition("/")[0] for parameter in parameters if parameter]
 
-
-def _add(error_type: str, parameters: tuple[str, ...]) -> None:
-    @LIBRARY.add(error_type, *parameters)
+    @LIBRARY.add(error_type, *parameters, is_strict=True)
     def _(_run: Run, *values: Value) -> Value:
-        return _outcome(error_type, dict(zip(parameters, values, strict=True)))
+        return {"errorType": error_type} | dict(zip(names, map(_exact, values), strict=False))
 
 
-for _count in range(1, len(_BPMN_PARAMETERS) + 1):
-    _add("bpmnError", _BPMN_PARAMETERS[:_count])
-for _count in range(1, len(_JOB_PARAMETERS) + 1):
-    _add("jobError", _JOB_PARAMETERS[:_count])
-_add("ignoreError", ())
-_add("ignoreError", ("variables",))
+def _exact(value: Value) -> Value:
+    """Return a duration as its full text, as JSON leaves fractions of a second out."""
+    return iso_text(value) if type(value) is timedelta and value.microseconds else value
+
+
+_add("bpmnError", "errorCode/code: string | number", "", _MESSAGE, _VARIABLES)
+_add("jobError", _MESSAGE, "", _VARIABLES, "retries: number | null", _RETRY_BACKOFF)
+_add("ignoreError", "", _VARIABLES)
+
+
+@LIBRARY.add(
+    "backoff",
+    *("attempt: number", "", "minDelay: days | null", "factor: number | null"),
+    *("maxDelay: days | null", "jitterFactor: number | null"),
+    is_strict=True,
+)
+def _backoff(
+    run: Run,
+    attempt: Decimal,
+    min_delay: timedelta | None = None,
+    factor: Decimal | None = None,
+    max_delay: timedelta | None = None,
+    jitter_factor: Decimal | None = None,
+) -> timedelta:
+    """Return the wait before a retry: `min_delay * factor ** (attempt - 1)`, at most `max_delay`, spread.
+
+    The defaults are those of Camunda's connectors.
+    """
+    low = 50 * _MILLISECOND if min_delay is None else min_delay
+    high = 5_000 * _MILLISECOND if max_delay is None else max_delay
+    growth = 1.6 if factor is None else float(factor)
+    spread = 0.1 if jitter_factor is None else float(jitter_factor)
+    if attempt < 1 or growth <= 0 or spread < 0 or not timedelta(0) <= low <= high:
+        raise FeelError(
+            "backoff() needs an attempt of at least 1, a factor above 0, a jitterFactor of at least 0,"
+            " and a minDelay that is not longer than the maxDelay."
+        )
+    try:
+        grown = low / _MILLISECOND * math.pow(growth, whole(attempt) - 1)
+    except OverflowError:
+        grown = math.inf
+    delay = max(low / _MILLISECOND, min(high / _MILLISECOND, grown))
+    return max(0, round(delay * (1 + spread * (2 * run.sources.random() - 1)))) * _MILLISECOND

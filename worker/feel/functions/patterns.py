@@ -1,10 +1,10 @@
-"""Functions that take a pattern in Java's syntax. A pattern that is wrong gives null."""
+"""Functions that take a pattern in Java's syntax. A pattern that Java refuses gives null."""
 
 from __future__ import annotations
 
 import re
 
-from worker.feel.pattern import Pattern, compile_pattern
+from worker.feel.pattern import Pattern
 from worker.feel.pattern_reader import InvalidPatternError
 from worker.feel.run import Run
 from worker.feel.signature import Library
@@ -32,18 +32,13 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
 
 def _read(pattern: str, flags: str) -> Pattern | None:
     try:
-        return compile_pattern(pattern, flags)
+        return Pattern(pattern, flags)
     except InvalidPatternError:
         return None
 
 
-@LIBRARY.add("matches", "input: string", "pattern: string")
-def _matches(run: Run, text: str, pattern: str) -> bool | None:
-    return _matches_with_flags(run, text, pattern, "")
-
-
-@LIBRARY.add("matches", "input: string", "pattern: string", "flags: string")
-def _matches_with_flags(run: Run, text: str, pattern: str, flags: str) -> bool | None:
+@LIBRARY.add("matches", "input: string", "pattern: string", "", "flags: string")
+def _matches(run: Run, text: str, pattern: str, flags: str = "") -> bool | None:
     compiled = _compiled(run, _LEADING_ANYTHING.sub(r"\1", pattern), flags)
     return None if compiled is None else compiled.search(text, 0, run) is not None
 
@@ -71,13 +66,8 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     return (*parts, text[start:])
 
 
-@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string")
-def _replace(run: Run, text: str, pattern: str, replacement: str) -> str | None:
-    return _replace_with_flags(run, text, pattern, replacement, "")
-
-
-@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "flags: string")
-def _replace_with_flags(run: Run, text: str, pattern: str, replacement: str, flags: str) -> str | None:
+@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "", "flags: string")
+def _replace(run: Run, text: str, pattern: str, replacement: str, flags: str = "") -> str | None:
     compiled = _compiled(run, pattern, flags)
     if compiled is None:
         return None
@@ -122,8 +112,9 @@ def _group(number: int, places: tuple[int, ...], text: str) -> str:
 
 def _group_number(digits: str, count: int) -> tuple[int | None, str]:
     """Take as many digits as give the number of a group; the others stand for themselves."""
-    length = 1
-    while length < len(digits) and int(digits[: length + 1]) <= count:
-        length += 1
-    number = int(digits[:length])
-    return (number if number <= count else None), digits[length:]
+    number = int(digits[0])
+    for taken, digit in enumerate(digits[1:], 1):
+        if number * 10 + int(digit) > count:
+            return (number if number <= count else None), digits[taken:]
+        number = number * 10 + int(digit)
+    return (number if number <= count else None), ""

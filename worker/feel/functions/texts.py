@@ -16,17 +16,12 @@ _TRIMMED = "".join(map(chr, range(0x21)))
 _NOT_BLANK = frozenset("\x85\xa0\u2007\u202f")
 
 
-@LIBRARY.add("substring", "string: string", "start position: number")
-def _substring(_run: Run, text: str, start: Decimal) -> str:
-    return text[_offset(text, start) :]
-
-
-@LIBRARY.add("substring", "string: string", "start position: number", "length: number")
-def _substring_of_length(_run: Run, text: str, start: Decimal, length: Decimal) -> str:
-    if length < 0:
+@LIBRARY.add("substring", "string: string", "start position: number", "", "length: number")
+def _substring(_run: Run, text: str, start: Decimal, length: Decimal | None = None) -> str:
+    if length is not None and length < 0:
         raise FeelError("substring() cannot take a negative length.")
     offset = _offset(text, start)
-    return text[offset : offset + whole(length)]
+    return text[offset:] if length is None else text[offset : offset + whole(length)]
 
 
 def _offset(text: str, start: Decimal) -> int:

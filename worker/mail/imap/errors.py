@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from worker.errors import (
     AuthenticationFailed,
+    ConnectionFailed,
     MailboxBusy,
     MailServerError,
+    ProtocolViolation,
     QuotaExceeded,
     ServerRefused,
     ServerUnavailable,
 )
-from worker.mail.imap.responses import Reply
+from worker.mail.imap.replies import Reply
+from worker.masking import excerpt
 
 _ERROR_BY_CODE: dict[str, type[MailServerError]] = {
     "AUTHENTICATIONFAILED": AuthenticationFailed,
@@ -21,9 +24,18 @@ _ERROR_BY_CODE: dict[str, type[MailServerError]] = {
     "NOPERM": ServerRefused,
     "UNAVAILABLE": ServerUnavailable,
     "LIMIT": ServerUnavailable,
+    "THROTTLED": ServerUnavailable,
     "SERVERBUG": ServerUnavailable,
     "INUSE": MailboxBusy,
     "OVERQUOTA": QuotaExceeded,
+}
+# What servers say without a code, or with one that means something else: lower case, from public reports.
+_ERROR_BY_TEXT: dict[str, type[MailServerError]] = {
+    "too many": ServerUnavailable,  # Gmail: NO [ALERT] Too many simultaneous connections
+    "not connected": ServerUnavailable,  # Exchange: BAD User is authenticated but not connected
+    "throttled": ServerUnavailable,  # Exchange: BAD Request is throttled
+    "server unavailable": ServerUnavailable,  # Exchange: BAD Server Unavailable. 15
+    "bandwidth limit": ServerUnavailable,  # Gmail: NO [OVERQUOTA] Account exceeded ... bandwidth limits
 }
 _LONGEST_REASON = 200
 _SENTENCE: dict[type[MailServerError], str] = {
@@ -39,21 +51,41 @@ def refusal(
     server: str, reply: Reply, doing: str, otherwise: type[MailServerError] = ServerRefused
 ) -> MailServerError:
     """Return the error for a NO, BAD or BYE; `otherwise` is what it means without a response code."""
-    kind = _ERROR_BY_CODE.get(reply.code, otherwise)
-    if kind is AuthenticationFailed and reply.code == "ALERT" and "too many" in reply.text.lower():
-        kind = ServerUnavailable  # how Gmail says that there are enough sessions
+    kind = _kind_of(reply) or otherwise
     return kind(_SENTENCE[kind].format(server=server, doing=doing, reason=reason_of(reply)), server=server)
 
 
 def may_mean_missing_folder(reply: Reply) -> bool:
     """Tell whether a refusal may say that a folder is not there; not all servers give a code for it."""
-    return reply.status == "NO" and reply.code not in _ERROR_BY_CODE
+    return reply.status == "NO" and _kind_of(reply) is None
+
+
+def _kind_of(reply: Reply) -> type[MailServerError] | None:
+    text = reply.text.lower()
+    by_text = next((kind for words, kind in _ERROR_BY_TEXT.items() if words in text), None)
+    return by_text or _ERROR_BY_CODE.get(reply.code)
 
 
 def reason_of(reply: Reply) -> str:
     """Return the server's own words on one line, at most 200 characters."""
-    text = "".join(character if character.isprintable() else " " for character in reply.text)
-    reason = " ".join(text.split())
-    # The sign tells the mask of secrets that half of one may stand before it.
-    shown = reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
-    return shown.rstrip(".") or "no reason given"
+    return excerpt(reply.text, _LONGEST_REASON).rstrip(".") or "no reason given"
+
+
+def failure(
+    server: str, error: Exception, doing: str, *, goodbye: Reply | None = None, is_open: bool = True
+) -> MailServerError:
+    """Return what an exception means that is no refusal; `is_open`: the server has let us in.
+
+    `goodbye`: what it has said to end the session.
+    """
+    is_end = not isinstance(error, MailServerError) or isinstance(error, ConnectionFailed)
+    if goodbye is not None and is_end:
+        if not is_open:
+            return refusal(server, goodbye, doing, ServerUnavailable)
+        text = f"{server} closed the connection ({reason_of(goodbye)}) when asked to {doing}."
+        return ConnectionFailed(text, server=server)
+    if isinstance(error, MailServerError):
+        return error
+    said = f" ({reason_of(Reply('', str(error)))})" if is_open else "; check host and port"
+    text = f"{server} does not answer as an IMAP server when asked to {doing}{said}."
+    return ProtocolViolation(text, server=server)

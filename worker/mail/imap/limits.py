@@ -1,4 +1,4 @@
-"""The bounds within which IMAP mail is handled."""
+"""The bounds within which IMAP email is handled, and what the answer to a command may have."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from dataclasses import dataclass
 
 _MEBIBYTE = 1024 * 1024
 
+# In octets. Any answer may come with news about the folder and words for people.
+ANY_REPLY = _MEBIBYTE
+FOLDER_LIST = 4 * _MEBIBYTE
+# For each message. More header fields are not asked for.
+HEADER_FIELDS = 64 * 1024
+LIST_ROW = HEADER_FIELDS + 1024
+WHOLE_HEADER = 4 * _MEBIBYTE
+SORT_KEY = 2 * 1024
+HIT = 11
+# A folder that claims to have more is treated as if it had this many.
+MOST_MESSAGES = 2_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ImapLimits:
-    """Bounds of one answer, and of what is remembered for all accounts together.
-
-    `max_message_bytes`: the largest message that is read. `max_remembered_bytes`: what the remembered
-    messages of lists and searches take, with the sort keys of folders at servers without SORT.
-    `max_known_ids`: how many further messages' ids are remembered, so that they need not be compared again.
-    """
+    """In octets: the largest message that is read, and what all remembered sort keys may take together."""
 
     max_message_bytes: int = 100 * _MEBIBYTE
     max_remembered_bytes: int = 64 * _MEBIBYTE
-    max_known_ids: int = 20_000

@@ -1,114 +1,78 @@
-"""Finding messages by their ids in the folders of one account. It blocks: use it in a thread."""
+"""Finding and fetching messages in one account's folders. It blocks: use it in a thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from imap_tools import AND, H
 
 from worker.errors import MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
-from worker.mail.imap.arrangement import Arrangements
-from worker.mail.imap.folders import ImapFolders
+from worker.mail.imap.criteria import with_literals
+from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
-from worker.mail.imap.memory import FolderKey, ImapMemory
-from worker.mail.imap.query import can_save, hits_of
-from worker.mail.imap.responses import Fetched, Reply, format_set, header_fields
-from worker.mail.imap.search import Part, astring, command_chunks
-from worker.mail.imap.session import ImapSession, SelectedFolder
+from worker.mail.imap.limits import HIT, LIST_ROW
+from worker.mail.imap.replies import Fetched, Reply, format_set, header_fields, read_fetched
+from worker.mail.imap.session import ImapSession
+from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.message.parse import parse_headers
 
-# RFC 2683, 3.2.1.5: a longer command line is not taken by every server.
-_LONGEST_SET = 7000
+_LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer command line
+# imaplib collects the whole answer to a command.
+_MOST_AT_ONCE, _OCTETS_AT_ONCE = 5000, 64 * 1024 * 1024
+_MOST_CANDIDATES = 1000  # more messages that may have an id say that it is none
 _FINDING = "find the message"
 _ID = header_fields("MESSAGE-ID")
-# Hits of a text that is not an id in brackets; more of them say that it is no id at all.
-_MOST_DOUBTFUL_HITS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ImapMailbox:
-    """One account as seen through one session, with what is remembered of it."""
+    """One account as seen through one session."""
 
     account: Account
     session: ImapSession
     folders: ImapFolders
-    memory: ImapMemory
-    arrangements: Arrangements = field(default_factory=Arrangements)
+    sort_keys: SortKeyMemory
 
-    def arranged(self, order: Hashable, ask: Callable[[], list[int]]) -> list[int]:
-        """Return UIDs in an order, which is asked for only if the folder has changed since it was last.
+    def fetch(self, uids: Iterable[int], items: str, doing: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
+        """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""
+        remaining = iter(sorted(uids))
+        count = max(1, min(_MOST_AT_ONCE, _OCTETS_AT_ONCE // octets))
+        while batch := list(itertools.islice(remaining, count)):
+            text = format_set(batch)
+            while text:
+                end = text.rindex(",", 0, _LONGEST_SET) if len(text) > _LONGEST_SET else len(text)
+                yield from self.fetch_set(text[:end], items, doing, octets * len(batch))
+                text = text[end + 1 :]
 
-        `ask` sees to it that the answer is current.
-        """
-        if self.arrangements.has(order, self.session.changes):
-            self.session.ensure_current()
-        return self.arrangements.arranged(order, lambda: self.session.changes, ask)
+    def fetch_set(self, uid_set: str, items: str, doing: str, octets: int) -> Iterator[Fetched]:
+        """Fetch items of the messages of a sequence set, `octets` of all together at most."""
+        reply = self.session.uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
+        with self.session.understood(doing):
+            yield from read_fetched(reply.data)
 
-    def fetch(self, uids: Iterable[int], items: str, *, doing: str) -> list[Fetched]:
-        """Fetch items of messages, in one command where the list of UIDs is not too long for that."""
-        messages: list[Fetched] = []
-        self.fetch_each(uids, items, messages.append, doing=doing)
-        return messages
+    def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:
+        """Search the selected folder and return the reply, refusals too: see `ImapSession.hits`."""
+        keys, *literals = with_literals(query, charset or "ascii")
+        if literals:
+            self.session.client.send_literals(*literals)
+        arguments = ("CHARSET", charset, keys) if charset else (keys,)
+        octets = HIT * self.session.most_hits
+        return self.session.attempt_uid(doing, "SEARCH", *arguments, octets=octets)
 
-    def fetch_each(
-        self,
-        uids: Iterable[int],
-        items: str,
-        keep: Callable[[Fetched], None],
-        *,
-        doing: str,
-        is_saved: bool = False,
-    ) -> None:
-        """Fetch items of messages and hand each one over as it comes.
-
-        `is_saved`: the server has them as its last search result, so that any number is one command.
-        """
-        uid_sets = list(_sets(uids))
-        for uid_set in ["$"] if is_saved and len(uid_sets) > 1 else uid_sets:
-            self.session.fetch(uid_set, items, doing=doing, keep=keep)
-
-    def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
-        """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
-
-        One may be gone by now; one that has come by now is found if no other is.
-        """
-        own = read_own_id(message_id)
-        if own is not None:
-            return self._find_own(folder, own)
-        found = self._search(folder, message_id)
-        if not found and not self.session.is_current:
-            self.session.refresh()
-            found = self._search(folder, message_id)
-        if not found:
-            raise self.not_found(folder.name, message_id)
-        return found
-
-    def find_current(self, folder: SelectedFolder, message_id: str) -> list[int]:
-        """Return the UIDs of all messages with this id that there are now; raises MessageNotFound.
-
-        What the server finds alone is not compared, and one of our own ids not looked for: for who does so
-        when it is read.
-        """
-        own = read_own_id(message_id)
-        if own is None:
-            for text in search_texts(message_id):
-                chunks = command_chunks([b"UID SEARCH", *_with_id(text)])
-                reply = self.session.attempt_current(*chunks, doing=_FINDING, is_long=True)
-                hits = _hits(self.session.require(reply, _FINDING), text)
-                found = hits if len(hits) == 1 else self._exact(folder, hits, message_id, {})
-                if found:
-                    return found
-        elif own.uid_validity == folder.uid_validity:
-            self.session.ensure_current()
-            return [own.uid]
-        raise self.not_found(folder.name, message_id)
+    def search(self, query: str, doing: str) -> array[int]:
+        """Return the UIDs of what is found in the selected folder."""
+        return self.session.hits(self.attempt_search(query, doing), doing)
 
     def find_one(self, folder: SelectedFolder, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
         try:
             uids = self.find(folder, message_id)
         except ServerRefused:  # GreenMail for one, of a message that goes away between two commands
-            self.session.refresh()
+            self.session.ensure_current()
             uids = self.find(folder, message_id)
         if len(uids) == 1:
             return uids[0]
@@ -121,6 +85,36 @@ class ImapMailbox:
             candidates=candidates,
         )
 
+    def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
+        """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
+
+        One may be gone by now; one that has come by now is found if no other is.
+        """
+        is_own = read_own_id(message_id) is not None
+        for _ in range(1 if self.session.is_current else 2):
+            candidates = self.candidates(folder, message_id)
+            found = list(self.fetch(candidates, "RFC822.SIZE" if is_own else _ID, _FINDING))
+            exact = [
+                each.uid
+                for each in found
+                if is_own or is_same_id(message_id, parse_headers(each.section or b"").message_id)
+            ]
+            if exact:
+                return sorted(exact)
+            self.session.ensure_current()
+        raise self.not_found(folder.name, message_id)
+
+    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int]:
+        """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too."""
+        own = read_own_id(message_id)
+        if own is not None:
+            self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
+            return [own.uid] if own.uid_validity == folder.uid_validity else []
+        for text in search_texts(message_id):
+            if hits := self.search(str(AND(header=H("Message-ID", text))), _FINDING):
+                return sorted(hits)[-_MOST_CANDIDATES:]
+        return []
+
     def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
         """Return the error for an id that no message of the folder has."""
         server = self.session.server
@@ -131,73 +125,3 @@ class ImapMailbox:
             messageId=message_id,
             folder=folder_name,
         )
-
-    def _find_own(self, folder: SelectedFolder, own: OwnId) -> list[int]:
-        if own.uid_validity == folder.uid_validity:
-            self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
-            if self.fetch([own.uid], "RFC822.SIZE", doing=_FINDING):
-                return [own.uid]
-        raise self.not_found(folder.name, str(own))
-
-    def _search(self, folder: SelectedFolder, message_id: str) -> list[int]:
-        for text in search_texts(message_id):
-            hits, ids = self._search_text(text)
-            exact = self._exact(folder, hits, message_id, ids)
-            if exact or not self.session.is_current:
-                return exact
-        return []
-
-    def _search_text(self, text: str) -> tuple[list[int], dict[int, str | None]]:
-        """Return the UIDs of messages with a text in their id, and ids of them that came with the answer."""
-        ids: dict[int, str | None] = {}
-        chunks = command_chunks(_with_id(text))
-        # Without brackets a text may be in any number of ids.
-        if len(chunks) == 1 and text.startswith("<") and can_save(self.session):
-
-            def keep(message: Fetched) -> None:
-                ids[message.uid] = parse_headers(message.section or b"").message_id
-
-            reply = self.session.search_and_fetch(chunks[0], _ID, doing=_FINDING, keep=keep)
-        else:
-            chunks[0] = b"UID SEARCH " + chunks[0]
-            reply = self.session.command(*chunks, doing=_FINDING, is_long=True)
-        return _hits(reply, text), ids
-
-    def _exact(
-        self, folder: SelectedFolder, hits: Sequence[int], message_id: str, ids: Mapping[int, str | None]
-    ) -> list[int]:
-        """Return those of the hits that have exactly this id: servers also find what is only similar."""
-        known = {**ids, **self._message_ids(folder, [uid for uid in hits if uid not in ids])}
-        return [uid for uid in hits if is_same_id(message_id, known.get(uid))]
-
-    def _message_ids(self, folder: SelectedFolder, uids: Sequence[int]) -> dict[int, str | None]:
-        """Return Message-IDs, from memory or from the server."""
-        key = FolderKey.of(self.account, folder)
-        known = self.memory.message_ids(key, uids)
-        missing = [uid for uid in uids if uid not in known]
-        fetched = {
-            message.uid: parse_headers(message.section or b"").message_id
-            for message in self.fetch(missing, _ID, doing="compare the ids of messages")
-        }
-        self.memory.keep_message_ids(key, fetched.items())
-        return known | fetched
-
-
-def _sets(uids: Iterable[int]) -> Iterable[str]:
-    """Yield UIDs as sequence sets, each short enough for a command."""
-    text = format_set(uids)
-    while len(text) > _LONGEST_SET:
-        end = text.rindex(",", 0, _LONGEST_SET)
-        yield text[:end]
-        text = text[end + 1 :]
-    if text:
-        yield text
-
-
-def _with_id(text: str) -> list[Part]:
-    return [b"HEADER Message-ID", astring(text)]
-
-
-def _hits(reply: Reply, text: str) -> list[int]:
-    hits = hits_of(reply).uids
-    return hits if text.startswith("<") else hits[-_MOST_DOUBTFUL_HITS:]

@@ -1,29 +1,30 @@
-"""The way to IMAP servers from the event loop: warm sessions, each used by one thread at a time."""
+"""IMAP from the event loop: warm sessions, each used by one thread at a time."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
 import ssl
+from asyncio import CancelledError
+from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from worker.errors import MailServerError
 from worker.mail.account import Account
-from worker.mail.deadline_socket import connect
+from worker.mail.connection import connect
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.memory import ImapMemory
 from worker.mail.imap.session import ImapSession
+from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
+from worker.mail.threads import SessionThreads
 from worker.mail.timeouts import Timeouts
 
 T = TypeVar("T")
 
 _LOGOUT_SECONDS = 2.0
+_MOST_BROKEN_OFF = 20_000
 
 
 class ImapMailboxes:
@@ -32,12 +33,12 @@ class ImapMailboxes:
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.memory = ImapMemory(max_bytes=limits.max_remembered_bytes, max_known_ids=limits.max_known_ids)
+        self.sort_keys = SortKeyMemory(limits.max_remembered_bytes)
+        self._broken_off: OrderedDict[str, None] = OrderedDict()
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
-        # A thread for each session, so that none waits for another.
-        self._executor = ThreadPoolExecutor(pool_limits.max_sessions, thread_name_prefix="imap")
+        self._threads = SessionThreads(pool_limits.max_sessions, "imap")
         self._pool: Pool[PooledImapSession] = Pool(self._open, pool_limits)
 
     @property
@@ -47,21 +48,36 @@ class ImapMailboxes:
 
     async def run(self, account: Account, work: Callable[[ImapMailbox], T]) -> T:
         """Do blocking work on an account's mailbox; cancelling cuts the connection, which ends the thread."""
-        return await self._pool.run(account, lambda session: session.run(work))
+        seconds = self._timeouts.transfer_seconds
+        return await self._pool.run(account, lambda session: session.run(work, seconds))
 
     async def close(self) -> None:
         """Sign off everywhere."""
         await self._pool.close()
-        self._executor.shutdown(wait=False)
+        self._threads.close()
+
+    def note_broken_off(self, reference: str) -> None:
+        """Remember that the outcome of this work is unknown: its next attempt may find it done."""
+        self._broken_off[reference] = None
+        if len(self._broken_off) > _MOST_BROKEN_OFF:
+            self._broken_off.popitem(last=False)
+
+    def has_broken_off(self, reference: str) -> bool:
+        """Tell whether an earlier attempt at this work broke off after it had changed something."""
+        return reference in self._broken_off
 
     async def _open(self, account: Account) -> PooledImapSession:
         connection = await connect(account, self._timeouts.connect_seconds)
         session = ImapSession(account, connection, self._timeouts, self._limits)
-        pooled = PooledImapSession(
-            session, ImapMailbox(account, session, ImapFolders(session), self.memory), self._executor
-        )
+        mailbox = ImapMailbox(account, session, ImapFolders(session), self.sort_keys)
+        pooled = PooledImapSession(mailbox, self._threads)
+
+        def begin(mailbox: ImapMailbox) -> None:
+            mailbox.session.open(self._tls_context)
+            mailbox.folders.learn()
+
         try:
-            await pooled.run(lambda mailbox: _begin(mailbox, self._tls_context))
+            await pooled.run(begin, self._timeouts.transfer_seconds)
         except BaseException:
             pooled.abort()
             raise
@@ -71,11 +87,11 @@ class ImapMailboxes:
 class PooledImapSession:
     """A session as the pool knows it: see `PooledSession`."""
 
-    def __init__(self, session: ImapSession, mailbox: ImapMailbox, executor: ThreadPoolExecutor) -> None:
-        self._session = session
+    def __init__(self, mailbox: ImapMailbox, threads: SessionThreads) -> None:
         self._mailbox = mailbox
-        self._executor = executor
-        self._is_at_work = False
+        self._session = mailbox.session
+        self._threads = threads
+        self.begin = self._session.begin
 
     @property
     def is_usable(self) -> bool:
@@ -87,42 +103,17 @@ class PooledImapSession:
         """Whether nothing has been changed at the server since `begin`."""
         return not self._session.has_changed
 
-    def begin(self) -> None:
-        """Note that the session has been taken from the pool."""
-        self._session.begin()
-
-    async def run(self, work: Callable[[ImapMailbox], T]) -> T:
-        """Do blocking work in a thread; cancelling cuts the connection."""
-        future = self._executor.submit(contextvars.copy_context().run, self._work, work)
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            self._session.cut()
-            raise
+    async def run(self, work: Callable[[ImapMailbox], T], within_seconds: float) -> T:
+        """Do blocking work in a thread; after this time, or when cancelled, the connection is cut."""
+        return await self._threads.run(self._session, lambda: work(self._mailbox), within_seconds)
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
-        # RuntimeError: the threads have ended already, since the work outlived the closing of the room.
-        with contextlib.suppress(MailServerError, RuntimeError, asyncio.CancelledError):
-            await self.run(lambda _: self._session.logout(_LOGOUT_SECONDS))
+        # RuntimeError: the threads have ended already, since the work outlived the closing of the clients.
+        with contextlib.suppress(MailServerError, RuntimeError, CancelledError):
+            await self.run(lambda mailbox: mailbox.session.logout(_LOGOUT_SECONDS), _LOGOUT_SECONDS)
         self.abort()
 
     def abort(self) -> None:
-        """Cut the connection; the descriptor goes as soon as no thread uses it. Never raises."""
-        self._session.cut()
-        if not self._is_at_work:
-            self._session.close()
-
-    def _work(self, work: Callable[[ImapMailbox], T]) -> T:
-        self._is_at_work = True
-        try:
-            return work(self._mailbox)
-        finally:
-            self._is_at_work = False
-            if not self._session.is_usable:
-                self._session.close()
-
-
-def _begin(mailbox: ImapMailbox, tls_context: ssl.SSLContext) -> None:
-    mailbox.session.open(tls_context)
-    mailbox.folders.learn()
+        """Cut the connection. Never raises."""
+        self._threads.abort(self._session)

@@ -19,11 +19,13 @@ from worker.mail.message.compose_attachments import attachment_part
 from worker.mail.message.compose_parts import multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
-from worker.models.smtp import ADDRESS_HEADERS, SendParameters
+from worker.models.smtp import ADDRESS_HEADERS, SendParameters, is_structured
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
+_ENCODED_LINE_WIDTH = 76  # RFC 2047 2: of a line with an encoded word
 _MAX_WORD = 900
-_ENCODED_OCTETS = 36  # with frame and field name fewer than the 76 characters of RFC 2047
+_ENCODED_OCTETS = 36
+_ENCODED_WORD = "=?"
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
@@ -118,7 +120,10 @@ def _extra_field(name: str, value: str) -> str:
 
 
 def _text_field(name: str, value: str) -> str:
-    return _fold(name, value.split(" ") if _may_stand_as_it_is(value, _MAX_WORD) else _encoded_words(value))
+    if is_structured(name):
+        return _fold(name, value.split())
+    is_plain = not value or _may_stand_as_it_is(value, _MAX_WORD)
+    return _fold(name, value.split(" ") if is_plain else _encoded_words(value))
 
 
 def _address_field(name: str, addresses: tuple[Address, ...]) -> str:
@@ -145,7 +150,7 @@ def _may_stand_as_it_is(text: str, longest_word: int) -> bool:
     """Whether it is printable ASCII that neither folding nor a reader's decoding would change."""
     return (
         _PLAIN_WORDS.fullmatch(text) is not None
-        and "=?" not in text
+        and _ENCODED_WORD not in text
         and max(map(len, text.split(" "))) <= longest_word
     )
 
@@ -165,13 +170,19 @@ def _encoded_words(text: str) -> list[str]:
 
 
 def _fold(name: str, words: Iterable[str]) -> str:
-    """Write one header field, with breaks between words only and the first word beside the name."""
+    """Write one header field, with breaks between words only.
+
+    The first word stands beside the name, but for an encoded word that its line has no room for.
+    """
     lines = [f"{name}:"]
     is_first = True
     for word in words:
-        if not is_first and len(lines[-1]) + 1 + len(word) > _LINE_WIDTH:
-            lines.append("")
-        lines[-1] += f" {word}"
+        line = f"{lines[-1]} {word}"
+        is_encoded = _ENCODED_WORD in line
+        if len(line) > (_ENCODED_LINE_WIDTH if is_encoded else _LINE_WIDTH) and (is_encoded or not is_first):
+            lines.append(f" {word}")
+        else:
+            lines[-1] = line
         is_first = False
     return "\r\n".join(lines) + "\r\n"
 

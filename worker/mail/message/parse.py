@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.mail.message.parse_addresses import read_addresses
-from worker.mail.message.parse_bodies import read_bodies, searchable_texts_of
-from worker.mail.message.parse_charsets import decode_text, to_json_text
+from worker.mail.message.parse_bodies import Bodies, read_bodies, searchable_texts_of
 from worker.mail.message.parse_dates import read_date, read_received_date
 from worker.mail.message.parse_fields import Field, read_fields, unfold
-from worker.mail.message.parse_structure import read_structure
+from worker.mail.message.parse_smime import open_message, with_line_feeds
 from worker.mail.message.parse_words import decode_words
-from worker.models.email import Header, ReadEmail
+from worker.models.email import Header, ReadEmail, Smime
 
 _SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
@@ -51,7 +50,7 @@ class ParsedEmail:
     """A whole mail. `headers` are name and decoded value in their order; `size` in octets.
 
     The bodies have line feeds as line ends, and are None where the mail has none of the kind. `is_cut`:
-    one of them is longer than anything that the engine takes, and not all there.
+    a body or the header is longer than anything that the engine takes, and not all there.
     """
 
     summary: ParsedHeaders
@@ -60,6 +59,7 @@ class ParsedEmail:
     plain_text_body: str | None
     html_body: str | None
     is_cut: bool
+    smime: Smime | None
 
     def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadEmail:
         """Return the result of reading; the session gives id, size and receipt."""
@@ -76,39 +76,45 @@ class ParsedEmail:
             to_addresses=self.summary.to_addresses,
             cc_addresses=self.summary.cc_addresses,
             truncated=self.is_cut,
+            smime=self.smime,
         )
 
 
 def parse_email(raw: bytes) -> ParsedEmail:
     """Read a whole mail; whatever the bytes are, there is an answer. Attachments are not decoded."""
-    text = _with_line_feeds(raw)
-    structure = read_structure(text)
-    bodies = read_bodies(text, structure)
+    message = open_message(raw)
+    is_readable = message.smime is not Smime.ENCRYPTED
+    bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)
+    fields = message.fields
     return ParsedEmail(
-        summary=_summarize(structure.fields),
-        headers=tuple(
-            (field.name.decode("ascii"), decode_words(unfold(field.value))) for field in structure.fields
-        ),
+        summary=_summarize(fields),
+        headers=tuple((field.name.decode("ascii"), decode_words(unfold(field.value))) for field in fields),
         size=len(raw),
         plain_text_body=bodies.plain,
         html_body=bodies.html,
-        is_cut=bodies.is_cut,
+        is_cut=bodies.is_cut or message.structure.is_cut,
+        smime=message.smime,
     )
 
 
 def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
     """Read a header block alone, such as TOP 0 or BODY[HEADER.FIELDS (...)] gives it."""
-    return _summarize(read_fields(_with_line_feeds(raw_header_block)).fields)
+    return _summarize(read_fields(with_line_feeds(raw_header_block)).fields)
 
 
 def searchable_texts(raw: bytes) -> Iterator[str]:
     """Yield the decoded text parts of a mail one by one, those of attached messages and files too."""
-    text = _with_line_feeds(raw)
-    return searchable_texts_of(text, read_structure(text))
+    message = open_message(raw)
+    return searchable_texts_of(message.raw, message.structure)
 
 
 def normalize_message_id(text: str) -> str:
-    """Return the form in which message ids are compared: no angle brackets, comments or white space."""
+    """Return the form in which message ids are compared: no angle brackets, comments or white space.
+
+    An id written as encoded words is the one that they stand for.
+    """
+    if "=?" in text:
+        text = decode_words(text.encode("utf-8", "replace"))
     bracketed = _BRACKETED.search(text)
     return "".join((bracketed[1] if bracketed else text).split()).strip("<>")
 
@@ -133,14 +139,9 @@ def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
 
 
 def _read_message_id(value: bytes) -> str | None:
-    text = to_json_text(decode_text(value, None)).strip()
+    text = decode_words(value)
     return text if normalize_message_id(text) else None
 
 
 def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
     return tuple([address for value in values for address in read_addresses(value)])
-
-
-def _with_line_feeds(raw: bytes) -> bytes:
-    """Return the message with line feeds if it has nothing but carriage returns (old Macs)."""
-    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")

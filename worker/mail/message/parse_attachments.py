@@ -6,10 +6,11 @@ import mimetypes
 import re
 from collections.abc import Iterator
 
-from worker.mail.message.parse_bodies import is_body
+from worker.mail.message.parse_bodies import shown_parts
 from worker.mail.message.parse_charsets import to_json_text
 from worker.mail.message.parse_encodings import decode_transfer_encoding
-from worker.mail.message.parse_structure import Part, read_structure
+from worker.mail.message.parse_smime import open_message
+from worker.mail.message.parse_structure import Part, Structure
 from worker.mail.message.parse_words import decode_words
 from worker.models.documents import File
 
@@ -26,20 +27,20 @@ def read_attachments(raw: bytes) -> Iterator[File]:
 
     An attached message is one file, whatever is in it. A part without a file name gets one by its number.
     """
-    text = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
-    parts = read_structure(text).parts
-    for number, part in enumerate(_attached(parts), start=1):
-        content = decode_transfer_encoding(text[part.start : part.end], part.encoding)
+    message = open_message(raw)
+    for number, part in enumerate(_attached(message.structure), start=1):
+        content = decode_transfer_encoding(message.raw[part.start : part.end], part.encoding)
         yield File(_name(part, number), part.content_type, content)
 
 
-def _attached(parts: list[Part]) -> Iterator[Part]:
+def _attached(structure: Structure) -> Iterator[Part]:
+    shown = shown_parts(structure)
     in_messages: set[Part] = set()
-    for part in parts:  # each before its children
+    for part in structure.parts:  # each before its children
         parent = part.parent
         if parent is not None and (parent.is_message or parent in in_messages):
             in_messages.add(part)
-        elif not (is_body(part) or (part.is_multipart and part.child_count)):
+        elif not (part in shown or (part.is_multipart and part.child_count)):
             yield part
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from worker.mail.message.parse_charsets import decode_text, to_json_text
-from worker.mail.message.parse_encodings import decode_transfer_encoding
+from worker.mail.message.parse_encodings import decode_transfer_encoding, pieces
+from worker.mail.message.parse_labels import find_codec
 from worker.mail.message.parse_structure import Part, Structure
 
 _META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
@@ -15,6 +16,7 @@ _META_WITHIN = 1024
 # Octets of either body that are decoded. The engine takes a quarter of that, and text may take ten times
 # its octets in memory while it is decoded.
 _MOST_TEXT_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,25 @@ def read_bodies(raw: bytes, structure: Structure) -> Bodies:
 
     Of alternatives the last of each kind counts, of related parts the root, of others all in their
     order. Attachments and attached messages are not text. Text of another subtype is shown as plain
-    where there is neither plain text nor HTML (RFC 2046, 4.1.4).
+    where there is neither plain text nor HTML (RFC 2046, 4.1.4), text with a file name where there is no
+    other (RFC 2183, 2.1).
     """
-    found = _find_candidates(structure.parts)
+    found = _find_candidates(structure.parts, is_body)
+    if not (found.plain or found.html or found.other):
+        found = _find_candidates(structure.parts, is_shown_file)
     plain = found.plain or ([] if found.html else found.other)
     are_whole = all(_text_bytes(parts) <= _MOST_TEXT_BYTES for parts in (plain, found.html))
     return Bodies(_join(raw, plain), _join(raw, found.html), is_cut=not are_whole)
 
 
 def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
-    """Decode all text parts one after the other, those of attached messages and attachments too."""
-    return (_decode(raw, part, part.end) for part in structure.parts if _is_text(part))
+    """Decode all text parts in pieces of whole lines, those of attached messages and attachments too."""
+    for part in structure.parts:
+        if _is_text(part):
+            data = decode_transfer_encoding(raw[part.start : part.end], part.encoding)
+            charset = _charset_of(part, data)
+            for piece in pieces(data, _PIECE_BYTES) if b"\0" not in data else (data,):
+                yield _to_text(piece, charset)
 
 
 def is_body(part: Part) -> bool:
@@ -62,13 +72,28 @@ def is_body(part: Part) -> bool:
     return _is_text(part) and not _is_attachment(part)
 
 
-def _find_candidates(parts: list[Part]) -> _Candidates:
+def is_shown_file(part: Part) -> bool:
+    """Tell whether a part is text to be shown where no other is: a file that is not to be saved alone."""
+    return _is_text(part) and part.disposition in ("", "inline")
+
+
+def shown_parts(structure: Structure) -> frozenset[Part]:
+    """Return the parts that are text rather than files."""
+    bodies = frozenset(filter(is_body, structure.parts))
+    found = _find_candidates(structure.parts, is_body)
+    if found.plain or found.html or found.other:
+        return bodies
+    found = _find_candidates(structure.parts, is_shown_file)
+    return bodies.union(found.plain, found.html, found.other)
+
+
+def _find_candidates(parts: list[Part], is_wanted: Callable[[Part], bool]) -> _Candidates:
     by_part: dict[Part | None, _Candidates] = {}
     for part in reversed(parts):
         own = by_part.pop(part, None) or _Candidates()
         if part.is_message:
             continue
-        if is_body(part):
+        if is_wanted(part):
             _list_of_kind(own, part).append(part)
         _give_to_parent(part, own, by_part.setdefault(part.parent, _Candidates()))
     return by_part.get(None, _Candidates())
@@ -144,10 +169,18 @@ def _end_within(raw: bytes, part: Part, room: int) -> int:
 
 def _decode(raw: bytes, part: Part, end: int) -> str:
     data = decode_transfer_encoding(raw[part.start : end], part.encoding)
+    return _to_text(data, _charset_of(part, data))
+
+
+def _charset_of(part: Part, data: bytes) -> str | None:
+    """Return the label of a part, or the one that HTML names itself; UTF-16 there means UTF-8."""
     charset = part.parameters.get("charset")
-    if not charset and part.content_type == "text/html":
+    if part.content_type == "text/html" and (not charset or find_codec(charset) == "ascii"):
         meta = _META_CHARSET.search(data, 0, _META_WITHIN)
-        charset = meta[1].decode("ascii") if meta else None
-    text = decode_text(data, charset)
-    del data  # a large text need not be held a third time
-    return to_json_text(text.replace("\r\n", "\n"))
+        named = meta[1].decode("ascii") if meta else None
+        return "utf-8" if named and (find_codec(named) or "").startswith(("utf_16", "utf_32")) else named
+    return charset
+
+
+def _to_text(data: bytes, charset: str | None) -> str:
+    return to_json_text(decode_text(data, charset).replace("\r\n", "\n"))

@@ -3,66 +3,56 @@
 from __future__ import annotations
 
 import codecs
-from encodings import normalize_encoding
-from encodings.aliases import aliases
+from collections.abc import Callable
 from functools import lru_cache
 
-REPLACEMENT = "\ufffd"
+from worker.mail.message.parse_east_asian import (
+    HAS_ISO_2022_JP,
+    REPLACEMENT,
+    decode_big5,
+    decode_euc_jp,
+    decode_gb18030,
+    decode_iso_2022_jp,
+)
+from worker.mail.message.parse_labels import find_codec
 
-# Codecs that Python knows under their own names only.
-_UNALIASED = {"cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_t", "koi8_u", "mac_arabic"}
-# Labels that senders use and Python does not know, and those whose usual meaning is a larger set.
-_LABELS = {
-    "cp932": "cp932",
-    "gb2312": "gb18030",
-    "gb_2312_80": "gb18030",
-    "gbk": "gb18030",
-    "iso_8859_6_e": "iso8859_6",
-    "iso_8859_6_i": "iso8859_6",
-    "iso_8859_8_e": "iso8859_8",
-    "iso_8859_8_i": "iso8859_8",
-    "ks_c_5601_1987": "cp949",
-    "euc_kr": "cp949",
-    "shift_jis": "cp932",
-    "sjis": "cp932",
-    "unicode_1_1_utf_7": "utf_7",
-    "unicode_1_1_utf_8": "utf_8",
-    "utf8mb4": "utf_8",
-    "windows_874": "cp874",
-    "x_euc_jp": "euc_jp",
-    "x_gbk": "gb18030",
-    "x_mac_roman": "mac_roman",
-    "x_sjis": "cp932",
-    "x_windows_949": "cp949",
+_OWN: dict[str, Callable[[bytes], str]] = {
+    "big5": decode_big5,
+    "euc_jp": decode_euc_jp,
+    "gb18030": decode_gb18030,
+    "iso2022_jp": decode_iso_2022_jp,
 }
-_TO_BYTES = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
-_CODECS = frozenset(aliases.values()) - _TO_BYTES - {"mbcs"} | _UNALIASED
-
-# Windows-1252 with its five holes filled as browsers fill them (WHATWG Encoding): it decodes any byte.
-_WINDOWS_1252 = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256))
+_WIDE = ("utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be")
+# Codecs of the standard library in which a character may take several octets.
+_MULTI_BYTE = ("utf", "iso2022", "hz", "euc", "shift", "gb", "big5", "johab", "cp932", "cp949")
+# Where the encoding standard's tables differ from Python's.
+_CHANGED = {"cp1255": {0xCA: "\u05ba"}, "koi8_u": {0xAE: "\u045e", 0xBE: "\u040e"}}
+_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SAMPLE = 1000
 
 
 def decode_text(data: bytes, label: str | None) -> str:
-    """Return bytes as text by their charset label; without a known one, as UTF-8, else as windows-1252."""
-    codec = _find_codec(label) if label else None
-    if codec == "latin_1":
-        return _decode_windows_1252(data)
-    if codec in (None, "ascii"):
+    """Return bytes as text by their charset label; without a known one, as UTF-8, else as windows-1252.
+
+    UTF-8 is proof against another label, as it does not come about by chance, and so are the escape
+    sequences of ISO-2022-JP where no other label says what they mean.
+    """
+    codec = find_codec(label) if label else None
+    if codec in _WIDE:
+        return _decode_wide(data, codec)
+    if codec in (None, "ascii", "utf_8", "cp1252") and HAS_ISO_2022_JP.search(data) and data.isascii():
+        return decode_iso_2022_jp(data)
+    if codec is None or codec == "ascii":
         return _decode_undeclared(data)
     if codec == "utf_8":
         return _decode_utf_8(data)
-    if not data.isascii() and not is_valid(data, codec) and is_valid(data, "utf_8"):
-        codec = "utf_8"  # that does not come about by chance: the label is wrong
-    return data.decode(codec, "replace")
+    is_safe = data.isascii() or (is_multi_byte(codec) and _decodes(data, codec))
+    return data.decode("utf_8_sig") if not is_safe and _decodes(data, "utf_8") else _decode(data, codec)
 
 
 def is_valid(data: bytes, label: str) -> bool:
     """Tell whether bytes are what their label says; always true for a label that nobody knows."""
-    try:
-        data.decode(_find_codec(label) or "latin_1")
-    except UnicodeError:
-        return False
-    return True
+    return _decodes(data, find_codec(label) or "latin_1")
 
 
 def to_json_text(text: str) -> str:
@@ -81,24 +71,54 @@ def to_json_text(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=256)
-def _find_codec(label: str) -> str | None:
-    """Return Python's codec for a label, or None.
+def is_multi_byte(codec: str) -> bool:
+    """Tell whether a character may take several octets."""
+    return codec.startswith(_MULTI_BYTE)
 
-    The names come from a list, not from `codecs.lookup`: that would import a module by a name out of
-    the mail, and accept codecs such as `punycode` whose time grows with the square of the text.
-    """
-    name = normalize_encoding(label.strip("\"' \t").lower()[:64])
-    codec = _LABELS.get(name) or aliases.get(name) or aliases.get(name.replace("_", "")) or name
-    codec = _LABELS.get(codec, codec)
-    return codec if codec in _CODECS else None
+
+def _decodes(data: bytes, codec: str) -> bool:
+    if codec in _OWN:
+        return REPLACEMENT not in _OWN[codec](data)
+    try:
+        data.decode(codec)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _decode(data: bytes, codec: str) -> str:
+    if codec in _OWN:
+        return _OWN[codec](data)
+    if is_multi_byte(codec):
+        return data.decode(codec, "replace")
+    return codecs.charmap_decode(data, "strict", _table(codec))[0]
+
+
+@lru_cache(maxsize=32)
+def _table(codec: str) -> str:
+    """Return the 256 characters of a single-byte charset, its holes below A0 filled as the standard does."""
+    characters = []
+    for octet in range(256):
+        known = _CHANGED.get(codec, {}).get(octet) or bytes([octet]).decode(codec, "ignore")
+        characters.append(known or (chr(octet) if octet < 0xA0 else REPLACEMENT))  # noqa: PLR2004 - C1
+    return "".join(characters)
+
+
+def _decode_wide(data: bytes, codec: str) -> str:
+    """Decode UTF-16 and UTF-32; text in octets under such a label is UTF-8 (HTML standard, 13.2.3.2)."""
+    if b"\0" not in data and not data.startswith(_BOMS) and (len(data) % 2 or _decodes(data, "utf_8")):
+        return _decode_undeclared(data)
+    if codec == "utf_16" and not data.startswith(_BOMS):
+        high, low = data[0:_SAMPLE:2].count(0), data[1:_SAMPLE:2].count(0)
+        codec = "utf_16_be" if high > low else "utf_16_le"
+    return data.decode(codec, "replace").removeprefix("\ufeff")
 
 
 def _decode_undeclared(data: bytes) -> str:
     try:
         return data.decode("utf_8_sig")
     except UnicodeDecodeError:
-        return _decode_windows_1252(data)
+        return _decode(data, "cp1252")
 
 
 def _decode_utf_8(data: bytes) -> str:
@@ -108,8 +128,4 @@ def _decode_utf_8(data: bytes) -> str:
         text = data.decode("utf_8_sig", "replace")
     # Not one character beyond ASCII made sense: the label is wrong, the bytes are not.
     is_mislabelled = text.replace(REPLACEMENT, "").isascii()
-    return _decode_windows_1252(data) if is_mislabelled else text
-
-
-def _decode_windows_1252(data: bytes) -> str:
-    return codecs.charmap_decode(data, "strict", _WINDOWS_1252)[0]
+    return _decode(data, "cp1252") if is_mislabelled else text

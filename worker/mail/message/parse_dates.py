@@ -1,4 +1,4 @@
-"""Dates of header fields, as moments in UTC."""
+"""Dates of header fields, as moments in UTC: made plain here, then read by the standard library."""
 
 from __future__ import annotations
 
@@ -6,39 +6,95 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from worker.mail.message.parse_words import decode_words
+
 # No date is longer; the limit keeps the patterns below quick.
 _LONGEST = 500
 _COMMENT = re.compile(r"\([^()]*\)")
-# The standard library reads neither a leap second nor a zone that is named and then told (browsers do so).
+_OPEN_COMMENT = re.compile(r"\(.*", re.DOTALL)
+_MOST_LEVELS = 5
+# The standard library reads neither a leap second nor years of three digits (RFC 5322, 4.3).
 _LEAP_SECOND = re.compile(r"(?<=:[0-5]\d:)60")
-_NAMED_ZONE = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d{4})")
+_YEAR_OF_THREE = re.compile(r"(?<=[^\W\d_][ -])1\d\d(?=\s)")
+_TIME = r"(?:\d?\d)[:.]\d\d(?:[:.]\d\d)?"
+_FRACTION = re.compile(rf"({_TIME})[.,]\d{{1,9}}(?!\d|[:.])")
+_HALF_OF_DAY = re.compile(r"\b(\d?\d)([:.]\d\d(?:[:.]\d\d)?)\s?([ap])\.?m\b\.?", re.IGNORECASE)
+# A zone behind the time: +01:00, GMT+1, UTC +0100, CET-0100, "+0100".
+_ZONE = re.compile(
+    rf"\b({_TIME})\s?,?\s?(?:[A-Z]{{1,5}}\s?)?([+\u2212-])\s?(\d\d?)[:.]?(\d\d)?(?!\d|[:.])", re.IGNORECASE
+)
+_NAMED_ZONE = re.compile(rf"\b({_TIME})\s?([A-Z]{{3,5}})\b", re.IGNORECASE)
+_TIME_FIRST = re.compile(rf"^({_TIME})(?:\s([+-]\d{{4}}))?,?\s(?=\d|\w)(.*)$", re.DOTALL)
+_ISO_DAY = re.compile(r"\b(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:T|,?\s|\Z)")
+_ISO_BARE = re.compile(r"\b(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)")
+_DAY_OF_MONTH = re.compile(r"\b(\d\d?)(?:st|nd|rd|th|\.|º|er)?,?\s?(?:de\s|of\s|-)?(?=[^\W\d_])")
+_OF_YEAR = re.compile(r"(?<=[^\W\d_])\.?,?[\s-](?:de\s|of\s)?(?=\d{2,4}\b)")
+_BEFORE_TIME = re.compile(rf"\s(?:at|um|kl\.?|à|klo)\s(?={_TIME})", re.IGNORECASE)
+_AFTER_ZONE = re.compile(r"( [+-]\d{4})\b(?!\s\d{4}\b).*$", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]{3,}\.?")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# A word with a comma behind it, or one that is no month: `Mar, 3 Nov` is a Tuesday in French.
+_WEEKDAY = re.compile(rf"^(?:[^\W\d_]+\.?,|(?!{'|'.join(_MONTHS)})[^\W\d_]+\.?)\s?")
+# How months begin in English, German, French, Italian, Spanish, Portuguese, Dutch, the Nordic languages,
+# Polish, Czech, Turkish and Russian.
+_BEGINNINGS = (
+    "jan gen ene sty led oca янв",
+    "feb fév fev lut úno şub фев",
+    "mar mär mrz mrt maa bře мар",
+    "apr avr abr kwi dub nis апр",
+    "may mai maj mag mei kvě мая май",
+    "jun juin giu cze čvn haz июн",
+    "jul juil lug lip čvc tem июл",
+    "aug aoû aou ago sie srp ağu авг",
+    "sep set wrz zář eyl сен",
+    "oct okt out ott paź říj eki окт",
+    "nov lis kas ноя",
+    "dec dez des déc dic gru pro ara дек",
+)
+_MONTH_OF = {
+    beginning: month
+    for month, beginnings in zip(_MONTHS, _BEGINNINGS, strict=True)
+    for beginning in beginnings.split()
+}
+# Zones that mail programs name and the standard library does not know, in minutes.
+_ZONES = {
+    name: minutes
+    for minutes, names in (
+        (0, "WET GMT UTC"),
+        (60, "CET MET MEZ WEST BST"),
+        (120, "CEST MEST MESZ EET SAST"),
+        (180, "EEST MSK"),
+        (330, "IST"),
+        (420, "WIB"),
+        (480, "HKT SGT AWST"),
+        (540, "JST KST"),
+        (570, "ACST"),
+        (600, "AEST"),
+        (660, "AEDT"),
+        (720, "NZST"),
+        (780, "NZDT"),
+        (-180, "BRT ART"),
+        (-540, "AKST"),
+        (-480, "AKDT"),
+        (-600, "HST"),
+    )
+    for name in names.split()
+}
 
 
 def read_date(value: bytes) -> datetime | None:
     """Return the moment of a Date field (RFC 5322, 3.3, or ISO 8601), or None; without a zone it is UTC."""
-    return _read(_cleaned(value[:_LONGEST]))
+    return _read(_to_text(value[:_LONGEST]))
 
 
 def read_received_date(value: bytes) -> datetime | None:
     """Return the moment at the end of a Received field (RFC 5321, 4.4), or None."""
-    return _read(_cleaned(value[-_LONGEST:]).rpartition(";")[2])
-
-
-def _cleaned(value: bytes) -> str:
-    text = value.decode("latin_1")
-    if "(" in text:
-        text = _COMMENT.sub(" ", text)
-    if ":60" in text:
-        text = _LEAP_SECOND.sub("59", text)
-    if "GMT" in text or "UTC" in text:
-        text = _NAMED_ZONE.sub("", text)
-    return text.strip()
+    return _read(_to_text(value[-_LONGEST:]).rpartition(";")[2].strip())
 
 
 def _read(text: str) -> datetime | None:
-    if not text:
-        return None
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
+    # Well-formed text is read as it stands; what that fails at, or misreads, is made plain first.
+    for read in (_by_iso, _by_mail):
         try:
             moment = read(text)
             aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -46,3 +102,71 @@ def _read(text: str) -> datetime | None:
         except (ValueError, OverflowError, TypeError, IndexError):
             continue
     return None
+
+
+def _to_text(value: bytes) -> str:
+    """Return a value without comments and quotes, its words parted by one blank."""
+    text = decode_words(value)
+    for _ in range(_MOST_LEVELS):
+        if "(" not in text:
+            break
+        text = _COMMENT.sub(" ", text)
+    text = _OPEN_COMMENT.sub("", text)
+    return " ".join(text.replace(")", " ").replace('"', " ").split())
+
+
+def _by_iso(text: str) -> datetime:
+    return datetime.fromisoformat(_LEAP_SECOND.sub("59", text))
+
+
+def _by_mail(text: str) -> datetime:
+    plain = _to_plain(text)
+    return parsedate_to_datetime(plain if ":" in plain or "." in plain else f"{plain} 00:00")
+
+
+def _to_plain(text: str) -> str:
+    """Rewrite what senders vary: `Mi., 30. September 2026 um 9.00 PM, GMT+2` to `30 Sep 2026 21.00 +0200`."""
+    text = _LEAP_SECOND.sub("59", text)
+    text = _ISO_BARE.sub(r"\1-\2-\3T\4:\5:\6", text)
+    text = _FRACTION.sub(r"\1", text)
+    text = _BEFORE_TIME.sub(" ", text)
+    text = _HALF_OF_DAY.sub(_to_24_hours, text)
+    text = _ZONE.sub(_to_offset, text)
+    text = _NAMED_ZONE.sub(_name_to_offset, text)
+    text = _AFTER_ZONE.sub(r"\1", text)
+    text = _ISO_DAY.sub(_name_month, text)
+    text = _WORD.sub(_to_english, text)
+    text = _WEEKDAY.sub("", text)
+    text = _DAY_OF_MONTH.sub(r"\1 ", text)
+    text = _OF_YEAR.sub(" ", text)
+    text = _YEAR_OF_THREE.sub(lambda year: str(1900 + int(year[0])), text)
+    return _TIME_FIRST.sub(r"\3 \1 \2", text).strip()
+
+
+def _to_24_hours(match: re.Match[str]) -> str:
+    hour = int(match[1]) % 12 + (12 if match[3].lower() == "p" else 0)
+    return f"{hour}{match[2]}"
+
+
+def _to_offset(match: re.Match[str]) -> str:
+    sign = "+" if match[2] == "+" else "-"
+    return f"{match[1]} {sign}{int(match[3]):02}{match[4] or '00'}"
+
+
+def _name_to_offset(match: re.Match[str]) -> str:
+    minutes = _ZONES.get(match[2].upper())
+    if minutes is None:
+        return match[0]
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{match[1]} {'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
+
+
+def _name_month(match: re.Match[str]) -> str:
+    month = int(match[2])
+    return f"{match[3]} {_MONTHS[month - 1]} {match[1]} " if 1 <= month <= len(_MONTHS) else match[0]
+
+
+def _to_english(match: re.Match[str]) -> str:
+    """Return a month's name as the standard library knows it, whatever else unchanged."""
+    word = match[0].lower()
+    return _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3]) or match[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from itertools import islice
 
 UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
@@ -17,6 +18,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_IN_ALPHABET = bytes(set(range(256)) - set(_ALPHABET))
 _PADDING = re.compile(rb"=+[ \t\r\n]*")
 _MOST_CHUNKS = 1000
+_PIECE_BYTES = 64 * 1024
 # The look-behind keeps a long run of blanks from being tried again at each of them.
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 # Equals signs that stand for themselves, as they should not. The standard library makes one of two, drops
@@ -30,10 +32,29 @@ def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
     if encoding == "base64":
         return decode_base64(data)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(_LONE_EQUALS_IN_LINES.sub(b"=3D", _TRAILING_BLANKS.sub(b"", data)))
+        return b"".join(map(_decode_quoted_printable, pieces(data, _PIECE_BYTES)))
     if encoding in UUENCODE:
         return decode_uuencode(data)
     return data
+
+
+def pieces(data: bytes, most: int) -> Iterator[bytes]:
+    """Cut octets into pieces of at most `most`: at ends of lines, in longer lines not in a quoted octet."""
+    position = 0
+    while len(data) - position > most:
+        end = data.rfind(b"\n", position, position + most) + 1
+        if not end:
+            end = position + most
+            equals = data.find(b"=", end - 2, end)
+            end = equals if equals >= 0 else end
+        yield data[position:end]
+        position = end
+    yield data[position:] if position else data
+
+
+def _decode_quoted_printable(piece: bytes) -> bytes:
+    """Decode one piece: what is cut out or put in makes an object in memory for each of its places."""
+    return binascii.a2b_qp(_LONE_EQUALS_IN_LINES.sub(b"=3D", _TRAILING_BLANKS.sub(b"", piece)))
 
 
 def decode_uuencode(data: bytes) -> bytes:
@@ -51,7 +72,7 @@ def decode_uuencode(data: bytes) -> bytes:
 
 
 def _decode_uu_line(line: bytes) -> bytes:
-    """Decode one line: its first character tells the octets; some add a checksum or leave out blanks."""
+    """Decode one line: its first character tells how many octets; a checksum may follow."""
     if not line:
         return b""
     length = (line[0] - 32) & 63

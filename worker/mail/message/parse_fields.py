@@ -7,12 +7,16 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# Not even the names of more fields would fit into an answer that the engine takes.
-MOST_FIELDS = 200_000
+# More than any sender writes. What is beyond is left out, as each field takes some hundred octets of memory.
+MOST_FIELDS = 20_000
+_MOST_BYTES = 1024 * 1024
 
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
 _MBOX_LINE = re.compile(rb">?From ")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+# What may stand before the first field of a message.
+_BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)++")
+_INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 
 
@@ -26,10 +30,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class HeaderBlock:
-    """The fields in their order, and the offset where the body starts."""
+    """The fields in their order, and the offset where the body starts. `is_cut`: there were more fields."""
 
     fields: tuple[Field, ...]
     body_start: int
+    is_cut: bool = False
 
 
 def read_fields(
@@ -42,26 +47,53 @@ def read_fields(
     """Read the header block that starts at an offset (RFC 5322, 2.2; RFC 2046, 5.1).
 
     It ends at an empty line or a delimiter line. A line that is no field is taken as the continuation of
-    the field above if a field follows (a broken fold), else as the first line of the body.
+    the field above if a field follows (a broken fold), else as the first line of the body. Of a block of
+    more than a mebibyte, the fields in its first are read.
     """
     marks: list[tuple[bytes, int, int]] = []  # name, and where the value starts and ends
-    position = start or (len(BOM_UTF8) if raw.startswith(BOM_UTF8) else 0)  # files put into a mailbox
-    while position < len(raw) and len(marks) < most:
+    position = start or _skip_start(raw)
+    indent = b"" if start else _indent_at(raw, position)
+    limit = position + _MOST_BYTES
+    while position < min(len(raw), limit) and len(marks) < most:
         line_end = raw.find(b"\n", position) + 1 or len(raw)
-        name = _NAME.match(raw, position, line_end)
+        name = _NAME.match(raw, _after(indent, raw, position), line_end)
         if name:
-            marks.append((name[1], name.end(), line_end))
+            marks.append((name[1], name.end(), min(line_end, limit)))
         elif not raw[position:line_end].strip(b"\r\n"):
             return _to_block(raw, marks, line_end)
         elif is_delimiter(raw[position:line_end]):
             return _to_block(raw, marks, position)
         elif marks and (raw[position] in b" \t" or _is_broken_fold(raw, position, line_end)):
-            marks[-1] = (*marks[-1][:2], line_end)
+            marks[-1] = (*marks[-1][:2], min(line_end, limit))
         elif not (_MBOX_LINE.match(raw, position) and _NAME.match(raw, line_end)):
             return _to_block(raw, marks, position)
         position = line_end
-    blank = _BLANK_LINE.search(raw, position - 1) if position < len(raw) else None
-    return _to_block(raw, marks, blank.end() if blank else len(raw))
+    is_cut = position < len(raw)
+    blank = _BLANK_LINE.search(raw, position - 1) if is_cut else None
+    return _to_block(raw, marks, blank.end() if blank else len(raw), is_cut=is_cut)
+
+
+def _skip_start(raw: bytes) -> int:
+    """Return where the first field of a message stands: behind a mark of UTF-8, and behind blank lines.
+
+    Exports put them there (Gmail's "Show original" once did); a header block must follow.
+    """
+    start = len(BOM_UTF8) if raw.startswith(BOM_UTF8) else 0
+    blank = _BLANK_LINES.match(raw, start)
+    if blank and _INDENTED_NAME.match(raw, blank.end()) and _BLANK_LINE.search(raw, blank.end()):
+        return blank.end()
+    return start
+
+
+def _indent_at(raw: bytes, position: int) -> bytes:
+    """Return the blanks before the first field of a message."""
+    name = _INDENTED_NAME.match(raw, position)
+    return name[1] if name else b""
+
+
+def _after(indent: bytes, raw: bytes, position: int) -> int:
+    """Return where a name may start: where the first field is indented, so may the others be."""
+    return position + len(indent) if indent and raw.startswith(indent, position) else position
 
 
 def unfold(value: bytes) -> bytes:
@@ -81,5 +113,8 @@ def _is_broken_fold(raw: bytes, position: int, line_end: int) -> bool:
     return bool(_NAME.match(raw, line_end)) and not _MBOX_LINE.match(raw, position)
 
 
-def _to_block(raw: bytes, marks: list[tuple[bytes, int, int]], body_start: int) -> HeaderBlock:
-    return HeaderBlock(tuple(Field(name, raw[start:end]) for name, start, end in marks), body_start)
+def _to_block(
+    raw: bytes, marks: list[tuple[bytes, int, int]], body_start: int, *, is_cut: bool = False
+) -> HeaderBlock:
+    fields = tuple(Field(name, raw[start:end]) for name, start, end in marks)
+    return HeaderBlock(fields, body_start, is_cut)

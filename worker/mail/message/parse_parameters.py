@@ -15,7 +15,7 @@ _NO_SEMICOLON = re.compile(r"([^\s;=\"]+)\s+(?=[^\s;=\"]+=)")
 
 
 def read_parameters(value: bytes) -> dict[str, str]:
-    """Return a field's parameters by lower-case name; of one name the encoded one wins, then the first.
+    """Return a field's parameters by their names in lower case; the encoded one wins, then the first.
 
     Text is Latin-1, so that a boundary can be turned back into its bytes; an encoded parameter is what
     it stands for.

@@ -11,14 +11,17 @@ import re
 from dataclasses import dataclass, field
 
 from worker.mail.message.parse_encodings import UUENCODE
-from worker.mail.message.parse_fields import MOST_FIELDS, Field, first_value, read_fields
+from worker.mail.message.parse_fields import MOST_FIELDS, Field, HeaderBlock, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
 
 # More parts than any mail program makes; Dovecot draws the line at the same number.
 MOST_PARTS = 10_000
+_MOST_FIELDS_OF_ALL = 200_000
 
+_QUOTED_TYPE = re.compile(rb'^\s*"([^"]*+)"')
 _TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)\s*/\s*([\w!#$&^.+-]+)")
 _TOKEN = re.compile(rb"[\w-]+")
+_USED_PARAMETERS = ("boundary", "charset", "protocol", "smime-type", "start")
 _PART_START = re.compile(rb"Content-[A-Za-z-]{1,40}[ \t]*:", re.IGNORECASE)
 
 
@@ -26,6 +29,7 @@ _PART_START = re.compile(rb"Content-[A-Za-z-]{1,40}[ \t]*:", re.IGNORECASE)
 class Part:
     """A message, a multipart or a leaf of the structure; its body is `raw[start:end]`, still encoded.
 
+    Its header starts at `header_start`. `parameters`: those of Content-Type that are used here;
     `file_name` as `read_parameters` gives it.
     """
 
@@ -36,6 +40,7 @@ class Part:
     disposition: str
     file_name: str | None
     content_id: bytes
+    header_start: int
     start: int
     end: int
     index: int
@@ -55,10 +60,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The fields of the message itself, and all parts, each before its children."""
+    """The fields of the message itself, and all parts, each before its children.
+
+    `is_cut`: the message has more fields.
+    """
 
     fields: tuple[Field, ...]
     parts: list[Part]
+    is_cut: bool
 
 
 def read_structure(raw: bytes) -> Structure:
@@ -70,8 +79,7 @@ def read_structure(raw: bytes) -> Structure:
 class _Walk:
     raw: bytes
     position: int = 0
-    fields: tuple[Field, ...] = ()
-    fields_left: int = MOST_FIELDS
+    fields_left: int = _MOST_FIELDS_OF_ALL
     parts: list[Part] = field(default_factory=list)
     # Containers that are open, outermost first; by boundary, the depths of those that wait for it.
     open_parts: list[Part] = field(default_factory=list)
@@ -79,29 +87,28 @@ class _Walk:
     boundaries: list[list[bytes]] = field(default_factory=list)
 
     def run(self) -> Structure:
-        self._open(parent=None)
+        header = self._open(parent=None)
         while self.open_parts and self._read_delimiter():
             pass
-        return Structure(self.fields, self.parts)
+        return Structure(header.fields, self.parts, header.is_cut)
 
-    def _open(self, parent: Part | None) -> None:
+    def _open(self, parent: Part | None) -> HeaderBlock:
         """Read the part that starts here; inside a message/rfc822, also the message."""
+        first = None
         while True:
-            block = read_fields(
-                self.raw, self.position, most=self.fields_left, is_delimiter=self._is_delimiter_line
-            )
-            if not self.parts:
-                self.fields = block.fields
+            most = min(MOST_FIELDS, self.fields_left)
+            block = read_fields(self.raw, self.position, most=most, is_delimiter=self._is_delimiter_line)
+            first = first or block
             self.fields_left = max(1, self.fields_left - len(block.fields))
+            part = _to_part(block, parent, header_start=self.position, end=len(self.raw))
             self.position = block.body_start
-            part = _to_part(block.fields, parent, start=block.body_start, end=len(self.raw))
             self.parts.append(part)
             if parent:
                 parent.child_count += 1
             if part.is_multipart or part.is_message:
                 self._push(part)
             if not part.is_message or len(self.parts) >= MOST_PARTS:
-                return
+                return first
             parent = part
 
     def _push(self, part: Part) -> None:
@@ -169,20 +176,21 @@ class _Walk:
         )
 
 
-def _to_part(fields: tuple[Field, ...], parent: Part | None, *, start: int, end: int) -> Part:
-    content_type = first_value(fields, b"content-type") or b""
-    disposition = first_value(fields, b"content-disposition") or b""
+def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end: int) -> Part:
+    content_type = _QUOTED_TYPE.sub(rb"\1", first_value(block.fields, b"content-type") or b"")
+    disposition = first_value(block.fields, b"content-disposition") or b""
     parameters = read_parameters(content_type)
     is_digest = parent is not None and parent.content_type == "multipart/digest"
     return Part(
         parent=parent,
         content_type=_media_type(content_type, default="message/rfc822" if is_digest else "text/plain"),
-        parameters=parameters,
-        encoding=_first_token(first_value(fields, b"content-transfer-encoding") or b""),
+        parameters={name: parameters[name] for name in _USED_PARAMETERS if name in parameters},
+        encoding=_first_token(first_value(block.fields, b"content-transfer-encoding") or b""),
         disposition=_first_token(disposition),
         file_name=read_parameters(disposition).get("filename", parameters.get("name")),
-        content_id=first_value(fields, b"content-id") or b"",
-        start=start,
+        content_id=first_value(block.fields, b"content-id") or b"",
+        header_start=header_start,
+        start=block.body_start,
         end=end,
         index=parent.child_count if parent else 0,
     )

@@ -28,7 +28,7 @@ class _Word:
 
 def decode_words(value: bytes) -> str:
     """Return a header value as text: encoded words decoded, 8-bit text read as UTF-8 or windows-1252."""
-    if value.isascii() and b"=?" not in value:  # nearly all fields: not worth a walk
+    if value.isascii() and b"=?" not in value and b"\x1b" not in value:  # nearly all fields: not worth a walk
         return to_json_text(value.decode("ascii").strip())
     texts: list[str] = []
     run: list[_Word] = []

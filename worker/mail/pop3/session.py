@@ -1,203 +1,248 @@
-"""One POP3 session (RFC 1939, 2449, 2595, 5034). Its methods block and belong in a thread."""
+"""One POP3 session on poplib (RFC 1939, 2449, 2595, 5034). Its methods block and belong in a thread."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import os
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from worker.errors import ServerRefused, TlsFailed
-from worker.mail.account import Account, Encryption
-from worker.mail.deadline_socket import DeadlineSocket
-from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.listings import Listings
-from worker.mail.pop3.replies import (
-    Capabilities,
-    read_capabilities,
-    read_uids,
-    wants_sasl,
+from worker.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    ResultTooLarge,
+    ServerRefused,
+    ServerUnavailable,
+    TlsFailed,
 )
-from worker.mail.pop3.wire import Pop3Wire
+from worker.mail.account import Account, Encryption, MailProtocol
+from worker.mail.command_trace import traced, traced_step
+from worker.mail.pop3.connection import TlsContext
+from worker.mail.pop3.dialogue import Pop3Dialogue
+from worker.mail.pop3.limits import Pop3Limits
+from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, wants_sasl
 from worker.mail.timeouts import Timeouts
 
-_WANTED_AFTER_LOGIN = frozenset({"PIPELINING", "TOP", "UIDL"})
+_WANTED_AFTER_SIGN_IN = frozenset({"PIPELINING", "TOP", "UIDL"})
+
+T = TypeVar("T")
 
 
-class Pop3Session:
-    """A session from greeting to QUIT. Every method raises a MailServerError where it fails.
+class Pop3Session(Pop3Dialogue):
+    """A session from the connection to QUIT. Every method raises a MailServerError if it fails.
 
-    Message numbers hold within the session alone. Only `cut` may be called from another thread.
+    Message numbers are valid within the session alone. `thread`: see BlockingSession.
     """
 
-    def __init__(
-        self, account: Account, connection: DeadlineSocket, timeouts: Timeouts, limits: Pop3Limits
-    ) -> None:
-        self.server = account.server
+    def __init__(self, account: Account, timeouts: Timeouts, limits: Pop3Limits) -> None:
+        super().__init__(account, timeouts, limits.max_sign_in_bytes)
+        self.thread: asyncio.Future[Any] | None = None
         self._account = account
-        self._wire = Pop3Wire(account.server, connection)
         self._timeouts = timeouts
         self._limits = limits
-        self._capabilities: Capabilities | None = None
+        self._capabilities: Mapping[str, Sequence[str]] | None = None
         self._has_top: bool | None = None
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether the next command may be sent: connected, and in step with the server."""
-        return self._wire.is_usable
-
     def open(self, tls_context: ssl.SSLContext) -> None:
-        """Take the greeting, encrypt as the account asks, and sign in. Locks the maildrop."""
-        if self._account.encryption is Encryption.IMPLICIT:
-            self._wire.start_tls(tls_context, self._account.host, self._timeouts.tls_seconds)
-        self._wire.greet(self._timeouts.greeting_seconds)
+        """Connect, encrypt as the account asks, and sign in. Locks the mailbox."""
+        self._connect(tls_context)
+        self.pop.wait(self._timeouts.login_seconds)
         self._capabilities = self._ask_capabilities()
         if self._account.encryption is Encryption.STARTTLS:
             self._encrypt(tls_context)
         self._sign_in()
-        if not self._capabilities or not self._capabilities.names >= _WANTED_AFTER_LOGIN:
+        if not self._capabilities or not self._capabilities.keys() >= _WANTED_AFTER_SIGN_IN:
             # RFC 2449, section 5: some are announced only after the sign-in.
             self._capabilities = self._ask_capabilities() or self._capabilities
+        self._has_top = None if self._capabilities is None else "TOP" in self._capabilities
+        self.allowed_bytes = self._limits.max_operation_bytes
+        self.pop.wait(self._timeouts.command_seconds)
 
-    def look(self, listings: Listings) -> tuple[Mapping[int, str] | None, Mapping[int, int]]:
-        """Return unique ids (UIDL) and octets (LIST), each by message number; no ids where there are none.
-
-        One round trip where the server takes several commands at once. `listings` reads what has changed.
-        """
-        readers: dict[str, Callable[[bytes], Any]] = {
-            "UIDL": listings.read_uids,
-            "LIST": listings.read_sizes,
-        }
-        if not self._may_offer("UIDL"):
-            del readers["UIDL"]
-        *uids, sizes = self._wire.ask_for_listings(
-            readers,
-            self._window(len(readers)),
-            max_bytes=self._limits.max_listing_bytes,
-            within_seconds=self._timeouts.transfer_seconds,
-        )
-        if isinstance(sizes, ServerRefused):
-            raise sizes
-        return (None if not uids or isinstance(uids[0], ServerRefused) else uids[0]), sizes
+    def look(self) -> tuple[Mapping[int, str], Mapping[int, int]]:
+        """Return unique ids (UIDL) and octets (LIST), each by message number; no ids if there are none."""
+        uids: Mapping[int, str] = {}
+        if self._may_offer("UIDL"):
+            with suppress(ServerRefused):
+                uids = self.uids()
+        try:
+            return uids, self._ask_listing("LIST", read_sizes)
+        except ServerRefused:
+            if self._count_messages() > 0:
+                raise
+            return {}, {}  # some servers refuse to list nothing
 
     def uids(self) -> dict[int, str]:
         """Return the unique id of each message by its number (UIDL)."""
-        return self._wire.ask_for_lines(
-            "UIDL",
-            read_uids,
-            max_bytes=self._limits.max_listing_bytes,
-            within_seconds=self._timeouts.transfer_seconds,
-        )
+        return self._ask_listing("UIDL", read_uids)
 
     def uid_at(self, number: int) -> str | None:
-        """Return the unique id of the message that now has this number; None where the server has none."""
+        """Return the unique id of the message that now has this number; None if the server has none.
+
+        The whole listing decides if the server answers for a single message in a way of its own.
+        """
         if not self._may_offer("UIDL"):
             return None
-        with suppress(ServerRefused, ValueError):
-            return read_uids(self._wire.ask(f"UIDL {number}", self._timeouts.command_seconds)).get(number)
-        return None
+        try:
+            reply = self.ask(f"UIDL {number}")
+        except ServerRefused:
+            return None
+        if not reply:
+            self.skip_lines()
+        with suppress(ValueError):
+            if uid := read_uids(reply).get(number):
+                return uid
+        return self.uids().get(number)
 
-    def headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
-        """Yield each number with its header section; None where the message is gone. Exhaust it.
+    def headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield each number with its header section, without messages that are gone. Exhaust it.
 
-        Without TOP, whole messages pass by, of which only the beginning is kept.
+        Several TOP commands are sent ahead of their replies if the server announces that it takes them: ten
+        thousand headers at 5 ms away take 2 seconds instead of 61. Without TOP, or if that is refused or
+        comes blank, whole messages pass by, of which only the beginning is kept.
         """
-        if self._has_top is None:
-            self._has_top = self._may_offer("TOP") and self._takes_top(numbers[0])
-        if not self._has_top:
-            return self._retrieve(numbers, self._limits.max_header_bytes)
-        return self._fetch_headers(numbers)
+        limits = self._limits
+        takes_several = self._capabilities is not None and "PIPELINING" in self._capabilities
+        window = limits.top_window if takes_several else 1
+        for start in range(0, len(numbers), window):
+            batch = missing = numbers[start : start + window]
+            if self._has_top is not False:
+                lines = [f"TOP {number} 0" for number in batch]
+                missing = []
+                for number, block in zip(
+                    batch,
+                    self.ask_all_lines(lines, limits.max_message_bytes, limits.max_header_bytes),
+                    strict=True,
+                ):
+                    if block and not block.isspace():
+                        yield number, block
+                    else:
+                        missing.append(number)
+                    self._has_top = self._has_top or block is not None
+            yield from self.messages(missing, limits.max_header_bytes)
 
-    def messages(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
-        """Yield each number with its whole message; None where it is gone. Exhaust it.
+    def messages(self, numbers: Sequence[int], keep_bytes: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield each number with its whole message (RETR), or the first `keep_bytes` or so of it.
 
-        One message at a time is in memory, if the caller keeps none.
+        Messages that are gone are left out. One at a time is in memory, if the caller keeps none.
         """
-        return self._retrieve(numbers, self._limits.max_message_bytes)
+        for number in numbers:
+            try:
+                block = self.ask_lines(f"RETR {number}", self._limits.max_message_bytes, keep_bytes)
+            except ServerRefused:
+                if self._has(number):
+                    raise
+            else:
+                yield number, block
 
     def mark_deleted(self, number: int) -> None:
         """Mark a message: it goes when the server takes QUIT, and should not before (DELE)."""
-        self._wire.ask(f"DELE {number}", self._timeouts.command_seconds)
+        self.say(f"DELE {number}", lambda: self.pop.dele(number))
 
     def unmark_all(self) -> None:
         """Take the marks back (RSET)."""
-        self._wire.ask("RSET", self._timeouts.command_seconds)
+        self.say("RSET", self.pop.rset)
 
-    def quit(self, within_seconds: float | None = None) -> None:
-        """Delete what is marked and end the session; returns when the server says that it has."""
-        self._wire.ask("QUIT", within_seconds or self._timeouts.command_seconds)
-        self._wire.is_usable = False
+    def quit(self) -> None:
+        """Delete what is marked and end the session; return when the server says that it has."""
+        self.say("QUIT", self.pop.quit)
+        self._is_in_step = False
 
-    def cut(self) -> None:
-        """End the connection without QUIT: nothing is deleted (RFC 1939, section 6). Never raises."""
-        self._wire.cut()
+    def _connect(self, tls_context: ssl.SSLContext) -> None:
+        is_tls = self._account.encryption is Encryption.IMPLICIT
+        with (
+            traced_step(MailProtocol.POP3, self.server, "connect"),
+            self.step("the start of a session", ServerUnavailable),
+        ):
+            try:
+                self.pop.open(**({"context": TlsContext(self.pop, tls_context)} if is_tls else {}))
+            except (OSError, UnicodeError) as error:
+                if self.pop.sock is None and not isinstance(error, TimeoutError):
+                    raise self._unreachable(error) from error
+                raise
+            self.accept(self.pop.welcome)
 
-    def close(self) -> None:
-        """Give back the descriptor, when no thread is at work here any more."""
-        self._wire.close()
+    def _unreachable(self, error: Exception) -> ConnectionFailed:
+        if isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: what DNS cannot hold
+            text = f"Cannot resolve the host {self._account.host}; check its name."
+        else:
+            reason = os.strerror(getattr(error, "errno", None) or 0).lower()
+            text = f"No connection to {self.server} ({reason}); check host and port."
+        return ConnectionFailed(text, server=self.server)
 
     def _encrypt(self, tls_context: ssl.SSLContext) -> None:
-        """Encrypt by STLS (RFC 2595), which must succeed; what was said before does not count."""
-        refused = f"{self.server} does not offer STLS, which would encrypt the connection; use its TLS port."
+        """Encrypt by STLS (RFC 2595), which must succeed; what came before, anybody may have sent.
+
+        Not by poplib's `stls`, which collects the capabilities without a bound.
+        """
+        pop, server = self.pop, self.server
+        refused = f"{server} does not offer STLS, which would encrypt the connection; use its TLS port."
         if not self._may_offer("STLS"):
-            raise TlsFailed(refused, server=self.server)
+            raise TlsFailed(refused, server=server)
         try:
-            self._wire.ask("STLS", self._timeouts.command_seconds)
+            self.ask("STLS")
         except ServerRefused as error:
-            raise TlsFailed(refused, server=self.server) from error
-        self._wire.start_tls(tls_context, self._account.host, self._timeouts.tls_seconds)
-        self._wire.forget_what_came()
+            raise TlsFailed(refused, server=server) from error
+        with traced_step(MailProtocol.POP3, server, "tls"), self.step("the TLS handshake"):
+            pop.sock = TlsContext(pop, tls_context).wrap_socket(pop.sock, server_hostname=self._account.host)
+            pop.file = pop.sock.makefile("rb")
+        pop.wait(self._timeouts.login_seconds)
         self._capabilities = self._ask_capabilities()
 
     def _sign_in(self) -> None:
         username, password = self._account.username or "", self._account.password or ""
         if wants_sasl(self._capabilities, username, password):
-            secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-            # Not as an initial response: a line has 255 octets at most (RFC 5034, section 4).
-            lines, window = ["AUTH PLAIN", secret], 1
+            self._authenticate("PLAIN", f"\0{username}\0{password}")
         else:
-            lines = [f"USER {username}", f"PASS {password}"]
-            window = self._window(len(lines))
-        self._wire.sign_in(lines, window, self._timeouts.login_seconds)
+            self._give_credentials("USER", lambda: self.pop.user(username))
+            self._give_credentials("PASS", lambda: self.pop.pass_(password))
 
-    def _ask_capabilities(self) -> Capabilities | None:
+    def _authenticate(self, mechanism: str, response: str) -> None:
+        """Sign in by SASL, which poplib lacks.
+
+        Not with an initial response: a line has 255 octets at most (RFC 5034, section 4).
+        """
+        encoded = base64.b64encode(response.encode()).decode()
+        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
+        self._give_credentials("SASL", lambda: self.exchange(encoded))
+
+    def _give_credentials(self, name: str, talk: Callable[[], bytes], go_on: bytes | None = None) -> None:
+        """Give a command of which no more than its name gets into errors and traces."""
+        with traced(MailProtocol.POP3, self.server, name), self.step("the sign-in", AuthenticationFailed):
+            reply = talk()
+            if reply.strip() != go_on:
+                self.accept(reply)
+
+    def _ask_capabilities(self) -> Mapping[str, Sequence[str]] | None:
+        """Not by poplib's `capa`, which takes a broken connection for a server without capabilities."""
         with suppress(ServerRefused):
-            return self._wire.ask_for_lines(
-                "CAPA",
-                read_capabilities,
-                max_bytes=self._limits.max_listing_bytes,
-                within_seconds=self._timeouts.command_seconds,
-            )
+            return read_capabilities(self.ask_lines("CAPA", self._limits.max_sign_in_bytes))
         return None
 
     def _may_offer(self, capability: str) -> bool:
         return self._capabilities is None or capability in self._capabilities
 
-    def _takes_top(self, number: int) -> bool:
-        """Find out by trying, where CAPA does not say."""
-        return self._capabilities is not None or list(self._fetch_headers([number])) != [(number, None)]
+    def _ask_listing(self, command: str, read: Callable[[bytes], dict[int, T]]) -> dict[int, T]:
+        limit = self._limits.max_messages
+        block = self.ask_lines(command, self._limits.max_listing_bytes)
+        if block.count(b"\n") > limit:
+            raise ResultTooLarge(
+                f"The mailbox at {self.server} has more than {limit} messages; remove some.", limit=limit
+            )
+        with self.step(command):
+            return read(block)
 
-    def _fetch_headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
-        blocks = self._wire.ask_for_blocks(
-            [f"TOP {number} 0" for number in numbers],
-            self._window(self._limits.pipelined_headers),
-            keep_bytes=self._limits.max_header_bytes,
-            max_bytes=self._limits.max_message_bytes,
-            within_seconds=self._timeouts.command_seconds,
-        )
-        return zip(numbers, blocks, strict=True)
+    def _count_messages(self) -> int:
+        """Return how many messages there are (STAT); some, if the server does not tell."""
+        with suppress(ServerRefused), traced(MailProtocol.POP3, self.server, "STAT"), self.step("STAT"):
+            return self.pop.stat()[0]
+        return 1
 
-    def _retrieve(self, numbers: Sequence[int], keep_bytes: int) -> Iterator[tuple[int, bytes | None]]:
-        blocks = self._wire.ask_for_blocks(
-            [f"RETR {number}" for number in numbers],
-            self._window(self._limits.pipelined_messages),
-            keep_bytes=keep_bytes,
-            max_bytes=self._limits.max_message_bytes,
-            within_seconds=self._timeouts.transfer_seconds,
-        )
-        return zip(numbers, blocks, strict=True)
-
-    def _window(self, largest: int) -> int:
-        """Return how many commands may be under way: one, unless the server announces that it takes more."""
-        return largest if self._capabilities is not None and "PIPELINING" in self._capabilities else 1
+    def _has(self, number: int) -> bool:
+        """Tell whether there is a message of this number, or none any more."""
+        with suppress(ServerRefused):
+            return bool(self.ask(f"LIST {number}"))
+        return False

@@ -12,6 +12,7 @@ from worker.mail.smtp.replies import Reply, check_success
 
 _SUCCESS = 235
 _UNKNOWN_MECHANISM = 504
+_MAX_TEXT = 200
 
 Attempt = Callable[[], Awaitable[SMTPResponse]]
 Ask = Callable[[str, Awaitable[SMTPResponse]], Awaitable[Reply]]
@@ -29,11 +30,19 @@ async def sign_in(smtp: SMTP, account: Account, ask: Ask) -> None:
         reply = await ask("AUTH", attempt())
         if reply.code != _UNKNOWN_MECHANISM:
             return check_success(account.server, reply, _SUCCESS, "the sign-in", AuthenticationFailed)
-    raise NotSupported(
-        f"{account.server} offers no sign-in that the worker knows (PLAIN, LOGIN or CRAM-MD5);"
-        " check cryptographicProtocol and port, or choose authentication type noAuth.",
-        server=account.server,
-        extension="AUTH",
+    raise NotSupported(_what_is_missing(smtp, account), server=account.server, extension="AUTH")
+
+
+def _what_is_missing(smtp: SMTP, account: Account) -> str:
+    offered = ", ".join(dict.fromkeys(smtp.server_auth_methods)).upper()[:_MAX_TEXT]
+    if offered:
+        return (
+            f"{account.server} offers no sign-in with user name and password (PLAIN, LOGIN or CRAM-MD5), but"
+            f" {offered}; ask your mail provider to allow one, such as an app password."
+        )
+    return (
+        f"{account.server} offers no sign-in on this connection; check cryptographicProtocol and port, or"
+        " choose authentication type noAuth if it needs none."
     )
 
 

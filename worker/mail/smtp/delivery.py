@@ -1,4 +1,4 @@
-"""What a server's replies to one message mean: taken, refused for good, or to be tried again."""
+"""What a server's replies mean for a message and its recipients: sent, refused, or to be tried again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from worker.models.smtp import Refusal, RefusedRecipient
 
 _START_INPUT = 354
 _SIGN_IN_NEEDED = frozenset({530, 534, 535, 538})  # RFC 4954 6
+# RFC 5321 4.5.3.1.10: too many recipients, of which 552 is the older sign.
+_TOO_MANY = frozenset({452, 552})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The replies to MAIL, to each RCPT, and to DATA (None where it was not sent)."""
+    """The replies to MAIL, to each RCPT, and to DATA (None if it was not sent)."""
 
     sender: Reply
     recipients: tuple[Reply, ...] = ()
@@ -50,53 +52,103 @@ class Offer:
         )
 
 
-def judge_refused_offer(server: str, recipients: Sequence[str], offer: Offer) -> Delivery:
-    """Say why an offer was not accepted: for good, or by raising an error that may pass."""
-    refusal = _refusal(server, offer.sender)
-    if refusal is not None:
-        return Delivery(is_sent=False, refusal=refusal)
-    refused = refused_recipients(recipients, offer)
-    if len(refused) < len(recipients) and offer.data is not None:
-        refusal = _refusal(server, offer.data)
-        if refusal is None:
-            raise ProtocolViolation(f"{server} answered DATA with “{offer.data}”.", server=server)
-        return Delivery(is_sent=False, refused_recipients=refused, refusal=refusal)
-    passing = next((reply for reply in offer.recipients if reply.is_transient), None)
-    if passing is not None:
-        raise RecipientRefused(
-            f"{server} takes none of the recipients now: {passing}",
-            server=server,
-            refusedRecipients=[recipient.to_variables() for recipient in refused],
+class Recipients:
+    """The recipients of one message, from the first transaction to the last.
+
+    `delivered`: who has the message, from earlier attempts too; grows as soon as the server says so.
+    """
+
+    def __init__(self, server: str, recipients: Sequence[str], delivered: set[str]) -> None:
+        self._server = server
+        self._recipients = recipients
+        self._delivered = delivered
+        self._waiting = [recipient for recipient in recipients if recipient not in delivered]
+        self._most_at_once = len(recipients)
+        self._refused: dict[str, Reply] = {}
+        self._deferred: dict[str, Reply] = {}
+        self._refusal: Reply | None = None  # of the message itself, for good
+
+    def next_batch(self) -> list[str]:
+        """Return the recipients of the next transaction; none if there is nobody left to ask for."""
+        batch, self._waiting = self._waiting[: self._most_at_once], self._waiting[self._most_at_once :]
+        return batch
+
+    def note(self, batch: Sequence[str], offer: Offer, verdict: Reply | None) -> None:
+        """Take the replies of a transaction. `verdict`: to the message, None if it was not sent.
+
+        Raises MessageRefused if the server does not take the message itself for now.
+        """
+        replies = dict(zip(batch, offer.recipients, strict=False)) if offer.sender.is_positive else {}
+        accepted = [recipient for recipient, reply in replies.items() if reply.is_positive]
+        self._refusal = _refusal_of_message(self._server, offer, verdict, is_wanted=bool(accepted))
+        too_many = []
+        for recipient, reply in replies.items():
+            if accepted and not self._refusal and _is_limit(reply):
+                too_many.append(recipient)
+            elif reply.is_permanent:
+                self._refused[recipient] = reply
+            elif not reply.is_positive:
+                self._deferred[recipient] = reply
+        if self._refusal:
+            self._waiting = []
+            return
+        self._delivered.update(accepted)
+        if too_many:
+            self._waiting = too_many + self._waiting
+            self._most_at_once = len(accepted)
+
+    def delivery(self) -> Delivery:
+        """Return what has come of the message; raises RecipientRefused if another attempt may do more."""
+        if self._refusal and not self._delivered:
+            refusal = Refusal(code=self._refusal.code, message=self._refusal.text)
+            return Delivery(is_sent=False, refused_recipients=self._not_taken(), refusal=refusal)
+        missing = [*self._deferred, *self._waiting]
+        if missing:
+            reply = [*self._deferred.values(), *self._refused.values()][0]
+            takes = f"does not take {missing[0]}" if self._delivered else "takes none of the recipients"
+            raise RecipientRefused(
+                f"{self._server} {takes} now: {reply}",
+                server=self._server,
+                refusedRecipients=[recipient.to_variables() for recipient in self._not_taken()],
+            )
+        return Delivery(is_sent=bool(self._delivered), refused_recipients=self._not_taken())
+
+    def _not_taken(self) -> tuple[RefusedRecipient, ...]:
+        replies = {**self._refused, **self._deferred}
+        if self._refusal and self._delivered:
+            others = [each for each in self._recipients if each not in self._delivered]
+            replies = {**dict.fromkeys(others, self._refusal), **replies}
+        return tuple(
+            RefusedRecipient(address=recipient, code=replies[recipient].code, message=replies[recipient].text)
+            for recipient in self._recipients
+            if recipient in replies
         )
-    return Delivery(is_sent=False, refused_recipients=refused)
 
 
-def judge_message(server: str, recipients: Sequence[str], offer: Offer, verdict: Reply) -> Delivery:
-    """Read the reply to the whole message; raises MessageRefused where it may be taken later."""
-    refusal = _refusal(server, verdict)
-    return Delivery(
-        is_sent=refusal is None,
-        refused_recipients=refused_recipients(recipients, offer),
-        refusal=refusal,
-    )
+def _is_limit(reply: Reply) -> bool:
+    """Whether the recipient is one too many for this transaction, and not its mailbox full (5.2.2)."""
+    return reply.code in _TOO_MANY and not reply.text.startswith("5.2.")
 
 
-def refused_recipients(recipients: Sequence[str], offer: Offer) -> tuple[RefusedRecipient, ...]:
-    """Return the recipients that the server did not take, with its answers."""
-    return tuple(
-        RefusedRecipient(address=address, code=reply.code, message=reply.text)
-        for address, reply in zip(recipients, offer.recipients, strict=True)
-        if not reply.is_positive
-    )
+def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_wanted: bool) -> Reply | None:
+    """Return the reply that refuses the message itself for good; `is_wanted`: somebody is there to get it."""
+    refusal = _refusal(server, offer.sender)
+    if refusal or not is_wanted:
+        return refusal
+    if verdict is not None:
+        return _refusal(server, verdict)
+    if offer.data is None or offer.data.is_positive:
+        raise ProtocolViolation(f"{server} answered DATA with “{offer.data}”.", server=server)
+    return _refusal(server, offer.data)
 
 
-def _refusal(server: str, reply: Reply) -> Refusal | None:
+def _refusal(server: str, reply: Reply) -> Reply | None:
     if reply.is_positive:
         return None
     if reply.code in _SIGN_IN_NEEDED:
         raise AuthenticationFailed(f"{server} wants another sign-in: {reply}", server=server)
     if reply.is_permanent:
-        return Refusal(code=reply.code, message=reply.text)
+        return reply
     if reply.is_transient:
         raise MessageRefused(
             f"{server} does not take the message now: {reply}", server=server, replyCode=reply.code

@@ -13,7 +13,7 @@ from typing import cast
 import aiohappyeyeballs
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 
-from worker.errors import TlsFailed
+from worker.errors import ServerRefused, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.smtp.authentication import sign_in
@@ -28,11 +28,11 @@ _HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """How sessions are opened. `local_hostname`: for EHLO; without one this end's address is given."""
+    """How sessions are opened. `helo_name`: for EHLO; without one this end's address is given."""
 
     tls_context: ssl.SSLContext
     timeouts: Timeouts = field(default_factory=Timeouts)
-    local_hostname: str | None = None
+    helo_name: str | None = None
 
 
 async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> SmtpSession:
@@ -62,7 +62,7 @@ class _Opening:
         self._account = account
         self._server = account.server
         self._timeouts = settings.timeouts
-        self._name = settings.local_hostname
+        self._name = settings.helo_name
         self._socket: socket.socket | None = None
 
     async def connect(self) -> None:
@@ -74,10 +74,17 @@ class _Opening:
             check_success(self._server, await self._greeting(self._socket), _READY)
 
     async def introduce(self) -> None:
-        """Say EHLO, or HELO to a server that does not know it."""
+        """Say EHLO, or HELO to a server that does not know it, if nothing is needed that EHLO offers."""
         reply = await self.ask("EHLO", self.smtp.ehlo(hostname=self._name))
-        if reply.is_permanent:
+        account = self._account
+        if reply.is_permanent and account.username is None and account.encryption is not Encryption.STARTTLS:
             reply = await self.ask("HELO", self.smtp.helo(hostname=self._name))
+        if reply.is_permanent:
+            raise ServerRefused(
+                f"{self._server} refused EHLO {self._name}: {reply}; set EMAIL_WORKER_SMTP_HELO_NAME to the"
+                " worker's full name.",
+                server=self._server,
+            )
         check_success(self._server, reply)
 
     async def start_tls(self) -> None:
@@ -142,6 +149,14 @@ class _Opening:
                 if not (greeting.done() or self.smtp.transport):  # it has one after the handshake
                     raise failure_of(self._server, TimeoutError(), tls_seconds)
             return await self._reply(greeting, greeting_seconds)
+        except ServerTimeout as error:
+            if is_encrypted:
+                raise
+            raise ServerTimeout(
+                f"{self._server} gave no greeting within {greeting_seconds:g} seconds; if it begins with TLS,"
+                " choose SSL as cryptographicProtocol.",
+                server=self._server,
+            ) from error
         finally:
             greeting.cancel()
 

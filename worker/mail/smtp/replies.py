@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass
 
 from worker.errors import (
+    AuthenticationFailed,
     ConnectionFailed,
     MailServerError,
     ProtocolViolation,
@@ -85,7 +86,8 @@ def check_success(
 ) -> None:
     """Raise unless the server answered with the code `success`; `refusal` if it will not later either."""
     if reply.is_permanent:
-        raise refusal(f"{server} refused {asked}: {reply}", server=server)
+        advice = "; check user name and password." if refusal is AuthenticationFailed else ""
+        raise refusal(f"{server} refused {asked}: {reply}{advice}", server=server)
     if reply.is_transient:
         raise ServerUnavailable(f"{server} refused {asked} for now: {reply}", server=server)
     if reply.code != success:
@@ -104,10 +106,9 @@ def failure_of(server: str, error: BaseException, seconds: float | None = None) 
             return tls_failure(server, failure)
     if isinstance(error, socket.gaierror | UnicodeError):
         return ConnectionFailed(f"The host of {server} is not known; check its name.", server=server)
-    return ConnectionFailed(f"No connection to {server}: {_reason(error)}.", server=server)
-
-
-def _reason(error: BaseException) -> str:
-    # Where a host has several addresses, their errors come in one text.
+    # If a host has several addresses, their errors come in one text.
     number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
-    return os.strerror(int(number[1])).lower() if number else "it was closed by the other side"
+    if number is None:
+        return ConnectionFailed(f"No connection to {server}: it was closed by the other side.", server=server)
+    reason = os.strerror(int(number[1])).lower()
+    return ConnectionFailed(f"No connection to {server} ({reason}); check host and port.", server=server)

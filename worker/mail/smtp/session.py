@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from worker.errors import (
@@ -16,7 +16,7 @@ from worker.errors import (
 )
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
-from worker.mail.smtp.delivery import Delivery, Offer, judge_message, judge_refused_offer
+from worker.mail.smtp.delivery import Delivery, Offer, Recipients
 from worker.mail.smtp.replies import Reply, check_success
 
 _FAREWELL_SECONDS = 2.0
@@ -58,23 +58,33 @@ class SmtpSession:
         """Cut the connection at once. Never raises."""
         self._connection.abort()
 
-    async def send(self, message: ComposedMessage, check_before_end: Check = lambda: None) -> Delivery:
+    async def send(
+        self, message: ComposedMessage, delivered: set[str], check_before_end: Check = lambda: None
+    ) -> Delivery:
         """Hand one message over: MAIL, RCPT for each recipient, DATA, the message.
 
-        `check_before_end` is called right before the end of the message: if it raises, nothing is sent.
+        Recipients over the server's limit get it in further transactions. `delivered`: who has it already;
+        grows as the server takes it. `check_before_end` is called right before the end of the message: if
+        it raises, nothing is sent.
         Raises SendOutcomeUnknown if the connection broke between the end of the message and the reply,
-        or the work was cancelled there. Any other error means that the message was not taken.
+        or the work was cancelled there. Any other error means that nobody but `delivered` gets it.
         """
         self._check_smtputf8(message)
-        offer = await self._offer_on_open_connection(message)
-        if not offer.is_accepted:
+        recipients = Recipients(self._server, message.recipients, delivered)
+        while batch := recipients.next_batch():
+            offer = await self._offer_on_open_connection(message, batch)
+            if offer.is_accepted:
+                verdict = await self._hand_over(message, check_before_end)
+                self._is_half_way = False
+                recipients.note(batch, offer, verdict)
+                continue
             if offer.awaits_message:
                 # Commands sent together: DATA is granted for nobody, and only a cut says "no message".
                 self.abort()
-            return judge_refused_offer(self._server, message.recipients, offer)
-        verdict = await self._hand_over(message, check_before_end)
-        self._is_half_way = False
-        return judge_message(self._server, message.recipients, offer, verdict)
+            recipients.note(batch, offer, None)
+            if offer.awaits_message:
+                break
+        return recipients.delivery()
 
     def _check_smtputf8(self, message: ComposedMessage) -> None:
         if message.smtputf8_mailboxes and "smtputf8" not in self._extensions:
@@ -85,12 +95,12 @@ class SmtpSession:
                 extension="SMTPUTF8",
             )
 
-    async def _offer_on_open_connection(self, message: ComposedMessage) -> Offer:
+    async def _offer_on_open_connection(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
         was_half_way, self._is_half_way = self._is_half_way, True
         try:
             if was_half_way:
                 check_success(self._server, await self._connection.call("RSET"))
-            return await self._offer(message)
+            return await self._offer(message, batch)
         except ServerUnavailable as error:
             if not self._has_served:
                 raise
@@ -99,10 +109,10 @@ class SmtpSession:
         finally:
             self._has_served = True
 
-    async def _offer(self, message: ComposedMessage) -> Offer:
+    async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
         """Name sender and recipients and ask for DATA, in one go where the server takes that (RFC 2920)."""
         mail = self._mail_command(message)
-        recipients = [f"RCPT TO:<{mailbox}>" for mailbox in message.recipients]
+        recipients = [f"RCPT TO:<{mailbox}>" for mailbox in batch]
         if "pipelining" in self._extensions:
             self._connection.write(mail, *recipients, "DATA")
             sender, *replies = [await self._connection.read() for _ in range(len(recipients) + 2)]

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from imap_tools.imap_utf7 import utf7_encode
+
+from worker.mail.imap.errors import reason_of, refusal
+from worker.mail.imap.replies import (
+    Fetched,
+    Piece,
+    Reply,
+    decode_name,
+    format_set,
+    read_copy_uid,
+    read_fetched,
+    read_folders,
+    read_next_uid,
+    read_numbers,
+    read_personal_namespace,
+    read_set,
+    read_status,
+    tolerated,
+)
+
+
+@given(st.binary(max_size=200))
+def test_damaged_replies_never_break_a_reader(text: bytes) -> None:
+    list(read_folders([(text, b"literal"), text]))
+    read_personal_namespace([text])
+    read_next_uid([text])
+    tolerated(text)
+    read_status(text)
+
+
+def test_a_fetched_message_is_read_in_any_order_of_its_items() -> None:
+    literal = (b'3 (BODY[HEADER.FIELDS ("DATE")] {2}', b"\r\n")
+    trailer = b' RFC822.SIZE 7 FLAGS (\\Seen $x) INTERNALDATE " 1-Jan-2026 01:00:00 +0100" UID 9)'
+    (message,) = read_fetched([literal, trailer])
+    assert (message.uid, message.size, message.section) == (9, 7, b"\r\n")
+    assert message.received == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_several_messages_come_one_after_another() -> None:
+    pieces: list[Piece] = [(b"1 (UID 5 BODY[] {1}", b"a"), b")", b"2 (RFC822.SIZE 3 UID 6)"]
+    assert list(read_fetched(pieces)) == [Fetched(5, section=b"a"), Fetched(6, size=3)]
+
+
+def test_what_a_quoted_text_says_is_no_item() -> None:
+    (message,) = read_fetched([b'1 (BODY[HEADER]<0> "UID 7 \\"RFC822.SIZE 8\\" {3}" UID 9 RFC822.SIZE 2)'])
+    assert message == Fetched(9, size=2, section=b'UID 7 "RFC822.SIZE 8" {3}')
+
+
+def test_header_fields_may_come_in_sections_of_their_own() -> None:
+    pieces: list[Piece] = [
+        (b"1 (UID 5 BODY[HEADER.FIELDS (A)] {8}", b"A: 1\r\n\r\n"),
+        (b" BODY[HEADER.FIELDS (B)] {8}", b"B: 2\r\n\r\n"),
+        b")",
+    ]
+    assert list(read_fetched(pieces)) == [Fetched(5, section=b"A: 1\r\nB: 2\r\n")]
+
+
+def test_an_internal_date_counts_its_zone_from_greenwich_in_both_directions() -> None:
+    (message,) = read_fetched([b'1 (UID 1 INTERNALDATE "17-Jul-1996 02:44:25 -0700")'])
+    assert message.received == datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)
+    (message,) = read_fetched([b'1 (UID 1 INTERNALDATE "17-Jul-1996 15:14:25 +0530")'])
+    assert message.received == datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("uid", [b"4294967296", b"-1", b"x"])
+def test_a_uid_out_of_range_is_a_breach_of_the_protocol(uid: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the door makes a sentence of it
+        list(read_fetched([b"1 (RFC822.SIZE 7 UID " + uid + b")"]))
+
+
+@pytest.mark.parametrize("items", [b"UID 5 FLAGS (\\Seen)", b"FLAGS () MODSEQ (9) UID 5", b"flags () uid 5"])
+def test_news_of_another_clients_flags_is_no_answer(items: bytes) -> None:
+    assert list(read_fetched([b"5 (" + items + b")"])) == []
+
+
+def test_an_answer_that_has_such_news_in_it_is_one() -> None:
+    assert list(read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"])) == [Fetched(5, size=9)]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"32-Jan-2026 00:00:00 +0000", b"01-Foo-2026 00:00:00 +0000", b"yesterday"]
+)
+def test_an_internal_date_that_is_none_is_none(text: bytes) -> None:
+    (message,) = read_fetched([b'1 (UID 1 INTERNALDATE "' + text + b'")'])
+    assert message == Fetched(1)
+
+
+def test_folders_are_read_with_quoted_names_and_literals() -> None:
+    lines: list[Piece] = [
+        b'(\\HasChildren) "/" INBOX',
+        b'(\\NoSelect) "/" "a \\"b\\""',
+        (b"() NIL {3}", b"c d"),
+        b"",
+    ]
+    assert list(read_folders(lines)) == [
+        (b"INBOX", "/", True),
+        (b'a "b"', "/", False),
+        (b"c d", None, True),
+    ]
+
+
+def test_the_personal_namespace_is_the_first_of_the_first() -> None:
+    assert read_personal_namespace([b'(("INBOX." ".")) (("user." ".")) NIL']) == ("INBOX.", ".")
+    assert read_personal_namespace([b"NIL NIL NIL"]) is None
+    assert read_personal_namespace([b'(("" NIL)) NIL NIL']) == ("", None)
+
+
+def test_a_set_is_read_in_its_order_and_has_no_more_numbers_than_there_can_be() -> None:
+    assert read_set(b"23764,5:6,4:3", 5) == [23764, 5, 6, 4, 3]
+    assert read_set(b"", 5) == []
+    for odd in (b"1:x", b"1:4294967295", b"*", b"1:6", b"1,2,3,4,5,6", b"0"):
+        with pytest.raises(ValueError):  # noqa: PT011 - the session makes a sentence of it
+            read_set(odd, 5)
+
+
+def test_numbers_are_those_before_the_parenthesis_and_no_more_than_there_can_be() -> None:
+    assert list(read_numbers([b"2 4 (MODSEQ 917)", b"5"], 3)) == [2, 4, 5]
+    for line in (b"1 2 3 4", b"0", b"4294967296", b"9" * 5000):
+        with pytest.raises(ValueError):  # noqa: PT011 - as above
+            read_numbers([line], 3)
+
+
+def test_next_uids_and_copied_ones_are_read() -> None:
+    assert read_next_uid([(b"{3}", b"a b"), b" (UIDNEXT 5 UIDVALIDITY 7)"]) == (7, 5)
+    assert read_next_uid([]) == (0, 1)
+    assert read_copy_uid([b"7 1 5"]) == (7, 5)
+    assert read_copy_uid([b"7 1:2 5:6"]) is None
+    assert read_copy_uid([]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        (b"A1 ok done\r\n", b"A1 OK done\r\n"),
+        (b"A1 OK\r\n", b"A1 OK \r\n"),
+        (b"*  3  EXISTS\r\n", b"* 3 EXISTS\r\n"),
+        (b"* search 1 2\r\n", b"* SEARCH 1 2\r\n"),
+        (b"* 1 fetch (UID 1)\r\n", b"* 1 FETCH (UID 1)\r\n"),
+        (b"+ go on\r\n", b"+ go on\r\n"),
+        (b" UID 5)\r\n", b" UID 5)\r\n"),
+    ],
+)
+def test_letter_case_blanks_and_a_missing_text_are_tolerated(line: bytes, read: bytes) -> None:
+    assert tolerated(line) == read
+
+
+@given(st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=50))
+def test_a_set_of_numbers_reads_back(numbers: list[int]) -> None:
+    assert read_set(format_set(numbers).encode(), 50) == sorted(set(numbers))
+
+
+def test_a_set_is_as_short_as_can_be() -> None:
+    assert format_set([3, 1, 2, 7, 9, 10]) == "1:3,7,9:10"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0")))
+def test_a_folder_name_survives_modified_utf_7(name: str) -> None:
+    assert decode_name(utf7_encode(name)) == name
+
+
+@pytest.mark.parametrize("raw", [b"&", b"&AAA", b"\xff", b"&!!-"])
+def test_a_name_that_is_no_utf_7_is_still_a_name(raw: bytes) -> None:
+    assert isinstance(decode_name(raw), str)
+
+
+def test_a_name_that_is_utf_8_is_read_as_utf_8() -> None:
+    assert decode_name("Entwürfe".encode()) == "Entwürfe"
+
+
+def test_a_code_is_read_with_its_arguments_and_ends_at_the_first_bracket() -> None:
+    assert Reply("OK", "[COPYUID 9 2 5] moved to [Done]").code_arguments == "9 2 5"
+    reply = Reply("NO", "[BADCHARSET (UTF-8 X)] no")
+    assert (reply.code, reply.code_arguments) == ("BADCHARSET", "(UTF-8 X)")
+    assert (Reply("NO", "no [CODE]").code, Reply("NO", "").code) == ("", "")
+
+
+def test_a_reason_is_one_short_line() -> None:
+    reply = Reply("NO", "[LIMIT] a\x00b\x1bc " + "x" * 500 + ".")
+    assert reason_of(reply).startswith("[LIMIT] a b c xxx")
+    assert len(reason_of(reply)) == 200
+    assert "no reason given" in refusal("mail:143", Reply("NO", ""), "list").message

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.mail.message.parse_dates import read_date, read_received_date
+
+HALF_PAST_NINE = [
+    "Mon, 2 Nov 2026 10:30:00 +0100",
+    "Mon, 2 Nov 2026 10:30:00 +01:00",
+    "Mon, 2 Nov 2026 10:30:00 GMT+01:00",
+    "Mon, 2 Nov 2026 10:30:00 GMT +0100",
+    "Mon, 2 Nov 2026 10:30:00 GMT+0100 (Central European Standard Time)",
+    "Mon, 2 Nov 2026 10:30:00 UTC+1",
+    "Mon, 2 Nov 2026 10:30:00 +1",
+    "Mon, 2 Nov 2026 10:30:00+0100",
+    "Mon, 2 Nov 2026 10:30:00.123 +0100",
+    'Mon, 2 Nov 2026 10:30:00 "GMT+0100"',
+    "Mon, 2 Nov 2026 10:30 +0100",
+    "Mon, 2 Nov 2026 10:30:00 CET",
+    "Mon, 2 Nov 2026 10.30.00 +0100",
+    "Mon, 2 Nov 26 10:30:00 +0100",
+    "Mon, 2 Nov 126 10:30:00 +0100",
+    "Mon, 02-Nov-2026 10:30:00 +0100",
+    "Mon, 2 November 2026 10:30:00 +0100",
+    "Mon Nov  2 10:30:00 CET 2026",
+    "Mon Nov 02 10:30:00 GMT+01:00 2026",
+    "Mon Nov 02 2026 10:30:00 GMT+0100",
+    "mon, 2 nov 2026 10:30:00 gmt+0100",
+    "Montag, 2. November 2026 10:30:00 +0100",
+    "lun., 2 nov. 2026 10:30:00 +0100",
+    "lun, 2 de nov de 2026 10:30:00 +0100",
+    "пн, 2 ноя 2026 10:30:00 +0100",
+    "2026-11-02T10:30:00+01:00",
+    "2026-11-02 10:30:00 +0100",
+    "2026-11-02 10:30:00.5 GMT+01:00",
+    "20261102T093000Z",
+    "November 2, 2026 at 9:30 AM",
+    "Mon, 2 Nov 2026 09:30:00 AM",
+    "Mon, 2 Nov 2026 09:30:00",
+    "Mon, 2 Nov 2026 09:30:00 -0000",
+    "Mon, 2 Nov 2026 10:30:00 +0100 (MEZ (Winter))",
+    "Mon, 2 Nov 2026 10:30:00 +0100 (never closed",
+    "Mon, 2 Nov 2026 10:30:00 +0100, or so",
+]
+
+
+@pytest.mark.parametrize("text", HALF_PAST_NINE)
+def test_a_date_is_read_however_it_is_written(text: str) -> None:
+    moment = read_date(text.encode())
+
+    assert moment is not None
+    assert f"{moment:%Y-%m-%d %H:%M}" == "2026-11-02 09:30"
+
+
+@pytest.mark.parametrize(
+    ("text", "month"),
+    [
+        ("Wed, 30 Sept 2026 09:00:00 +0000", 9),
+        ("Mi, 30 Sept. 2026 09:00:00 +0000", 9),
+        ("Fr, 4 Dez 2026 10:00:00 +0100", 12),
+        ("Di, 3 Mrz 2026 10:00:00 +0100", 3),
+        ("Do, 5 März 2026 10:00:00 +0100", 3),
+        ("mar., 3 févr. 2026 10:00:00 +0100", 2),
+        ("jeu., 6 août 2026 10:00:00 +0200", 8),
+        ("lun, 5 ene 2026 10:00:00 +0100", 1),
+        ("gio, 5 mag 2026 10:00:00 +0200", 5),
+        ("wo, 7 okt 2026 10:00:00 +0200", 10),
+    ],
+)
+def test_months_are_known_in_the_languages_of_mail_programs(text: str, month: int) -> None:
+    moment = read_date(text.encode())
+
+    assert moment is not None
+    assert moment.month == month
+
+
+@pytest.mark.parametrize("text", ["", "x", "+0100", "30 Feb 2026 10:00", "Mon, 99 Nov 2026 10:00", "soon"])
+def test_what_is_no_date_is_none(text: str) -> None:
+    assert read_date(text.encode()) is None
+
+
+def test_the_date_of_received_stands_behind_its_last_semicolon() -> None:
+    moment = read_received_date(b"from a (b; c) by d; Mon, 2 Nov 2026 10:30:00 +01:00 (CET; winter)")
+
+    assert moment is not None
+    assert f"{moment:%H:%M}" == "09:30"

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.models.base import Server
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("Mail.Example.COM", "mail.example.com"),
+        ("mail.example.com.", "mail.example.com"),
+        (" mail.example.com ", "mail.example.com"),
+        ("[2001:DB8:0:0::1]", "2001:db8::1"),
+        ("2001:db8:0000::0001", "2001:db8::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("BÜCHER.example.", "bücher.example"),
+    ],
+)
+def test_a_server_has_one_spelling(written: str, host: str) -> None:
+    assert Server.model_validate({"host": written}).host == host
+
+
+@pytest.mark.parametrize("host", [".", "a b", "mail.example.com:25", "u@h", "http://h", "[1:2]", "::g"])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="must be a host name or an IP address alone"):
+        Server.model_validate({"host": host})

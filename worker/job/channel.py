@@ -1,0 +1,121 @@
+"""The gRPC channel to the gateway: its options, TLS, and the sign-in that goes with every call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from worker.documents.sign_in import SignIn
+from worker.errors import DocumentError, GatewayUnavailable, InputError
+
+# gRPC would let two minutes pass between attempts to reconnect, and take no more than 4 MB: what may be
+# in a message is for Camunda to bound. Pings are those of Camunda's own clients.
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.keepalive_time_ms", 45_000),
+)
+# An HTTP proxy of the environment is for what is far away; gRPC would ask it for this machine too.
+_THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]):\d+")
+_WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
+
+Sign = Callable[[grpc.aio.ClientCallDetails], Awaitable[grpc.aio.ClientCallDetails]]
+Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAddress:
+    """Where the gateway is; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
+
+    target: str
+    is_encrypted: bool
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+def open_channel(address: GatewayAddress, signed: SignedCalls | None) -> grpc.aio.Channel:
+    """Return a channel that connects at the first call. Raises InputError for a file that cannot be read."""
+    options = (*_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(address.target) else _OPTIONS
+    # gRPC has call credentials too, but not for a channel without TLS, and calls them in a thread of its own.
+    interceptors = signed.interceptors if signed else ()
+    if not address.is_encrypted:
+        return grpc.aio.insecure_channel(address.target, options, interceptors=interceptors)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_read("ZEEBE_CA_CERTIFICATE_PATH", address.ca_file),
+        private_key=_read("CAMUNDA_MTLS_KEY_PATH", address.key_file),
+        certificate_chain=_read("CAMUNDA_MTLS_CERT_PATH", address.certificate_file),
+    )
+    return grpc.aio.secure_channel(address.target, credentials, options, interceptors=interceptors)
+
+
+def _read(variable: str, file: Path | None) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        raise InputError(f"{variable}: {file} cannot be read ({error.strerror}).", field=variable) from error
+
+
+class SignedCalls:
+    """Adds the sign-in to every call of a channel."""
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self._sign_in = sign_in
+        self._latest = ""
+        self.interceptors = (_SignedCommands(self.sign), _SignedPolls(self.sign))
+
+    async def sign(self, call: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """Return `call` with the Authorization header. Raises GatewayUnavailable."""
+        try:
+            self._latest = await self._sign_in.authorization()
+        except DocumentError as error:
+            raise GatewayUnavailable(error.message) from error
+        metadata = grpc.aio.Metadata(*(call.metadata or ()), ("authorization", self._latest))
+        return grpc.aio.ClientCallDetails(
+            call.method, call.timeout, metadata, call.credentials, call.wait_for_ready
+        )
+
+    def refused(self) -> None:
+        """Sign in again at the next call, if there is another way than the latest."""
+        self._sign_in.forget(self._latest)
+
+    def hide(self, text: str) -> str:
+        """Return what the gateway says, without credentials."""
+        return self._sign_in.hide(text)
+
+    async def close(self) -> None:
+        """Close what signing in has opened."""
+        await self._sign_in.close()
+
+
+class _SignedCommands(grpc.aio.UnaryUnaryClientInterceptor):
+    """Signs calls that have one answer."""
+
+    def __init__(self, sign: Sign) -> None:
+        self._sign = sign
+
+    async def intercept_unary_unary(
+        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        """See grpc.aio."""
+        return await continuation(await self._sign(client_call_details), request)
+
+
+class _SignedPolls(grpc.aio.UnaryStreamClientInterceptor):
+    """Signs calls that have a stream of answers."""
+
+    def __init__(self, sign: Sign) -> None:
+        self._sign = sign
+
+    async def intercept_unary_stream(
+        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        """See grpc.aio."""
+        return await continuation(await self._sign(client_call_details), request)

@@ -1,0 +1,148 @@
+"""Says all that is wrong with the variables of a job, each fault as one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from worker.errors import InputError
+from worker.job.notation import Notation
+from worker.models.expectation import expectation, shown
+
+GROUPS = ("authentication", "server", "parameters")
+_SHOWN_CHARACTERS = 60
+_MOST_FAULTS = 10
+# The sign-in is never shown, wherever it came from.
+_HIDDEN_GROUP = "authentication"
+_WITHOUT_FOUND = re.compile(r"[;,:]? found\b")
+
+
+class InputFaults:
+    """Says all that is wrong with the variables of a job, each as a sentence."""
+
+    def __init__(
+        self,
+        model: type[BaseModel],
+        variables: Mapping[str, Any],
+        resolved_fields: AbstractSet[tuple[str, ...]],
+        notation: Notation,
+    ) -> None:
+        self._model = model
+        self._variables = variables
+        self._resolved_fields = resolved_fields
+        self._notation = notation
+
+    def error(self, errors: list[ErrorDetails]) -> InputError:
+        """Return one error for all of them, misspelt fields first."""
+        unknown = [error for error in errors if error["type"] == "extra_forbidden"]
+        hints = {_path(error["loc"]): _suggestion(self._model, error["loc"]) for error in unknown}
+        sentences = {path: _unknown_field(self._model, path, hint) for path, hint in hints.items()}
+        for error in errors:
+            path = _path(error["loc"])
+            group = str(error["loc"][0]) if error["loc"] else ""
+            if group and self._variables.get(group) is None:
+                sentences.setdefault(self._notation.path(group), self._missing_group(group))
+            # A misspelt field is also a missing one: the misspelling is what there is to correct.
+            elif path not in hints and not (error["type"] == "missing" and path in hints.values()):
+                sentences.setdefault(self._notation.path(path), self._sentence(error))
+        return _input_error(sentences)
+
+    def _missing_group(self, group: str) -> str:
+        name = self._notation.path(group)
+        others = [other for other in self._variables if other not in GROUPS]
+        close = difflib.get_close_matches(group, others, n=1)
+        if close:
+            return f"{name} is missing, but there is {close[0]}; did you mean {name}?"
+        return f"{name} is {'null: its expression gave nothing' if group in self._variables else 'missing'}."
+
+    def _sentence(self, error: ErrorDetails) -> str:
+        path = self._notation.path(_path(error["loc"]))
+        if error["type"] == "missing" and _is_null(self._variables, error["loc"]):
+            return f"{path} is null: its expression gave nothing."
+        expected = expectation(error)
+        location = tuple(map(str, error["loc"]))
+        if any(location[: len(field)] == field for field in self._resolved_fields):
+            # A piece of a secret is not known to the mask.
+            return f"{path} {_WITHOUT_FOUND.split(expected)[0]}."
+        found = "" if "found" in expected else _found(error)
+        return f"{path} {expected}{found}."
+
+
+def _input_error(sentences: Mapping[str, str]) -> InputError:
+    told = list(sentences.values())[:_MOST_FAULTS]
+    if len(sentences) > _MOST_FAULTS:
+        told.append(f"There are {len(sentences) - _MOST_FAULTS} more faults.")
+    paths = list(sentences)
+    more = {"fields": paths} if len(paths) > 1 else {}
+    return InputError(" ".join(told), field=paths[0], **more)
+
+
+def _is_null(variables: Any, location: tuple[int | str, ...]) -> bool:
+    """Whether the job gives the field, but as null."""
+    for part in location[:-1]:
+        variables = variables.get(part) if isinstance(variables, Mapping) else None
+    return isinstance(variables, Mapping) and variables.get(location[-1], "missing") is None
+
+
+def _found(error: ErrorDetails) -> str:
+    is_hidden = not error["loc"] or error["loc"][0] == _HIDDEN_GROUP
+    if is_hidden or error["type"] == "missing" or isinstance(error["input"], dict):
+        return ""
+    return f"; found {shown(error['input'], _SHOWN_CHARACTERS)}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """Return the path of the field that was meant, or "" if none is near."""
+    unknown, prefix = str(location[-1]), _path(location[:-1])
+    # A field may stand in the wrong group: then the right group has one of exactly that name.
+    close = [path for path in _all_paths(model) if path.rpartition(".")[2] == unknown]
+    known = {name.lower(): name for name in _fields_at(model, location[:-1])}
+    close += [f"{prefix}.{known[name]}" for name in difflib.get_close_matches(unknown.lower(), known, n=1)]
+    return close[0] if close else ""
+
+
+def _unknown_field(model: type[BaseModel], path: str, suggestion: str) -> str:
+    prefix = path.rpartition(".")[0]
+    known = ", ".join(_fields_at(model, tuple(prefix.split("."))))
+    hint = f"did you mean {suggestion}?" if suggestion else f"{prefix} has {known}."
+    return f"{path} is not a field of this operation; {hint}"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
+    for part in location:
+        inner = _model_of(model, str(part))
+        if inner is None:
+            return
+        model = inner
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _all_paths(model: type[BaseModel]) -> Iterator[str]:
+    for group in _fields_at(model, ()):
+        yield from (f"{group}.{name}" for name in _fields_at(model, (group,)))
+
+
+def _model_of(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
+    for name, field in model.model_fields.items():
+        if (field.alias or name) == alias:
+            options = (
+                typing.get_args(field.annotation)
+                if isinstance(field.annotation, types.UnionType)
+                else (field.annotation,)
+            )
+            return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return None

@@ -1,0 +1,28 @@
+"""How a diagram writes what the models read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How a diagram writes what we read.
+
+    `field_names`: what it calls our fields or groups of them, by our paths. `has_bare_secrets`: whether
+    `secrets.NAME` counts without braces too.
+    """
+
+    field_names: Mapping[str, str]
+    has_bare_secrets: bool = False
+
+    def path(self, ours: str) -> str:
+        """Return the diagram's path for ours, by the longest part of it that has a name there."""
+        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", ours)]
+        longest = max(known, key=len, default="")
+        return self.field_names.get(longest, "") + ours.removeprefix(longest)
+
+
+OWN_NOTATION = Notation({})

@@ -1,0 +1,175 @@
+"""Connections to mail servers: opened on the event loop, then used by a thread within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import aiohappyeyeballs
+
+from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
+from worker.mail.account import Account
+from worker.mail.command_trace import traced_step
+from worker.mail.tls import tls_failure
+
+_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
+# In octets: what the shortest line takes in memory, and in time.
+_LINE_COST = 64
+
+
+async def connect(account: Account, within_seconds: float) -> socket.socket:
+    """Connect to the account's server at whichever of its addresses answers first.
+
+    Raises ConnectionFailed or ServerTimeout.
+    """
+    server = account.server
+    try:
+        async with asyncio.timeout(within_seconds):
+            with traced_step(account.protocol, server, "connect"):
+                addresses = await asyncio.get_running_loop().getaddrinfo(
+                    account.host, account.port, type=socket.SOCK_STREAM
+                )
+                return await aiohappyeyeballs.start_connection(
+                    addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
+                )
+    except TimeoutError as error:
+        raise ServerTimeout(
+            f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
+        ) from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
+        raise ConnectionFailed(
+            f"No connection to {server} ({_reason(error)}); check host and port.", server=server
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's words; asyncio's own repeat the address."""
+    number = getattr(error, "errno", None) or 0
+    text = os.strerror(number) if number > 0 else getattr(error, "strerror", None)
+    return (text or "no such host").lower()
+
+
+class BoundedConnection:
+    """A socket for one thread at a time that takes no more octets and no more seconds than `allow` has said.
+
+    Every method raises a MailServerError if it fails. Only `cut` may be called from another thread.
+    """
+
+    def __init__(self, server: str, connection: socket.socket) -> None:
+        self.server = server
+        self.socket = connection
+        self.octets = 0
+        self._doing, self._seconds, self._deadline = "", 0.0, 0.0
+        # The socket is replaced when TLS begins; this one can be shut down at any time.
+        self._handle = connection.dup()
+        self._incoming = self._new_buffer()
+
+    def allow(self, doing: str, seconds: float, octets: int) -> None:
+        """Begin a step of the dialogue, and say what it may take."""
+        self._doing, self._seconds, self.octets = doing, seconds, octets
+        self._deadline = time.monotonic() + seconds
+
+    def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS."""
+        try:
+            self.use(context.wrap_socket(self._before_deadline(), server_hostname=host))
+        except (OSError, ValueError) as error:
+            raise self.failure(error) from error
+
+    def use(self, connection: socket.socket) -> None:
+        """Go on with this socket: what was read ahead from another one, before TLS, does not count."""
+        if connection is not self.socket:
+            self.socket = connection
+            self._incoming = self._new_buffer()
+
+    def read(self, size: int) -> bytes:
+        """Read this many octets."""
+        if size > self.octets + io.DEFAULT_BUFFER_SIZE:
+            raise self._too_much()
+        data = self._incoming.read(size)
+        if len(data) < size:
+            raise self.failure(EOFError())
+        return data
+
+    def readline(self) -> bytes:
+        """Read a line, with its end."""
+        line = self._incoming.readline()
+        if not line.endswith(b"\n"):
+            raise self.failure(EOFError())
+        self.octets -= _LINE_COST
+        return line
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        try:
+            self._before_deadline().sendall(data)
+        except OSError as error:
+            raise self.failure(error) from error
+
+    def cut(self) -> None:
+        """End the connection immediately; a thread that waits for it gets an error. Never raises."""
+        with suppress(OSError):  # it may have ended already
+            self._handle.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the descriptors back; only while no other thread uses them."""
+        self._handle.close()
+        with suppress(OSError):  # it may be closed already
+            # Not by close, which would wait for files made of the socket.
+            os.close(self.socket.detach())
+
+    def failure(self, error: Exception) -> MailServerError:
+        """Return what an exception of the socket means for this step."""
+        if isinstance(error, TimeoutError):
+            text = f"{self.server} did not {self._doing} within {self._seconds:g} seconds."
+            return ServerTimeout(text, server=self.server)
+        if isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket):
+            return tls_failure(self.server, error)
+        text = f"The connection to {self.server} broke when asked to {self._doing}."
+        return ConnectionFailed(text, server=self.server)
+
+    def _new_buffer(self) -> io.BufferedReader:
+        return io.BufferedReader(_Incoming(self._receive))
+
+    def _receive(self, buffer: Any) -> int:
+        try:
+            count = self._before_deadline().recv_into(buffer)
+        except OSError as error:
+            raise self.failure(error) from error
+        self.octets -= count
+        if self.octets < 0:
+            raise self._too_much()
+        return count
+
+    def _before_deadline(self) -> socket.socket:
+        # A socket's own timeout begins again with each octet; the deadline does not.
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self.socket.settimeout(remaining)
+        return self.socket
+
+    def _too_much(self) -> MailServerError:
+        text = f"{self.server} sends far more than an answer can have when asked to {self._doing}."
+        return ProtocolViolation(text, server=self.server)
+
+
+class _Incoming(io.RawIOBase):
+    """What the buffer reads from; closing it leaves the socket open."""
+
+    def __init__(self, receive: Callable[[Any], int]) -> None:
+        super().__init__()
+        self._receive = receive
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._receive(buffer)

@@ -1,0 +1,210 @@
+"""What an IMAP server's replies say, from the pieces that imaplib hands over (RFC 9051, 7). Pure."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from imap_tools.imap_utf7 import utf7_decode
+
+from worker.mail.imap.limits import HEADER_FIELDS
+from worker.mail.message.parse_dates import read_date
+
+# A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
+Piece = bytes | tuple[bytes, bytes]
+# UIDVALIDITY, and a UID that means something under it.
+UidMark = tuple[int, int]
+
+_CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
+_STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
+_UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
+_QUOTED = rb'"((?:[^"\\]|\\.)*)"'
+_FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
+_PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
+_NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
+_FETCH_ITEM = re.compile(
+    rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
+    rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
+    rb"|" + _QUOTED + rb"|~?\{\d+\+?\}",
+    re.IGNORECASE | re.DOTALL,
+)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_HIGHEST_UID = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it."""
+
+    status: str
+    text: str
+    data: Sequence[Piece] = ()
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the server has done it."""
+        return self.status == "OK"
+
+    @property
+    def code(self) -> str:
+        """The response code's name in upper case, or empty. It ends at the first `]` (RFC 9051, 7.1)."""
+        match = _CODE.match(self.text)
+        return match[1].upper() if match else ""
+
+    @property
+    def code_arguments(self) -> str:
+        """What stands behind the name in the response code, or empty."""
+        match = _CODE.match(self.text)
+        return (match[2] or "") if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One message of a FETCH reply; None for what it lacks or was not asked for. `size` in octets."""
+
+    uid: int
+    size: int | None = None
+    received: datetime | None = None
+    section: bytes | None = None
+
+
+def tolerated(line: bytes) -> bytes:
+    """Return a line as imaplib can read it: letter case, blanks and a missing text mean nothing."""
+    if status := _STATUS.fullmatch(line):
+        return b"%b %b %b" % (status[1], status[2].upper(), status[3])
+    if untagged := _UNTAGGED.fullmatch(line):
+        number = untagged[1].strip() + b" " if untagged[1] else b""
+        return b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
+    return line
+
+
+def read_status(line: bytes) -> Reply | None:
+    """Read the line that ends a command, or BYE; None for any other line."""
+    match = _STATUS.fullmatch(line)
+    if match is None or (match[1] == b"*" and match[2].upper() != b"BYE"):
+        return None
+    return Reply(match[2].decode().upper(), match[3].decode("utf-8", "replace").strip())
+
+
+def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
+    """Return the FETCH item of these header fields, of which no more octets are wanted."""
+    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(names)})]<0.{octets}>"
+
+
+def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
+    """Read the messages of FETCH replies, but for news of flags alone, for which nobody has asked."""
+    heads: list[bytes] = []
+    literals: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, tuple):
+            heads.append(piece[0])
+            literals.append(piece[1])
+            continue
+        message = _read_message(b" ".join([*heads, piece]), iter(literals))
+        if message is not None:
+            yield message
+        heads, literals = [], []
+
+
+def _read_message(text: bytes, literals: Iterator[bytes]) -> Fetched | None:
+    values: dict[str, bytes] = {}
+    sections: list[bytes] = []
+    for item in _FETCH_ITEM.finditer(text):
+        literal = next(literals, b"") if item[0].endswith(b"}") else None
+        values |= {name: value for name, value in item.groupdict().items() if value is not None}
+        if item["body"] and (literal is not None or item[5] is not None):
+            sections.append(_ESCAPED.sub(rb"\1", item[5]) if literal is None else literal)
+    if len(sections) > 1:  # some servers give each header field in a section of its own
+        sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
+    if "uid" not in values or len(values) == 1:
+        return None
+    size = int(values["size"]) if "size" in values else None
+    received = read_date(values.get("received", b""))
+    return Fetched(_number(values["uid"]), size, received, sections[0] if sections else None)
+
+
+def read_folders(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, str | None, bool]]:
+    """Read LIST replies: names as the server writes them, delimiters, and whether one may be selected."""
+    for piece in pieces:
+        text, literal = piece if isinstance(piece, tuple) else (piece, None)
+        if match := _FOLDER.match(text):
+            flags, delimiter, quoted, atom = match.groups()
+            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom.strip()
+            is_selectable = not {rb"\noselect", rb"\nonexistent"} & set(flags.lower().split())
+            yield literal or name, delimiter.decode("latin-1") if delimiter else None, is_selectable
+
+
+def decode_name(raw: bytes) -> str:
+    """Return the folder name that modified UTF-7 or UTF-8 stands for; another one as it stands."""
+    with suppress(ValueError):
+        return utf7_decode(raw) if raw.isascii() else raw.decode("utf-8")
+    return raw.decode("latin-1")
+
+
+def read_personal_namespace(pieces: Iterable[Piece]) -> tuple[str, str | None] | None:
+    """Read prefix and delimiter of the user's own folders from a NAMESPACE reply (RFC 2342)."""
+    match = next((_PERSONAL.match(piece) for piece in pieces if isinstance(piece, bytes)), None)
+    return (decode_name(match[1]), match[2].decode("latin-1") if match[2] else None) if match else None
+
+
+def read_next_uid(pieces: Iterable[Piece]) -> UidMark:
+    """Read the UID that the next message will get from a STATUS reply; (0, 1) if it does not say."""
+    text = b" ".join(piece for piece in pieces if isinstance(piece, bytes))
+    items = {key.upper(): int(value) for key, value in _NEXT_UID.findall(text)}
+    return items.get(b"UIDVALIDITY", 0), items.get(b"UIDNEXT", 1)
+
+
+def read_copy_uid(lines: Sequence[bytes]) -> UidMark | None:
+    """Read which message one has become from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
+    words = lines[-1].split() if lines else []
+    is_one = len(words) == 3 and words[0].isdigit() and words[2].isdigit()  # noqa: PLR2004 - as above
+    return (int(words[0]), int(words[2])) if is_one else None
+
+
+def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
+    """Read the numbers of SEARCH or SORT replies; ValueError for more of them than there can be."""
+    numbers = array("I")
+    for line in (piece for piece in pieces if isinstance(piece, bytes)):
+        # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
+        for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
+            numbers.append(_number(word[0]))
+            if len(numbers) > most:
+                raise ValueError(f"more than {most} messages")
+    return numbers
+
+
+def read_set(text: bytes, most: int) -> list[int]:
+    """Return the numbers of a sequence set in its order, of which a range may run down (RFC 5267, 4.4).
+
+    ValueError if it is no set, or has more numbers than there can be.
+    """
+    numbers: list[int] = []
+    for part in text.split(b",") if text else ():
+        first, _, last = part.partition(b":")
+        start, end = _number(first), _number(last or first)
+        if len(numbers) + abs(end - start) >= most:
+            raise ValueError(f"more than {most} messages")
+        numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
+    return numbers
+
+
+def format_set(numbers: Iterable[int]) -> str:
+    """Return numbers as the shortest sequence set, `1:3,7`."""
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(f"{first}" if first == last else f"{first}:{last}" for first, last in ranges)
+
+
+def _number(text: bytes) -> int:
+    number = int(text) if text.isdigit() and len(text) <= len(str(_HIGHEST_UID)) else 0
+    if not 1 <= number <= _HIGHEST_UID:
+        raise ValueError(f"{text[:20]!r} is no UID")
+    return number

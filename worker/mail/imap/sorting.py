@@ -1,0 +1,98 @@
+"""Which messages of a folder come first: sorted by the server (RFC 5256, 5267), or by remembered keys."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+
+from worker.mail.imap.folders import SelectedFolder
+from worker.mail.imap.limits import HIT, SORT_KEY
+from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.replies import Fetched, header_fields, read_set
+from worker.mail.message.parse import parse_headers
+from worker.mail.message.sort_keys import SortKeys
+from worker.models.email import SortField, SortOrder
+
+_SORTING = "sort the folder"
+_CRITERION = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}
+_ITEM = {
+    SortField.RECEIVED_DATE: "INTERNALDATE",
+    SortField.SENT_DATE: header_fields("DATE", octets=SORT_KEY // 2),
+    SortField.SIZE: "RFC822.SIZE",
+}
+# A server sorts a message without a Date by its arrival; here such messages come last. An empty text is
+# in every field that is there (RFC 9051, 6.4.4).
+_DATED = 'HEADER "Date" ""'
+# What says that part of a sorted result may be asked for. Dovecot announces it by the second.
+_PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
+_PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
+# More keys are asked for in several commands.
+_FEW = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class ListOrder:
+    """The order of a list, and how much of it is wanted."""
+
+    field: SortField
+    direction: SortOrder
+    limit: int
+
+
+def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[int]:
+    """Return the UIDs that come first: messages without the key last, equals by UID, in both directions."""
+    if not mailbox.session.can("SORT"):
+        return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
+    if order.field is not SortField.SENT_DATE:
+        return _sort(mailbox, order, "ALL")
+    dated = _sort(mailbox, order, _DATED)
+    if len(dated) < min(order.limit, mailbox.session.exists):
+        dated += sorted(mailbox.search(f"NOT {_DATED}", _SORTING))
+    return dated[: order.limit]
+
+
+def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:
+    session = mailbox.session
+    direction = "REVERSE " if order.direction is SortOrder.DESC else ""
+    program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
+    if session.can("ESORT") and session.capabilities & _PARTIAL:
+        part = f"RETURN (PARTIAL 1:{order.limit})"
+        reply = session.attempt_uid(_SORTING, "SORT", part, *program, octets=HIT * order.limit)
+        match = _PART.search(b" ".join(session.told("ESEARCH")))
+        if reply.is_ok and match:
+            with session.understood(_SORTING):
+                return read_set(match[1] or b"", order.limit)
+        # It does not do what it announces: not tried again in this session.
+        session.capabilities -= {"ESORT"}
+    reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
+    return session.hits(reply, _SORTING)[: order.limit].tolist()
+
+
+def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
+    """Return the keys of all messages of the folder, asking only for those of new ones."""
+    session, item = mailbox.session, _ITEM[field]
+    place = (mailbox.account, folder.name, folder.uid_validity, field)
+    keys = mailbox.sort_keys.get(place)
+    if 0 <= session.exists - len(keys.uids) <= _FEW:
+        next_uid = keys.uids[-1] + 1 if keys.uids else 1
+        fetched = mailbox.fetch_set(f"{next_uid}:*", item, _SORTING, SORT_KEY * _FEW)
+        # `*` is the last message, even if it is not new.
+        new = ((each.uid, _key(each, field)) for each in fetched if each.uid >= next_uid)
+        keys = SortKeys(itertools.chain(keys.items(), new))
+    if len(keys.uids) != session.exists:
+        present = set(mailbox.search("ALL", _SORTING))
+        session.exists = len(present)
+        fetched = mailbox.fetch(present.difference(keys.uids), item, _SORTING, SORT_KEY)
+        known = (pair for pair in keys.items() if pair[0] in present)
+        keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
+    mailbox.sort_keys.keep(place, keys)
+    return keys
+
+
+def _key(fetched: Fetched, field: SortField) -> int | None:
+    if field is SortField.SIZE:
+        return fetched.size
+    is_received = field is SortField.RECEIVED_DATE
+    date = fetched.received if is_received else parse_headers(fetched.section or b"").sent_date
+    return int(date.timestamp()) if date else None

@@ -1,0 +1,130 @@
+"""What is remembered of the emails in a mailbox, so that their headers are fetched once."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+
+from worker.mail.account import Account
+from worker.mail.message.parse import normalize_message_id, parse_headers
+
+# An entry's own objects in addition to its texts: the dataclass, two dates, its place in the dictionary.
+_ENTRY_BYTES = 320
+OWN_PREFIX = "pop3:"
+_texts_of = attrgetter("uid", "message_id", "message_id_key", "from_address", "from_text", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEmail:
+    """What lists and searches show of an email; `size` in octets, dates in UTC.
+
+    `message_id` is as it stands in the header; `message_id_key` is the form to compare, None if the email
+    has no Message-ID.
+    """
+
+    uid: str
+    size: int
+    message_id: str | None
+    message_id_key: str | None
+    from_address: str | None
+    from_text: str
+    subject: str | None
+    received_date: datetime | None
+    sent_date: datetime | None
+
+    @property
+    def own_id(self) -> str:
+        """The worker's own id for it."""
+        return f"{OWN_PREFIX}{self.uid}"
+
+    @property
+    def has_foreign_id(self) -> bool:
+        """Whether it has a Message-ID that nobody could take for an id of the worker's."""
+        return self.message_id_key is not None and not self.message_id_key.startswith(OWN_PREFIX)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory, more or less."""
+        return _ENTRY_BYTES + sum(map(sys.getsizeof, _texts_of(self)))
+
+
+def read_known_email(header_block: bytes, *, uid: str, size: int) -> KnownEmail:
+    """Read what lists and searches show from a header section."""
+    headers = parse_headers(header_block)
+    return KnownEmail(
+        uid=uid,
+        size=size,
+        message_id=headers.message_id,
+        message_id_key=normalize_message_id(headers.message_id) if headers.message_id else None,
+        from_address=headers.from_address,
+        from_text=headers.from_text,
+        subject=headers.subject,
+        received_date=headers.received_date or headers.sent_date,
+        sent_date=headers.sent_date,
+    )
+
+
+MailboxKey = tuple[str, int, str | None]
+
+
+def mailbox_key(account: Account) -> MailboxKey:
+    """Return which mailbox it is, whatever the password and the encryption of the connection."""
+    return account.host.lower(), account.port, account.username
+
+
+class MailboxMemory:
+    """The known emails of all mailboxes by their unique ids (UIDL), within a number of bytes.
+
+    Mailboxes used longest ago are forgotten first. A mailbox that does not fit alone keeps what it has:
+    dropping its own emails for others of it would leave nothing to find at the next pass. Any thread may
+    call its methods.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+        self._mailboxes: OrderedDict[MailboxKey, dict[str, KnownEmail]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def revisit(
+        self, key: MailboxKey, uids: Mapping[int, str], sizes: Mapping[int, int]
+    ) -> dict[int, KnownEmail]:
+        """Return what is known of a mailbox's emails, by number; forget those that are no longer there.
+
+        Nothing is known of an email whose size has changed, since servers reuse ids.
+        """
+        with self._lock:
+            emails = self._mailboxes.setdefault(key, {})
+            self._mailboxes.move_to_end(key)
+            for uid in emails.keys() - set(uids.values()):
+                self.forget(key, uid)
+            return {
+                number: email
+                for number, uid in uids.items()
+                if (email := emails.get(uid)) is not None and email.size == sizes.get(number)
+            }
+
+    def remember(self, key: MailboxKey, uid: str, email: KnownEmail) -> bool:
+        """Keep an email, if there is room or can be; tell whether it was kept."""
+        with self._lock:
+            self.forget(key, uid)
+            size = email.bytes
+            for other in list(self._mailboxes):
+                if self.bytes + size > self._max_bytes and other != key:
+                    self.bytes -= sum(email.bytes for email in self._mailboxes.pop(other).values())
+            if self.bytes + size > self._max_bytes:
+                return False
+            self._mailboxes.setdefault(key, {})[uid] = email
+            self.bytes += size
+            return True
+
+    def forget(self, key: MailboxKey, uid: str) -> None:
+        """Drop an email, if it is known."""
+        with self._lock:
+            if email := self._mailboxes.get(key, {}).pop(uid, None):
+                self.bytes -= email.bytes
