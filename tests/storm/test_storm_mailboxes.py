@@ -51,19 +51,19 @@ def message_ids() -> list[str]:
 
 
 async def rage(fleet: list[StormWorker], to_server: Link, stop: asyncio.Event) -> None:
-    """Break the connections to the mail server three times a second; kill or stop a worker now and then."""
+    """Break the connections to the mail server again and again; kill or stop a worker now and then."""
     for turn in range(1_000):
         if stop.is_set():
             return
         to_server.break_connections()
-        if turn % 12 == 5:
+        if turn % 5 == 2:
             await fleet[0].kill()
             await fleet[0].start()
-        if turn % 24 == 11:
+        if turn % 10 == 4:
             fleet[1].signal(signal.SIGSTOP)
             await asyncio.sleep(6)
             fleet[1].signal(signal.SIGCONT)
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(1)
 
 
 async def run_in_storm(
