@@ -258,7 +258,7 @@ class MessageNotFound(MailServerError):
     """There is no message with that id in the folder. `details`: server, messageId, folder (IMAP)."""
 
     code = "MESSAGE_NOT_FOUND"
-    remedy = "Check messageId and folder; somebody may have moved or deleted the message."
+    remedy = "Check messageId and folder; somebody, or an earlier attempt of this job, may have moved it."
 
 
 class MessageIdAmbiguous(MailServerError):

@@ -112,7 +112,7 @@ async def test_two_thousand_emails_in_a_storm_are_sent_once_each(engine: Engine,
 async def test_workers_go_on_when_the_engine_was_killed_and_started_anew(
     engine: Engine, tmp_path: Path
 ) -> None:
-    """The embedded engine keeps no data: what it had taken is gone, the emails of that time are not."""
+    """The embedded engine keeps no data: the instances of before are gone, and none is sent twice."""
     before = [f"before {number}" for number in range(200)]
     after = [f"after {number}" for number in range(200)]
     async with SmtpSink(Faults(refusal=0.03, cut_before_message=0.02)).serving() as sink:

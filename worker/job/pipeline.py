@@ -46,14 +46,14 @@ _STOPPED = Returned("The worker is shutting down.")
 class OperationRun:
     """One run of an operation. `reference`: names the work, the same on every attempt of a job.
 
+    `delivered`: the addresses that have the email already; grows as the mail server takes it.
     `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
-    `delivered`: who has the email to be sent from an earlier attempt; the operation adds to it.
     """
 
     reference: str
     started_at: datetime
-    may_change: Callable[[], None] = lambda: None
     delivered: set[str] = field(default_factory=set)
+    may_change: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Pipeline:
         async with self.admission.place(account.server, _mailbox_of(account), work.trace):
             reference = _reference(job, self._rules.cluster_name)
             work.delivered = self._progress.of(job, reference)
-            run = OperationRun(reference, datetime.now(UTC), lease.check, work.delivered)
+            run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
             perform = partial(self._runner.perform, assignment.operation, request, account, run)
             await self._perform(job, assignment, work, perform)
 
@@ -250,8 +250,8 @@ class Pipeline:
     async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
         work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
-        is_undone = not isinstance(work.outcome, Completed) and self._completed_work.recall(job) is None
-        if lease.is_expired and is_undone:
+        is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
+        if lease.is_expired and not is_done:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
             log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
             await self._abandon(work)
@@ -280,9 +280,9 @@ class Pipeline:
             await self._abandon(work)
             raise
         work.is_settled = True
+        lease.end()
         if not isinstance(work.outcome, Failed | Returned):
             self._progress.forget(job)
-        lease.end()
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)

@@ -178,7 +178,8 @@ class Runtime:
                 await asyncio.sleep(_GATHERING_SECONDS)
                 has_gathered = True
             else:
-                # Between the event and us, another poller may have taken it.
+                # Another poller may have taken it, or a job that was waiting has got a place.
+                self._has_capacity.clear()
                 await self._has_capacity.wait()
 
     def _free_places(self) -> int:

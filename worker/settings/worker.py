@@ -117,7 +117,8 @@ class WorkerSettings(SettingsGroup):
     transfer_timeout_seconds: float = ours(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
-        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation (LIST, SEARCH, UIDL).",
+        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation, with its LIST, UIDL,"
+        " SEARCH, SORT and FETCH.",
         gt=0,
     )
     max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)

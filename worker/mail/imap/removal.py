@@ -88,6 +88,7 @@ def _remove(mailbox: ImapMailbox, uid: int) -> None:
     session.may_change()
     session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
     if session.can("UIDPLUS"):
+        session.may_change()
         session.uid(_DELETING, "EXPUNGE", str(uid))
         return
     # As late as can be, since others may flag a message at any time.

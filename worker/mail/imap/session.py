@@ -55,8 +55,8 @@ class ImapSession:
         self.limits = limits
         self.is_usable = True
         self.has_changed = self.is_current = False
-        self.exists = 0
         self.may_change: Callable[[], None] = _do_nothing
+        self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
         self._is_open = False
         self._account = account
