@@ -263,9 +263,7 @@ async def test_cancelling_ends_the_thread(make_caller: MakeCaller) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        # An executor ends its threads when they have nothing more to do.
-        await caller.mailboxes.close()
-        threads = [thread for thread in threading.enumerate() if thread.name.startswith("imap")]
+        threads = [thread for thread in threading.enumerate() if thread.name == "mail session"]
         for thread in threads:
             await asyncio.to_thread(thread.join, 5)
         assert not any(thread.is_alive() for thread in threads)

@@ -44,7 +44,8 @@ def converse(stream: bytes) -> None:
             MailProtocol.POP3, "127.0.0.1", listener.getsockname()[1], Encryption.NONE, "ann", "s3cret"
         )
         limits = Pop3Limits(max_listing_bytes=1_000, max_message_bytes=1_000)
-        session = Pop3Session(account, Timeouts(), limits)
+        connection = socket.create_connection(listener.getsockname())
+        session = Pop3Session(account, connection, Timeouts(), limits)
         try:
             session.open(TLS)
             _, sizes = session.look()

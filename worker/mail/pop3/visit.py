@@ -14,7 +14,7 @@ import structlog
 from worker.errors import ConnectionFailed, MailServerError
 from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.session import Pop3Session
-from worker.mail.pop3.threads import run_step
+from worker.mail.threads import run_step
 
 log = structlog.get_logger(__name__)
 
