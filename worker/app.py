@@ -24,7 +24,8 @@ from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
-from worker.job.pipeline import OperationRun, OperationRunner, Pipeline
+from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.pipeline import Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
