@@ -63,7 +63,7 @@ class UrlNotAllowed(InputError):
 
 
 class DocumentStoreMissing(InputError):
-    """The task needs Camunda's document store, and the worker was not told where it is. `details`: none."""
+    """The task needs Camunda's document store, and the worker has no address of it. `details`: none."""
 
     code = "DOCUMENT_STORE_MISSING"
     remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."

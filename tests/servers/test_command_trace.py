@@ -52,7 +52,7 @@ def place(
     yield port, {"username": dovecot_account.username, "password": dovecot_account.password}
 
 
-async def test_the_trail_is_what_the_server_was_told(
+async def test_the_trace_is_what_the_server_was_told(
     wire: type[Wire], place: tuple[int, dict[str, Any]]
 ) -> None:
     (port, authentication), (calls, farewell) = place, CASES[wire]

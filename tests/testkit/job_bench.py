@@ -1,4 +1,4 @@
-"""A worker between a scripted gateway and a fake operation: what the tests of the job room stand on."""
+"""A worker between a scripted gateway and a fake operation: what the tests of jobs stand on."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Bench:
         self.handler = FakeHandler(self.gateway.notify)
 
     def runtime(self) -> Runtime:
-        """Join the rooms."""
+        """Join the parts."""
         rules = JobRules(
             job_timeout_seconds=JOB_TIMEOUT_SECONDS,
             retry_backoff_seconds=10.0,

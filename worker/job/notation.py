@@ -18,11 +18,11 @@ class Notation:
     field_names: Mapping[str, str]
     has_bare_secrets: bool = False
 
-    def path(self, ours: str) -> str:
-        """Return the diagram's path for ours, by the longest part of it that has a name there."""
-        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", ours)]
+    def path(self, field: str) -> str:
+        """Return the diagram's path of a field, by the longest part of it that has a name there."""
+        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", field)]
         longest = max(known, key=len, default="")
-        return self.field_names.get(longest, "") + ours.removeprefix(longest)
+        return self.field_names.get(longest, "") + field.removeprefix(longest)
 
 
 OWN_NOTATION = Notation({})

@@ -109,7 +109,7 @@ class Pipeline:
                 await self._finish(job, work, lease)
         except JobGone as error:
             log.warning("job_gone", reason=str(error))
-            work.outcome = Returned("The job was no longer ours.")
+            work.outcome = Returned("The job no longer belongs to this worker.")
         except asyncio.CancelledError:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
@@ -130,7 +130,7 @@ class Pipeline:
         self._observers.job_ended(report)
 
     async def _outcome(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> Outcome:
-        """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
+        """Do the work and decide; raises JobGone if another worker has the job."""
         try:
             done = self._completed_work.recall(job)
             # First of all: a header or a secret that has changed must not hide that the work is done.

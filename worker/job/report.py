@@ -33,7 +33,7 @@ class JobReport:
 
     @property
     def outcome_class(self) -> str:
-        """One of a few dozen words: a code of ours, as a BPMN error's own may be any text."""
+        """One of a few dozen words: a code of the worker, as a BPMN error's own may be any text."""
         if not self.is_settled:
             return NOT_DELIVERED
         return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code

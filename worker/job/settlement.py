@@ -1,4 +1,4 @@
-"""The one command that ends our work on a job, sent until the engine has taken it or the job is not ours."""
+"""The one command that ends the work on a job, sent until Camunda has taken it or the job is gone."""
 
 from __future__ import annotations
 

@@ -530,7 +530,7 @@ async def test_a_server_that_was_restarted_is_signed_in_at_again(
 
 
 async def _sign_in_with_starttls(make_caller: MakeCaller, port: int) -> MailServerError | None:
-    """STARTTLS is for port 143, which a test cannot have: ask the room for it directly."""
+    """STARTTLS is for port 143, which a test cannot have: call the operation directly."""
     account = account_module.Account(
         MailProtocol.IMAP, "127.0.0.1", port, Encryption.STARTTLS, "ann", "s3cret"
     )

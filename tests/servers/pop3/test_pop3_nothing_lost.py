@@ -238,7 +238,7 @@ async def test_a_hold_that_lasts_too_long_lets_the_maildrop_go_and_the_mail_stay
         assert len(server.messages) == 1
 
 
-async def test_closing_the_door_gives_up_what_waits_for_the_engine(make_caller: MakeCaller) -> None:
+async def test_closing_the_mailboxes_gives_up_what_waits_for_the_engine(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": mail("one")}) as server:
         caller = make_caller(server.port)
         await caller.read("one@x")

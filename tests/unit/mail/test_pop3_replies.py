@@ -97,5 +97,5 @@ def test_any_lines_are_a_listing_or_a_value_error(block: bytes) -> None:
     "block", [b"1\r\n", b"one 1\r\n", b"\r\n", b"1 100 2\r\n200\r\n", b"+1 5\r\n", b"1 " + b"9" * 5_000]
 )
 def test_a_line_that_is_no_listing_is_a_value_error(block: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the door gives it its words
+    with pytest.raises(ValueError):  # noqa: PT011 - the session gives it its words
         read_sizes(block)

@@ -96,7 +96,7 @@ class Pop3Dialogue:
                 yield block
         finally:
             self._is_in_step = self._is_in_step and not unread
-            round_trip.answered()
+            round_trip.end()
 
     def exchange(self, line: str) -> bytes:
         """Give a command and return its reply of one line, whatever that is."""

@@ -96,12 +96,12 @@ class _Opening:
         reply = await self.ask("STARTTLS", self.smtp.starttls(timeout=self._timeouts.tls_seconds))
         check_success(self._server, reply, _READY, "STARTTLS", TlsFailed)
 
-    async def ask(self, name: str, answer: Awaitable[SMTPResponse]) -> Reply:
+    async def ask(self, name: str, response: Awaitable[SMTPResponse]) -> Reply:
         """Wait for the reply to the command `name`, which aiosmtplib sends."""
         timeouts = self._timeouts
         limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": timeouts.login_seconds}
         with traced(self._account.protocol, self._server, name):
-            return await self._reply(answer, limits.get(name, timeouts.command_seconds))
+            return await self._reply(response, limits.get(name, timeouts.command_seconds))
 
     def session(self) -> SmtpSession:
         """Return the session; from now on it alone speaks and listens on the connection."""
@@ -144,15 +144,15 @@ class _Opening:
         finally:
             greeting.cancel()
 
-    async def _reply(self, answer: Awaitable[SMTPResponse], seconds: float) -> Reply:
+    async def _reply(self, response: Awaitable[SMTPResponse], seconds: float) -> Reply:
         try:
             async with asyncio.timeout(seconds):
-                response: SMTPResponse | SMTPResponseException = await answer
+                received: SMTPResponse | SMTPResponseException = await response
         except SMTPResponseException as refusal:
-            response = refusal
+            received = refusal
         except (OSError, SMTPException) as error:
             raise failure_of(self._server, error, seconds) from error
-        return check_reply(self._server, Reply(response.code, tuple(response.message.split("\n"))))
+        return check_reply(self._server, Reply(received.code, tuple(received.message.split("\n"))))
 
 
 def _address_literal(connection: socket.socket) -> str:
