@@ -158,7 +158,7 @@ class BoundedConnection:
         return self.socket
 
     def _too_much(self) -> MailServerError:
-        text = f"{self.server} sends far more than an answer can have when asked to {self._doing}."
+        text = f"{self.server} sends too long a reply when asked to {self._doing}."
         return ProtocolViolation(text, server=self.server)
 
 
