@@ -110,7 +110,7 @@ class EmailWorker:
                 return await self._do(task_type, variables, mask)
         except EmailError as error:
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
-        except Exception as error:  # noqa: BLE001 - it is told in our words
+        except Exception as error:  # noqa: BLE001 - it is reported in one sentence
             # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 

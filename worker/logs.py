@@ -25,7 +25,7 @@ _OWN_FIELDS = frozenset({"event", "level", "timestamp", "code", "outcome", "oper
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
-    """Send our events and the libraries' warnings to standard error in one form."""
+    """Send the worker's events and the libraries' warnings to standard error in one form."""
 
     def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         now = current_mask(default=mask)
@@ -63,7 +63,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
 
 
 class _Lines:
-    """Where our lines go. One that cannot be written is lost, as with logging: no job fails for it."""
+    """Where log lines go. One that cannot be written is lost, as with logging: no job fails for it."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

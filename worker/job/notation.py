@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How a diagram writes what we read.
+    """How a diagram writes what the worker reads.
 
-    `field_names`: what it calls our fields or groups of them, by our paths. `has_bare_secrets`: whether
+    `field_names`: what it calls fields or groups of them, by their paths here. `has_bare_secrets`: whether
     `secrets.NAME` counts without braces too.
     """
 

@@ -1,6 +1,6 @@
 """`io.camunda:email:1`: variables of Camunda's own email template, translated in both directions.
 
-All shapes of its template's versions 1 to 6. Fields that it has and we do not are left out, as its own
+All shapes of its template's versions 1 to 6. Fields that the worker does not have are left out, as its own
 runtime does.
 """
 
@@ -26,7 +26,7 @@ _SIGN_IN_FIELDS = ("type", "username", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """One discriminator: our task type, the vendor's field for each parameter, the entries of the result."""
+    """One discriminator: its task type here, the vendor's field for each parameter, the result's entries."""
 
     task_type: str
     fields: Mapping[str, str]

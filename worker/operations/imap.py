@@ -119,7 +119,7 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
 
 
 def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
-    # An id of our own means nothing in the other folder; that the message has left must do.
+    # The worker's own id means nothing in the other folder; that the message has left must do.
     is_own = read_own_id(wanted.message_id) is not None
     return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
 

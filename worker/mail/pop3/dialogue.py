@@ -71,9 +71,11 @@ class Pop3Dialogue:
         """Give a command whose reply of one line poplib has no method for."""
         return self.say(line, lambda: self.exchange(line))
 
-    def ask_lines(self, line: str, max_bytes: int, keep_bytes: int | None = None) -> bytes:
+    def ask_lines(
+        self, line: str, max_bytes: int, keep_bytes: int | None = None, seconds: float | None = None
+    ) -> bytes:
         """Give a command with a reply of several lines; return these, or the first `keep_bytes` or so."""
-        seconds = self.timeouts.transfer_seconds
+        seconds = seconds or self.timeouts.transfer_seconds
         with traced(MailProtocol.POP3, self.server, line), self.step(line, seconds=seconds):
             self._send(line)
             return self._read_block(max_bytes if keep_bytes is None else keep_bytes, max_bytes)

@@ -205,7 +205,8 @@ class Pop3Session(Pop3Dialogue):
     def _ask_capabilities(self) -> Mapping[str, Sequence[str]] | None:
         """Not by poplib's `capa`, which takes a broken connection for a server without capabilities."""
         with suppress(ServerRefused):
-            return read_capabilities(self.ask_lines("CAPA", self._limits.max_sign_in_bytes))
+            seconds = self.timeouts.login_seconds
+            return read_capabilities(self.ask_lines("CAPA", self._limits.max_sign_in_bytes, seconds=seconds))
         return None
 
     def _may_offer(self, capability: str) -> bool:
