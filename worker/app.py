@@ -212,7 +212,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
     try:
         await deferred.commit()
     except MailServerError as error:
-        # The mail may be gone for all that: what was read of it must not be lost as well.
+        # The email may be gone for all that: what was read of it must not be lost as well.
         log.error("mail_not_removed", code=error.code, server=server)
 
 

@@ -1,7 +1,7 @@
 """OpenTelemetry: one span for each job, and under it what was said to mail servers. Needs the extra `traces`.
 
 Attributes follow OpenTelemetry's semantic conventions (messaging, server, network, error) where there are
-any. What was in a job or a mail is in none of them.
+any. What was in a job or an email is in none of them.
 """
 
 from __future__ import annotations

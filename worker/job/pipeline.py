@@ -79,7 +79,7 @@ class Pipeline:
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and tell the engine; return what it was, or would have been, told.
 
-        Cancelled at the end of the grace, it gives the job back within a few seconds; a mail that is
+        Cancelled at the end of the grace, it gives the job back within a few seconds; an email that is
         sent already is reported instead.
         """
         structlog.contextvars.bind_contextvars(
@@ -125,7 +125,7 @@ class Pipeline:
             ended_at=time.monotonic(),
             trace=work.trace,
         )
-        # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
+        # An outcome's message may quote variables and what servers say of emails: it is for the engine alone.
         log.info("job_ended", **report.line())
         self._observers.job_ended(report)
 
@@ -269,7 +269,7 @@ class Pipeline:
 
 
 def _is_told_to_stop() -> bool:
-    """Tell whether the work was cancelled but went on to an outcome, as of a mail that may be out."""
+    """Tell whether the work was cancelled but went on to an outcome, as of an email that may be out."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

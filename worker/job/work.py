@@ -47,7 +47,7 @@ class Work:
         try:
             await self.deferred.commit()
         except MailServerError as error:
-            # Without the message, as for every job: it may quote what the server says of the mail.
+            # Without the message, as for every job: it may quote what the server says of the email.
             log.error("mail_not_removed", code=error.code, server=self.server)
         except asyncio.CancelledError:
             log.error("mail_not_removed", reason="The worker was told to stop.")

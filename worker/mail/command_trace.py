@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from worker.mail.account import MailProtocol
 
-# Longest of a list of thousands of mails; the numbers count on.
+# Longest of a list of thousands of emails; the numbers count on.
 _KEPT_STEPS = 200
 # The names of commands (RFC 5321, 9051, 1939 and their extensions). What is none of them may be an answer
 # to a challenge, and so a password: it is only ever noted as what it is.

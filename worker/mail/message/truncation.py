@@ -1,4 +1,4 @@
-"""Cutting a mail's bodies so that the engine takes the result."""
+"""Cutting an email's bodies so that the engine takes the result."""
 
 from __future__ import annotations
 
