@@ -170,7 +170,7 @@ def test_a_slow_step_that_asyncio_reports_does_not_show_what_came_of_it(start: S
     assert "canary" not in written
 
 
-def test_the_errors_of_a_group_are_told_apart(start: Start) -> None:
+def test_the_errors_of_a_group_are_distinguished(start: Start) -> None:
     output = start("json")
     new_log().error("failed", exc_info=ExceptionGroup("two", [KeyError("canary"), OSError("canary")]))
     written = json.loads(output())["exception"]

@@ -69,7 +69,7 @@ def speak(listener: socket.socket, stream: bytes, over: Event) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(streams)
-def test_any_bytes_end_in_a_result_or_in_an_error_of_ours(stream: bytes) -> None:
+def test_any_bytes_end_in_a_result_or_in_an_error_of_the_worker(stream: bytes) -> None:
     with suppress(MailServerError):
         converse(stream)
 

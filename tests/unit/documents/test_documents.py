@@ -130,7 +130,7 @@ async def test_all_documents_of_a_mail_share_one_bound() -> None:
         (503, DocumentsUnavailable, "did not give document document-1: status 503, The store says no."),
     ],
 )
-async def test_the_stores_refusals_are_told_apart(
+async def test_the_stores_refusals_are_distinguished(
     status: int, error: type[DocumentError], message: str
 ) -> None:
     async with DocumentServer() as server, client_at(server.address) as client:

@@ -114,7 +114,7 @@ def test_an_id_names_a_mail_with_or_without_brackets() -> None:
     assert not read_id("<>").names(mail("u1"))
 
 
-def test_an_id_of_ours_is_made_from_the_unique_id() -> None:
+def test_an_id_of_the_worker_is_made_from_the_unique_id() -> None:
     assert mail("u1").own_id == "pop3:u1"
     assert not mail("u1").has_foreign_id
     assert not mail("u1", message_id="<pop3:u2>").has_foreign_id

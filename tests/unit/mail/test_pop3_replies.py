@@ -40,7 +40,7 @@ def test_a_refused_sign_in_is_understood_by_its_code(reply: bytes, error: type[M
     assert type(refusal("mail:110", reply, "the sign-in", AuthenticationFailed)) is error
 
 
-def test_a_refused_command_without_a_code_is_refused_for_good() -> None:
+def test_a_refused_command_without_a_code_is_refused_permanently() -> None:
     error = refusal("mail:110", b"-ERR no such message", "RETR 7")
     assert type(error) is ServerRefused
     assert str(error) == "mail:110 refused RETR 7 (no such message)."

@@ -41,7 +41,7 @@ def test_what_is_no_reply_is_quoted_without_what_cannot_be_printed() -> None:
         check_reply(SERVER, Reply(NO_REPLY, ("Malformed \x00 line",)))
 
 
-def test_a_sender_refused_for_good_is_the_answer_whatever_came_after_it() -> None:
+def test_a_sender_refused_permanently_is_the_answer_whatever_came_after_it() -> None:
     offer = Offer(NO, (Reply(503, ("Sender first",)),), Reply(503, ("Sender first",)))
     assert delivery_of(["bob@x"], offer) == Delivery(
         is_sent=False, refusal=Refusal(code=550, message="5.1.1 No")
