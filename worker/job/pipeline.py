@@ -77,7 +77,7 @@ class Pipeline:
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
-        """Work on `job` and tell the engine; return what it was, or would have been, told.
+        """Work on `job` and report its outcome to Camunda; return it, also if the report failed.
 
         Cancelled at the end of the grace, it gives the job back within a few seconds; an email that is
         sent already is reported instead.

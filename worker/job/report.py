@@ -67,7 +67,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who is told what happens to jobs. `step_begun` is called from whichever thread takes the step."""
+    """Callbacks for what happens to jobs. `step_begun` is called from whichever thread takes the step."""
 
     job_ended: Callable[[JobReport], None] = _ignore
     command_delayed: Callable[[], None] = _ignore

@@ -28,7 +28,7 @@ async def settle(
     lease: Lease,
     on_delay: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Tell the engine, and return what it was told.
+    """Report the outcome to Camunda, and return what was reported.
 
     The command alone is repeated, never the work, while the gateway cannot take it and the lease lasts.
     `on_delay` is called each time that it has to be.

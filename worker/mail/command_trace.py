@@ -60,7 +60,7 @@ Observer = Callable[[Step], None]
 class CommandTrace:
     """The steps of one piece of work, in their order; of very many, only the first are kept.
 
-    `observer` is told of every step when it begins, from whichever thread takes it.
+    `observer` is called with every step when it begins, from whichever thread takes it.
     """
 
     observer: Observer | None = None

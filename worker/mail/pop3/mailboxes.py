@@ -1,4 +1,4 @@
-"""The way to POP3 mailboxes: one visit at a time to each, in the order in which they were asked for."""
+"""POP3 mailboxes from the event loop: one visit at a time to each, in the order of the requests."""
 
 from __future__ import annotations
 
