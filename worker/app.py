@@ -24,7 +24,8 @@ from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
-from worker.job.pipeline import OperationRun, OperationRunner, Pipeline
+from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.pipeline import Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
@@ -109,7 +110,7 @@ class EmailWorker:
                 return await self._do(task_type, variables, mask)
         except EmailError as error:
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
-        except Exception as error:  # noqa: BLE001 - it is told in our words
+        except Exception as error:  # noqa: BLE001 - it is reported in one sentence
             # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 
@@ -211,7 +212,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
     try:
         await deferred.commit()
     except MailServerError as error:
-        # The mail may be gone for all that: what was read of it must not be lost as well.
+        # The email may be gone for all that: what was read of it must not be lost as well.
         log.error("mail_not_removed", code=error.code, server=server)
 
 

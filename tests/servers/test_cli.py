@@ -81,7 +81,7 @@ def test_an_operation_that_is_none_is_bad_input_with_the_nearest_one() -> None:
     assert failure(answer)["message"] == "email.smtp.sent is not an operation; did you mean email.smtp.send?"
 
 
-def test_a_fault_of_the_worker_itself_is_told_the_same_way_without_its_text(
+def test_a_fault_of_the_worker_itself_is_reported_the_same_way_without_its_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(_: SendParameters) -> str:

@@ -202,7 +202,7 @@ def test_an_unknown_field_inside_a_context_is_refused_there() -> None:
     )
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     error = refusal(given(server={"cryptographicProtocol": "TSL"}, parameters={"maxToBeRead": 0, "tto": "x"}))
     assert error.message == (
         "parameters.tto is not a field of this operation; did you mean parameters.to?"
