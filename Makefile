@@ -4,11 +4,12 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences pictures lock clean
+.PHONY: help demo test test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences manifests pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
-PYTHON_IMAGE := python:3.11-slim-bookworm
+PYTHON_IMAGE := $(shell sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
+HELM ?= helm
 DIST := dist
 # What the image has, and nothing that is for development.
 RUNTIME := build/runtime
@@ -88,6 +89,11 @@ $(RUNTIME)/ready: locks/runtime.txt | .venv/ready
 	@$(BIN)/pip --python $(RUNTIME)/bin/python install --quiet --no-compile \
 		--disable-pip-version-check --require-hashes -r locks/runtime.txt
 	@touch $@
+
+manifests: ## Write deploy/kubernetes from the Helm chart (needs helm)
+	@rm -rf build/manifests
+	@$(HELM) template email-worker deploy/helm --output-dir build/manifests >/dev/null
+	@cp build/manifests/camunda-email-worker/templates/*.yaml deploy/kubernetes/
 
 pictures: ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
 	@cd tests/modeler && { test -d node_modules || npm ci --silent; } && node pictures.mjs
