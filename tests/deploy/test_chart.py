@@ -135,7 +135,7 @@ def test_keda_may_add_them_too() -> None:
     specification = objects["ScaledObject"]["spec"]
     assert specification["scaleTargetRef"]["name"] == objects["Deployment"]["metadata"]["name"]
     (trigger,) = specification["triggers"]
-    query = 'sum(email_worker_jobs_running{namespace="default", pod=~"orders-.*"})'
+    query = 'sum(email_worker_jobs_running{namespace="default", pod=~"orders-[0-9a-z]+-[0-9a-z]+"})'
     assert trigger["metadata"]["query"] == query
     assert trigger["metadata"]["threshold"] == "44"
 
