@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -233,6 +232,7 @@ def _place(error: Exception) -> str:
 def _operation(task_type: str) -> Operation:
     operation = BY_TASK_TYPE.get(task_type)
     if operation is None:
-        close = difflib.get_close_matches(task_type, BY_TASK_TYPE, n=1, cutoff=0.0)
-        raise InputError(f"{task_type} is not an operation; did you mean {close[0]}?", field="task type")
+        raise InputError(
+            f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="task type"
+        )
     return operation
