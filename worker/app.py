@@ -158,6 +158,8 @@ class EmailWorker:
                     gateway=self._settings.gateway.target,
                     task_types=[each.subscription.task_type for each in served],
                 )
+                if not worker.allowed_servers:
+                    log.warning("any_server_allowed", setting="EMAIL_WORKER_ALLOWED_SERVERS")
                 await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
         finally:
             await gateway.close()

@@ -208,7 +208,9 @@ async def test_no_status_at_activation_ends_the_worker(status: grpc.StatusCode) 
 
 
 @pytest.mark.parametrize(
-    "variables", ["{", "[]", '{"parameters": ' + "[" * 5_000 + "]" * 5_000 + "}"], ids=["cut", "list", "deep"]
+    "variables",
+    ["{", "[]", '{"parameters": ' + "[" * 500_000 + "]" * 500_000 + "}"],
+    ids=["cut", "list", "deep"],
 )
 async def test_variables_that_cannot_be_read_do_not_end_the_worker(variables: str) -> None:
     async with connected() as (servicer, gateway):

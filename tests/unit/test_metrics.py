@@ -229,10 +229,11 @@ async def test_alerts_ask_for_outcomes_that_there_are(metrics: Metrics, rule: di
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_has_a_summary_a_severity_and_a_line_in_the_documentation(rule: dict[str, Any]) -> None:
+def test_an_alert_has_a_summary_a_severity_and_a_section_in_the_documentation(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
     assert rule["labels"]["severity"] in {"critical", "warning"}
-    assert OPERATING.count(f"| `{rule['alert']}` |") == 1
+    assert rule["annotations"]["runbook_url"] == f"docs/operating.md#{rule['alert'].lower()}"
+    assert OPERATING.count(f"\n### {rule['alert']}\n") == 1
 
 
 async def test_the_documentation_lists_every_metric_and_no_other(metrics: Metrics) -> None:

@@ -359,3 +359,11 @@ def test_any_model_with_the_three_groups_will_do() -> None:
     assert (
         bind(Loose, GIVEN, secrets=secrets, mask=Mask(), secret_fields=()).server.host == "mail.example.com"
     )
+
+
+def test_variables_with_too_many_levels_are_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(50_000):
+        deep = [deep]
+    with pytest.raises(InputError, match="too many levels of lists and contexts"):
+        bound(given(parameters={"to": deep}))
