@@ -28,16 +28,14 @@ CHANGES: dict[str, list[tuple[str, str, str]]] = {
         (
             "worker/errors.py",
             "class SecretNotFound(InputError):",
-            'class ExampleRefused(InputError):\n    """An example. `details`: none."""\n\n'
-            '    code = "EXAMPLE_REFUSED"\n    remedy = "Try another."\n\n\n',
+            'class ExampleRefused(InputError):\n    """An example. `details`: none."""\n\n    code = "EXAMPLE"\n\n\n',
         )
     ],
     "Add a field": [
         (
             "worker/models/smtp.py",
             "    subject: str = Field(\n",
-            '    organization: str | None = Field(default=None, title="Organization", description="An example.",'
-            ' examples=["Example Ltd"])\n',
+            '    organization: str | None = Field(default=None, title="Organization", description="Who.")\n',
         )
     ],
     "Add a column to a result": [
