@@ -28,7 +28,7 @@ CHANGES: dict[str, list[tuple[str, str, str]]] = {
         (
             "worker/errors.py",
             "class SecretNotFound(InputError):",
-            'class ExampleRefused(InputError):\n    """An example. `details`: none."""\n\n    code = "EXAMPLE"\n\n\n',
+            'class Example(InputError):\n    """One. `details`: none."""\n\n    code = "EXAMPLE"\n\n\n',
         )
     ],
     "Add a field": [
