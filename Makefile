@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences manifests pictures lock clean
+.PHONY: help demo test test-python test-slow test-storm bench bench-quick corpus check run format docs site test-container image build sbom licences manifests pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
@@ -38,7 +38,10 @@ test-python: $(OTHER_PYTHON)/ready ## Run the everyday tests on another Python: 
 	@$(OTHER_PYTHON)/bin/pytest -n 4 --dist loadgroup -m "not slow and not container"
 
 test-slow: .venv/ready ## Run the tests that take long: faults, large folders, Modeler, docs, release
-	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container"
+	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container" --ignore=tests/storm
+
+test-storm: .venv/ready ## Run the storms: thousands of emails with servers, engine and workers failing
+	@$(BIN)/pytest -s tests/storm
 
 test-container: .venv/ready ## Run the tests with containers; needs Docker
 	@PYTHON_IMAGE=$(PYTHON_IMAGE) $(BIN)/pytest -m container tests/container

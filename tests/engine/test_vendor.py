@@ -371,8 +371,8 @@ async def test_secrets_have_braces_or_none(engine: Engine, mailbox: Mailbox, bar
         (
             {"data.imapConfig.imapHost": "=null"},
             (
-                "data.imapConfig.imapHost is required; correct the named field in the diagram or the process"
-                " variables, then retry the incident."
+                "data.imapConfig.imapHost is null: its expression gave nothing; correct the"
+                " named field in the diagram or the process variables, then retry the incident."
             ),
         ),
     ],
