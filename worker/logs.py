@@ -29,6 +29,7 @@ _CONSOLE_COLUMNS = 160
 _NOT_ON_CONSOLE = frozenset(
     {"job_key", "task_type", "tenant_id", "code", "server_seconds", "commands", "round_trips"}
 )
+_SHORT_NAMES = {"process_instance_key": "instance", "element_id": "element", "bpmn_process_id": "process"}
 _COLORS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
@@ -152,12 +153,12 @@ def _console_lines(_: WrappedLogger, __: str, event: EventDict) -> str:
     """Return an event in lines of at most 160 characters; those after the first are indented."""
     time, level = str(event.pop("timestamp"))[11:19], str(event.pop("level"))
     head = f"{time} {level:<7} {_printable(event.pop('event'))}"
-    shown = {
-        name: value for name, value in event.items() if value is not None and name not in _NOT_ON_CONSOLE
-    }
+    shown = {_SHORT_NAMES.get(name, name): value for name, value in event.items() if value is not None}
     if "message" in shown:
         shown["message"] = shown.pop("message")  # the longest comes last
-    fields = [f"{name}={_printable(value)}" for name, value in shown.items()]
+    else:
+        shown.pop("process", None)
+    fields = [f"{name}={_printable(value)}" for name, value in shown.items() if name not in _NOT_ON_CONSOLE]
     lines = textwrap.wrap(
         " ".join((head, *fields)), _CONSOLE_COLUMNS, subsequent_indent="    ", break_on_hyphens=False
     )

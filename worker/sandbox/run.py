@@ -44,8 +44,8 @@ async def run_sandbox(
         lines = [
             f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}",
             f"  REST API, for start --wait and attachments: ZEEBE_REST_ADDRESS={rest_address}",
-            *_other_port("gateway", _GATEWAY_PORT if engine_port is None else port, port),
-            *_other_port("REST API", _REST_PORT, rest_port),
+            *_other_port("the gateway", _GATEWAY_PORT if engine_port is None else port, port),
+            *_other_port("the REST API", _REST_PORT, rest_port),
         ]
         if not engine_only:
             certificate = await asyncio.to_thread(local_certificate)
@@ -76,7 +76,7 @@ def _choose(usual: int, host: str = _HERE) -> int:
 
 def _other_port(service: str, usual: int, port: int) -> Iterator[str]:
     if port != usual:
-        yield f"  Port {usual} is taken: the {service} listens at {port} instead."
+        yield f"  Port {usual} is taken: {service} listens at {port} instead."
 
 
 def _stop_signal() -> asyncio.Event:
