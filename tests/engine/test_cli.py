@@ -111,7 +111,7 @@ async def test_start_waits_for_an_incident_and_prints_its_text_with_exit_code_1(
         options = letter(mail_server, to="nobody")
         code, said = await email_worker(engine, "start", "waited-for", *options, "--wait", **rest)
         assert code == 1
-        assert "has an incident at task: INVALID_INPUT in email.smtp.send: parameters.to" in said
+        assert "has an incident at task: INVALID_INPUT in waited.email.smtp.send: parameters.to" in said
         code, said = await email_worker(engine, "start", "waited-for", *letter(mail_server), "--wait", **rest)
         assert code == 0, said
 

@@ -137,15 +137,19 @@ class ZeebeGateway:
 
         Raises InstanceNotEnded.
         """
-        result = await self._command(
-            self._client.run_process_with_result(
-                process_id,
-                dict(variables),
-                timeout=_milliseconds(within_seconds),
-                tenant_id=self._tenant_id(),
-            ),
-            within_seconds=within_seconds + _COMMAND_TIMEOUT_SECONDS,
+        await self.version()  # a gateway that does not answer is not an instance that takes long
+        sent = self._client.run_process_with_result(
+            process_id,
+            dict(variables),
+            timeout=_milliseconds(within_seconds),
+            tenant_id=self._tenant_id(),
         )
+        try:
+            # Not every gateway keeps to the timeout of the request.
+            async with asyncio.timeout(within_seconds):
+                result = await self._command(sent, within_seconds=within_seconds + _COMMAND_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise InstanceNotEnded(f"not ended within {within_seconds:g} s") from error
         return dict(result.variables)
 
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:

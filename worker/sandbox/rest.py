@@ -24,8 +24,8 @@ class _Document:
 
 
 @asynccontextmanager
-async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[None]:
-    """Serve the API while the block runs."""
+async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the API while the block runs; gives its address. Raises SandboxError."""
     api = _Api(engine)
     application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
     application.add_routes(
@@ -41,10 +41,11 @@ async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield
-    except OSError as error:
-        raise SandboxError(f"The REST API cannot listen at {host}:{port} ({error.strerror}).") from error
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise SandboxError(f"The REST API cannot listen at {host}:{port} ({error.strerror}).") from error
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TypeVar
 
 from worker.sandbox.certificate import LocalCertificate, local_certificate
 from worker.sandbox.engine import Engine
+from worker.sandbox.errors import SandboxError
 from worker.sandbox.mail_server import MailServer
 from worker.sandbox.ports import free_port, is_free
 from worker.sandbox.rest import rest_api
 from worker.sandbox.story import Story
+
+T = TypeVar("T")
 
 USERS = (("alice@example.com", "secret"), ("bob@example.com", "secret"))
 
@@ -36,27 +40,38 @@ async def run_sandbox(
     """
     stopped = _stop_signal()
     async with AsyncExitStack() as running:
-        port = _choose(_GATEWAY_PORT, _ANYWHERE) if engine_port is None else engine_port
-        engine = await running.enter_async_context(Engine.start(port))
-        rest_port = _choose(_REST_PORT)
-        await running.enter_async_context(rest_api(engine, _HERE, rest_port))
-        rest_address = f"http://{_HERE}:{rest_port}"
+        engine = await _started(running, lambda: _engine(engine_port))
+        rest_address = await _started(running, lambda: rest_api(engine, _HERE, _choose(_REST_PORT)))
         lines = [
             f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}",
             f"  REST API, for start --wait and attachments: ZEEBE_REST_ADDRESS={rest_address}",
-            *_other_port("the gateway", _GATEWAY_PORT if engine_port is None else port, port),
-            *_other_port("the REST API", _REST_PORT, rest_port),
+            *_other_port("the gateway", engine_port or _GATEWAY_PORT, engine.address),
+            *_other_port("the REST API", _REST_PORT, rest_address),
         ]
         if not engine_only:
             certificate = await asyncio.to_thread(local_certificate)
-            ports = {protocol: _choose(usual) for protocol, usual in _MAIL_PORTS.items()}
-            mail = MailServer.start(USERS, ports, keystore=certificate.keystore)
-            lines += _describe(await running.enter_async_context(mail), certificate)
-            for protocol, usual in _MAIL_PORTS.items():
-                lines += _other_port(protocol.upper(), usual, ports[protocol])
+            mail = await _started(running, lambda: _mail_server(certificate))
+            lines += _describe(mail, certificate)
         for line in (*lines, "Press Ctrl-C to stop. What happens in the engine:"):
             announce(line)
         await _tell_story(Story(announce, engine.variables, job_types), engine, stopped)
+
+
+async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+    """Start a service; once more if another process has taken the chosen port meanwhile."""
+    try:
+        return await running.enter_async_context(start())
+    except SandboxError:
+        return await running.enter_async_context(start())
+
+
+def _engine(port: int | None) -> AbstractAsyncContextManager[Engine]:
+    return Engine.start(_choose(_GATEWAY_PORT, _ANYWHERE) if port is None else port)
+
+
+def _mail_server(certificate: LocalCertificate) -> AbstractAsyncContextManager[MailServer]:
+    ports = {protocol: _choose(usual) for protocol, usual in _MAIL_PORTS.items()}
+    return MailServer.start(USERS, ports, keystore=certificate.keystore)
 
 
 async def _tell_story(story: Story, engine: Engine, stopped: asyncio.Event) -> None:
@@ -74,8 +89,9 @@ def _choose(usual: int, host: str = _HERE) -> int:
     return usual if is_free(usual, host) else free_port()
 
 
-def _other_port(service: str, usual: int, port: int) -> Iterator[str]:
-    if port != usual:
+def _other_port(service: str, usual: int, address: str) -> Iterator[str]:
+    port = address.rpartition(":")[2]
+    if port != str(usual):
         yield f"  Port {usual} is taken: {service} listens at {port} instead."
 
 
@@ -93,6 +109,8 @@ def _describe(mail: MailServer, certificate: LocalCertificate) -> Iterator[str]:
     yield f"  POP3 {mail.pop3_port}, with TLS {mail.pop3s_port}"
     yield f"  IMAP {mail.imap_port}, with TLS {mail.imaps_port}"
     yield f"  To trust its certificate: EMAIL_WORKER_TLS_CA_FILE={certificate.ca_file}"
+    for protocol, usual in _MAIL_PORTS.items():
+        yield from _other_port(protocol.upper(), usual, f":{getattr(mail, f'{protocol}_port')}")
     yield "  It is GreenMail, which differs from other mail servers:"
     yield "  - no STARTTLS: use cryptographicProtocol NONE, or SSL with the ports for TLS"
     yield "  - an IMAP search by FROM finds whole addresses only: alice@example.com, not alice"
