@@ -101,7 +101,7 @@ class EmailWorker:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
 
         Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
-        logged (`mail_not_removed`).
+        logged (`email_not_deleted`).
         """
         _ = self._open_clients  # raises outside of `async with`
         mask = Mask(shared=self._secrets.mask)
@@ -215,7 +215,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
         await deferred.commit()
     except MailServerError as error:
         # The email may be gone for all that: what was read of it must not be lost as well.
-        log.error("mail_not_removed", code=error.code, server=server)
+        log.error("email_not_deleted", code=error.code, server=server)
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:

@@ -133,7 +133,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = ", ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames)
-    return f"{type(error).__qualname__} in {places or 'no place of ours'}"
+    return f"{type(error).__qualname__} in {places or 'an unknown place'}"
 
 
 def _level(settings: WorkerSettings) -> int:

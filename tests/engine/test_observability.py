@@ -364,5 +364,5 @@ async def test_without_messages_no_line_quotes_what_a_mail_server_says(
                 pass  # an earlier job, tried again
             outcomes.add(line["outcome"])
     assert {"COMPLETED", "SERVER_REFUSED", "PROTOCOL_ERROR", "AUTHENTICATION_FAILED"} <= outcomes
-    assert len([line for line in worker.events if line["event"] == "mail_not_removed"]) == 4
+    assert len([line for line in worker.events if line["event"] == "email_not_deleted"]) == 4
     assert CANARY not in json.dumps(worker.events)
