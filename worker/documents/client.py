@@ -46,6 +46,15 @@ class DocumentClient:
         """Store a file in the cluster; return its reference. Raises a DocumentError."""
         return await self.require_store().create(file)
 
+    def is_to_store(self, *, wanted: bool | None) -> bool:
+        """Tell whether attachments are stored: as wanted, or by default if there is a store.
+
+        Raises DocumentStoreMissing if they are wanted there and it is not.
+        """
+        if wanted:
+            self.require_store()
+        return self.store is not None if wanted is None else wanted
+
     def require_store(self) -> DocumentStore:
         """Return the store; raises DocumentStoreMissing."""
         if self.store is None:

@@ -44,17 +44,22 @@ Document = StoredDocument | InlineDocument | ExternalDocument
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`."""
+    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`.
+
+    `content_id`: by which the HTML of its email shows it, without angle brackets.
+    """
 
     name: str
     content_type: str
     content: bytes = field(repr=False)
+    content_id: str | None = None
 
 
 def parse_documents(value: Any) -> tuple[Document, ...]:
     """Read one reference or a list of them; lists in the list are laid out, null in it does not count.
 
-    Raises ValueError with a phrase that completes "<field> …" and names the path to the fault.
+    An attachment as reading an email returns it counts as the reference that it has. Raises ValueError with a
+    phrase that completes "<field> …" and names the path to the fault.
     """
     return tuple(_read(reference, path) for reference, path in _references(value, ""))
 
@@ -71,6 +76,11 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 
 
 def _read(reference: Mapping[str, Any], path: str) -> Document:
+    if _KIND not in reference and "contentType" in reference:
+        inner = reference.get("reference")
+        if not isinstance(inner, Mapping):
+            raise _fault(f"{path}.reference", "is missing: the attachment was listed, and not stored")
+        return _read(inner, f"{path}.reference")
     match reference.get(_KIND):
         case "camunda":
             return _read_stored(reference, path)

@@ -35,8 +35,15 @@ def format_utc(moment: datetime) -> str:
 UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
 
 
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class ListedEmail(Result):
-    """One row of a list. What the mail lacks is null. `size` in octets."""
+    """One row of a list. What the mail lacks is null. `size` in octets.
+
+    `has_attachments`: left out if the server does not tell.
+    """
 
     message_id: str | None
     from_address: str | None
@@ -44,13 +51,15 @@ class ListedEmail(Result):
     size: int
     received_date_time: UtcDateTime | None
     sent_date: UtcDateTime | None
+    has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
 
 
 class FoundEmail(Result):
-    """One hit of a search."""
+    """One hit of a search. `has_attachments`: left out if the server does not tell."""
 
     message_id: str | None
     subject: str | None
+    has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
 
 
 class Smime(StrEnum):
@@ -67,15 +76,24 @@ class Header(Result):
     value: str
 
 
-def _is_none(value: Any) -> bool:
-    return value is None
+class Attachment(Result):
+    """A file that came with an email. `size` in octets, decoded.
+
+    `content_id`: by which the HTML shows it, without angle brackets. `reference`: the document, if it was
+    stored.
+    """
+
+    name: str
+    content_type: str
+    size: int
+    content_id: str | None = Field(default=None, exclude_if=_is_none)
+    reference: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
 
 
 class ReadEmail(Result):
     """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
 
     `truncated` is there only where a body or the header was cut to fit the engine's message limit.
-    `attachments` are references to Camunda's document store, and there only where they were to be stored.
     `smime` is there only for S/MIME; the bodies of an encrypted mail are null.
     """
 
@@ -90,7 +108,7 @@ class ReadEmail(Result):
     sent_date: UtcDateTime | None
     to_addresses: tuple[str, ...]
     cc_addresses: tuple[str, ...]
-    attachments: tuple[dict[str, Any], ...] | None = Field(default=None, exclude_if=_is_none)
+    attachments: tuple[Attachment, ...] = ()
     truncated: bool = False
     smime: Smime | None = Field(default=None, exclude_if=_is_none)
 

@@ -8,7 +8,14 @@ from pydantic import AfterValidator, Field
 
 from worker.models.base import Authentication, Request, Server
 from worker.models.email import SortField, SortOrder
-from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId, check_text
+from worker.models.mailbox import (
+    CRITERIA_DESCRIPTION,
+    STORE_ATTACHMENTS_DESCRIPTION,
+    Criteria,
+    MaxToBeRead,
+    MessageId,
+    check_text,
+)
 
 _MAX_FOLDER = 1000
 
@@ -66,11 +73,8 @@ class ReadParameters(Request):
         description=f"New email arrives in `INBOX`. {_FOLDER}",
         examples=["Projects.2023"],
     )
-    store_attachments: bool = Field(
-        default=False,
-        title="Store attachments",
-        description="Whether to put what is attached into Camunda's document store, and references to it into"
-        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+    store_attachments: bool | None = Field(
+        default=None, title="Store attachments", description=STORE_ATTACHMENTS_DESCRIPTION
     )
 
 

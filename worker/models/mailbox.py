@@ -64,3 +64,7 @@ CRITERIA_DESCRIPTION = (
     ' are joined by `AND` or `OR`: `{"operator": "AND", "criteria": [{"field": "FROM", "value":'
     ' "jane@example.com"}, {"field": "SUBJECT", "value": "order"}]}`. Empty finds every email.'
 )
+STORE_ATTACHMENTS_DESCRIPTION = (
+    "Store attachments in Camunda's document store and return references. By default they are stored if the"
+    " worker knows the store (`ZEEBE_REST_ADDRESS`)."
+)

@@ -8,7 +8,13 @@ from pydantic import Field
 
 from worker.models.base import Authentication, Request, Server
 from worker.models.email import SortField, SortOrder
-from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId
+from worker.models.mailbox import (
+    CRITERIA_DESCRIPTION,
+    STORE_ATTACHMENTS_DESCRIPTION,
+    Criteria,
+    MaxToBeRead,
+    MessageId,
+)
 
 
 class ListParameters(Request):
@@ -39,11 +45,11 @@ class ReadParameters(Request):
     """Which mail to read, and to delete with that."""
 
     message_id: MessageId
-    store_attachments: bool = Field(
-        default=False,
+    store_attachments: bool | None = Field(
+        default=None,
         title="Store attachments",
-        description="Whether to put what is attached into Camunda's document store, and references to it into"
-        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+        description=f"{STORE_ATTACHMENTS_DESCRIPTION} Without a store, reading an email that has attachments"
+        " fails and the email stays; with `false`, they are only listed, and deleted with the email.",
     )
 
 

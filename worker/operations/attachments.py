@@ -1,22 +1,39 @@
-"""The attachments of a mail that was read, on their way into Camunda's document store."""
+"""The attachments of an email that was read: listed, and stored in Camunda's document store."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from worker.documents.client import DocumentClient
 from worker.mail.message.parse_attachments import read_attachments
-from worker.models.email import ReadEmail
+from worker.models.documents import File
+from worker.models.email import Attachment, ReadEmail
+
+
+def list_attachments(result: ReadEmail, raw: bytes) -> ReadEmail:
+    """Return the result of reading the email `raw` with what is attached; one file is decoded at a time."""
+    return result.model_copy(update={"attachments": tuple(map(_attachment, read_attachments(raw)))})
 
 
 async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentClient) -> ReadEmail:
-    """Store what is attached to the mail `raw`; return its result with the references.
+    """Store what is attached to the email `raw`; return its result with the references.
 
     One file is decoded at a time, in a thread. Raises a DocumentError, with what was stored until then
     left in the store.
     """
     files = read_attachments(raw)
-    references = []
+    attachments = []
     while (file := await asyncio.to_thread(next, files, None)) is not None:
-        references.append(await documents.keep(file))
-    return result.model_copy(update={"attachments": tuple(references)})
+        attachments.append(_attachment(file, await documents.keep(file)))
+    return result.model_copy(update={"attachments": tuple(attachments)})
+
+
+def _attachment(file: File, reference: dict[str, Any] | None = None) -> Attachment:
+    return Attachment(
+        name=file.name,
+        content_type=file.content_type,
+        size=len(file.content),
+        content_id=file.content_id,
+        reference=reference,
+    )

@@ -23,7 +23,7 @@ from worker.models.imap import (
     ReadRequest,
     SearchRequest,
 )
-from worker.operations.attachments import store_attachments
+from worker.operations.attachments import list_attachments, store_attachments
 from worker.operations.context import OperationContext
 
 T = TypeVar("T")
@@ -42,17 +42,16 @@ async def list_emails(request: ListRequest, context: OperationContext) -> Operat
 async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
     """Read one mail whole; it stays unread."""
     wanted = request.parameters
-    if wanted.store_attachments:
-        context.documents.require_store()
+    is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
 
     def read(mailbox: ImapMailbox) -> tuple[ReadEmail, bytes]:
         received = read_message(mailbox, wanted.folder, wanted.message_id)
+        result = _read_mail(received, wanted.message_id)
         # Octets that nobody needs any more go before the text is written as JSON.
-        raw = received.raw if wanted.store_attachments else b""
-        return _read_mail(received, wanted.message_id), raw
+        return (result, received.raw) if is_stored else (list_attachments(result, received.raw), b"")
 
     result, raw = await context.clients.imap.run(context.account, read)
-    if wanted.store_attachments:
+    if is_stored:
         result = await store_attachments(result, raw, context.documents)
     return OperationResult(await asyncio.to_thread(truncate_result, result, context.clients.max_result_bytes))
 

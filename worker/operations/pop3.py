@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from worker.documents.client import DocumentClient
-from worker.errors import DocumentsUnavailable, ResultTooLarge
+from worker.errors import DocumentStoreMissing, DocumentsUnavailable, ResultTooLarge
 from worker.mail.local_search import body_values, decide, find_values
 from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import searchable_texts
@@ -24,10 +24,11 @@ from worker.models.base import Result
 from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, ReadEmail, SortField
 from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
 from worker.models.search import Criterion
-from worker.operations.attachments import store_attachments
+from worker.operations.attachments import list_attachments, store_attachments
 from worker.operations.context import OperationContext
 
 _MOST_KEPT_BYTES = 32 * 1024 * 1024
+_SHOWN_NAMES = 5
 
 
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
@@ -40,19 +41,29 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
     """Read one email. It is deleted once Camunda has stored the result, unless that is only a part of it.
 
     Attachments are stored first: if that fails, or takes so long that others wait for the mailbox, the
-    email stays.
+    email stays. It stays too if they would be stored nowhere, unless the process does not want them.
     """
     wanted = request.parameters
-    if wanted.store_attachments:
-        context.documents.require_store()
+    is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
     async with context.clients.pop3.visit(context.account) as visit:
-        number, raw, result = await visit.run(partial(_read, wanted.message_id))
-        if wanted.store_attachments:
+        number, raw, result = await visit.run(partial(_read, wanted.message_id, is_stored))
+        if is_stored:
             result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
+        elif result.attachments and wanted.store_attachments is None:
+            raise _nowhere_to_store(result)
         result = truncate_result(result, context.clients.max_result_bytes)
         if result.truncated:
             return OperationResult(result)
         return OperationResult(result, deferred=visit.defer_deletion(number))
+
+
+def _nowhere_to_store(email: ReadEmail) -> DocumentStoreMissing:
+    names = ", ".join(attachment.name for attachment in email.attachments[:_SHOWN_NAMES])
+    return DocumentStoreMissing(
+        f"The attachments of the email ({names}) would be lost: the worker has no document store, and reading"
+        " over POP3 deletes the email. Nothing was deleted; ask the operator for ZEEBE_REST_ADDRESS, or set"
+        " storeAttachments to false if the attachments are not needed."
+    )
 
 
 async def _store_in_time(
@@ -144,7 +155,7 @@ def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
     )
 
 
-def _read(message_id: str, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:
+def _read(message_id: str, is_stored: bool, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:  # noqa: FBT001 - bound by partial
     number, mail, raw = mailbox.read(message_id)
     summary = mail.summary
     result = mail.to_read(
@@ -152,4 +163,4 @@ def _read(message_id: str, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]
         size=mailbox.sizes[number],
         received_date=summary.received_date or summary.sent_date,
     )
-    return number, raw, result
+    return number, raw, result if is_stored else list_attachments(result, raw)

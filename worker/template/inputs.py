@@ -67,11 +67,11 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         label=field.title or "",
         description=field.description or "",
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
-        value=_default(field),
+        value=look.choices[0][0] if look.choices else _default(field),
         feel=look.feel,
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
-        choices=() if kind == "Hidden" else tuple((value.value, _name(value, protocol)) for value in values),
+        choices=look.choices or _choices(values, protocol) if kind == "Dropdown" else (),
         conditions=tuple(conditions),
     )
 
@@ -87,6 +87,10 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return tuple(annotation)
     return ()
+
+
+def _choices(values: tuple[StrEnum, ...], protocol: str) -> tuple[tuple[str, str], ...]:
+    return tuple((value.value, _name(value, protocol)) for value in values)
 
 
 def _name(value: StrEnum, protocol: str) -> str:

@@ -34,7 +34,8 @@ class Look:
     """How one field of a request is shown.
 
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
-    it whenever it is shown, though its default alone does not say so.
+    it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
+    field's type does not give them; the first one is offered.
     """
 
     group: str
@@ -43,7 +44,11 @@ class Look:
     shown_while: tuple[str, tuple[str, ...]] | None = None
     is_needed: bool = False
     pattern: Pattern | None = None
+    choices: tuple[tuple[str, str], ...] = ()
 
+
+UNSET = "=null"
+"""The value of a choice that leaves a field to the worker."""
 
 _WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
 
@@ -92,7 +97,16 @@ LOOKS: dict[str, Look] = {
     "parameters.folder": Look("email"),
     "parameters.fromFolder": Look("email"),
     "parameters.toFolder": Look("email"),
-    "parameters.storeAttachments": Look("email", "Boolean", None),
+    "parameters.storeAttachments": Look(
+        "email",
+        "Dropdown",
+        None,
+        choices=(
+            (UNSET, "If the worker has a document store"),
+            ("true", "Always"),
+            ("false", "Never: list them only"),
+        ),
+    ),
     "parameters.criteria": Look("email", "Text"),
     "parameters.maxToBeRead": Look(
         "email",

@@ -14,7 +14,7 @@ from worker.models.base import Authentication, Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template import TemplateStore, make_templates
 from worker.template.inputs import request_fields
-from worker.template.panel import GROUPS, LOOKS
+from worker.template.panel import GROUPS, LOOKS, UNSET
 from worker.template.wording import WORDINGS
 
 COMMITTED = Path(__file__).parent.parent.parent.parent / "element-templates"
@@ -52,6 +52,9 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if path == "server.port":
             continue
         default = field.get_default(call_default_factory=True)
+        if LOOKS[path].choices:
+            assert [made["value"] for made in bound[path]] == [UNSET] * len(bound[path]), path
+            continue
         shown = [None if made.get("value") is None else str(made["value"]) for made in bound[path]]
         assert shown == [str(default) if isinstance(default, str | int) else None], path
 
@@ -69,7 +72,7 @@ def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation
 def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> None:
     schema = operation.request.model_json_schema()
     for path, (made, *_) in inputs(properties(operation)).items():
-        if made["type"] != "Dropdown":
+        if made["type"] != "Dropdown" or LOOKS[path].choices:
             continue
         group, name = path.split(".")
         model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]

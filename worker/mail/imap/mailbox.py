@@ -14,7 +14,7 @@ from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
-from worker.mail.imap.limits import HIT, LIST_ROW
+from worker.mail.imap.limits import HIT, LIST_ROW, STRUCTURES
 from worker.mail.imap.replies import Fetched, Reply, format_set, header_fields, read_fetched
 from worker.mail.imap.session import ImapSession
 from worker.mail.imap.sort_keys import SortKeyMemory
@@ -50,6 +50,7 @@ class ImapMailbox:
 
     def fetch_set(self, uid_set: str, items: str, doing: str, octets: int) -> Iterator[Fetched]:
         """Fetch items of the messages of a sequence set, `octets` of all together at most."""
+        octets += STRUCTURES if "BODYSTRUCTURE" in items else 0
         reply = self.session.uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
         with self.session.understood(doing):
             yield from read_fetched(reply.data)

@@ -20,12 +20,12 @@ from worker.models.email import FoundEmail, ListedEmail
 from worker.models.search import Criterion
 
 _LISTING, _SEARCHING, _READING = "list the messages", "search the folder", "read the message"
-_ROW = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
-_HIT = header_fields("MESSAGE-ID", "SUBJECT")
+_ROW = f"RFC822.SIZE INTERNALDATE BODYSTRUCTURE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
+_HIT = f"BODYSTRUCTURE {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
 # Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
-_SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": ""}')
+_SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "hasAttachments": true}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, Liste
             size=each.size or 0,
             received_date_time=each.received,
             sent_date=headers.sent_date,
+            has_attachments=each.has_attachments,
         )
         for uid, (each, headers) in messages.items()
     }
@@ -83,8 +84,10 @@ def search_messages(
     uids = mailbox.session.hits(reply, _SEARCHING)
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
+    has_attachments: dict[int, bool | None] = {}
     for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT, _SEARCHING):
         headers[each.uid] = header = parse_headers(each.section or b"")
+        has_attachments[each.uid] = each.has_attachments
         remaining -= len(header.message_id or "") + len(header.subject or "")
         if remaining < 0:
             break
@@ -96,7 +99,10 @@ def search_messages(
             limit=max_result_bytes,
         )
     ids = _ids(folder, headers)
-    return [FoundEmail(message_id=ids[uid], subject=headers[uid].subject) for uid in sorted(headers)]
+    return [
+        FoundEmail(message_id=ids[uid], subject=headers[uid].subject, has_attachments=has_attachments[uid])
+        for uid in sorted(headers)
+    ]
 
 
 def _search(mailbox: ImapMailbox, query: str) -> Reply:

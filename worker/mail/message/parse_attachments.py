@@ -30,7 +30,12 @@ def read_attachments(raw: bytes) -> Iterator[File]:
     message = open_message(raw)
     for number, part in enumerate(_attached(message.structure), start=1):
         content = decode_transfer_encoding(message.raw[part.start : part.end], part.encoding)
-        yield File(_name(part, number), part.content_type, content)
+        yield File(_name(part, number), part.content_type, content, _content_id(part))
+
+
+def has_attachments(structure: Structure) -> bool:
+    """Tell whether a message holds anything beside the text to be shown."""
+    return any(True for _ in _attached(structure))
 
 
 def _attached(structure: Structure) -> Iterator[Part]:
@@ -49,6 +54,10 @@ def _name(part: Part, number: int) -> str:
     if name.strip("."):
         return name[-_MAX_NAME:]
     return f"attachment-{number}{_TYPES.guess_extension(part.content_type) or ''}"
+
+
+def _content_id(part: Part) -> str | None:
+    return to_json_text(part.content_id.decode("latin_1")).strip().removeprefix("<").removesuffix(">") or None
 
 
 def _decode(name: str) -> str:
