@@ -77,8 +77,39 @@ async def test_list(engine: Engine, dovecot: Dovecot, protocol: str, user: str) 
 async def test_search(engine: Engine, dovecot: Dovecot, protocol: str, user: str) -> None:
     criteria = {"operator": "and", "criteria": [{"field": "body", "value": "URGENT"}]}
     mails = await run(engine, dovecot, f"email.{protocol}.search", user, criteria=criteria)
-    facts = {"hasAttachments": False} if protocol == "imap" else {}
+    facts = {"seen": False, "flagged": False, "hasAttachments": False} if protocol == "imap" else {}
     assert mails == [{"messageId": "<1@example.com>", "subject": "An order", **facts}]
+
+
+async def test_search_by_the_form_and_by_other_criteria(
+    engine: Engine, dovecot: Dovecot, protocol: str, user: str
+) -> None:
+    task_type, to_desk = f"email.{protocol}.search", {"field": "TO", "value": "desk@example.com"}
+    for wanted, expected in (
+        ({"from": "jane", "subject": "ORDER"}, ["<1@example.com>"]),
+        ({"since": "2026-11-02", "sortField": "SENT_DATE", "maxToBeRead": 1}, ["<1@example.com>"]),
+        ({"criteria": {"operator": "NOT", "criteria": [to_desk]}}, []),
+        (
+            {"criteria": {"operator": "AND", "criteria": [to_desk, {"field": "ATTACHMENT", "value": False}]}},
+            2,
+        ),
+        ({"criteria": {"field": "HEADER", "name": "Message-ID", "value": "2@example"}}, ["<2@example.com>"]),
+        ({"criteria": {"field": "SENTON", "value": "2026-11-02"}, "maxToBeRead": 1, "sortOrder": "DESC"}, 1),
+    ):
+        found = [mail["messageId"] for mail in await run(engine, dovecot, task_type, user, **wanted)]
+        assert expected in (found, len(found)), wanted
+
+
+async def test_what_was_read_and_marked_is_not_unread_any_more(
+    engine: Engine, dovecot: Dovecot, user: str
+) -> None:
+    await run(engine, dovecot, "email.imap.read", user, messageId="<1@example.com>", markAsRead=True)
+    unread = await run(engine, dovecot, "email.imap.list", user, unreadOnly=True)
+    assert [(mail["messageId"], mail["seen"]) for mail in unread] == [("<2@example.com>", False)]
+    flags = {"seen": "true", "flagged": True, "keywords": {"add": ["$Processed"]}}
+    result = await run(engine, dovecot, "email.imap.flag", user, messageId="<2@example.com>", **flags)
+    assert (result["seen"], result["flagged"], result["keywords"]) == (True, True, ["$Processed"])
+    assert await run(engine, dovecot, "email.imap.search", user, unreadOnly=True) == []
 
 
 async def test_read(engine: Engine, dovecot: Dovecot, protocol: str, user: str) -> None:

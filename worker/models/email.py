@@ -42,7 +42,7 @@ def _is_none(value: Any) -> bool:
 class ListedEmail(Result):
     """One row of a list. What the mail lacks is null. `size` in octets.
 
-    `has_attachments`: left out if the server does not tell.
+    `has_attachments`: left out if the server does not tell. `seen`, `flagged`: over IMAP alone.
     """
 
     message_id: str | None
@@ -51,14 +51,21 @@ class ListedEmail(Result):
     size: int
     received_date_time: UtcDateTime | None
     sent_date: UtcDateTime | None
+    seen: bool | None = Field(default=None, exclude_if=_is_none)
+    flagged: bool | None = Field(default=None, exclude_if=_is_none)
     has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
 
 
 class FoundEmail(Result):
-    """One hit of a search. `has_attachments`: left out if the server does not tell."""
+    """One hit of a search.
+
+    `has_attachments`: left out if the server does not tell. `seen`, `flagged`: over IMAP alone.
+    """
 
     message_id: str | None
     subject: str | None
+    seen: bool | None = Field(default=None, exclude_if=_is_none)
+    flagged: bool | None = Field(default=None, exclude_if=_is_none)
     has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
 
 
@@ -133,3 +140,14 @@ class MovedEmail(Result):
     message_id: str
     from_folder: str = Field(alias="from")
     to_folder: str = Field(alias="to")
+
+
+class FlaggedEmail(Result):
+    """The flags of an email after they were set. `keywords` as the server writes them, in order."""
+
+    message_id: str
+    folder: str
+    seen: bool
+    flagged: bool
+    answered: bool
+    keywords: tuple[str, ...]

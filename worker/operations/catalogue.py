@@ -1,4 +1,4 @@
-"""The ten operations: the one source of truth for task types, requests, results and handlers."""
+"""The operations: the one source of truth for task types, requests, results and handlers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.mail.operation_result import OperationResult
 from worker.models import imap as imap_models
 from worker.models import pop3 as pop3_models
 from worker.models.base import Request, Result
-from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, MovedEmail, ReadEmail
+from worker.models.email import DeletedEmail, FlaggedEmail, FoundEmail, ListedEmail, MovedEmail, ReadEmail
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
 from worker.operations.context import OperationContext
@@ -58,6 +58,7 @@ CATALOGUE: tuple[Operation, ...] = (
     _row(_IMAP, "delete", imap_models.DeleteRequest, DeletedEmail, imap.delete_email),
     _row(_IMAP, "search", imap_models.SearchRequest, FoundEmail, imap.search_emails),
     _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
+    _row(_IMAP, "flag", imap_models.FlagRequest, FlaggedEmail, imap.flag_email),
 )
 
 BY_TASK_TYPE = {operation.task_type: operation for operation in CATALOGUE}

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -59,6 +60,7 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
     conditions = (
         [Condition(_id(protocol, look.shown_while[0]), look.shown_while[1])] if look.shown_while else []
     )
+    choices = look.choices or _choices(values, protocol) if kind == "Dropdown" else ()
     return Property(
         id=_id(protocol, path),
         group=look.group,
@@ -67,11 +69,11 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         label=field.title or "",
         description=field.description or "",
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
-        value=look.choices[0][0] if look.choices else _default(field),
+        value=_offered(field, look, choices),
         feel=look.feel,
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
-        choices=look.choices or _choices(values, protocol) if kind == "Dropdown" else (),
+        choices=choices,
         conditions=tuple(conditions),
     )
 
@@ -84,6 +86,8 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
     """Return what an enum or a choice of its members admits, or nothing for any other type."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
+    if get_origin(annotation) in (UnionType, Union):  # with None: the field may be left out
+        return tuple(value for each in get_args(annotation) for value in _members(each))
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return tuple(annotation)
     return ()
@@ -104,6 +108,11 @@ def _default(field: FieldInfo) -> str | bool | None:
     if isinstance(default, bool):
         return default
     return str(default) if isinstance(default, str | int) else None
+
+
+def _offered(field: FieldInfo, look: Look, choices: tuple[tuple[str, str], ...]) -> str | bool | None:
+    default = look.offered or _default(field)
+    return choices[0][0] if default is None and choices else default
 
 
 def _example(field: FieldInfo, look: Look) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from worker.models.base import AuthenticationType, CryptographicProtocol
 from worker.models.email import SortField, SortOrder
-from worker.models.smtp import ContentType
+from worker.models.message import ContentType
 from worker.template.property import Feel, Kind, Pattern
 
 GROUPS: tuple[tuple[str, str], ...] = (
@@ -35,7 +35,8 @@ class Look:
 
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
     it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
-    field's type does not give them; the first one is offered.
+    field's type does not give them; the first one is offered. `offered`: what a new task has in place of
+    the model's default.
     """
 
     group: str
@@ -45,12 +46,18 @@ class Look:
     is_needed: bool = False
     pattern: Pattern | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    offered: str | None = None
 
 
 UNSET = "=null"
 """The value of a choice that leaves a field to the worker."""
 
 _WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
+
+
+def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
+    return (UNSET, "Leave as it is"), ("true", f"Mark as {is_set}"), ("false", f"Mark as {is_clear}")
+
 
 LOOKS: dict[str, Look] = {
     "server.host": Look(
@@ -92,6 +99,16 @@ LOOKS: dict[str, Look] = {
         is_needed=True,
     ),
     "parameters.attachments": Look("email", feel="required"),
+    "parameters.replyTo": Look("email"),
+    "parameters.inReplyTo": Look("email"),
+    "parameters.importance": Look(
+        "email",
+        "Dropdown",
+        None,
+        choices=((UNSET, "Not given"), ("high", "High"), ("normal", "Normal"), ("low", "Low")),
+    ),
+    "parameters.readReceiptTo": Look("email"),
+    "parameters.notify": Look("email"),
     "parameters.headers": Look("email", feel="required"),
     "parameters.messageId": Look("email"),
     "parameters.folder": Look("email"),
@@ -107,13 +124,21 @@ LOOKS: dict[str, Look] = {
             ("false", "Never: list them only"),
         ),
     ),
+    "parameters.markAsRead": Look("email", "Boolean", None),
+    "parameters.seen": Look("email", "Dropdown", None, choices=_flag_choices("read", "unread")),
+    "parameters.flagged": Look("email", "Dropdown", None, choices=_flag_choices("flagged", "not flagged")),
+    "parameters.answered": Look("email", "Dropdown", None, choices=_flag_choices("answered", "not answered")),
+    "parameters.keywords": Look("email", feel="required"),
+    "parameters.since": Look("email"),
+    "parameters.unreadOnly": Look("email", "Boolean", None),
     "parameters.criteria": Look("email", "Text"),
     "parameters.maxToBeRead": Look(
         "email",
+        offered="100",
         pattern=Pattern("[1-9][0-9]{0,3}|10000", "must be a whole number from 1 to 10000."),
     ),
     "parameters.sortField": Look("email", "Dropdown", None),
-    "parameters.sortOrder": Look("email", "Dropdown", None),
+    "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
 }
 """Every field of every request, in the order of the panel."""
 
@@ -126,8 +151,8 @@ CHOICE_NAMES: dict[StrEnum, str] = {
     SortField.RECEIVED_DATE: "Date received",
     SortField.SENT_DATE: "Date sent",
     SortField.SIZE: "Size",
-    SortOrder.ASC: "Oldest or smallest first",
     SortOrder.DESC: "Newest or largest first",
+    SortOrder.ASC: "Oldest or smallest first",
 }
 
 ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {

@@ -81,6 +81,13 @@ WORDINGS: dict[str, Wording] = {
         "={filedIn: response.to}",
         _GONE,
     ),
+    "email.imap.flag": Wording(
+        "Mark an email as read, flagged or answered",
+        "Sets and clears the flags of one email: read, flagged, answered, and keywords.",
+        ("mail", "mark", "read", "unread", "star", "label", "keyword", "inbox"),
+        "={isRead: response.seen}",
+        _GONE,
+    ),
     "email.pop3.list": Wording(
         "List emails of the mailbox",
         "Lists the emails of a mailbox, with sender, subject, size and date. They stay there.",

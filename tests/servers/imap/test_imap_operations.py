@@ -39,6 +39,8 @@ async def test_a_list_says_what_the_documentation_shows(place: Place) -> None:
             "size": listed["size"],
             "receivedDateTime": "2026-11-20T08:00:00Z",
             "sentDate": "2024-08-19T06:54:28Z",
+            "seen": False,
+            "flagged": False,
             "hasAttachments": False,
         }
     ]
@@ -234,7 +236,7 @@ async def test_a_search_is_done_by_the_server(place: Place) -> None:
             },
         ],
     }
-    facts = {"hasAttachments": False}
+    facts = {"seen": False, "flagged": False, "hasAttachments": False}
     assert await place.caller.search(tree) == [
         {"messageId": "<1@example.org>", "subject": "urgent", **facts},
         {"messageId": "<2@example.org>", "subject": "important", **facts},

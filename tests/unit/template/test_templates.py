@@ -52,8 +52,12 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if path == "server.port":
             continue
         default = field.get_default(call_default_factory=True)
-        if LOOKS[path].choices:
-            assert [made["value"] for made in bound[path]] == [UNSET] * len(bound[path]), path
+        if LOOKS[path].choices or LOOKS[path].offered:
+            offered = LOOKS[path].offered or UNSET
+            assert [made["value"] for made in bound[path]] == [offered] * len(bound[path]), path
+            continue
+        if field.default is None and bound[path][0]["type"] == "Dropdown":
+            assert [made["value"] for made in bound[path]] == [bound[path][0]["choices"][0]["value"]], path
             continue
         shown = [None if made.get("value") is None else str(made["value"]) for made in bound[path]]
         assert shown == [str(default) if isinstance(default, str | int) else None], path
@@ -77,6 +81,7 @@ def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> Non
         group, name = path.split(".")
         model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]
         wanted = model["properties"][name]
+        wanted = wanted["anyOf"][0] if "anyOf" in wanted else wanted
         wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[1]] if "$ref" in wanted else wanted
         assert [choice["value"] for choice in made["choices"]] == wanted["enum"], path
 

@@ -19,6 +19,7 @@ ENTRY = {
     "plainTextBody": "Ten pencils",
     "sent": True,
     "deleted": True,
+    "seen": True,
     "from": "INBOX",
     "to": "Orders",
 }

@@ -32,7 +32,7 @@ _NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|" + _QUOTED + rb"|~?\{\d+\+?\}",
+    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^)]*)\)|" + _QUOTED + rb"|~?\{\d+\+?\}",
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -74,6 +74,11 @@ class Fetched:
     received: datetime | None = None
     section: bytes | None = None
     has_attachments: bool | None = None
+    flags: frozenset[str] | None = None
+
+    def has_flag(self, flag: str) -> bool | None:
+        """Tell whether it has a flag; None if the flags were not told. Letter case does not matter."""
+        return None if self.flags is None else flag.lower() in {each.lower() for each in self.flags}
 
 
 def tolerated(line: bytes) -> bytes:
@@ -130,7 +135,7 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
             )
     if len(sections) > 1:  # some servers give each header field in a section of its own
         sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
-    if "uid" not in values or len(values) == 1:
+    if "uid" not in values or not values.keys() - {"uid", "flags"}:
         return None
     return Fetched(
         _number(values["uid"]),
@@ -138,6 +143,7 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
         received=read_date(values.get("received", b"")),
         section=sections[0] if sections else None,
         has_attachments=has_attachments(structure) if structure else None,
+        flags=frozenset(values["flags"].decode("latin_1").split()) if "flags" in values else None,
     )
 
 
