@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +38,8 @@ class DocumentClient:
         left = self.max_bytes
         for number, document in enumerate(documents, start=1):
             file = _named(await self._fetch(document, left), number)
+            if document.content_id:
+                file = replace(file, content_id=document.content_id)
             left -= len(file.content)
             files.append(file)
         return tuple(files)
@@ -111,4 +113,4 @@ def _named(file: File, number: int) -> File:
     if file.name:
         return file
     extension = _TYPES.guess_extension(file.content_type.partition(";")[0].strip()) or ""
-    return File(f"attachment-{number}{extension}", file.content_type, file.content)
+    return replace(file, name=f"attachment-{number}{extension}")

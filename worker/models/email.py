@@ -40,10 +40,7 @@ def _is_none(value: Any) -> bool:
 
 
 class ListedEmail(Result):
-    """One row of a list. What the mail lacks is null. `size` in octets.
-
-    `has_attachments`: left out if the server does not tell. `seen`, `flagged`: over IMAP alone.
-    """
+    """One row of a list. What the email lacks is null. `size` in octets."""
 
     message_id: str | None
     from_address: str | None
@@ -51,22 +48,29 @@ class ListedEmail(Result):
     size: int
     received_date_time: UtcDateTime | None
     sent_date: UtcDateTime | None
-    seen: bool | None = Field(default=None, exclude_if=_is_none)
-    flagged: bool | None = Field(default=None, exclude_if=_is_none)
-    has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
 
 
 class FoundEmail(Result):
-    """One hit of a search.
-
-    `has_attachments`: left out if the server does not tell. `seen`, `flagged`: over IMAP alone.
-    """
+    """One hit of a search."""
 
     message_id: str | None
     subject: str | None
+
+
+class ImapFacts(Result):
+    """What IMAP tells of an email; left out if the server does not tell."""
+
     seen: bool | None = Field(default=None, exclude_if=_is_none)
     flagged: bool | None = Field(default=None, exclude_if=_is_none)
     has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
+
+
+class ListedImapEmail(ImapFacts, ListedEmail):
+    """One row of a list over IMAP."""
+
+
+class FoundImapEmail(ImapFacts, FoundEmail):
+    """One hit of a search over IMAP."""
 
 
 class Smime(StrEnum):

@@ -11,7 +11,16 @@ from worker.mail.operation_result import OperationResult
 from worker.models import imap as imap_models
 from worker.models import pop3 as pop3_models
 from worker.models.base import Request, Result
-from worker.models.email import DeletedEmail, FlaggedEmail, FoundEmail, ListedEmail, MovedEmail, ReadEmail
+from worker.models.email import (
+    DeletedEmail,
+    FlaggedEmail,
+    FoundEmail,
+    FoundImapEmail,
+    ListedEmail,
+    ListedImapEmail,
+    MovedEmail,
+    ReadEmail,
+)
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
 from worker.operations.context import OperationContext
@@ -53,10 +62,10 @@ CATALOGUE: tuple[Operation, ...] = (
     _row(_POP3, "read", pop3_models.ReadRequest, ReadEmail, pop3.read_email),
     _row(_POP3, "delete", pop3_models.DeleteRequest, DeletedEmail, pop3.delete_email),
     _row(_POP3, "search", pop3_models.SearchRequest, FoundEmail, pop3.search_emails),
-    _row(_IMAP, "list", imap_models.ListRequest, ListedEmail, imap.list_emails),
+    _row(_IMAP, "list", imap_models.ListRequest, ListedImapEmail, imap.list_emails),
     _row(_IMAP, "read", imap_models.ReadRequest, ReadEmail, imap.read_email),
     _row(_IMAP, "delete", imap_models.DeleteRequest, DeletedEmail, imap.delete_email),
-    _row(_IMAP, "search", imap_models.SearchRequest, FoundEmail, imap.search_emails),
+    _row(_IMAP, "search", imap_models.SearchRequest, FoundImapEmail, imap.search_emails),
     _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
     _row(_IMAP, "flag", imap_models.FlagRequest, FlaggedEmail, imap.flag_email),
 )

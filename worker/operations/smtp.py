@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from worker.errors import MailServerError
@@ -31,7 +32,7 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
             raise
         raise _partly_sent(error, message, context.delivered) from error
     result = SendResult(
-        subject=request.parameters.subject,
+        subject=request.parameters.subject_line,
         sent=delivery.is_sent,
         message_id=message.message_id,
         refused_recipients=list(delivery.refused_recipients) or None,
@@ -58,6 +59,6 @@ async def _compose(request: SendRequest, context: OperationContext) -> ComposedM
     compose = partial(
         compose_message, mail, reference=context.reference, date=context.started_at, files=files
     )
-    if files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
-        return await asyncio.to_thread(compose)
-    return compose()
+    is_large = files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS
+    message = await asyncio.to_thread(compose) if is_large else compose()
+    return replace(message, notify=",".join(mail.notify))

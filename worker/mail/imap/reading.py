@@ -16,7 +16,7 @@ from worker.mail.imap.replies import Fetched, Reply, header_fields
 from worker.mail.imap.sorting import ListOrder, first_of, sorted_uids
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import ParsedEmail, ParsedHeaders, parse_email, parse_headers
-from worker.models.email import FoundEmail, ListedEmail, SortField, SortOrder
+from worker.models.email import FoundImapEmail, ListedImapEmail, SortField, SortOrder
 from worker.models.search import Criterion, SearchField, conditions_of
 
 _LISTING, _SEARCHING, _READING = "list the messages", "search the folder", "read the message"
@@ -54,7 +54,7 @@ class SearchOrder:
 
 def list_messages(
     mailbox: ImapMailbox, path: str, order: ListOrder, *, is_unread_only: bool = False
-) -> list[ListedEmail]:
+) -> list[ListedImapEmail]:
     """List the first messages of a folder, or of its unread ones, in the given order."""
     folder = mailbox.folders.open(path)
     if is_unread_only:
@@ -70,12 +70,12 @@ def list_messages(
     return [rows[uid] for uid in uids if uid in rows]
 
 
-def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, ListedEmail]:
+def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, ListedImapEmail]:
     """Return list rows by UID: a further column is an item of `_ROW` and a line here."""
     messages = {each.uid: (each, parse_headers(each.section or b"")) for each in fetched}
     ids = _ids(folder, {uid: headers for uid, (_, headers) in messages.items()})
     return {
-        uid: ListedEmail(
+        uid: ListedImapEmail(
             message_id=ids[uid],
             from_address=headers.from_address,
             subject=headers.subject,
@@ -100,7 +100,7 @@ def search_messages(
     criterion: Criterion | None,
     order: SearchOrder,
     max_result_bytes: int,
-) -> list[FoundEmail]:
+) -> list[FoundImapEmail]:
     """Find messages by criteria, in the order asked for; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
     uids = _in_order(mailbox, folder, _found(mailbox, criterion), order)
@@ -122,7 +122,7 @@ def search_messages(
         )
     ids = _ids(folder, headers)
     return [
-        FoundEmail(
+        FoundImapEmail(
             message_id=ids[uid],
             subject=headers[uid].subject,
             seen=fetched[uid].has_flag(r"\Seen"),

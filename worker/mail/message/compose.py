@@ -19,7 +19,8 @@ from worker.mail.message.compose_attachments import attachment_part
 from worker.mail.message.compose_parts import multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
-from worker.models.smtp import ADDRESS_HEADERS, SendParameters, is_structured
+from worker.models.headers import ADDRESS_HEADERS, is_structured
+from worker.models.message import Importance, MessageParameters
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
 _ENCODED_LINE_WIDTH = 76  # RFC 2047 2: of a line with an encoded word
@@ -32,13 +33,22 @@ _PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
 _NOT_IN_MESSAGE_ID = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
+# As mail clients write and read them.
+_IMPORTANCE: dict[Importance | None, tuple[str, ...]] = {
+    Importance.HIGH: ("Importance: high\r\n", "X-Priority: 1\r\n", "X-MSMail-Priority: High\r\n"),
+    Importance.NORMAL: ("Importance: normal\r\n", "X-Priority: 3\r\n", "X-MSMail-Priority: Normal\r\n"),
+    Importance.LOW: ("Importance: low\r\n", "X-Priority: 5\r\n", "X-MSMail-Priority: Low\r\n"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ComposedMessage:
     """A message and its envelope.
 
     `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, but for
     mailboxes that need SMTPUTF8. `recipients`: each mailbox once, Bcc among them. `smtputf8_mailboxes`:
-    those that only a server with SMTPUTF8 (RFC 6531) can take.
+    those that only a server with SMTPUTF8 (RFC 6531) can take. `notify`: of what mail servers tell the sender
+    (RFC 3461), such as `FAILURE,DELAY`; empty for what they do by themselves.
     """
 
     message_id: str
@@ -46,10 +56,11 @@ class ComposedMessage:
     recipients: tuple[str, ...]
     content: bytes
     smtputf8_mailboxes: tuple[str, ...] = ()
+    notify: str = ""
 
 
 def compose_message(
-    parameters: SendParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
+    parameters: MessageParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
 ) -> ComposedMessage:
     """Compose the message that `parameters` describe, with `files` in the place of its attachments.
 
@@ -63,16 +74,23 @@ def compose_message(
         for name, value in extra.items()
         if name.lower() in ADDRESS_HEADERS
         for address in parse_addresses(value)
-    ]
+    ] + [*parameters.reply_to, *parameters.read_receipt_to]
     fields = [
         _date_field(date.replace(microsecond=0)),
         *_originator_fields(parameters.from_),
         *(
             _address_field(name, addresses)
-            for name, addresses in (("To", parameters.to), ("Cc", parameters.cc))
+            for name, addresses in (
+                ("To", parameters.to),
+                ("Cc", parameters.cc),
+                ("Reply-To", parameters.reply_to),
+                ("Disposition-Notification-To", parameters.read_receipt_to),
+            )
             if addresses
         ),
-        _text_field("Subject", parameters.subject),
+        _text_field("Subject", parameters.subject_line),
+        *_thread_fields(parameters),
+        *_IMPORTANCE.get(parameters.importance, ()),
         f"Message-ID: {message_id}\r\n",
         *(_extra_field(name, value) for name, value in extra.items()),
         "MIME-Version: 1.0\r\n",
@@ -96,7 +114,7 @@ def _date_field(date: datetime) -> str:
     return f"Date: {format_datetime(date)}\r\n"
 
 
-def _message_id(parameters: SendParameters, reference: str) -> str:
+def _message_id(parameters: MessageParameters, reference: str) -> str:
     for name, value in parameters.headers.items():
         if name.lower() == "message-id":
             return f"<{value.removeprefix('<').removesuffix('>')}>"
@@ -111,6 +129,13 @@ def _originator_fields(senders: tuple[Address, ...]) -> Iterator[str]:
     yield _address_field("From", senders)
     if len(senders) > 1:  # RFC 5322 3.6.2: one of them has sent it
         yield _address_field("Sender", senders[:1])
+
+
+def _thread_fields(parameters: MessageParameters) -> Iterator[str]:
+    answered = parameters.in_reply_to
+    if answered and answered.message_id:
+        yield _fold("In-Reply-To", [answered.message_id])
+        yield _fold("References", answered.references)
 
 
 def _extra_field(name: str, value: str) -> str:
@@ -187,16 +212,22 @@ def _fold(name: str, words: Iterable[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _content(parameters: SendParameters, files: Sequence[File]) -> bytes:
-    """Write the MIME fields, the empty line and all that follows."""
-    body = _body(parameters.text, parameters.html)
-    return multipart("mixed", [[body], *map(attachment_part, files)]) if files else body
+def _content(parameters: MessageParameters, files: Sequence[File]) -> bytes:
+    """Write the MIME fields, the empty line and all that follows, images beside their HTML (RFC 2387)."""
+    html = None if parameters.html is None else text_part(parameters.html, "html")
+    shown = [file for file in files if file.content_id and html is not None]
+    if html is not None and shown:
+        images = [attachment_part(file, is_inline=True) for file in shown]
+        html = multipart("related", [[html], *images], 'type="text/html"')
+    body = _body(parameters.text, html)
+    attached = [file for file in files if file not in shown]
+    return multipart("mixed", [[body], *map(attachment_part, attached)]) if attached else body
 
 
-def _body(text: str | None, html: str | None) -> bytes:
+def _body(text: str | None, html: bytes | None) -> bytes:
     """Write what is to be read; text comes before its HTML (RFC 2046 5.1.4)."""
     if html is None:
         return text_part(text or "", "plain")
     if text is None:
-        return text_part(html, "html")
-    return multipart("alternative", [[text_part(text, "plain")], [text_part(html, "html")]])
+        return html
+    return multipart("alternative", [[text_part(text, "plain")], [html]])

@@ -39,7 +39,7 @@ def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
 
 
 def decoded_size(raw: bytes, start: int, end: int, encoding: str) -> int:
-    """Return how many octets `raw[start:end]` has without its transfer encoding, in little memory if it can."""
+    """Return how many octets `raw[start:end]` has without its transfer encoding, in little memory."""
     if encoding not in {"base64", "quoted-printable", *UUENCODE}:
         return end - start
     if encoding == "base64":
