@@ -138,3 +138,14 @@ async def test_move(engine: Engine, dovecot: Dovecot, user: str) -> None:
     # Dovecot stores what it copies with line ends of its own.
     (moved,) = dovecot.messages(user, "Archive/2026")
     assert moved.raw.replace(b"\n", b"\r\n") == FIRST
+
+
+async def test_what_is_filed_is_in_the_folder_once(engine: Engine, dovecot: Dovecot, user: str) -> None:
+    mail = {"from": "a@example.com", "to": "b@example.com", "subject": "Filed", "body": "Hello"}
+    for expected in (True, False):
+        result = await run(
+            engine, dovecot, "email.imap.append", user, folder="Sent", message="7@x.com", **mail
+        )
+        assert result == {"messageId": "<7@x.com>", "folder": "Sent", "appended": expected}
+    (folder,) = await run(engine, dovecot, "email.imap.folders", user, pattern="Sent")
+    assert (folder["name"], folder["messages"], folder["unread"]) == ("Sent", 1, 0)

@@ -16,10 +16,15 @@ from worker.models.imap import (
     ReadRequest,
     SearchRequest,
 )
+from worker.models.imap_append import AppendRequest
+from worker.models.imap_folders import FoldersRequest
+from worker.operations.catalogue import CATALOGUE
 from worker.operations.context import OperationContext
 from worker.operations.imap import (
+    append_email,
     delete_email,
     flag_email,
+    list_all_folders,
     list_emails,
     move_email,
     read_email,
@@ -83,6 +88,15 @@ class ImapCaller:
         flagged = await self._call(flag_email, FlagRequest, {"messageId": message_id, **parameters})
         return cast("dict[str, Any]", flagged)
 
+    async def append(self, folder: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.append`."""
+        appended = await self._call(append_email, AppendRequest, {"folder": folder, **parameters})
+        return cast("dict[str, Any]", appended)
+
+    async def folders(self, **parameters: Any) -> list[dict[str, Any]]:
+        """`email.imap.folders`."""
+        return cast("list[dict[str, Any]]", await self._call(list_all_folders, FoldersRequest, parameters))
+
     async def _call(
         self,
         handler: Callable[[Any, OperationContext], Awaitable[OperationResult]],
@@ -123,7 +137,8 @@ class WorkerCaller(ImapCaller):
             "server": {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol},
             "parameters": parameters,
         }
-        return await self.worker.call(f"email.imap.{handler.__name__.partition('_')[0]}", variables)
+        operation = next(each for each in CATALOGUE if each.handler is handler)
+        return await self.worker.call(operation.task_type, variables)
 
 
 @dataclass(frozen=True)

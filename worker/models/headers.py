@@ -96,14 +96,15 @@ def _check_header(name: str, value: str) -> None:
     if lowered in _WRITTEN_BY_WORKER or lowered.startswith(_RESERVED_PREFIXES):
         raise ValueError(f"may not hold {name}: the worker or the mail servers write it")
     if lowered == "message-id":
-        _check_message_id(value)
+        check_message_id(value)
     if lowered in ADDRESS_HEADERS:
         _check_addresses(name, value)
     if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
         raise ValueError(f"may hold printable ASCII characters only in {name}, found {shown(value, 80)}")
 
 
-def _check_message_id(value: str) -> None:
+def check_message_id(value: str) -> None:
+    """Raise ValueError for what is no Message-ID, with or without angle brackets."""
     if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
         raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {value[:80]!r}")
 

@@ -21,6 +21,8 @@ from worker.models.email import (
     MovedEmail,
     ReadEmail,
 )
+from worker.models.imap_append import AppendedEmail, AppendRequest
+from worker.models.imap_folders import FolderRow, FoldersRequest
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
 from worker.operations.context import OperationContext
@@ -44,11 +46,14 @@ class Operation:
     is_list: bool = False
 
 
+_TITLES = {"append": "Put email into folder", "folders": "List folders"}
+
+
 def _row(
     protocol: MailProtocol, name: str, request: type[Request], result: type[Result], handler: Handler
 ) -> Operation:
-    is_list = name in {"list", "search"}
-    title = f"{name.capitalize()} {'emails' if is_list else 'email'}"
+    is_list = name in {"list", "search", "folders"}
+    title = _TITLES.get(name, f"{name.capitalize()} {'emails' if is_list else 'email'}")
     if protocol is not MailProtocol.SMTP:
         title += f" ({protocol.value.upper()})"
     return Operation(f"email.{protocol.value}.{name}", title, protocol, request, result, handler, is_list)
@@ -68,6 +73,8 @@ CATALOGUE: tuple[Operation, ...] = (
     _row(_IMAP, "search", imap_models.SearchRequest, FoundImapEmail, imap.search_emails),
     _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
     _row(_IMAP, "flag", imap_models.FlagRequest, FlaggedEmail, imap.flag_email),
+    _row(_IMAP, "append", AppendRequest, AppendedEmail, imap.append_email),
+    _row(_IMAP, "folders", FoldersRequest, FolderRow, imap.list_all_folders),
 )
 
 BY_TASK_TYPE = {operation.task_type: operation for operation in CATALOGUE}

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import TypeVar
 
 from worker.errors import MailServerError, MessageNotFound
+from worker.mail.imap.append import append_message
 from worker.mail.imap.flags import change_flags
+from worker.mail.imap.folder_list import list_folders
 from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.reading import (
@@ -33,7 +35,10 @@ from worker.models.imap import (
     ReadRequest,
     SearchRequest,
 )
+from worker.models.imap_append import AppendedEmail, AppendRequest
+from worker.models.imap_folders import FoldersRequest
 from worker.operations.attachments import store_attachments, with_attachments_listed
+from worker.operations.composition import compose_email
 from worker.operations.context import OperationContext
 
 T = TypeVar("T")
@@ -118,6 +123,27 @@ async def _change_flags(
         return change_flags(mailbox, folder, message_id, added=added, removed=removed)
 
     return await context.clients.imap.run(context.account, change)
+
+
+async def append_email(request: AppendRequest, context: OperationContext) -> OperationResult:
+    """Put an email into a folder, unless it is there already."""
+    wanted = request.parameters
+    message = await compose_email(wanted, context, message_id=wanted.message, has_bcc=True)
+
+    def append(mailbox: ImapMailbox) -> bool:
+        mailbox.session.may_change = context.may_change
+        return append_message(mailbox, wanted.folder, message, wanted.all_flags)
+
+    is_new = await context.clients.imap.run(context.account, append)
+    result = AppendedEmail(message_id=message.message_id, folder=wanted.folder, appended=is_new)
+    return OperationResult(result, has_effect=is_new)
+
+
+async def list_all_folders(request: FoldersRequest, context: OperationContext) -> OperationResult:
+    """List the folders that match, with what is in them."""
+    pattern = request.parameters.pattern
+    rows = await context.clients.imap.run(context.account, lambda mailbox: list_folders(mailbox, pattern))
+    return OperationResult([*rows])
 
 
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:

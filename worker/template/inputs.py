@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from worker.models.base import CryptographicProtocol
 from worker.operations.catalogue import Operation
-from worker.template.panel import CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look
+from worker.template.panel import CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look, look_of
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
@@ -44,12 +44,12 @@ def request_fields(operation: Operation) -> Iterator[tuple[str, FieldInfo]]:
 def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[Property]:
     protocol = operation.protocol.value
     if path != "server.port":
-        made = _property(path, field, LOOKS[path], protocol)
+        made = _property(path, field, look_of(operation.task_type, path), protocol)
         warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
         yield replace(made, description=f"{warning}\n{made.description}".strip())
         return
     for encryption, port in PORTS[protocol].items():
-        made = _property(path, field, LOOKS[path], protocol)
+        made = _property(path, field, look_of(operation.task_type, path), protocol)
         offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
         yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
 

@@ -110,6 +110,7 @@ LOOKS: dict[str, Look] = {
     "parameters.readReceiptTo": Look("email"),
     "parameters.notify": Look("email"),
     "parameters.headers": Look("email", feel="required"),
+    "parameters.message": Look("email"),
     "parameters.messageId": Look("email"),
     "parameters.folder": Look("email"),
     "parameters.fromFolder": Look("email"),
@@ -129,6 +130,8 @@ LOOKS: dict[str, Look] = {
     "parameters.flagged": Look("email", "Dropdown", None, choices=_flag_choices("flagged", "not flagged")),
     "parameters.answered": Look("email", "Dropdown", None, choices=_flag_choices("answered", "not answered")),
     "parameters.keywords": Look("email", feel="required"),
+    "parameters.flags": Look("email"),
+    "parameters.pattern": Look("email"),
     "parameters.since": Look("email"),
     "parameters.unreadOnly": Look("email", "Boolean", None),
     "parameters.criteria": Look("email", "Text"),
@@ -141,6 +144,16 @@ LOOKS: dict[str, Look] = {
     "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
 }
 """Every field of every request, in the order of the panel."""
+
+_LOOKS_OF: dict[tuple[str, str], Look] = {
+    ("email.imap.append", "parameters.seen"): Look("email", "Boolean", None),
+}
+
+
+def look_of(task_type: str, path: str) -> Look:
+    """Return how a field of an operation is shown."""
+    return _LOOKS_OF.get((task_type, path), LOOKS[path])
+
 
 CHOICE_NAMES: dict[StrEnum, str] = {
     AuthenticationType.SIMPLE: "User name and password",

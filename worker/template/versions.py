@@ -18,4 +18,6 @@ VERSIONS: dict[str, int] = {
     "imap.search": 4,
     "imap.move": 4,
     "imap.flag": 1,
+    "imap.append": 1,
+    "imap.folders": 1,
 }

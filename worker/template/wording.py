@@ -88,6 +88,21 @@ WORDINGS: dict[str, Wording] = {
         "={isRead: response.seen}",
         _GONE,
     ),
+    "email.imap.append": Wording(
+        "Put an email into a folder",
+        "Writes an email into a folder, such as a copy of what was sent, or a draft. It is not sent.",
+        ("mail", "sent", "draft", "copy", "save", "file", "folder"),
+        "={filedAs: response.messageId}",
+        _error("QUOTA_EXCEEDED"),
+    ),
+    "email.imap.folders": Wording(
+        "List folders",
+        "Lists the folders of a mailbox, with how many emails are in them and how many are unread.",
+        ("mail", "mailbox", "folder", "count", "unread"),
+        "={unread: sum(response.unread)}",
+        _error("AUTHENTICATION_FAILED"),
+        result_variable="folders",
+    ),
     "email.pop3.list": Wording(
         "List emails of the mailbox",
         "Lists the emails of a mailbox, with sender, subject, size and date. They stay there.",

@@ -102,7 +102,8 @@ def test_news_of_another_clients_flags_is_no_answer(items: bytes) -> None:
 
 
 def test_an_answer_that_has_such_news_in_it_is_one() -> None:
-    assert list(read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"])) == [Fetched(5, size=9)]
+    (message,) = read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"])
+    assert message == Fetched(5, size=9, flags=frozenset({r"\Seen"}))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from worker.models.base import Authentication, Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template import TemplateStore, make_templates
 from worker.template.inputs import request_fields
-from worker.template.panel import GROUPS, LOOKS, UNSET
+from worker.template.panel import GROUPS, UNSET, look_of
 from worker.template.wording import WORDINGS
 
 COMMITTED = Path(__file__).parent.parent.parent.parent / "element-templates"
@@ -52,8 +52,8 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if path == "server.port":
             continue
         default = field.get_default(call_default_factory=True)
-        if LOOKS[path].choices or LOOKS[path].offered:
-            offered = LOOKS[path].offered or UNSET
+        if look_of(operation.task_type, path).choices or look_of(operation.task_type, path).offered:
+            offered = look_of(operation.task_type, path).offered or UNSET
             assert [made["value"] for made in bound[path]] == [offered] * len(bound[path]), path
             continue
         if field.default is None and bound[path][0]["type"] == "Dropdown":
@@ -69,14 +69,14 @@ def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation
     for path, field in request_fields(operation):
         for made in bound[path]:
             is_needed = made.get("constraints", {}).get("notEmpty", False)
-            assert is_needed == (field.is_required() or LOOKS[path].is_needed), path
+            assert is_needed == (field.is_required() or look_of(operation.task_type, path).is_needed), path
 
 
 @operations
 def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> None:
     schema = operation.request.model_json_schema()
     for path, (made, *_) in inputs(properties(operation)).items():
-        if made["type"] != "Dropdown" or LOOKS[path].choices:
+        if made["type"] != "Dropdown" or look_of(operation.task_type, path).choices:
             continue
         group, name = path.split(".")
         model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]

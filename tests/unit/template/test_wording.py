@@ -20,6 +20,7 @@ ENTRY = {
     "sent": True,
     "deleted": True,
     "seen": True,
+    "unread": 3,
     "from": "INBOX",
     "to": "Orders",
 }

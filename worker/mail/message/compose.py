@@ -60,13 +60,20 @@ class ComposedMessage:
 
 
 def compose_message(
-    parameters: MessageParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
+    parameters: MessageParameters,
+    *,
+    reference: str,
+    date: datetime,
+    files: Sequence[File] = (),
+    message_id: str | None = None,
+    has_bcc: bool = False,
 ) -> ComposedMessage:
     """Compose the message that `parameters` describe, with `files` in the place of its attachments.
 
-    `reference` names the work: the same reference gives the same Message-ID. `date`: aware.
+    `reference` names the work: the same reference gives the same Message-ID, unless `message_id` is given.
+    `date`: aware. `has_bcc`: for the sender's own copy, which says who got a blind copy.
     """
-    message_id = _message_id(parameters, reference)
+    message_id = _in_brackets(message_id) if message_id else _message_id(parameters, reference)
     recipients = (*parameters.to, *parameters.cc, *parameters.bcc)
     extra = {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
     reply_addresses = [
@@ -83,6 +90,7 @@ def compose_message(
             for name, addresses in (
                 ("To", parameters.to),
                 ("Cc", parameters.cc),
+                ("Bcc", parameters.bcc if has_bcc else ()),
                 ("Reply-To", parameters.reply_to),
                 ("Disposition-Notification-To", parameters.read_receipt_to),
             )
@@ -117,8 +125,12 @@ def _date_field(date: datetime) -> str:
 def _message_id(parameters: MessageParameters, reference: str) -> str:
     for name, value in parameters.headers.items():
         if name.lower() == "message-id":
-            return f"<{value.removeprefix('<').removesuffix('>')}>"
+            return _in_brackets(value)
     return f"<{_NOT_IN_MESSAGE_ID.sub('-', reference)}@{parameters.from_[0].domain}>"
+
+
+def _in_brackets(message_id: str) -> str:
+    return f"<{message_id.removeprefix('<').removesuffix('>')}>"
 
 
 def _specs(addresses: Iterable[Address]) -> tuple[str, ...]:
