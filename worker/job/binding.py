@@ -43,7 +43,10 @@ def bind(
     # A group that is missing is read as empty: some operations need none of its fields.
     given = {name: {} if (value := variables.get(name)) is None else value for name in GROUPS}
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
-    resolved = resolver.resolve(given, ())
+    try:
+        resolved = resolver.resolve(given, ())
+    except RecursionError:
+        raise InputError("The variables have too many levels of lists and contexts.") from None
     _learn_password(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)

@@ -17,6 +17,8 @@ from worker.models.expectation import shown
 
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
 _SHOWN_CHARACTERS = 80
+# An address has at most 254; the rest is for its name. Patterns below take the square of it.
+_MAX_ENTRY_CHARACTERS = 2_000
 _MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets; how long a local part may be, servers say
 
 _QUOTED = r'"(?:\\.|[^"\\])*"'
@@ -33,7 +35,7 @@ _MAILBOX = re.compile(rf"(?P<local>{_QUOTED}|[^@\"]+)@(?P<domain>[^@]+)")
 _QUOTED_PART = re.compile(_QUOTED)
 _QUOTED_OR_COMMENT = re.compile(rf"({_QUOTED})|{_COMMENT}")
 _ROUTE = re.compile(r"^(?:@[^:,@]*,?)+:")  # RFC 5322 4.4: to be ignored
-_AROUND_A_DOT = re.compile(rf"({_QUOTED})|[ \t]*([@.])[ \t]*")
+_AROUND_A_DOT = re.compile(rf"({_QUOTED})|(?<![ \t])[ \t]*+([@.])[ \t]*+")
 # RFC 5322 atext, and with RFC 6531 everything beyond ASCII that is neither a space nor a control.
 _ATOM = r'[^\s()<>\[\]:;@\\,".\x00-\x20\x7f-\x9f]+'
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
@@ -133,6 +135,10 @@ def _is_blank(character: str) -> bool:
 # A process writes from the same address again and again, and to the same few domains (below).
 @lru_cache(maxsize=1_000)
 def _parse_one(text: str) -> Address:
+    if len(text) > _MAX_ENTRY_CHARACTERS:
+        raise ValueError(
+            f"must have at most {_MAX_ENTRY_CHARACTERS:,} characters in an address, found {_shown(text)}"
+        )
     named = _NAMED.fullmatch(text)
     if named:
         name, written = _display_name(named["name"], text), _without_comments(named["mailbox"])

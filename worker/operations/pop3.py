@@ -55,7 +55,9 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
     wanted = request.parameters
     is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
     async with context.clients.pop3.visit(context.account) as visit:
-        number, raw, result = await visit.run(partial(_read, wanted.message_id, is_stored))
+        number, raw, result = await visit.run(
+            partial(_read, wanted.message_id, is_stored), with_listing=False
+        )
         if is_stored:
             result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
         elif result.attachments and wanted.store_attachments is None:
