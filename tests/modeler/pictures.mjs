@@ -7,7 +7,9 @@ import { withPanel } from './panel.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 const SEND = {
+  'Connection': 'TLS, begun by STARTTLS (port 587)',
   'Host': 'smtp.example.com',
+  'Authentication': 'User name and password',
   'User name': 'orders@example.com',
   'Password': '{{secrets.MAIL_PASSWORD}}',
   'From': 'Orders <orders@example.com>',
@@ -16,14 +18,16 @@ const SEND = {
   'Text': '="Dear " + order.customer.name + ", it is on its way."',
   'Result variable': 'sentEmail'
 };
-const MAILBOX = { 'Host': 'mail.example.com', 'User name': 'orders@example.com', 'Password': '{{secrets.MAIL_PASSWORD}}' };
+
 const PICTURES = {
   'email': {},
   'smtp-send': SEND,
-  'imap-list': { ...MAILBOX, 'Maximum number of emails': '10' },
-  'imap-search': { ...MAILBOX, 'Search for': '{"field": "SUBJECT", "value": "order"}' },
-  'imap-move': { ...MAILBOX, 'Message id': '=emails[1].messageId', 'To folder': 'Archive.Orders' },
-  'pop3-read': { ...MAILBOX, 'Message id': '=emails[1].messageId' }
+  'imap-list': { 'Maximum number of emails': '10' },
+  'imap-search': { 'From': '=customer.email', 'Since': '=today() - duration("P7D")' },
+  'imap-flag': { 'Message id': '=emails[1].messageId', 'Read': 'Mark as read' },
+  'imap-append': { 'Folder': 'Sent', 'Message-ID': '=sentEmail.messageId', 'From': 'orders@example.com', 'Subject': 'Your order' },
+  'imap-move': { 'Message id': '=emails[1].messageId', 'To folder': 'Archive.Orders' },
+  'pop3-read': { 'Message id': '=emails[1].messageId' }
 };
 
 const read = path => readFile(new URL(path, ROOT), 'utf8');

@@ -97,7 +97,9 @@ _SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
 class Authentication(Request):
     """A sign-in with user name and password."""
 
-    type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
+    type: Literal[AuthenticationType.SIMPLE] = Field(
+        default=AuthenticationType.SIMPLE, title="Authentication"
+    )
     username: SecretStr = Field(
         max_length=_MAX_USERNAME_CHARACTERS,
         title="User name",
@@ -124,7 +126,7 @@ class OptionalAuthentication(Request):
 
     type: AuthenticationType = Field(
         default=AuthenticationType.SIMPLE,
-        title="Sign in with",
+        title="Authentication",
         description="“Nothing” is for a relay that takes mail from your network without a password.",
     )
     username: SecretStr | None = Field(
@@ -193,7 +195,7 @@ class Server(Request):
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,
-        title="Encryption",
+        title="Connection",
         description="How the way to the server is protected. TLS is right for nearly every server.",
     )
 

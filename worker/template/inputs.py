@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from worker.models.base import CryptographicProtocol
 from worker.operations.catalogue import Operation
-from worker.template.panel import CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look, look_of
+from worker.template.panel import AS_CONFIGURED, CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look, look_of
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
@@ -56,11 +56,13 @@ def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[P
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:
     values = _members(field.annotation)
-    kind = "Hidden" if len(values) == 1 else look.kind
+    kind = "Hidden" if len(values) == 1 and not look.is_left_to_worker else look.kind
     conditions = (
         [Condition(_id(protocol, look.shown_while[0]), look.shown_while[1])] if look.shown_while else []
     )
     choices = look.choices or _choices(values, protocol) if kind == "Dropdown" else ()
+    if look.is_left_to_worker:
+        choices = (AS_CONFIGURED, *choices)
     return Property(
         id=_id(protocol, path),
         group=look.group,
@@ -111,7 +113,7 @@ def _default(field: FieldInfo) -> str | bool | None:
 
 
 def _offered(field: FieldInfo, look: Look, choices: tuple[tuple[str, str], ...]) -> str | bool | None:
-    default = look.offered or _default(field)
+    default = None if look.is_left_to_worker else look.offered or _default(field)
     return choices[0][0] if default is None and choices else default
 
 

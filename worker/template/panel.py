@@ -13,16 +13,16 @@ from worker.template.property import Feel, Kind, Pattern
 GROUPS: tuple[tuple[str, str], ...] = (
     ("operation", "Operation"),
     ("server", "Server"),
-    ("sign-in", "Sign-in"),
+    ("authentication", "Authentication"),
     ("email", "Email"),
-    ("result", "Result"),
-    ("errors", "Errors"),
+    ("output", "Output mapping"),
+    ("errors", "Error handling"),
     ("retries", "Retries"),
-    ("timeouts", "Timeouts"),
+    ("timeout", "Job timeout"),
 )
 """Id and label, in the order in which a person thinks. The first ones are open from the start."""
 
-OPEN_GROUPS = frozenset({"operation", "server", "sign-in", "email", "result"})
+OPEN_GROUPS = frozenset({"operation", "server", "authentication", "email", "output"})
 
 _PLACEHOLDER = r"\{\{ *secrets\.[^{}]+\}\}"
 _HOST = r"[^\s/@:]+|[^\s/@:]*(:[^\s/@:]*){2,}"  # one colon parts a name from a port, IPv6 has more
@@ -35,7 +35,8 @@ class Look:
 
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
     it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
-    field's type does not give them; the first one is offered. `offered`: what a new task has in place of
+    field's type does not give them; the first one is offered. `is_left_to_worker`: the first choice is
+    what the worker is configured with. `offered`: what a new task has in place of
     the model's default.
     """
 
@@ -46,12 +47,16 @@ class Look:
     is_needed: bool = False
     pattern: Pattern | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    is_left_to_worker: bool = False
     offered: str | None = None
 
 
 UNSET = "=null"
 """The value of a choice that leaves a field to the worker."""
 
+AS_CONFIGURED = (UNSET, "As the worker is configured")
+
+_WITH_SERVER = ("server.cryptographicProtocol", tuple(CryptographicProtocol))
 _WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
 
 
@@ -60,22 +65,24 @@ def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
 
 
 LOOKS: dict[str, Look] = {
+    "server.cryptographicProtocol": Look("server", "Dropdown", None, is_left_to_worker=True),
     "server.host": Look(
         "server",
+        shown_while=_WITH_SERVER,
+        is_needed=True,
         pattern=Pattern(
             f"{_HOST}|{_PLACEHOLDER}",
             "must be a name such as mail.example.com, without https:// or a port.",
         ),
     ),
-    "server.cryptographicProtocol": Look("server", "Dropdown", None),
     "server.port": Look(
         "server",
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
-    "authentication.type": Look("sign-in", "Dropdown", None),
-    "authentication.username": Look("sign-in", shown_while=_WITH_PASSWORD, is_needed=True),
+    "authentication.type": Look("authentication", "Dropdown", None, is_left_to_worker=True),
+    "authentication.username": Look("authentication", shown_while=_WITH_PASSWORD, is_needed=True),
     "authentication.password": Look(
-        "sign-in",
+        "authentication",
         shown_while=_WITH_PASSWORD,
         is_needed=True,
         pattern=Pattern(_PLACEHOLDER, "must name a secret, such as {{secrets.MAIL_PASSWORD}}."),

@@ -11,8 +11,10 @@ Kind = Literal["String", "Text", "Boolean", "Dropdown", "Hidden"]
 Feel = Literal["optional", "required"]
 
 INPUT = "zeebe:input"
-"""The binding of an input variable. Left empty, it reaches the worker as null (Camunda 8.8 and later)."""
+"""The binding of an input variable. Camunda before 8.8 refuses one without a value, so it is not written."""
 
+# A point inside backticks ends no sentence.
+_SENTENCE_END = re.compile(r"(?<=[.!?`])(?:\n|\s+)(?=[A-Z⚠`“=])(?=(?:[^`]*`[^`]*`)*[^`]*\Z)")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -88,10 +90,12 @@ class Property:
 
     def to_json(self) -> dict[str, Any]:
         """Return the property as the schema writes it, without what is empty."""
+        first, rest = _first_sentence(self.description)
         entries = {
             "id": self.id,
             "label": self.label,
-            "description": _to_html(self.description),
+            "description": _to_html(first),
+            "tooltip": _to_html(rest),
             "group": self.group,
             "type": self.kind,
             "feel": self.feel,
@@ -100,7 +104,7 @@ class Property:
             "placeholder": self.placeholder.removeprefix("=")
             if self.feel == "required"
             else self.placeholder,
-            "optional": self.is_optional and self.binding.type != INPUT,
+            "optional": self.is_optional,
             "choices": [{"name": name, "value": value} for value, name in self.choices],
             "constraints": self._constraints(),
             "binding": self.binding.to_json(),
@@ -113,9 +117,8 @@ class Property:
     def _constraints(self) -> dict[str, Any]:
         pattern = self.pattern and self.pattern.to_json(may_be_empty=self.is_optional)
         is_free = self.is_optional or self.kind in {"Boolean", "Dropdown", "Hidden"}
-        # For an optional header the schema wants to be told that it may be empty.
-        is_header = self.is_optional and self.binding.type != INPUT
-        constraints = {} if is_free and not (is_header and pattern) else {"notEmpty": not is_free}
+        # Of what is optional and has a pattern, the schema wants to be told that it may be empty.
+        constraints = {} if is_free and not (self.is_optional and pattern) else {"notEmpty": not is_free}
         return constraints | ({"pattern": pattern} if pattern else {})
 
     def _condition(self) -> dict[str, Any] | None:
@@ -126,6 +129,12 @@ class Property:
                 return condition.to_json()
             case conditions:
                 return {"allMatch": [condition.to_json() for condition in conditions]}
+
+
+def _first_sentence(description: str) -> tuple[str, str]:
+    """Part a description into the line that is always shown and what explains it."""
+    match = _SENTENCE_END.search(description)
+    return (description[: match.start()], description[match.end() :]) if match else (description, "")
 
 
 def _to_html(description: str) -> str:

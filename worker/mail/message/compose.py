@@ -75,32 +75,15 @@ def compose_message(
     """
     message_id = _in_brackets(message_id) if message_id else _message_id(parameters, reference)
     recipients = (*parameters.to, *parameters.cc, *parameters.bcc)
-    extra = {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
-    reply_addresses = [
-        address
-        for name, value in extra.items()
-        if name.lower() in ADDRESS_HEADERS
-        for address in parse_addresses(value)
-    ] + [*parameters.reply_to, *parameters.read_receipt_to]
     fields = [
         _date_field(date.replace(microsecond=0)),
         *_originator_fields(parameters.from_),
-        *(
-            _address_field(name, addresses)
-            for name, addresses in (
-                ("To", parameters.to),
-                ("Cc", parameters.cc),
-                ("Bcc", parameters.bcc if has_bcc else ()),
-                ("Reply-To", parameters.reply_to),
-                ("Disposition-Notification-To", parameters.read_receipt_to),
-            )
-            if addresses
-        ),
+        *_destination_fields(parameters, has_bcc=has_bcc),
         _text_field("Subject", parameters.subject_line),
+        f"Message-ID: {message_id}\r\n",
         *_thread_fields(parameters),
         *_IMPORTANCE.get(parameters.importance, ()),
-        f"Message-ID: {message_id}\r\n",
-        *(_extra_field(name, value) for name, value in extra.items()),
+        *(_extra_field(name, value) for name, value in _extra_headers(parameters).items()),
         "MIME-Version: 1.0\r\n",
     ]
     return ComposedMessage(
@@ -110,10 +93,34 @@ def compose_message(
         content="".join(fields).encode() + _content(parameters, files),
         smtputf8_mailboxes=_specs(
             address
-            for address in (*parameters.from_, *recipients, *reply_addresses)
+            for address in (*parameters.from_, *recipients, *_reply_addresses(parameters))
             if address.needs_smtputf8
         ),
     )
+
+
+def _extra_headers(parameters: MessageParameters) -> dict[str, str]:
+    return {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
+
+
+def _reply_addresses(parameters: MessageParameters) -> Iterator[Address]:
+    """Yield the addresses that are in the header and get nothing."""
+    yield from (*parameters.reply_to, *parameters.read_receipt_to)
+    for name, value in parameters.headers.items():
+        if name.lower() in ADDRESS_HEADERS:
+            yield from parse_addresses(value)
+
+
+def _destination_fields(parameters: MessageParameters, *, has_bcc: bool) -> Iterator[str]:
+    for name, addresses in (
+        ("To", parameters.to),
+        ("Cc", parameters.cc),
+        ("Bcc", parameters.bcc if has_bcc else ()),
+        ("Reply-To", parameters.reply_to),
+        ("Disposition-Notification-To", parameters.read_receipt_to),
+    ):
+        if addresses:
+            yield _address_field(name, addresses)
 
 
 # All emails of a second have the same.
