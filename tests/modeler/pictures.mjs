@@ -30,13 +30,26 @@ const PICTURES = {
   'pop3-read': { 'Message id': '=emails[1].messageId' }
 };
 
+// What a process calls such a task.
+const NAMES = {
+  'email': 'Send order confirmation',
+  'smtp-send': 'Send order confirmation',
+  'imap-list': 'List new orders',
+  'imap-search': 'Find the answer',
+  'imap-flag': 'Mark order as read',
+  'imap-append': 'File the confirmation',
+  'imap-move': 'Archive the order',
+  'pop3-read': 'Read the order'
+};
+
 const read = path => readFile(new URL(path, ROOT), 'utf8');
 const diagram = await read('tests/modeler/one_task.bpmn');
 
 await withPanel(async panel => {
   for (const [ name, values ] of Object.entries(PICTURES)) {
     const template = JSON.parse(await read(`element-templates/${name}.json`));
-    await panel.open({ diagram, templates: [ template ], element: 'task', template: template.id });
+    const named = diagram.replace('Do something with email', NAMES[name]);
+    await panel.open({ diagram: named, templates: [ template ], element: 'task', template: template.id });
     await panel.fill({ values });
     await panel.picture({ path: fileURLToPath(new URL(`docs/pictures/panel-${name}.png`, ROOT)) });
   }

@@ -34,8 +34,8 @@ class SendRate:
             pause := self.take(f"{account.username} {account.server}")
         ):
             raise NotAdmitted(
-                f"The account has sent {self._max} emails to {account.server} within a minute, which is its limit"
-                " (EMAIL_WORKER_MAX_SENDS_PER_MINUTE).",
+                f"The account has sent {self._max} emails to {account.server} within a minute, which is its"
+                " limit (EMAIL_WORKER_MAX_SENDS_PER_MINUTE).",
                 pause,
             )
 

@@ -127,7 +127,8 @@ class OptionalAuthentication(Request):
     type: AuthenticationType = Field(
         default=AuthenticationType.SIMPLE,
         title="Authentication",
-        description="“Nothing” is for a relay that takes mail from your network without a password.",
+        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
+        " network without a password.",
     )
     username: SecretStr | None = Field(
         default=None,
@@ -196,7 +197,7 @@ class Server(Request):
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,
         title="Connection",
-        description="How the way to the server is protected. TLS is right for nearly every server.",
+        description="How the connection to the mail server is encrypted. TLS is right for nearly all.",
     )
 
     @field_validator("host")

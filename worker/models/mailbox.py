@@ -81,8 +81,8 @@ SearchText = Annotated[str, BeforeValidator(read_text), Field(max_length=_MAX_SE
 Day = Annotated[date, BeforeValidator(read_day)]
 
 CRITERIA_DESCRIPTION = (
-    'More criteria, case-insensitive: `{"field": "BODY", "value": "order"}`, joined by `AND`, `OR` and `NOT`,'
-    ' such as `{"operator": "OR", "criteria": [{"field": "TO", "value": "jane@example.com"},'
+    'More criteria, such as `{"field": "BODY", "value": "order"}`. They are case-insensitive, and joined by'
+    ' `AND`, `OR` and `NOT`: `{"operator": "OR", "criteria": [{"field": "TO", "value": "jane@example.com"},'
     ' {"field": "HEADER", "name": "In-Reply-To", "value": "4711@example.com"}]}`.'
 )
 FROM_DESCRIPTION = "Part of the sender's address or name. All that you give must hold."

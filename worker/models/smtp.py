@@ -26,8 +26,8 @@ class SendParameters(MessageParameters):
     notify: tuple[Notify, ...] = Field(
         default=(),
         title="Delivery notification",
-        description="Of what mail servers tell the sender by email: `SUCCESS`, `FAILURE`, `DELAY` with commas"
-        " between them, or `NEVER`. Fails if your mail server cannot do it.",
+        description="Of what mail servers tell the sender, such as `FAILURE, DELAY`. `SUCCESS`, `FAILURE` and"
+        " `DELAY` with commas between them, or `NEVER`. Fails if your mail server cannot do it.",
         examples=["FAILURE, DELAY"],
     )
 

@@ -11,7 +11,7 @@ Kind = Literal["String", "Text", "Boolean", "Dropdown", "Hidden"]
 Feel = Literal["optional", "required"]
 
 INPUT = "zeebe:input"
-"""The binding of an input variable. Camunda before 8.8 refuses one without a value, so it is not written."""
+"""The binding of an input variable. Left empty, it reaches the worker as null (Camunda 8.8 and later)."""
 
 # A point inside backticks ends no sentence.
 _SENTENCE_END = re.compile(r"(?<=[.!?`])(?:\n|\s+)(?=[A-Z⚠`“=])(?=(?:[^`]*`[^`]*`)*[^`]*\Z)")
@@ -104,7 +104,7 @@ class Property:
             "placeholder": self.placeholder.removeprefix("=")
             if self.feel == "required"
             else self.placeholder,
-            "optional": self.is_optional,
+            "optional": self.is_optional and self.binding.type != INPUT,
             "choices": [{"name": name, "value": value} for value, name in self.choices],
             "constraints": self._constraints(),
             "binding": self.binding.to_json(),
@@ -117,8 +117,9 @@ class Property:
     def _constraints(self) -> dict[str, Any]:
         pattern = self.pattern and self.pattern.to_json(may_be_empty=self.is_optional)
         is_free = self.is_optional or self.kind in {"Boolean", "Dropdown", "Hidden"}
-        # Of what is optional and has a pattern, the schema wants to be told that it may be empty.
-        constraints = {} if is_free and not (self.is_optional and pattern) else {"notEmpty": not is_free}
+        # For an optional header the schema wants to be told that it may be empty.
+        is_header = self.is_optional and self.binding.type != INPUT
+        constraints = {} if is_free and not (is_header and pattern) else {"notEmpty": not is_free}
         return constraints | ({"pattern": pattern} if pattern else {})
 
     def _condition(self) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ from worker.template.wording import WORDINGS
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
 # Where the pages of docs/ are read.
 DOCUMENTATION = "https://github.com/camunda-email-worker/camunda-email-worker/blob/main/docs/{page}.md"
-ENGINES = "^8.6"
+# Camunda 8.6 and 8.7 refuse an input that is left empty.
+ENGINES = "^8.8"
 ID_PREFIX = "camunda-email-worker"
 _TASK_TYPE = Binding("zeebe:taskDefinition", "property", "type")
 _PROTOCOLS = {
@@ -207,7 +208,12 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
 def _place(made: Property) -> tuple[int, int]:
     """Sort by the order of the panel; what has no look of its own keeps its order."""
     path = made.binding.value
-    return [group for group, _ in GROUPS].index(made.group), [*LOOKS, path].index(path)
+    return [group for group, _ in GROUPS].index(made.group), [
+        *LOOKS,
+        "resultVariable",
+        "resultExpression",
+        path,
+    ].index(path)
 
 
 def _with_ids_of_their_own(properties: Sequence[Property]) -> list[Property]:

@@ -52,8 +52,9 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if path == "server.port":
             continue
         default = field.get_default(call_default_factory=True)
-        if look_of(operation.task_type, path).choices or look_of(operation.task_type, path).offered:
-            offered = look_of(operation.task_type, path).offered or UNSET
+        look = look_of(operation.task_type, path)
+        if look.choices or look.offered or look.is_left_to_worker:
+            offered = look.offered or UNSET
             assert [made["value"] for made in bound[path]] == [offered] * len(bound[path]), path
             continue
         if field.default is None and bound[path][0]["type"] == "Dropdown":
@@ -76,14 +77,17 @@ def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation
 def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> None:
     schema = operation.request.model_json_schema()
     for path, (made, *_) in inputs(properties(operation)).items():
-        if made["type"] != "Dropdown" or look_of(operation.task_type, path).choices:
+        look = look_of(operation.task_type, path)
+        if made["type"] != "Dropdown" or look.choices:
             continue
         group, name = path.split(".")
         model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]
         wanted = model["properties"][name]
         wanted = wanted["anyOf"][0] if "anyOf" in wanted else wanted
         wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[1]] if "$ref" in wanted else wanted
-        assert [choice["value"] for choice in made["choices"]] == wanted["enum"], path
+        expected = [UNSET] * look.is_left_to_worker + (wanted.get("enum") or [wanted["const"]])
+        # The order is that of a person, not of the model.
+        assert sorted(choice["value"] for choice in made["choices"]) == sorted(expected), path
 
 
 @operations
