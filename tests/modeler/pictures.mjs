@@ -25,7 +25,7 @@ const PICTURES = {
   'imap-list': { 'Maximum number of emails': '10' },
   'imap-search': { 'From': '=customer.email', 'Since': '=today() - duration("P7D")' },
   'imap-flag': { 'Message id': '=emails[1].messageId', 'Read': 'Mark as read' },
-  'imap-append': { 'Folder': 'Sent', 'Message-ID': '=sentEmail.messageId', 'From': 'orders@example.com', 'Subject': 'Your order' },
+  'imap-append': { 'Folder': 'Sent', 'Message-ID': '=sentEmail.messageId', 'From': 'orders@example.com', 'To': '=order.customer.email', 'Subject': '="Your order " + string(order.number)', 'Text': '=confirmation' },
   'imap-move': { 'Message id': '=emails[1].messageId', 'To folder': 'Archive.Orders' },
   'pop3-read': { 'Message id': '=emails[1].messageId' }
 };

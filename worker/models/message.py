@@ -116,7 +116,7 @@ class MessageParameters(Request):
     content_type: ContentType = Field(
         default=ContentType.PLAIN,
         title="Format",
-        description="With both, the reader's mail program shows the one that it can.",
+        description="With both, the recipient's mail client picks the format it supports.",
     )
     body: str | None = Field(
         default=None,
@@ -136,9 +136,10 @@ class MessageParameters(Request):
     attachments: Documents = Field(
         default=(),
         title="Attachments",
-        description="A list of documents, as a form's file field or another connector gives them, such as"
-        ' `[invoice]`. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML shows it'
-        ' by `<img src="cid:logo">`. The worker must know the document store (`ZEEBE_REST_ADDRESS`).',
+        description="A list of documents, such as `[invoice]`. A form's file field, another connector or reading"
+        ' an email gives them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
+        ' shows it by `<img src="cid:logo">`. The worker must know the document store'
+        " (`ZEEBE_REST_ADDRESS`).",
         examples=["[invoice]"],
     )
     importance: Importance | None = Field(

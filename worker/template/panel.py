@@ -36,7 +36,8 @@ class Look:
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
     it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
     field's type does not give them; the first one is offered. `is_left_to_worker`: the first choice is
-    what the worker is configured with. `offered`: what a new task has in place of
+    what the worker is configured with. `description`: in place of the
+    model's. `offered`: what a new task has in place of
     the model's default.
     """
 
@@ -48,6 +49,7 @@ class Look:
     pattern: Pattern | None = None
     choices: tuple[tuple[str, str], ...] = ()
     is_left_to_worker: bool = False
+    description: str = ""
     offered: str | None = None
 
 
@@ -65,7 +67,14 @@ def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
 
 
 LOOKS: dict[str, Look] = {
-    "server.cryptographicProtocol": Look("server", "Dropdown", None, is_left_to_worker=True),
+    "server.cryptographicProtocol": Look(
+        "server",
+        "Dropdown",
+        None,
+        is_left_to_worker=True,
+        description="The worker's mail server, or how the connection to another one is encrypted. TLS is right for"
+        " nearly every server.",
+    ),
     "server.host": Look(
         "server",
         shown_while=_WITH_SERVER,
@@ -79,7 +88,13 @@ LOOKS: dict[str, Look] = {
         "server",
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
-    "authentication.type": Look("authentication", "Dropdown", None, is_left_to_worker=True),
+    "authentication.type": Look(
+        "authentication",
+        "Dropdown",
+        None,
+        is_left_to_worker=True,
+        description="The worker's account, or how to sign in with another one.",
+    ),
     "authentication.username": Look("authentication", shown_while=_WITH_PASSWORD, is_needed=True),
     "authentication.password": Look(
         "authentication",

@@ -41,7 +41,7 @@ WORDINGS: dict[str, Wording] = {
         "Sends an email through your mail server.",
         ("smtp", "mail", "message", "notify", "confirmation"),
         "={sentAs: response.messageId}",
-        '=if response.sent = false then bpmnError("NOT_SENT", "It was taken for nobody") else null',
+        '=if response.sent = false then bpmnError("NOT_SENT", "The server accepted no recipient") else null',
     ),
     "email.imap.list": Wording(
         "List emails of a folder",
