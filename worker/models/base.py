@@ -98,7 +98,9 @@ class Authentication(Request):
     """A sign-in with user name and password."""
 
     type: Literal[AuthenticationType.SIMPLE] = Field(
-        default=AuthenticationType.SIMPLE, title="Authentication"
+        default=AuthenticationType.SIMPLE,
+        title="Authentication",
+        description="How to sign in to the mail server.",
     )
     username: SecretStr = Field(
         max_length=_MAX_USERNAME_CHARACTERS,

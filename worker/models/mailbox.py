@@ -57,8 +57,8 @@ MessageId = Annotated[
     Field(
         max_length=_MAX_MESSAGE_ID,
         title="Message id",
-        description="Which email, such as `=emails[1].messageId`. Give the messageId that a list or search returned,"
-        " or the Message-ID of its header, with or without `<` and `>`.",
+        description="Which email, such as `=emails[1].messageId`. Give the messageId of a list or search, or"
+        " the Message-ID of its header, with or without `<` and `>`.",
         examples=["<20240819.42@example.com>"],
     ),
     AfterValidator(_is_a_message_id),

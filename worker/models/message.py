@@ -136,8 +136,8 @@ class MessageParameters(Request):
     attachments: Documents = Field(
         default=(),
         title="Attachments",
-        description="A list of documents, such as `[invoice]`. A form's file field, another connector or reading"
-        ' an email gives them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
+        description="A list of documents, such as `[invoice]`. A form's file field, another connector or a read"
+        ' email gives them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
         ' shows it by `<img src="cid:logo">`. The worker must know the document store'
         " (`ZEEBE_REST_ADDRESS`).",
         examples=["[invoice]"],
