@@ -19,8 +19,9 @@ const SEND = {
   'Result variable': 'sentEmail'
 };
 
+const MESSAGE = Object.fromEntries([ 'From', 'To', 'Subject', 'Text', 'Result variable' ].map(name => [ name, SEND[name] ]));
 const PICTURES = {
-  'email': {},
+  'email': MESSAGE,
   'smtp-send': SEND,
   'imap-list': { 'Maximum number of emails': '10' },
   'imap-search': { 'From': '=customer.email', 'Since': '=today() - duration("P7D")' },

@@ -104,9 +104,9 @@ class MessageParameters(Request):
     headers: dict[str, str] = Field(
         default_factory=dict,
         title="More headers",
-        description='A context of further header fields, such as `{"Reply-To": "desk@example.com"}`. Subject,'
+        description='A context of further header fields, such as `{"X-Order": "4711"}`. Subject,'
         " Date, the addresses above and what mail servers write are refused here.",
-        examples=[{"Reply-To": "desk@example.com"}],
+        examples=[{"X-Order": "4711"}],
     )
     subject: str = Field(
         title="Subject",
@@ -136,8 +136,8 @@ class MessageParameters(Request):
     attachments: Documents = Field(
         default=(),
         title="Attachments",
-        description="A list of documents, such as `[invoice]`. A form's file field, another connector or a read"
-        ' email gives them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
+        description="A list of documents, such as `[invoice]`. A form's file field or reading an email gives"
+        ' them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
         ' shows it by `<img src="cid:logo">`. The worker must know the document store'
         " (`ZEEBE_REST_ADDRESS`).",
         examples=["[invoice]"],

@@ -72,8 +72,8 @@ LOOKS: dict[str, Look] = {
         "Dropdown",
         None,
         is_left_to_worker=True,
-        description="The worker's mail server, or how the connection to another one is encrypted. TLS is right"
-        " for nearly every server.",
+        description="The worker's mail server, or how the connection to another one is encrypted. TLS is"
+        " right for nearly every server.",
     ),
     "server.host": Look(
         "server",

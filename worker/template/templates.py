@@ -161,7 +161,7 @@ def _choices(prefix: str) -> Iterator[Property]:
         binding=Binding("zeebe:property", "name", "protocol"),
         kind="Dropdown",
         label="Protocol",
-        description="SMTP sends. IMAP and POP3 look into a mailbox; IMAP does more if your server has both.",
+        description="SMTP sends, IMAP and POP3 look into a mailbox. IMAP does more if your server has both.",
         value="smtp",
         choices=tuple(_PROTOCOLS.items()),
     )
