@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
-from worker.errors import MailServerError, MessageNotFound
+from worker.errors import ConnectionFailed, MailServerError, MessageNotFound
 from worker.mail.imap.append import append_message
 from worker.mail.imap.flags import change_flags
 from worker.mail.imap.folder_list import list_folders
@@ -48,8 +50,8 @@ async def list_emails(request: ListRequest, context: OperationContext) -> Operat
     """List the first emails of a folder in the order asked for."""
     wanted = request.parameters
     order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    mails = await context.clients.imap.run(
-        context.account,
+    mails = await _look(
+        context,
         lambda mailbox: list_messages(mailbox, wanted.folder, order, is_unread_only=wanted.unread_only),
     )
     return OperationResult([*mails])
@@ -150,8 +152,8 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
     """Find emails by criteria; the server does the search."""
     wanted = request.parameters
     order = SearchOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    found = await context.clients.imap.run(
-        context.account,
+    found = await _look(
+        context,
         lambda mailbox: search_messages(
             mailbox, wanted.folder, wanted.criterion, order, context.clients.max_result_bytes
         ),
@@ -180,6 +182,21 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
         {"messageId": wanted.message_id, "from": wanted.from_folder, "to": wanted.to_folder}
     )
     return OperationResult(moved, has_effect=has_effect)
+
+
+async def _look(context: OperationContext, work: Callable[[ImapMailbox], T]) -> T:
+    """Do work that asks for structures of messages, at worst without: GreenMail breaks off at odd ones."""
+    has_asked = threading.Event()
+    try:
+        return await context.clients.imap.run(
+            context.account, lambda mailbox: work(replace(mailbox, on_structure=has_asked.set))
+        )
+    except ConnectionFailed:
+        if not has_asked.is_set():
+            raise
+        return await context.clients.imap.run(
+            context.account, lambda mailbox: work(replace(mailbox, has_structures=False))
+        )
 
 
 def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[], T]) -> T:

@@ -80,7 +80,7 @@ def _read_counts(pieces: Iterable[Piece | None]) -> Iterator[tuple[bytes, Counts
     for piece in pieces:
         if isinstance(piece, tuple):  # the name is a literal, and the counts follow it
             name = piece[1]
-        elif piece is not None and (match := _STATUS.search(piece)):
+        elif piece is not None and (match := _STATUS.match(piece)):
             quoted, atom, items = match.groups()
             written = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom or b""
             yield (

@@ -21,9 +21,9 @@ from worker.models.search import Criterion, SearchField, conditions_of
 
 _LISTING, _SEARCHING, _READING = "list the messages", "search the folder", "read the message"
 _ROW = (
-    f"RFC822.SIZE INTERNALDATE FLAGS BODYSTRUCTURE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
+    f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
 )
-_HIT = f"FLAGS BODYSTRUCTURE {header_fields('MESSAGE-ID', 'SUBJECT')}"
+_HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
 # Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
@@ -150,7 +150,7 @@ def _found(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]
     found_with = set(_hits(mailbox, criterion, Reading(has_attachments=True)))
     found_without = set(_hits(mailbox, criterion, Reading(has_attachments=False)))
     decisive = found_with ^ found_without
-    fetched = mailbox.fetch(decisive, "BODYSTRUCTURE", _SEARCHING, STRUCTURE)
+    fetched = mailbox.fetch(decisive, "BODYSTRUCTURE RFC822.SIZE", _SEARCHING, STRUCTURE)
     attached = {each.uid for each in fetched if each.has_attachments}
     return (found_with & found_without) | (found_with & attached) | (found_without - found_with - attached)
 
