@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
+import pytest
 from testkit.imap_probe import mail
+from testkit.scripted_imap import ImapOptions, ScriptedImap, answer
+from testkit.scripted_server import close
+
+from worker.errors import ServerRefused
 
 if TYPE_CHECKING:
-    from testkit.imap_caller import Place
+    from testkit.imap_caller import ImapCaller, Place
 
+MakeCaller = Callable[..., "ImapCaller"]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -63,3 +70,23 @@ async def test_reading_lists_what_is_attached(place: Place) -> None:
     assert read["attachments"] == [
         {"name": "attachment-1.png", "contentType": "image/png", "size": len(PNG), "contentId": "logo@x"}
     ]
+
+
+async def test_a_server_that_breaks_off_at_structures_is_asked_without(make_caller: MakeCaller) -> None:
+    options = ImapOptions(faults={"UID FETCH": close()}, fault_sessions=1)
+    async with ScriptedImap(options) as server:
+        rows = await make_caller(server.port).list_emails()
+    assert [row.get("hasAttachments", "unknown") for row in rows] == ["unknown"] * 3
+    asked, asked_without = [command for command in server.commands if "UID FETCH" in command]
+    assert "BODYSTRUCTURE" in asked
+    assert "BODYSTRUCTURE" not in asked_without
+
+
+async def test_a_server_that_refuses_structures_is_asked_without(make_caller: MakeCaller) -> None:
+    options = ImapOptions(faults={"UID FETCH": answer("BAD [CLIENTBUG] what?")})
+    async with ScriptedImap(options) as server:
+        with pytest.raises(ServerRefused):
+            await make_caller(server.port).list_emails()
+    asked, asked_without = [command for command in server.commands if "UID FETCH" in command]
+    assert "BODYSTRUCTURE" in asked
+    assert "BODYSTRUCTURE" not in asked_without
