@@ -81,7 +81,7 @@ class EmailWorker:
 
     async def __aenter__(self) -> Self:
         self._clients = open_mail_clients(self._settings.worker)
-        self._sign_in = open_sign_in(self._settings)
+        self._sign_in = open_sign_in(self._settings, self._secrets.mask)
         self._documents = open_document_client(self._settings, self._sign_in)
         return self
 

@@ -11,7 +11,7 @@ from worker.mail.message.parse_charsets import decode_text
 # The standard library's time grows with the square of a field's length: no sender needs more than this.
 _LONGEST = 8 * 1024
 # A type that a blank parts from its first parameter, where a semicolon should stand.
-_NO_SEMICOLON = re.compile(r"([^\s;=\"]+)\s+(?=[^\s;=\"]+=)")
+_NO_SEMICOLON = re.compile(r"(?<![^\s;=\"])([^\s;=\"]++)\s++(?=[^\s;=\"]++=)")
 
 
 def read_parameters(value: bytes) -> dict[str, str]:
