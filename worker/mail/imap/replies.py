@@ -28,8 +28,9 @@ _PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECAS
 _NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
-    rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|" + _QUOTED + rb"|~?\{\d+\+?\}",
+    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
+    # A text that does not end takes the rest, so that it is not looked for again from each place in it.
+    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|"(?:[^"\\]|\\.)*+\\?\Z',
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
