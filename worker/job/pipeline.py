@@ -332,9 +332,12 @@ def _result_of(done: Entry) -> Any:
     return done[0]
 
 
-def _mailbox_of(account: Account) -> str | None:
-    """Name the mailbox that one session at a time may use; None if there is no such limit."""
-    return f"{account.username} {account.server}" if account.protocol is MailProtocol.POP3 else None
+def _mailbox_of(account: Account) -> Account | None:
+    """Return the mailbox that one session at a time may use; None if there is no such limit.
+
+    Its password belongs to it: whoever has another one takes no places of the owner.
+    """
+    return account if account.protocol is MailProtocol.POP3 else None
 
 
 def _reference(job: Job, cluster_name: str) -> str:

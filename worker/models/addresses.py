@@ -8,12 +8,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any
 
 import idna
 from pydantic import BeforeValidator, WithJsonSchema
 
+from worker.models.bounds import ADDRESS_CHARACTERS, ADDRESSES
 from worker.models.expectation import shown
+from worker.models.texts import check_characters
 
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
 _SHOWN_CHARACTERS = 80
@@ -65,7 +68,11 @@ def parse_addresses(value: Any) -> tuple[Address, ...]:
     """
     if isinstance(value, tuple):  # a field's default
         return value
-    return tuple(address for text in _texts(value, "") for address in _parse_list(text))
+    every = (address for text in _texts(value, "") for address in _parse_list(text))
+    addresses = tuple(islice(every, ADDRESSES + 1))
+    if len(addresses) > ADDRESSES:
+        raise ValueError(f"must have at most {ADDRESSES:,} addresses")
+    return addresses
 
 
 def _texts(value: Any, path: str) -> Iterator[str]:
@@ -81,6 +88,7 @@ def _texts(value: Any, path: str) -> Iterator[str]:
 
 
 def _parse_list(text: str) -> Iterator[Address]:
+    check_characters(text)
     if _CONTROL.search(text):
         raise ValueError(f"may not hold control characters, found {_shown(text)}")
     for entry in _entries(_FOLDING.sub(" ", text)):
@@ -89,6 +97,10 @@ def _parse_list(text: str) -> Iterator[Address]:
             raise ValueError(
                 f"may not hold line breaks within an address, found {_shown(stripped)};"
                 " put commas between addresses"
+            )
+        if len(stripped) > ADDRESS_CHARACTERS:
+            raise ValueError(
+                f"must have addresses of at most {ADDRESS_CHARACTERS:,} characters, found {_shown(stripped)}"
             )
         if stripped:
             yield _parse_one(stripped)
@@ -151,7 +163,7 @@ def _parse_one(text: str) -> Address:
 
 
 def _is_of(token: str, opening: str) -> bool:
-    """Tell whether a token is a quoted text, a comment or an address in angle brackets, not the sign alone."""
+    """Tell whether a token is more than its opening sign: a quoted text, a comment, or in angle brackets."""
     return len(token) > 1 and token.startswith(opening)
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, Literal, Self, get_args
 
+import idna
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from worker.models.bounds import HOST_CHARACTERS, PASSWORD_CHARACTERS, USERNAME_CHARACTERS
 from worker.models.expectation import number_text
+from worker.models.texts import check_characters
 
-# Long enough for the tokens of OAuth.
-MAX_PASSWORD_CHARACTERS = 16_384
-_MAX_USERNAME_CHARACTERS = 320
-_MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
-_NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
+_NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
+_NUMBERS = re.compile(r"[0-9a-fx.]+")
 
 
 class Request(BaseModel):
@@ -99,13 +101,13 @@ class Authentication(Request):
 
     type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
     username: SecretStr = Field(
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr = Field(
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -116,6 +118,7 @@ class Authentication(Request):
     def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
         if any(character in value.get_secret_value() for character in "\r\n\0"):
             raise ValueError("may not hold a line break or NUL")
+        check_characters(value.get_secret_value())
         return value
 
 
@@ -129,14 +132,14 @@ class OptionalAuthentication(Request):
     )
     username: SecretStr | None = Field(
         default=None,
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr | None = Field(
         default=None,
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -160,18 +163,27 @@ class CryptographicProtocol(StrEnum):
 def one_spelling(host: str) -> str:
     """Return a host as all its spellings are kept: in small letters, without the dot at its end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets; one
+    that stands for an IPv4 address becomes that, as do its old forms (127.1). Other letters than ASCII are
+    encoded as for DNS.
     """
-    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    return str(ip_address(host)) if _is_ip_address(host) else host
+    host = host.strip().removeprefix("[").removesuffix("]").lower()
+    if not host.isascii():
+        with suppress(idna.IDNAError):
+            host = idna.encode(host, uts46=True).decode("ascii")
+    host = host.removesuffix(".")
+    if (address := _ip_address(host)) is not None:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return host
 
 
-def _is_ip_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        return ip_address(host)
+    # As the system reads it: 127.1, 0x7f.0.0.1, 2130706433.
+    with suppress(OSError, ValueError):
+        return IPv4Address(socket.inet_aton(host)) if _NUMBERS.fullmatch(host) else None
+    return None
 
 
 class Server(Request):
@@ -179,7 +191,7 @@ class Server(Request):
 
     host: str = Field(
         min_length=1,
-        max_length=_MAX_HOST_CHARACTERS,
+        max_length=HOST_CHARACTERS,
         title="Host",
         description="The mail server's name or IP address, as your mail provider gives it.",
         examples=["mail.example.com"],
@@ -201,7 +213,7 @@ class Server(Request):
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = one_spelling(host)
-        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and _ip_address(host) is None):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host
 

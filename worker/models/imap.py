@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from worker.models.base import Authentication, Request, Server
+from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId, check_text
-
-_MAX_FOLDER = 1000
 
 
 def _is_a_folder(path: str) -> str:
@@ -22,7 +21,7 @@ def _is_a_folder(path: str) -> str:
     return path
 
 
-Folder = Annotated[str, Field(max_length=_MAX_FOLDER), AfterValidator(_is_a_folder)]
+Folder = Annotated[str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(_is_a_folder)]
 _FOLDER = "A folder inside another is written with a dot or a slash between them: `Projects.2023`."
 
 

@@ -6,10 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from worker.models.bounds import MESSAGE_ID_CHARACTERS
 from worker.models.search import Condition, Group, parse_criteria
-
-# RFC 5322, 2.1.1 bounds a line at 998; what is longer than this is no id.
-_MAX_MESSAGE_ID = 2000
 
 
 def check_text(text: str) -> str:
@@ -38,7 +36,7 @@ def _read_criteria(value: Any) -> Any:
 MessageId = Annotated[
     str,
     Field(
-        max_length=_MAX_MESSAGE_ID,
+        max_length=MESSAGE_ID_CHARACTERS,
         title="Message id",
         description="Which email: the messageId that a list or search gave, such as `=emails[1].messageId`,"
         " or the Message-ID of its header, with or without `<` and `>`.",

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
 from worker.models.expectation import number_text, shown
-
-MAX_DEPTH = 50
-MAX_CONDITIONS = 1000
 
 _SHOWN_CHARACTERS = 60
 
@@ -84,8 +82,8 @@ class _Parser:
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             raise _fault(path, "must be a context with field and value, or with operator and criteria")
-        if depth > MAX_DEPTH:
-            raise _fault(path, f"is nested more than {MAX_DEPTH} levels deep")
+        if depth > CRITERIA_LEVELS:
+            raise _fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
         if "operator" in entries or "criteria" in entries:
             return self._parse_group(entries, path, depth)
@@ -117,9 +115,11 @@ class _Parser:
             raise _fault(_join(path, "value"), f"must be a text that is not empty, found {found}")
         if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
             raise _fault(_join(path, "value"), "may not hold a line break, NUL or half a character")
+        if len(value) > CONDITION_CHARACTERS:
+            raise _fault(_join(path, "value"), f"must have at most {CONDITION_CHARACTERS:,} characters")
         self._conditions += 1
-        if self._conditions > MAX_CONDITIONS:
-            raise _fault(path, f"is one condition too many: at most {MAX_CONDITIONS} are taken")
+        if self._conditions > CONDITIONS:
+            raise _fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, value)
 
 

@@ -10,13 +10,14 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, mod
 
 from worker.models.addresses import Address, AddressList, parse_addresses
 from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.bounds import ATTACHMENTS, BODY_CHARACTERS, HEADER_CHARACTERS, HEADERS, SUBJECT_CHARACTERS
 from worker.models.documents import Document, parse_documents
 from worker.models.expectation import number_text, shown
+from worker.models.texts import check_characters
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
-_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
 _MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
 _MAX_MESSAGE_ID = 250
@@ -64,7 +65,10 @@ class ContentType(StrEnum):
 
 
 def _read_documents(value: Any) -> Any:
-    return parse_documents(value)
+    documents = parse_documents(value)
+    if len(documents) > ATTACHMENTS:
+        raise ValueError(f"must have at most {ATTACHMENTS:,} documents")
+    return documents
 
 
 Documents = Annotated[
@@ -113,6 +117,7 @@ class SendParameters(Request):
         examples=[{"Reply-To": "desk@example.com"}],
     )
     subject: str = Field(
+        max_length=SUBJECT_CHARACTERS,
         title="Subject",
         description="A single line, what the reader sees first.",
         examples=["Your order is on its way"],
@@ -124,6 +129,7 @@ class SendParameters(Request):
     )
     body: str | None = Field(
         default=None,
+        max_length=BODY_CHARACTERS,
         title="Text",
         description="The text of the email. Variables come in with FEEL:"
         ' `="Dear " + customer.name + ", it is on its way."`',
@@ -131,6 +137,7 @@ class SendParameters(Request):
     )
     html_body: str | None = Field(
         default=None,
+        max_length=BODY_CHARACTERS,
         title="HTML",
         description="The HTML of the email. Variables come in with FEEL:"
         ' `="<p>Dear " + customer.name + "</p>"`',
@@ -155,15 +162,15 @@ class SendParameters(Request):
     @field_validator("subject", "body", "html_body", mode="before")
     @classmethod
     def _has_whole_characters(cls, text: Any) -> Any:
-        if isinstance(text, str) and _HALF_CHARACTER.search(text):
-            raise ValueError("may not hold half a character (a lone surrogate)")
-        return text
+        return check_characters(text) if isinstance(text, str) else text
 
     @field_validator("headers", mode="before")
     @classmethod
     def _are_texts(cls, headers: Any) -> Any:
         if not isinstance(headers, dict):
             return headers
+        if len(headers) > HEADERS:
+            raise ValueError(f"must have at most {HEADERS} header fields")
         texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
         # "Reply-To" may be an empty list of addresses, as "cc" may.
         return {
@@ -259,7 +266,9 @@ class SendResult(Result):
 
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server took the email for at least one recipient.")
-    message_id: str = Field(description="The Message-ID under which the recipients find it.")
+    message_id: str | None = Field(
+        description="The Message-ID under which the recipients find it; null if nobody gets it."
+    )
     refused_recipients: list[RefusedRecipient] | None = Field(
         default=None,
         exclude_if=_is_none,
@@ -284,6 +293,12 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
     if _BREAKS_A_HEADER.search(value):
         raise ValueError(f"may not hold a line break or NUL, but {name} does")
+    if len(value) > HEADER_CHARACTERS:
+        raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
+    try:
+        check_characters(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, but {name} does") from error
     lowered = name.lower()
     if lowered in _WRITTEN_BY_FIELD:
         raise ValueError(f"may not hold {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
