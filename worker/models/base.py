@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from contextlib import suppress
 from enum import StrEnum
 from functools import cache
@@ -19,7 +18,8 @@ from worker.models.expectation import number_text
 from worker.models.texts import check_characters
 
 _NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
-_NUMBERS = re.compile(r"[0-9a-fx.]+")
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
+_DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
 class Request(BaseModel):
@@ -168,10 +168,7 @@ def one_spelling(host: str) -> str:
     encoded as for DNS.
     """
     host = host.strip().removeprefix("[").removesuffix("]").lower()
-    if not host.isascii():
-        with suppress(idna.IDNAError):
-            host = idna.encode(host, uts46=True).decode("ascii")
-    host = host.removesuffix(".")
+    host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
     if (address := _ip_address(host)) is not None:
         return str(getattr(address, "ipv4_mapped", None) or address)
     return host
@@ -180,10 +177,25 @@ def one_spelling(host: str) -> str:
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     with suppress(ValueError):
         return ip_address(host)
-    # As the system reads it: 127.1, 0x7f.0.0.1, 2130706433.
-    with suppress(OSError, ValueError):
-        return IPv4Address(socket.inet_aton(host)) if _NUMBERS.fullmatch(host) else None
+    with suppress(ValueError, OverflowError):
+        return _old_ipv4_address(host) if _NUMBERS.fullmatch(host) else None
     return None
+
+
+def _old_ipv4_address(text: str) -> IPv4Address:
+    """Read what systems take for an address too (inet_aton): 127.1, 0x7f.0.0.1, 2130706433."""
+    *first, last = (
+        int(part, 8 if part.startswith("0") and not part.startswith("0x") else 0) for part in text.split(".")
+    )
+    octets = bytes(first) + last.to_bytes(4 - len(first), "big")
+    return IPv4Address(octets)
+
+
+def _ascii_label(label: str) -> str:
+    """Return a label of a name as DNS has it (IDNA 2008); one that is none, as in a pattern, as it is."""
+    with suppress(idna.IDNAError):
+        return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
+    return label
 
 
 class Server(Request):
