@@ -79,7 +79,8 @@ class Mask:
 
     def forms(self) -> Iterator[tuple[str, bool]]:
         """Yield every form of every value to hide, and whether it is base64."""
-        yield from self._forms.items()
+        # A copy, as another thread may learn meanwhile.
+        yield from tuple(self._forms.items())
         if self._shared is not None:
             yield from self._shared.forms()
 

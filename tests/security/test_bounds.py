@@ -81,6 +81,7 @@ REACH: dict[str, Callable[[int], None]] = {
     "`authentication.username`": lambda n: bind_to(ListRequest, authentication={"username": "u" * n}),
     "`authentication.password`": lambda n: bind_to(ListRequest, authentication={"password": "p" * n}),
     "`parameters.from`, `to`, `cc`, `bcc`": lambda n: send(to=["b@example.org"] * n),
+    "a list of addresses in one text": lambda n: send(to="b@example.org" + "," * (n - 13)),
     "one address with its name": lambda n: send(to=address(n)),
     "`parameters.subject`": lambda n: send(subject="s" * n),
     "`parameters.body`, `htmlBody`": lambda n: send(body="b" * n),

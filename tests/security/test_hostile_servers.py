@@ -6,15 +6,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from testkit.accounts import Account
 from testkit.scripted_imap import ImapOptions, ScriptedImap
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, ScriptedServer, Step, drip, endless_line
-from testkit.scripted_smtp import ScriptedSmtp, SmtpStep
+from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.worker_client import run_apart
 
 MOST_BYTES = 100 * 1024 * 1024
 # What the event loop may do at most before it turns to other work.
 MOST_MILLISECONDS = 100
+ACCOUNT = Account("ann@example.org", "hunter2-Xyz")
 LETTER = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": "b"}
 CODES = {"PROTOCOL_ERROR", "TIMEOUT", "RESULT_TOO_LARGE", "SEND_OUTCOME_UNKNOWN", "SERVER_REFUSED"}
 
@@ -105,7 +107,7 @@ POP3_FAULTS = {
 
 def account(port: int, **parameters: Any) -> dict[str, Any]:
     return {
-        "authentication": {"username": "ann@example.org", "password": "hunter2-Xyz"},
+        "authentication": {"username": ACCOUNT.username, "password": ACCOUNT.password},
         "server": {"host": ScriptedServer.host, "port": port, "cryptographicProtocol": "NONE"},
         "parameters": parameters,
     }
@@ -121,7 +123,8 @@ async def assert_bounded(task_type: str, variables: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", LINES)
 @pytest.mark.parametrize("step", SMTP_CODES)
 async def test_a_hostile_smtp_server_is_left_in_time(step: SmtpStep, kind: str) -> None:
-    async with ScriptedSmtp({step: LINES[kind](SMTP_CODES[step])}) as server:
+    options = SmtpOptions(account=ACCOUNT)
+    async with ScriptedSmtp({step: LINES[kind](SMTP_CODES[step])}, options) as server:
         await assert_bounded("email.smtp.send", account(server.port, **LETTER))
 
 

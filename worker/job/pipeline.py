@@ -18,7 +18,6 @@ from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerErr
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret, Operation
 from worker.job.attempts import Attempts
-from worker.job.binding import bind
 from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
@@ -28,6 +27,7 @@ from worker.job.lease import Lease
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
+from worker.job.request import read_request
 from worker.job.settlement import settle
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import CommandTrace, begin_command_trace
@@ -210,14 +210,7 @@ class Pipeline:
             await lease.retime(work.headers.job_timeout_seconds)
         assignment = interpret(job.variables)
         work.operation = assignment.operation.task_type
-        request = bind(
-            assignment.operation.request,
-            assignment.variables,
-            secrets=self._secrets,
-            mask=work.mask,
-            secret_fields=self._rules.secret_fields,
-            notation=assignment.notation,
-        )
+        request = await read_request(assignment, self._secrets, work.mask, self._rules.secret_fields)
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
         async with self.admission.place(account.server, _mailbox_of(account), work.trace):

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import idna
 from pydantic import BeforeValidator, WithJsonSchema
 
-from worker.models.bounds import ADDRESS_CHARACTERS, ADDRESSES
+from worker.models.bounds import ADDRESS_CHARACTERS, ADDRESS_LIST_CHARACTERS, ADDRESSES
 from worker.models.expectation import shown
 from worker.models.texts import check_characters
 
@@ -23,11 +23,12 @@ _SHOWN_CHARACTERS = 80
 _MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets; how long a local part may be, servers say
 
 # A backslash and what follows are read as a unit: what is not closed is looked for once, not at every `"`.
-_QUOTED = r'"(?:\\.|[^"\\])*+"'
-_INNER_COMMENT = r"\((?:\\.|[^()\\])*+\)"
-_COMMENT = rf"\((?:\\.|[^()\\]|{_INNER_COMMENT})*+\)"
+# The bounds are there because each step of a repeated group takes memory.
+_QUOTED = r'"(?:\\.|[^"\\]++){0,2000}+"'
+_INNER_COMMENT = r"\((?:\\.|[^()\\]++){0,2000}+\)"
+_COMMENT = rf"\((?:\\.|[^()\\]++|{_INNER_COMMENT}){{0,2000}}+\)"
 _LITERAL = r"\[[^\[\]]*+\]"
-_ANGLED = rf'<(?:{_QUOTED}|\\.|[^<>"\\])*+>'
+_ANGLED = rf'<(?:{_QUOTED}|\\.|[^<>"\\]++){{0,2000}}+>'
 _TOKEN = re.compile(rf'{_QUOTED}|{_COMMENT}|{_LITERAL}|{_ANGLED}|[^"(\[<,;:\\]++|\\?.', re.DOTALL)
 _MAILBOX = re.compile(rf"(?P<local>{_QUOTED}|[^@\"]+)@(?P<domain>[^@]+)")
 _ROUTE = re.compile(r"^(?:@[^:,@]*,?)+:")  # RFC 5322 4.4: to be ignored
@@ -89,6 +90,8 @@ def _texts(value: Any, path: str) -> Iterator[str]:
 
 def _parse_list(text: str) -> Iterator[Address]:
     check_characters(text)
+    if len(text) > ADDRESS_LIST_CHARACTERS:
+        raise ValueError(f"must have at most {ADDRESS_LIST_CHARACTERS:,} characters in one text")
     if _CONTROL.search(text):
         raise ValueError(f"may not hold control characters, found {_shown(text)}")
     for entry in _entries(_FOLDING.sub(" ", text)):

@@ -16,6 +16,8 @@ SUBJECT_CHARACTERS = 10_000
 BODY_CHARACTERS = 10_000_000
 # In each of from, to, cc and bcc.
 ADDRESSES = 5_000
+# Of one text with several addresses.
+ADDRESS_LIST_CHARACTERS = 500_000
 # With name and comments.
 ADDRESS_CHARACTERS = 2_000
 HEADERS = 200
