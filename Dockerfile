@@ -1,6 +1,6 @@
 # The worker as a small image: a virtual environment copied onto a plain Python.
-# Pin the base by digest for reproducible builds: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Pin the base by digest for reproducible builds: --build-arg PYTHON_IMAGE=python:3.14-slim-trixie@sha256:…
+ARG PYTHON_IMAGE=python:3.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore

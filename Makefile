@@ -4,14 +4,17 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-quick corpus check run format docs site test-container image build sbom licences pictures lock clean
+.PHONY: help demo test test-python test-slow test-storm bench bench-quick corpus check run format docs site test-container image build sbom licences manifests pictures lock clean
 
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' worker/__init__.py)
 IMAGE := camunda-email-worker
-PYTHON_IMAGE := python:3.11-slim-bookworm
+PYTHON_IMAGE ?= $(shell sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
+HELM ?= helm
 DIST := dist
 # What the image has, and nothing that is for development.
 RUNTIME := build/runtime
+# For tests on another Python than that of .venv.
+OTHER_PYTHON = build/$(notdir $(PYTHON))
 # Licences that ask no more of a user than to keep their text, and certifi's, which covers its own file.
 LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0
 
@@ -31,11 +34,17 @@ demo: .venv/ready ## Let a process on Camunda's engine send an email, and show i
 test: .venv/ready ## Run the everyday tests
 	@$(BIN)/pytest -n 4 --dist loadgroup -m "not slow and not container"
 
+test-python: $(OTHER_PYTHON)/ready ## Run the everyday tests on another Python: PYTHON=…
+	@$(OTHER_PYTHON)/bin/pytest -n 4 --dist loadgroup -m "not slow and not container"
+
 test-slow: .venv/ready ## Run the tests that take long: faults, large folders, Modeler, docs, release
-	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container"
+	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container" --ignore=tests/storm
+
+test-storm: .venv/ready ## Run the storms: thousands of emails with servers, engine and workers failing
+	@$(BIN)/pytest -s tests/storm
 
 test-container: .venv/ready ## Run the tests with containers; needs Docker
-	@$(BIN)/pytest -m container tests/container
+	@PYTHON_IMAGE=$(PYTHON_IMAGE) $(BIN)/pytest -m container tests/container
 
 bench: .venv/bench ## Compare with a plain worker, under 10 minutes, or ONLY=load; writes docs/performance.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)"
@@ -83,11 +92,22 @@ licences: $(RUNTIME)/ready ## List the licences of what an installation is made 
 	@$(BIN)/pip-licenses --python $(RUNTIME)/bin/python --from=mixed --format=markdown --with-urls \
 		--partial-match --allow-only "$(LICENCES)" --output-file $(DIST)/licences.md
 
+$(OTHER_PYTHON)/ready: locks/dev.txt pyproject.toml | .venv/ready
+	@$(PYTHON) -m venv --without-pip $(OTHER_PYTHON)
+	@$(BIN)/pip --python $(OTHER_PYTHON)/bin/python install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/pip --python $(OTHER_PYTHON)/bin/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
 $(RUNTIME)/ready: locks/runtime.txt | .venv/ready
 	@$(PYTHON) -m venv --without-pip $(RUNTIME)
 	@$(BIN)/pip --python $(RUNTIME)/bin/python install --quiet --no-compile \
 		--disable-pip-version-check --require-hashes -r locks/runtime.txt
 	@touch $@
+
+manifests: ## Write deploy/kubernetes from the Helm chart (needs helm)
+	@rm -rf build/manifests
+	@$(HELM) template email-worker deploy/helm --output-dir build/manifests >/dev/null
+	@cp build/manifests/camunda-email-worker/templates/*.yaml deploy/kubernetes/
 
 pictures: ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
 	@cd tests/modeler && { test -d node_modules || npm ci --silent; } && node pictures.mjs

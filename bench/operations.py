@@ -106,5 +106,5 @@ OPERATIONS = (
         "SMTP send to 10 people", "smtp.send", lambda *_: send_to(10), 2, "envelope, email", 13, 2, 2_000
     ),
     Operation(f"POP3 list {POP3_EMAILS} emails", "pop3.list", _list_pop3, 5, _LIST_POP3, 7, 7, 2_500),
-    Operation("POP3 read", "pop3.read", _read_pop3, 6, _READ_POP3, 9, 9, 4_000),
+    Operation("POP3 read", "pop3.read", _read_pop3, 6, _READ_POP3, 9, 10, 2_500),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +22,8 @@ from worker.job.assignment import Assignment, Interpret
 from worker.job.decision import to_json
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
-from worker.job.pipeline import OperationRun, OperationRunner, Pipeline
+from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.pipeline import Pipeline
 from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
@@ -109,7 +109,7 @@ class EmailWorker:
                 return await self._do(task_type, variables, mask)
         except EmailError as error:
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
-        except Exception as error:  # noqa: BLE001 - it is told in our words
+        except Exception as error:  # noqa: BLE001 - it is reported in one sentence
             # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 
@@ -150,6 +150,8 @@ class EmailWorker:
                     gateway=self._settings.gateway.target,
                     task_types=[each.subscription.task_type for each in served],
                 )
+                if not worker.allowed_servers:
+                    log.warning("any_server_allowed", setting="EMAIL_WORKER_ALLOWED_SERVERS")
                 await runtime.run(stop, grace_seconds=worker.shutdown_grace_seconds)
         finally:
             await gateway.close()
@@ -204,7 +206,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
     try:
         await deferred.commit()
     except MailServerError as error:
-        # The mail may be gone for all that: what was read of it must not be lost as well.
+        # The email may be gone for all that: what was read of it must not be lost as well.
         log.error("mail_not_removed", code=error.code, server=server)
 
 
@@ -223,6 +225,7 @@ def _place(error: Exception) -> str:
 def _operation(task_type: str) -> Operation:
     operation = BY_TASK_TYPE.get(task_type)
     if operation is None:
-        close = difflib.get_close_matches(task_type, BY_TASK_TYPE, n=1, cutoff=0.0)
-        raise InputError(f"{task_type} is not an operation; did you mean {close[0]}?", field="task type")
+        raise InputError(
+            f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="task type"
+        )
     return operation

@@ -83,8 +83,8 @@ async def _reach_gateway(settings: Settings) -> tuple[str | None, str | None]:
         return await gateway.version(), None
     except EngineError as error:
         return None, (
-            f"The gateway {settings.gateway.target} cannot be reached or does not let us in ({error}); check"
-            " ZEEBE_ADDRESS, the TLS settings and the credentials."
+            f"The gateway {settings.gateway.target} cannot be reached or refuses the credentials ({error});"
+            " check ZEEBE_ADDRESS, the TLS settings and the credentials."
         )
     finally:
         await gateway.close()

@@ -30,7 +30,7 @@ app = typer.Typer(
 
 T = TypeVar("T")
 
-_FAILED, _BAD_INPUT = 1, 2
+_FAILED = 1
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
@@ -230,9 +230,7 @@ def _run(
         _run_on_loop(command())
     except EmailError as error:
         (explain or _print_sentence)(error)
-        # A wrong setting, which is named in capitals, is no fault of the input.
-        is_bad_input = isinstance(error, InputError) and not str(error.details.get("field")).isupper()
-        raise typer.Exit(_BAD_INPUT if is_bad_input else _FAILED) from None
+        raise typer.Exit(_FAILED) from None
     except expected as error:
         _print_sentence(error)
         raise typer.Exit(_FAILED) from None

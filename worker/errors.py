@@ -1,42 +1,7 @@
 """Every way in which a job can fail, each with a stable code.
 
-EmailError
-├── InputError                  INVALID_INPUT
-│   ├── SecretNotFound          SECRET_NOT_FOUND
-│   ├── ServerNotAllowed        SERVER_NOT_ALLOWED
-│   ├── UrlNotAllowed           URL_NOT_ALLOWED
-│   └── DocumentStoreMissing    DOCUMENT_STORE_MISSING
-├── ExpressionFailed            EXPRESSION_FAILED
-├── ResultTooLarge              RESULT_TOO_LARGE
-├── ResultRefused               RESULT_REFUSED
-├── InternalError               INTERNAL_ERROR
-├── DocumentError
-│   ├── DocumentNotFound        DOCUMENT_NOT_FOUND
-│   ├── DocumentTooLarge        DOCUMENT_TOO_LARGE
-│   ├── DocumentRefused         DOCUMENT_REFUSED
-│   └── DocumentsUnavailable    DOCUMENTS_UNAVAILABLE    retried
-└── MailServerError
-    ├── ConnectionFailed        CONNECTION_FAILED        retried
-    ├── ServerTimeout           TIMEOUT                  retried
-    ├── TlsFailed               TLS_FAILED
-    ├── AuthenticationFailed    AUTHENTICATION_FAILED
-    ├── ServerUnavailable       SERVER_UNAVAILABLE       retried
-    ├── MailboxBusy             MAILBOX_BUSY             retried
-    ├── QuotaExceeded           QUOTA_EXCEEDED
-    ├── ServerRefused           SERVER_REFUSED
-    ├── ProtocolViolation       PROTOCOL_ERROR           retried
-    ├── NotSupported            NOT_SUPPORTED
-    ├── FolderNotFound          FOLDER_NOT_FOUND
-    ├── MessageNotFound         MESSAGE_NOT_FOUND
-    ├── MessageIdAmbiguous      MESSAGE_ID_AMBIGUOUS
-    ├── RecipientRefused        RECIPIENT_REFUSED        retried
-    ├── MessageRefused          MESSAGE_REFUSED          retried
-    └── SendOutcomeUnknown      SEND_OUTCOME_UNKNOWN
-
-EngineError, for the worker alone: what became of a command to the engine
-├── GatewayUnavailable          may be tried again
-├── JobGone                     the job is no longer ours
-└── CommandRefused              the same command will be refused again
+EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is for the
+worker alone: what happened to a command to Camunda.
 """
 
 from __future__ import annotations
@@ -98,7 +63,7 @@ class UrlNotAllowed(InputError):
 
 
 class DocumentStoreMissing(InputError):
-    """The task needs Camunda's document store, and the worker was not told where it is. `details`: none."""
+    """The task needs Camunda's document store, and the worker has no address of it. `details`: none."""
 
     code = "DOCUMENT_STORE_MISSING"
     remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."

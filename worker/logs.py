@@ -25,7 +25,7 @@ _OWN_FIELDS = frozenset({"event", "level", "timestamp", "code", "outcome", "oper
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
-    """Send our events and the libraries' warnings to standard error in one form."""
+    """Send the worker's events and the libraries' warnings to standard error in one form."""
 
     def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         now = current_mask(default=mask)
@@ -63,7 +63,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
 
 
 class _Lines:
-    """Where our lines go. One that cannot be written is lost, as with logging: no job fails for it."""
+    """Where log lines go. One that cannot be written is lost, as with logging: no job fails for it."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -99,7 +99,7 @@ def _first_line(event: EventDict) -> str:
 def _where_it_failed(exc_info: ExcInfo) -> str:
     """Return the places and kinds of an error and of what caused it, without their texts.
 
-    An unexpected error's text is as likely as not a piece of a mail or of a job's variables.
+    An unexpected error's text is as likely as not a piece of an email or of a job's variables.
     """
     return " <- ".join(_place(error) for error in _chain(exc_info[1]))
 

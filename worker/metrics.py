@@ -1,7 +1,7 @@
-"""What Prometheus is told: jobs and commands are counted as they come, the rest is read at each scrape.
+"""Figures for Prometheus: jobs and commands are counted as they come, the rest is read at each scrape.
 
-Labels have few values: operations, outcome codes of ours, protocols and names of commands. Never a server, a
-mailbox or a BPMN error's code, of which there may be any number.
+Labels have few values: operations, outcome codes, protocols and names of commands. Never a server, a mailbox
+or the code of a BPMN error, of which there may be any number.
 """
 
 from __future__ import annotations

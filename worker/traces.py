@@ -1,7 +1,7 @@
 """OpenTelemetry: one span for each job, and under it what was said to mail servers. Needs the extra `traces`.
 
 Attributes follow OpenTelemetry's semantic conventions (messaging, server, network, error) where there are
-any. What was in a job or a mail is in none of them.
+any. What was in a job or an email is in none of them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Traces:
 
     def __init__(self, exporter: SpanExporter, *, version: str, hide: Callable[[str], str]) -> None:
         self._hide = hide
-        ours = Resource.create({SERVICE_NAME: "camunda-email-worker", SERVICE_VERSION: version})
+        own = Resource.create({SERVICE_NAME: "camunda-email-worker", SERVICE_VERSION: version})
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come first.
-        resource = ours.merge(OTELResourceDetector().detect())
+        resource = own.merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("camunda-email-worker", version)

@@ -52,7 +52,7 @@ def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGate
         key_file=gateway.client_key_path,
     )
     if gateway.is_encrypted:
-        _cluster_tls_context(gateway)  # says in our words what is wrong with a file
+        _cluster_tls_context(gateway)  # says what is wrong with a file
     return ZeebeGateway(
         address,
         worker_name=settings.worker.name,

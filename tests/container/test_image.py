@@ -27,7 +27,7 @@ def test_the_image_adds_less_than_200_mb_to_its_base(images: Images) -> None:
 def test_the_image_says_what_it_is_and_runs_as_a_number_in_exec_form(images: Images) -> None:
     config = inspect(images.worker)["Config"]
     assert config["User"] == USER
-    assert config["Entrypoint"] == ["email-worker"]
+    assert config["Entrypoint"] == ["tini", "-e", "143", "--", "email-worker"]
     assert config["Cmd"] == ["run"]
     assert config["Labels"]["org.opencontainers.image.title"] == "camunda-email-worker"
     assert config["Labels"]["org.opencontainers.image.version"] == __version__

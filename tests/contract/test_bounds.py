@@ -143,7 +143,7 @@ async def test_a_silent_server_sends_jobs_back_unharmed_and_the_others_go_on() -
 
 
 @on_skipping_clock
-async def test_jobs_that_wait_for_one_maildrop_leave_room_for_others_at_its_server() -> None:
+async def test_jobs_that_wait_for_one_mailbox_leave_room_for_others_at_its_server() -> None:
     bench = Bench(max_jobs=16, max_jobs_per_server=8, protocol=MailProtocol.POP3)
     bench.handler.shut()
     other = {**variables_for(), "authentication": {"username": "bob", "password": "hunter3"}}
@@ -216,7 +216,7 @@ def is_taken(bench: Bench, job_key: int) -> bool:
 
 
 @on_skipping_clock
-async def test_twenty_hanging_servers_with_a_backlog_do_not_hold_up_another_server() -> None:
+async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server() -> None:
     bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
 
     async def hangs() -> OperationResult:

@@ -161,7 +161,7 @@ async def test_each_command_carries_what_it_says() -> None:
     ],
 )
 @COMMANDS
-async def test_each_status_becomes_one_of_ours_with_its_reason(
+async def test_each_status_becomes_one_of_the_worker_with_its_reason(
     command: Call, status: grpc.StatusCode, ours: type[EngineError]
 ) -> None:
     async with connected() as (servicer, gateway):
@@ -187,7 +187,7 @@ async def test_each_status_becomes_one_of_ours_with_its_reason(
     ],
 )
 @COMMANDS
-async def test_what_is_too_large_is_refused_for_good_whatever_its_status(
+async def test_what_is_too_large_is_refused_permanently_whatever_its_status(
     command: Call, status: grpc.StatusCode, reason: str
 ) -> None:
     async with connected() as (servicer, gateway):
@@ -208,7 +208,9 @@ async def test_no_status_at_activation_ends_the_worker(status: grpc.StatusCode) 
 
 
 @pytest.mark.parametrize(
-    "variables", ["{", "[]", '{"parameters": ' + "[" * 5_000 + "]" * 5_000 + "}"], ids=["cut", "list", "deep"]
+    "variables",
+    ["{", "[]", '{"parameters": ' + "[" * 500_000 + "]" * 500_000 + "}"],
+    ids=["cut", "list", "deep"],
 )
 async def test_variables_that_cannot_be_read_do_not_end_the_worker(variables: str) -> None:
     async with connected() as (servicer, gateway):

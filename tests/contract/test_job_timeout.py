@@ -41,7 +41,7 @@ async def test_the_deadline_is_kept_as_far_ahead_as_the_header_says(job_timeout:
 
 
 @on_skipping_clock
-async def test_a_job_that_is_no_longer_ours_is_not_run() -> None:
+async def test_a_job_that_is_no_longer_the_workers_is_not_run() -> None:
     bench = Bench()
     bench.gateway.script("extend", JobGone("NOT_FOUND: no such job"))
     async with bench.serving():

@@ -61,7 +61,7 @@ async def test_running_jobs_end_within_the_grace_and_keep_their_deadline() -> No
 
 
 @on_skipping_clock
-async def test_what_the_grace_does_not_suffice_for_is_handed_back_with_its_retries() -> None:
+async def test_what_the_grace_does_not_suffice_for_is_returned_with_its_retries() -> None:
     bench = Bench(grace_seconds=5)
     bench.handler.shut()
     async with bench.serving():
@@ -75,7 +75,7 @@ async def test_what_the_grace_does_not_suffice_for_is_handed_back_with_its_retri
 
 
 @on_skipping_clock
-async def test_jobs_that_wait_for_room_are_handed_back_too() -> None:
+async def test_jobs_that_wait_for_a_place_are_returned_too() -> None:
     bench = Bench(grace_seconds=5, max_jobs=1)
     bench.handler.shut()
     async with bench.serving():
@@ -156,7 +156,7 @@ async def test_a_sent_mail_whose_completion_is_under_way_is_reported_at_the_end(
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
 @on_skipping_clock
-async def test_a_gateway_that_is_away_does_not_hold_the_end_up(trouble: Exception | Fault) -> None:
+async def test_a_gateway_that_is_away_does_not_delay_the_end(trouble: Exception | Fault) -> None:
     bench = Bench(grace_seconds=5)
     bench.handler.shut()
     with capture_logs() as logs:
@@ -170,7 +170,7 @@ async def test_a_gateway_that_is_away_does_not_hold_the_end_up(trouble: Exceptio
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
 @on_skipping_clock
-async def test_a_mail_that_may_be_out_does_not_hold_the_end_up_where_nobody_can_be_told(
+async def test_a_mail_that_may_be_out_does_not_delay_the_end_where_nobody_can_be_told(
     trouble: Exception | Fault,
 ) -> None:
     bench = Bench(grace_seconds=5)
@@ -199,7 +199,7 @@ async def test_a_job_that_is_gone_by_then_is_dropped() -> None:
 
 
 @on_skipping_clock
-async def test_a_handler_that_does_not_let_go_does_not_hold_the_end_up() -> None:
+async def test_a_handler_that_does_not_end_does_not_delay_the_end() -> None:
     bench = Bench(grace_seconds=5)
 
     async def clings() -> OperationResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ DIRECTORY = Path(__file__).parent.parent.parent / "deploy" / "kubernetes"
 MANIFESTS = sorted(path for path in DIRECTORY.glob("*.yaml") if path.name != "kustomization.yaml")
 # The oldest that is still maintained and the newest that is known.
 VERSIONS = ("1.33", "1.37")
+MAIL_PORTS = {25, 465, 587, 143, 993, 110, 995}
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def test_a_manifest_is_what_kubernetes_takes(path: Path, version: str) -> None:
 
 def test_the_schemas_refuse_a_misspelt_field() -> None:
     misspelt = manifest("poddisruptionbudget")
-    misspelt["spec"]["minAvailabel"] = misspelt["spec"].pop("minAvailable")
+    misspelt["spec"]["maxUnavailabel"] = misspelt["spec"].pop("maxUnavailable")
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(misspelt, VERSIONS[0], strict=True)
 
@@ -53,20 +55,26 @@ def test_the_schemas_refuse_a_misspelt_field() -> None:
 def test_the_set_names_every_manifest_and_this_version() -> None:
     kustomization = manifest("kustomization")
     assert sorted(kustomization["resources"]) == [path.name for path in MANIFESTS]
-    assert kustomization["images"] == [{"name": container()["image"], "newTag": __version__}]
+    ((name, tag),) = [(image["name"], image["newTag"]) for image in kustomization["images"]]
+    assert (tag, f"{name}:{tag}") == (__version__, container()["image"])
 
 
 def test_every_selector_finds_the_pods() -> None:
-    labels = manifest("deployment")["spec"]["template"]["metadata"]["labels"]
-    assert manifest("deployment")["spec"]["selector"]["matchLabels"] == labels
-    assert manifest("service")["spec"]["selector"] == labels
-    assert manifest("poddisruptionbudget")["spec"]["selector"]["matchLabels"] == labels
-    assert manifest("networkpolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    labels = manifest("deployment")["spec"]["template"]["metadata"]["labels"].items()
+    for selector in (
+        manifest("deployment")["spec"]["selector"]["matchLabels"],
+        manifest("service")["spec"]["selector"],
+        manifest("poddisruptionbudget")["spec"]["selector"]["matchLabels"],
+        manifest("networkpolicy")["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector
+        assert selector.items() <= labels
 
 
 def test_the_settings_are_ones_that_the_worker_takes() -> None:
     settings = Settings.from_environment({**manifest("configmap")["data"], "EMAIL_WORKER_NAME": "pod"})
     assert settings.gateway.target == "camunda-zeebe-gateway:26500"
+    assert settings.worker.allowed_servers == ("smtp.example.com:587", "imap.example.com:993")
 
 
 def test_the_service_brings_no_variables_that_look_like_settings() -> None:
@@ -79,11 +87,23 @@ def test_secrets_are_files_where_the_worker_looks_for_them() -> None:
     (volume,) = pod()["volumes"]
     assert mount["mountPath"] == manifest("configmap")["data"]["EMAIL_WORKER_SECRETS_DIR"]
     assert mount["readOnly"] is True
-    assert volume["secret"]["secretName"] == manifest("secret")["metadata"]["name"]
+    assert volume["secret"]["secretName"] == "email-worker"
 
 
-def test_no_secret_has_a_value() -> None:
-    assert set(manifest("secret")["stringData"].values()) == {""}
+def test_no_manifest_is_a_secret_which_would_overwrite_the_real_one() -> None:
+    assert "Secret" not in {manifest(path.stem)["kind"] for path in MANIFESTS}
+
+
+def test_the_memory_limit_has_room_for_three_of_the_largest_emails() -> None:
+    """docs/operating.md states what an idle worker and an email take."""
+    idle, base, multiple = 100_000_000, 50_000_000, 10
+    text = (DIRECTORY.parent.parent / "docs" / "operating.md").read_text()
+    assert "at most 10 times its size and 50 MB" in text
+    assert "about 100 MB" in text
+    largest = int(manifest("configmap")["data"]["EMAIL_WORKER_MAX_MESSAGE_BYTES"])
+    limit = container()["resources"]["limits"]["memory"]
+    assert limit == "1Gi"
+    assert idle + 3 * (multiple * largest + base) <= 1024**3
 
 
 def test_the_container_may_do_nothing_that_it_does_not_need() -> None:
@@ -107,11 +127,57 @@ def test_probes_ask_the_health_endpoints() -> None:
     assert container()["readinessProbe"]["httpGet"]["port"] in ports
 
 
+def rules(direction: str) -> list[dict[str, Any]]:
+    found = manifest("networkpolicy")["spec"][direction]
+    assert isinstance(found, list)
+    return found
+
+
+def ports(rule: dict[str, Any]) -> set[Any]:
+    return {port["port"] for port in rule["ports"]}
+
+
+def reaches(rule: dict[str, Any], address: str) -> bool:
+    """Whether a rule lets an address through by its ranges."""
+    ip = ip_address(address)
+    blocks = [target["ipBlock"] for target in rule["to"] if "ipBlock" in target]
+    return any(
+        ip in ip_network(block["cidr"])
+        and not any(ip in ip_network(excepted) for excepted in block.get("except", ()))
+        for block in blocks
+    )
+
+
+def test_only_the_monitoring_namespace_comes_in() -> None:
+    (rule,) = rules("ingress")
+    (source,) = rule["from"]
+    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert ports(rule) == {"health"}
+
+
 def test_the_way_out_is_open_to_mail_servers_and_to_what_the_settings_give_as_examples() -> None:
-    rules = manifest("networkpolicy")["spec"]["egress"]
-    ports = {port["port"] for rule in rules for port in rule["ports"]}
+    open_ports = set[Any]().union(*(ports(rule) for rule in rules("egress")))
     examples = {
         int(port) for _, _, text in settings_fields() for port in re.findall(r"localhost:(\d+)", text)
     }
     assert examples == {26500, 8080, 4318}
-    assert examples | {25, 465, 587, 143, 993, 110, 995} <= ports
+    assert examples | MAIL_PORTS <= open_ports
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "fe80::1", "fd00::1"],
+)
+def test_no_rule_by_address_reaches_the_cluster_or_its_metadata(address: str) -> None:
+    assert not [rule for rule in rules("egress") if reaches(rule, address)]
+
+
+def test_every_way_out_names_its_target() -> None:
+    assert all(rule["to"] for rule in rules("egress"))
+
+
+def test_mail_servers_outside_and_the_example_are_reached() -> None:
+    (rule,) = (rule for rule in rules("egress") if ports(rule) >= MAIL_PORTS)
+    assert reaches(rule, "198.51.100.7")
+    assert reaches(rule, "2001:db8::7")
+    assert {"ipBlock": {"cidr": "192.0.2.25/32"}} in rule["to"]

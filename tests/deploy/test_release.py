@@ -75,9 +75,9 @@ def test_the_locked_dependencies_are_those_of_the_extra_that_the_documentation_n
 
 def test_the_wheel_holds_the_package_and_no_test(dist: Path) -> None:
     with zipfile.ZipFile(only(dist, "*.whl")) as wheel:
-        rooms = {name.split("/")[0] for name in wheel.namelist()}
+        packages = {name.split("/")[0] for name in wheel.namelist()}
         assert "worker/py.typed" in wheel.namelist()
-    assert rooms == {"worker", f"camunda_email_worker-{__version__}.dist-info"}
+    assert packages == {"worker", f"camunda_email_worker-{__version__}.dist-info"}
 
 
 def test_the_sdist_holds_what_the_wheel_is_built_from(dist: Path) -> None:

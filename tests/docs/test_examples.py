@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 from dotenv import dotenv_values
 from testkit.block_rules import (
     Call,
+    ChartValues,
     EnvFile,
     Evaluation,
     Health,
@@ -23,6 +25,7 @@ from testkit.block_rules import (
 )
 from testkit.bpmn import ZEEBE, one_task_process
 from testkit.health_pages import HealthPages
+from testkit.helm import CHART, helm
 from testkit.jobs import make_job
 from testkit.pages import ROOT
 from testkit.processes import free_port
@@ -182,6 +185,17 @@ def letter(port: int) -> dict[str, Any]:
         "server": {"host": "127.0.0.1", "port": port, "cryptographicProtocol": "NONE"},
         "parameters": {"from": "a@example.com", "to": "b@example.com", "subject": "s", "body": "b"},
     }
+
+
+@each(ChartValues)
+def test_the_values_of_a_page_are_values_of_the_chart(rule: ChartValues, tmp_path: Path) -> None:
+    file = tmp_path / rule.block.title
+    file.write_text(rule.block.text)
+    made = helm("template", "email-worker", CHART, "--values", file)
+    assert made.returncode == 0, made.stderr
+    config = next(each for each in yaml.safe_load_all(made.stdout) if each["kind"] == "ConfigMap")
+    sign_in = {"ZEEBE_CLIENT_ID": "worker", "ZEEBE_CLIENT_SECRET": "a secret"}
+    assert Settings.from_environment({**config["data"], **sign_in}).gateway.target
 
 
 @each(EnvFile)

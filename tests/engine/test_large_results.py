@@ -54,7 +54,7 @@ async def test_the_engine_takes_a_mail_that_was_cut_to_the_default_limit(
 
 
 @pytest.mark.parametrize("limit", ["3000000", "7000000"])
-async def test_a_result_that_the_engine_does_not_take_is_an_incident_and_not_told_again_and_again(
+async def test_a_result_that_the_engine_does_not_take_is_an_incident_and_not_reported_again_and_again(
     limit: str, engine: Engine, start_mail_server: Any
 ) -> None:
     server: MailServer = await start_mail_server(users=[("large", "secret")], tls=False)

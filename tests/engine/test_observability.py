@@ -59,7 +59,7 @@ async def deploy(engine: Engine, *task_types: str, **headers: str) -> None:
         await engine.deploy(process, f"{task_type}.bpmn")
 
 
-async def test_metrics_tell_good_failing_and_handed_back_jobs_apart(
+async def test_metrics_tell_good_failing_and_returned_jobs_apart(
     engine: Engine, mail_server: MailServer
 ) -> None:
     port, may_answer = free_port(), asyncio.Event()

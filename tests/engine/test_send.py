@@ -91,7 +91,7 @@ async def test_without_a_result_variable_the_process_scope_stays_clean(
         assert await engine.completed(instance) == given
 
 
-async def test_a_mail_refused_for_good_completes_the_job_with_sent_false(deployed: Engine) -> None:
+async def test_a_mail_refused_permanently_completes_the_job_with_sent_false(deployed: Engine) -> None:
     options = SmtpOptions(refused={RECIPIENT: "550 5.1.1 No such mailbox"})
     async with ScriptedSmtp(options=options) as server, serving(deployed.address):
         instance = await deployed.create_instance("send", variables(server.port))

@@ -288,7 +288,7 @@ async def test_for_smtp_tls_is_starttls_and_ssl_is_from_the_first_byte(
     assert result["sent"] is True
 
 
-async def test_a_refusal_says_what_the_vendors_result_has_no_room_for(engine: Engine) -> None:
+async def test_a_refusal_says_what_the_vendors_result_cannot_express(engine: Engine) -> None:
     refused = SmtpOptions(refused={"jane@example.com": "550 5.1.1 Nobody here"})
     async with ScriptedSmtp(options=refused) as server:
         result = await run(engine, smtp_inputs(server.port))
@@ -336,7 +336,7 @@ async def test_a_task_can_be_tried_without_an_engine() -> None:
         assert set(await worker.call(TASK_TYPE, task)) == {"subject", "sent", "messageId"}
 
 
-async def test_headers_steer_the_vendors_task_as_ours(engine: Engine, mailbox: Mailbox) -> None:
+async def test_headers_steer_the_vendors_task_as_the_workers(engine: Engine, mailbox: Mailbox) -> None:
     mappings = inputs(mailbox, "imap", "listEmails", maxToBeRead="=1")
     async with serving(engine.address, **ON, **mailbox.environment):
         instance = await start(engine, mappings, resultVariable="", resultExpression="={n: count(response)}")
@@ -371,8 +371,8 @@ async def test_secrets_have_braces_or_none(engine: Engine, mailbox: Mailbox, bar
         (
             {"data.imapConfig.imapHost": "=null"},
             (
-                "data.imapConfig.imapHost is required; correct the named field in the diagram or the process"
-                " variables, then retry the incident."
+                "data.imapConfig.imapHost is null: its expression gave nothing; correct the"
+                " named field in the diagram or the process variables, then retry the incident."
             ),
         ),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def once(*pieces: bytes, times: int) -> Step:
     return step
 
 
-LINES = {
+LINES: dict[str, Callable[[bytes], Step]] = {
     "reply lines without end": lambda code: flood(b"%b-x\r\n" % code * 10_000),
     "reply lines without end, of one letter a second": lambda code: drip(f"{code.decode()}-x\r\n" * 99, 1),
     "a line without end": lambda _: endless_line(),

@@ -31,7 +31,7 @@ _ANCHORED = {"match", "fullmatch"}
 _FUNCTIONS = {*_ANCHORED, "compile", "search", "sub", "split", "findall", "finditer"}
 # Not tried, because what they read is bounded before or holds no repetition.
 BOUNDED = {
-    "worker.feel.lexer._TOKEN": "it reads 50,000 characters at most, and ends at the first text that is not closed",
+    "worker.feel.lexer._TOKEN": "it reads 50,000 characters, and ends at the first text that is not closed",
     "worker.mail.imap.criteria._QUOTED": "it reads what imap_tools has written, where each quote has its end",
     "worker.mail.pop3.replies._MEANINGS": "a reply of POP3 has 2,048 octets at most",
     "worker.mail.message.parse_bodies._META_CHARSET": "it reads 1,024 octets, and no repetition exceeds 200",
@@ -64,8 +64,8 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, str, ast.Call]]:
     """Yield the calls of methods of what has a name: the name, the method and the call."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if isinstance(node.func.value, ast.Name):
-                yield node.func.value.id, node.func.attr, node
+            owner = node.func.value
+            yield (owner.id if isinstance(owner, ast.Name) else ""), node.func.attr, node
 
 
 def method_of(used: set[str]) -> str:

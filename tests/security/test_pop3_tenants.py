@@ -20,7 +20,7 @@ async def make_caller() -> AsyncIterator[MakeCaller]:
         yield make
 
 
-async def test_strangers_with_wrong_passwords_do_not_hold_up_the_owner(make_caller: MakeCaller) -> None:
+async def test_strangers_with_wrong_passwords_do_not_delay_the_owner(make_caller: MakeCaller) -> None:
     is_served = asyncio.Event()
 
     async def check_password(dialogue: Dialogue) -> None:

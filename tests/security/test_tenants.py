@@ -21,7 +21,7 @@ SPELLINGS = {
         "MAIL.example.com",
         "mail.example.com.",
         " Mail.Example.Com ",
-        "ｍａｉｌ.example。com",
+        "\uff4d\uff41\uff49\uff4c.example\u3002com",
     ],
     "2001:db8::1": ["[2001:DB8::1]", "2001:0db8:0:0:0:0:0:1", "2001:db8:0:0::0.0.0.1"],
     "127.0.0.1": ["127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "::FFFF:7f00:1"],

@@ -71,8 +71,8 @@ def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
     ],
 )
 def test_addresses_that_nearly_are_some_take_linear_time(start: str, piece: str) -> None:
-    for tail in ("", " x <y@z.example>"):
-        assert_linear(lambda size, tail=tail: lambda: read(variables(to=start + piece * size + tail)))
+    assert_linear(lambda size: lambda: read(variables(to=start + piece * size)))
+    assert_linear(lambda size: lambda: read(variables(to=start + piece * size + " x <y@z.example>")))
 
 
 @pytest.mark.parametrize(

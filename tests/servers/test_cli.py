@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from worker.cli import app
 from worker.models.smtp import SendParameters
+from worker.operations.catalogue import BY_TASK_TYPE
 
 
 @pytest.fixture(autouse=True)
@@ -67,21 +68,23 @@ def test_an_operation_that_failed_is_exit_code_1_and_json_on_standard_error() ->
         ("[" * 100_000, "cannot be read"),
     ],
 )
-def test_bad_input_is_exit_code_2_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
+def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
     answer = call(given)
-    assert answer.exit_code == 2
+    assert answer.exit_code == 1
     said = failure(answer)
     assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
     assert says in said["message"]
 
 
-def test_an_operation_that_is_none_is_bad_input_with_the_nearest_one() -> None:
+def test_an_operation_that_is_none_is_bad_input_with_all_that_there_are() -> None:
     answer = call(variables(), "email.smtp.sent")
-    assert answer.exit_code == 2
-    assert failure(answer)["message"] == "email.smtp.sent is not an operation; did you mean email.smtp.send?"
+    assert answer.exit_code == 1
+    assert failure(answer)["message"] == (
+        f"email.smtp.sent is not an operation; there are {', '.join(BY_TASK_TYPE)}."
+    )
 
 
-def test_a_fault_of_the_worker_itself_is_told_the_same_way_without_its_text(
+def test_a_fault_of_the_worker_itself_is_reported_the_same_way_without_its_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(_: SendParameters) -> str:

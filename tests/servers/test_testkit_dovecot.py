@@ -92,7 +92,7 @@ def test_dovecot_names_only_the_capabilities_that_it_is_told(certificates: Certi
             assert imap.capability()[1][-1] == b"IMAP4rev1 UIDPLUS"
 
 
-def test_dovecot_lets_one_pop3_session_in_when_it_locks_the_maildrop(certificates: Certificates) -> None:
+def test_dovecot_lets_one_pop3_session_in_when_it_locks_the_mailbox(certificates: Certificates) -> None:
     with Dovecot(certificates.server, DovecotOptions(locks_maildrop=True)) as server:
         server.add_user("ann", "s3cret")
         first, second = (poplib.POP3(server.host, server.pop3_port, timeout=60) for _ in range(2))

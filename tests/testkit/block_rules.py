@@ -7,6 +7,7 @@ json title="What the expression sees"       the scope of the expressions that fo
 feel title="resultExpression"               evaluated; the next block may be json "What it gives"
 xml title="…"                               task headers, run on the engine with the variables before them
 sh, python, ini title=".env"                run, run, read as settings
+yaml title="values.yaml"                    given to the Helm chart
 json with status and reasons                asked of the health page of a worker that is told to stop
 """
 
@@ -88,6 +89,13 @@ class EnvFile:
 
 
 @dataclass(frozen=True)
+class ChartValues:
+    """Values of the Helm chart."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
 class Tree:
     """Files of the package, as a tree."""
 
@@ -108,7 +116,7 @@ class Uncovered:
     block: Block
 
 
-Rule = Call | Evaluation | TaskHeaders | Shell | Python | EnvFile | Tree | Health | Uncovered
+Rule = Call | Evaluation | TaskHeaders | Shell | Python | EnvFile | ChartValues | Tree | Health | Uncovered
 
 
 def rules_of(page: Path) -> list[Rule]:
@@ -151,6 +159,8 @@ def _rule(block: Block, follower: Block | None, scope: Block | None, before: lis
             return Python(block, _last_call(before))
         case "ini" if block.title == ".env":
             return EnvFile(block)
+        case "yaml" if block.title == "values.yaml":
+            return ChartValues(block)
         case "json" if not block.title and json.loads(block.text).keys() == {"status", "reasons"}:
             return Health(block)
         case "" if block.text.startswith("worker/\n"):

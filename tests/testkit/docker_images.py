@@ -15,7 +15,6 @@ from testkit.docker import ROOT, docker, run, succeeds
 from worker.sandbox.archive import engine_java
 from worker.sandbox.jars import class_path
 
-BASE_IMAGE = os.environ.get("PYTHON_IMAGE", "python:3.11-slim-bookworm")
 STAND_IN = ROOT / "tests" / "container" / "standin"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
@@ -40,6 +39,14 @@ class Images:
         return f"worker {self.worker} on {BASE_IMAGE}; engine {self.engine}, mail server {self.mail} ({kind})"
 
 
+def with_defaults(text: str) -> str:
+    """Put the environment, or its default, where docker-compose.yml says ${VARIABLE:-default}."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: os.environ.get(found[1], found[2]), text)
+
+
+BASE_IMAGE = with_defaults(COMPOSE["worker"]["build"]["args"]["PYTHON_IMAGE"])
+
+
 def prepare_images() -> Images:
     """Build the worker's image, and pull the other two or build what stands in for them."""
     worker = "camunda-email-worker-test"
@@ -49,11 +56,6 @@ def prepare_images() -> Images:
     if all(_is_to_be_had(image) for image in (engine, mail)):
         return Images(worker, engine, mail, mailboxes, are_stand_ins=False)
     return Images(worker, _build_stand_in("engine"), mailboxes, mailboxes, are_stand_ins=True)
-
-
-def with_defaults(text: str) -> str:
-    """Put the environment, or its default, where docker-compose.yml says ${VARIABLE:-default}."""
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: os.environ.get(found[1], found[2]), text)
 
 
 def environment_of(service: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A worker between a scripted gateway and a fake operation: what the tests of the job room stand on."""
+"""A worker between a scripted gateway and a fake operation: what the tests of jobs stand on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from testkit.scripted_gateway import ScriptedGateway
 from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.pipeline import JobRules, OperationRun, OperationRunner, Pipeline
+from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.pipeline import JobRules, Pipeline
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.command_trace import trace_commands
@@ -158,7 +159,7 @@ class Bench:
         self.handler = FakeHandler(self.gateway.notify)
 
     def runtime(self) -> Runtime:
-        """Join the rooms."""
+        """Join the parts."""
         rules = JobRules(
             job_timeout_seconds=JOB_TIMEOUT_SECONDS,
             retry_backoff_seconds=10.0,

@@ -13,7 +13,7 @@ import worker
 from worker import errors
 from worker.errors import EmailError
 
-ROOM = Path(worker.__file__).parent
+WORKER = Path(worker.__file__).parent
 ERRORS = {
     name: kind
     for name, kind in vars(errors).items()
@@ -48,7 +48,7 @@ def test_what_an_error_says_of_its_details_is_what_it_is_raised_with(name: str) 
 
 
 def _given_details() -> Iterator[tuple[str, str]]:
-    for file in ROOM.rglob("*.py"):
+    for file in WORKER.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
                 yield from ((node.func.id, word.arg) for word in node.keywords if word.arg)

@@ -72,7 +72,7 @@ def test_a_name_that_does_not_exist_is_said_to_every_one_who_asks(
     assert asked == ["a.silent"]
 
 
-def test_silent_name_servers_hold_up_neither_other_names_nor_the_end(asked: list[str]) -> None:
+def test_silent_name_servers_delay_neither_other_names_nor_the_end(asked: list[str]) -> None:
     async def ask_for_many() -> Any:
         await asyncio.gather(*(give_up(f"{number}.silent") for number in range(100)))
         # Asked for again, a name takes no further thread.

@@ -123,5 +123,5 @@ def test_a_private_name_in_a_class_of_a_library_is_found(begin: str, others: str
         "for _ in (): pass",
     ],
 )
-def test_names_of_ours_and_public_ones_are_none(source: str) -> None:
+def test_names_of_the_worker_and_public_ones_are_none(source: str) -> None:
     assert findings(source) == []

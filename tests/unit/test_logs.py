@@ -125,7 +125,7 @@ def test_a_trace_says_where_and_what_kind_but_not_what_the_error_said(log_format
     assert "ValueError in " in written
     assert "<- RuntimeError in " in written
     assert "fail_with_the_password (" in written
-    assert "535" not in written
+    assert "is wrong" not in written
     assert "hunter2" not in written
 
 
@@ -139,7 +139,7 @@ def test_a_librarys_line_and_its_trace_are_masked_too(log_format: str, start: St
     written = output()
     assert "login ***" in written
     assert "fail_with_the_password (" in written
-    assert "535" not in written
+    assert "is wrong" not in written
     assert "hunter2" not in written
 
 
@@ -170,7 +170,7 @@ def test_a_slow_step_that_asyncio_reports_does_not_show_what_came_of_it(start: S
     assert "canary" not in written
 
 
-def test_the_errors_of_a_group_are_told_apart(start: Start) -> None:
+def test_the_errors_of_a_group_are_distinguished(start: Start) -> None:
     output = start("json")
     new_log().error("failed", exc_info=ExceptionGroup("two", [KeyError("canary"), OSError("canary")]))
     written = json.loads(output())["exception"]

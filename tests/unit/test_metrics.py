@@ -107,7 +107,7 @@ async def test_a_failure_without_retries_is_an_incident(
     assert scrape(metrics).value("incidents_total", operation=SEND) == incidents
 
 
-async def test_a_job_that_is_handed_back_says_nothing_about_how_long_jobs_take(metrics: Metrics) -> None:
+async def test_a_job_that_is_returned_says_nothing_about_how_long_jobs_take(metrics: Metrics) -> None:
     metrics.job_ended(report(Returned("full")))
     metrics.job_ended(report(Completed({})))
     found = scrape(metrics)
@@ -134,7 +134,7 @@ async def test_a_password_is_no_label(metrics: Metrics) -> None:
     assert "hunter2" not in scrape(metrics).text
 
 
-async def test_an_outcome_that_had_to_be_told_again_is_counted(metrics: Metrics) -> None:
+async def test_an_outcome_that_had_to_be_reported_again_is_counted(metrics: Metrics) -> None:
     metrics.command_delayed()
     assert scrape(metrics).value("command_retries_total") == 1
 
@@ -229,10 +229,11 @@ async def test_alerts_ask_for_outcomes_that_there_are(metrics: Metrics, rule: di
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_has_a_summary_a_severity_and_a_line_in_the_documentation(rule: dict[str, Any]) -> None:
+def test_an_alert_has_a_summary_a_severity_and_a_section_in_the_documentation(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
     assert rule["labels"]["severity"] in {"critical", "warning"}
-    assert OPERATING.count(f"| `{rule['alert']}` |") == 1
+    assert rule["annotations"]["runbook_url"] == f"docs/operating.md#{rule['alert'].lower()}"
+    assert OPERATING.count(f"\n### {rule['alert']}\n") == 1
 
 
 async def test_the_documentation_lists_every_metric_and_no_other(metrics: Metrics) -> None:

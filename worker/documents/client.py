@@ -73,23 +73,23 @@ class DocumentClient:
                     )
                 return _file(document.name, document.content_type, document.content)
             case StoredDocument():
-                answer = await self.require_store().fetch(document, max_bytes=left)
-                return _file(document.name, document.content_type or answer.content_type, answer.content)
+                response = await self.require_store().fetch(document, max_bytes=left)
+                return _file(document.name, document.content_type or response.content_type, response.content)
             case ExternalDocument():
-                answer = await self._get(document, left)
-                return _file(document.name, answer.content_type, answer.content)
+                response = await self._get(document, left)
+                return _file(document.name, response.content_type, response.content)
 
     async def _get(self, document: ExternalDocument, left: int) -> HttpResponse:
         url = self.urls.admit(document.url)
         if self.http is None:
             raise RuntimeError("a client that allows URLs needs an HTTP client")
-        answer = await self.http.request("GET", str(url), max_bytes=left)
-        if answer.status == HTTPStatus.OK:
-            return answer
-        message = f"{url.host} answered the request for an attachment with status {answer.status}."
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise DocumentsUnavailable(message, status=answer.status)
-        raise DocumentRefused(message, status=answer.status)
+        response = await self.http.request("GET", str(url), max_bytes=left)
+        if response.status == HTTPStatus.OK:
+            return response
+        message = f"{url.host} answered the request for an attachment with status {response.status}."
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise DocumentsUnavailable(message, status=response.status)
+        raise DocumentRefused(message, status=response.status)
 
 
 def _file(name: str | None, content_type: str | None, content: bytes) -> File:

@@ -1,4 +1,4 @@
-"""The door to HTTP: answers of bounded size, no redirects, and failures in the worker's own words."""
+"""HTTP by aiohttp: responses of bounded size, no redirects, and failures as the worker's errors."""
 
 from __future__ import annotations
 

@@ -37,30 +37,30 @@ class DocumentStore:
     async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpResponse:
         """Get a document. Raises a DocumentError."""
         place = {"storeId": document.store_id, "contentHash": document.content_hash}
-        answer = await self._request(
+        response = await self._request(
             "GET",
             f"{self._url}/{quote(document.document_id, safe='')}",
             max_bytes=max_bytes,
             params={name: value for name, value in place.items() if value is not None},
         )
-        if answer.status == HTTPStatus.NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             raise DocumentNotFound(
                 f"Camunda's document store has no document {document.document_id}; it may have expired.",
                 documentId=document.document_id,
             )
-        return self._accepted(answer, HTTPStatus.OK, f"give document {document.document_id}")
+        return self._accepted(response, HTTPStatus.OK, f"give document {document.document_id}")
 
     async def create(self, file: File) -> dict[str, Any]:
         """Store a file; return the reference to it. Raises a DocumentError."""
-        answer = self._accepted(
+        response = self._accepted(
             await self._request("POST", self._url, max_bytes=_MAX_ANSWER_BYTES, file=file),
             HTTPStatus.CREATED,
             f"take the attachment {file.name}",
         )
         try:
-            told = json.loads(answer.content)
-            reference = {name: told[name] for name in _REFERENCE if name in told}
-            return {"camunda.document.type": "camunda", **reference, "documentId": str(told["documentId"])}
+            content = json.loads(response.content)
+            reference = {name: content[name] for name in _REFERENCE if name in content}
+            return {"camunda.document.type": "camunda", **reference, "documentId": str(content["documentId"])}
         except (ValueError, TypeError, KeyError) as error:
             raise DocumentRefused(
                 "Camunda's document store gave no reference to what it took; check ZEEBE_REST_ADDRESS."
@@ -77,13 +77,13 @@ class DocumentStore:
     ) -> HttpResponse:
         """Send a request; once more with a new token where the old one is no longer good."""
         shown = None if self._sign_in is None else await self._sign_in.authorization()
-        answer = await self._send(method, url, shown, max_bytes=max_bytes, file=file, **query)
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._sign_in is not None and shown is not None:
+        response = await self._send(method, url, shown, max_bytes=max_bytes, file=file, **query)
+        if response.status == HTTPStatus.UNAUTHORIZED and self._sign_in is not None and shown is not None:
             self._sign_in.forget(shown)
             another = await self._sign_in.authorization()
             if another != shown:
-                answer = await self._send(method, url, another, max_bytes=max_bytes, file=file, **query)
-        return answer
+                response = await self._send(method, url, another, max_bytes=max_bytes, file=file, **query)
+        return response
 
     async def _send(
         self, method: str, url: str, shown: str | None, *, max_bytes: int, file: File | None, **query: Any
@@ -94,19 +94,21 @@ class DocumentStore:
         body = {} if file is None else {"data": _form(file)}
         return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
 
-    def _accepted(self, answer: HttpResponse, expected: HTTPStatus, task: str) -> HttpResponse:
-        if answer.status == expected:
-            return answer
-        message = f"Camunda's document store did not {task}: status {answer.status}{self._reason(answer)}."
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
-            raise DocumentsUnavailable(message, status=answer.status)
-        raise DocumentRefused(message, status=answer.status)
+    def _accepted(self, response: HttpResponse, expected: HTTPStatus, task: str) -> HttpResponse:
+        if response.status == expected:
+            return response
+        message = (
+            f"Camunda's document store did not {task}: status {response.status}{self._reason(response)}."
+        )
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _PASSING:
+            raise DocumentsUnavailable(message, status=response.status)
+        raise DocumentRefused(message, status=response.status)
 
-    def _reason(self, answer: HttpResponse) -> str:
+    def _reason(self, response: HttpResponse) -> str:
         """Return what a problem report (RFC 9457) says, as the end of a sentence."""
         try:
-            told = json.loads(answer.content)
-            reason = told.get("detail") or told.get("title") or ""
+            content = json.loads(response.content)
+            reason = content.get("detail") or content.get("title") or ""
         except (ValueError, AttributeError, RecursionError):
             return ""
         shown = excerpt(str(reason), _SHOWN_CHARACTERS).removesuffix(".")

@@ -46,7 +46,10 @@ def bind(
         if isinstance(value, dict) and len(value) > FIELDS:
             raise InputError(f"{name} must have at most {FIELDS} fields; found {len(value):,}.", field=name)
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
-    resolved = resolver.resolve(given, ())
+    try:
+        resolved = resolver.resolve(given, ())
+    except RecursionError:
+        raise InputError("The variables have too many levels of lists and contexts.") from None
     _learn_password(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)
@@ -66,7 +69,7 @@ class _Resolver:
         self.resolved_fields: set[tuple[str, ...]] = set()
 
     def resolve(self, value: Any, path: tuple[str, ...], level: int = 0) -> Any:
-        """Return `value`, the field at `path`, with its secrets resolved; InputError if it is nested too deeply."""
+        """Return `value`, the field at `path`, with its secrets resolved; raises InputError if too deep."""
         if isinstance(value, str):
             return self._resolve_text(value, path)
         if level > LEVELS:

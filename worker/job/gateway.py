@@ -107,7 +107,7 @@ class ZeebeGateway:
             await self._signed.close()
 
     async def version(self) -> str:
-        """Ask for the gateway's version, which proves that it can be reached and lets us in."""
+        """Ask for the gateway's version, which proves that it can be reached and accepts the credentials."""
         topology = await self._command(self._client.topology())
         return str(topology.gateway_version)
 

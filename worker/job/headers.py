@@ -48,7 +48,7 @@ class ConnectorHeaders:
 
 
 def _check_spelling(name: str) -> None:
-    """Refuse a header that is almost one of ours: without effect, it would be missed only by its effect."""
+    """Refuse a header whose name is almost a known one: it would have no effect, and nobody would notice."""
     letters = re.sub(r"[^a-z]", "", name.lower())
     close = difflib.get_close_matches(letters, _KNOWN, n=1, cutoff=_CLOSENESS)
     if close and name != _KNOWN[close[0]]:

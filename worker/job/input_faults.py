@@ -77,12 +77,12 @@ class InputFaults:
 
 
 def _input_error(sentences: Mapping[str, str]) -> InputError:
-    told = list(sentences.values())[:_MOST_FAULTS]
+    shown = list(sentences.values())[:_MOST_FAULTS]
     if len(sentences) > _MOST_FAULTS:
-        told.append(f"There are {len(sentences) - _MOST_FAULTS} more faults.")
+        shown.append(f"There are {len(sentences) - _MOST_FAULTS} more faults.")
     paths = list(sentences)
     more = {"fields": paths} if len(paths) > 1 else {}
-    return InputError(" ".join(told), field=paths[0], **more)
+    return InputError(" ".join(shown), field=paths[0], **more)
 
 
 def _is_null(variables: Any, location: tuple[int | str, ...]) -> bool:

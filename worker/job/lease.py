@@ -68,9 +68,9 @@ class Lease:
             self._expires_at = asked_at + self._timeout_seconds
 
     async def retime(self, timeout_seconds: float) -> None:
-        """Keep the deadline `timeout_seconds` ahead from now on; raises JobGone where the job is not ours.
+        """Keep the deadline `timeout_seconds` ahead from now on; raises JobGone.
 
-        A gateway that cannot be reached does not stop the work: the job is ours until its old deadline.
+        A gateway that cannot be reached does not stop the work: the job stays here until its old deadline.
         """
         self._timeout_seconds = timeout_seconds
         if self._due is not None:

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How a diagram writes what we read.
+    """How a diagram writes what the worker reads.
 
-    `field_names`: what it calls our fields or groups of them, by our paths. `has_bare_secrets`: whether
+    `field_names`: what it calls fields or groups of them, by their paths here. `has_bare_secrets`: whether
     `secrets.NAME` counts without braces too.
     """
 
     field_names: Mapping[str, str]
     has_bare_secrets: bool = False
 
-    def path(self, ours: str) -> str:
-        """Return the diagram's path for ours, by the longest part of it that has a name there."""
-        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", ours)]
+    def path(self, field: str) -> str:
+        """Return the diagram's path of a field, by the longest part of it that has a name there."""
+        known = [name for name in self.field_names if re.match(rf"{re.escape(name)}(?![^.\[])", field)]
         longest = max(known, key=len, default="")
-        return self.field_names.get(longest, "") + ours.removeprefix(longest)
+        return self.field_names.get(longest, "") + field.removeprefix(longest)
 
 
 OWN_NOTATION = Notation({})

@@ -1,4 +1,4 @@
-"""What becomes of a job: the commands that may end our work on it."""
+"""What a job ends with: the commands that may end the work on it."""
 
 from __future__ import annotations
 

@@ -7,16 +7,16 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import structlog
 
-from worker.errors import EmailError, GatewayUnavailable, JobGone, MailServerError, SendOutcomeUnknown
+from worker.errors import EmailError, GatewayUnavailable, JobGone, SendOutcomeUnknown
 from worker.job.admission import Admission, NotAdmitted
-from worker.job.assignment import Assignment, Interpret, Operation
+from worker.job.assignment import Assignment, Interpret
 from worker.job.attempts import Attempts
 from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
@@ -24,44 +24,22 @@ from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
+from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
 from worker.job.settlement import settle
+from worker.job.work import Work
 from worker.mail.account import Account, MailProtocol
-from worker.mail.command_trace import CommandTrace, begin_command_trace
-from worker.mail.operation_result import Deferred, OperationResult
+from worker.mail.command_trace import begin_command_trace
+from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
 from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
 
 _FAREWELL_SECONDS = 5.0
-# What becomes of work that did not get as far as an outcome.
-_STOPPED = Returned("The worker is shutting down.")
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRun:
-    """One run of an operation. `reference`: names the work, the same on every attempt of a job.
-
-    `delivered`: the addresses that have the email already; grows as the mail server takes it.
-    `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
-    """
-
-    reference: str
-    started_at: datetime
-    delivered: set[str] = field(default_factory=set)
-    may_change: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRunner:
-    """The two calls into the operations: which account a request means, and running it there."""
-
-    account: Callable[[Operation, Any], Account]
-    perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +53,6 @@ class JobRules:
     max_jobs_per_server: int
     secret_fields: tuple[str, ...]
     cluster_name: str
-
-
-@dataclass(slots=True)
-class _Work:
-    """What has come of the work so far."""
-
-    mask: Mask
-    trace: CommandTrace
-    headers: ConnectorHeaders = field(default_factory=ConnectorHeaders)
-    outcome: Outcome = _STOPPED
-    result: Any = None
-    deferred: Deferred | None = None
-    operation: str | None = None
-    server: str | None = None
-    delivered: set[str] = field(default_factory=set)
-    has_effect: bool = False
-    has_failed: bool = False
-    is_settled: bool = False
 
 
 class Pipeline:
@@ -117,9 +77,9 @@ class Pipeline:
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
-        """Work on `job` and tell the engine; return what it was, or would have been, told.
+        """Work on `job` and report its outcome to Camunda; return it, also if the report failed.
 
-        Cancelled at the end of the grace, it gives the job back within a few seconds; a mail that is
+        Cancelled at the end of the grace, it gives the job back within a few seconds; an email that is
         sent already is reported instead.
         """
         structlog.contextvars.bind_contextvars(
@@ -129,13 +89,13 @@ class Pipeline:
             element_id=job.element_id,
         )
         started_at = time.monotonic()
-        work = _Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
+        work = Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
         with masking(work.mask):
             await self._run(job, interpret, work, lease)
             self._report(job, work, started_at)
         return work.outcome
 
-    async def _run(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
+    async def _run(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> None:
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
@@ -149,12 +109,12 @@ class Pipeline:
                 await self._finish(job, work, lease)
         except JobGone as error:
             log.warning("job_gone", reason=str(error))
-            work.outcome = Returned("The job was no longer ours.")
+            work.outcome = Returned("The job no longer belongs to this worker.")
         except asyncio.CancelledError:
             if not work.is_settled:
                 await self._finish_soon(job, work, lease)
 
-    def _report(self, job: Job, work: _Work, started_at: float) -> None:
+    def _report(self, job: Job, work: Work, started_at: float) -> None:
         report = JobReport(
             job=job,
             operation=work.operation or job.type,
@@ -165,12 +125,12 @@ class Pipeline:
             ended_at=time.monotonic(),
             trace=work.trace,
         )
-        # An outcome's message may quote variables and what servers say of mails: it is for the engine alone.
+        # An outcome's message may quote variables and what servers say of emails: it is for the engine alone.
         log.info("job_ended", **report.line())
         self._observers.job_ended(report)
 
-    async def _outcome(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> Outcome:
-        """Do the work and decide; raises JobGone where the job is not ours any more, unrun."""
+    async def _outcome(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> Outcome:
+        """Do the work and decide; raises JobGone if another worker has the job."""
         try:
             done = self._completed_work.recall(job)
             # First of all: a header or a secret that has changed must not hide that the work is done.
@@ -205,7 +165,7 @@ class Pipeline:
         retry = RetryRule(self._rules.retry_backoff_seconds, chance, self._attempts.failed(job))
         return FailureRules(mask, retry, self._rules.max_result_bytes)
 
-    async def _do(self, job: Job, interpret: Interpret, work: _Work, lease: Lease) -> None:
+    async def _do(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
         assignment = interpret(job.variables)
@@ -224,7 +184,7 @@ class Pipeline:
         self,
         job: Job,
         assignment: Assignment,
-        work: _Work,
+        work: Work,
         perform: Callable[[], Awaitable[OperationResult]],
     ) -> None:
         try:
@@ -240,15 +200,32 @@ class Pipeline:
             work.has_effect = True
             self._completed_work.record(job, (work.result,))
 
-    async def _finish(self, job: Job, work: _Work, lease: Lease) -> None:
+    async def _finish(self, job: Job, work: Work, lease: Lease) -> None:
         """Settle, and only then destroy what the engine now holds."""
         work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
+        try:
+            work.is_settled = await self._settle(job, work, lease)
+        except asyncio.CancelledError:
+            raise  # it is tried once more, for a short time
+        except BaseException:
+            await work.abandon()
+            raise
+        if work.is_settled:
+            lease.end()
+            self._forget(job, work)
+        # A failure that the error expression ignores completes the job too, but without the result.
+        if work.is_settled and isinstance(work.outcome, Completed) and not work.has_failed:
+            await work.commit()
+        else:
+            await work.abandon()
+
+    async def _settle(self, job: Job, work: Work, lease: Lease) -> bool:
+        """Report the outcome; tell whether the engine has taken it."""
         is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
         if lease.is_expired and not is_done:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
             log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
-            await self._abandon(work)
-            return
+            return False
         try:
             work.outcome = await settle(
                 job,
@@ -257,62 +234,35 @@ class Pipeline:
                 lease=lease,
                 on_delay=self._observers.command_delayed,
             )
-        except asyncio.CancelledError:
-            # It is tried once more, for a short time.
-            raise
         except JobGone as error:
             # What was done stays known: a job that another worker failed meanwhile may come back.
             log.warning("job_gone", reason=str(error))
-            await self._abandon(work)
-            return
+            return False
         except GatewayUnavailable as error:
             log.error("outcome_not_delivered", reason=str(error), outcome=work.outcome.code)
-            await self._abandon(work)
-            return
-        except BaseException:
-            await self._abandon(work)
-            raise
-        work.is_settled = True
-        lease.end()
+            return False
+        return True
+
+    def _forget(self, job: Job, work: Work) -> None:
+        """Forget what only another attempt at this job would need."""
         if not isinstance(work.outcome, Failed | Returned):
             self._progress.forget(job)
         # An email whose result could not be used stays known as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)
-        # A failure that the error expression ignores completes the job too, but without the result.
-        if isinstance(work.outcome, Completed) and not work.has_failed:
-            await self._commit(work)
-        else:
-            await self._abandon(work)
 
-    async def _finish_soon(self, job: Job, work: _Work, lease: Lease) -> None:
+    async def _finish_soon(self, job: Job, work: Work, lease: Lease) -> None:
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 await self._finish(job, work, lease)
         except TimeoutError:
             if not work.is_settled:
                 log.warning("outcome_not_delivered", outcome=work.outcome.code)
-                await self._abandon(work)
-
-    async def _commit(self, work: _Work) -> None:
-        if work.deferred is None:
-            return
-        try:
-            await work.deferred.commit()
-        except MailServerError as error:
-            # Without the message, as for every job: it may quote what the server says of the mail.
-            log.error("mail_not_removed", code=error.code, server=work.server)
-        except asyncio.CancelledError:
-            log.error("mail_not_removed", reason="The worker was told to stop.")
-            raise
-
-    async def _abandon(self, work: _Work) -> None:
-        if work.deferred is not None:
-            await work.deferred.abandon()
+                await work.abandon()
 
 
 def _is_told_to_stop() -> bool:
-    """Tell whether the work was cancelled but went on to an outcome, as of a mail that may be out."""
+    """Tell whether the work was cancelled but went on to an outcome, as of an email that may be out."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

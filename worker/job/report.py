@@ -33,7 +33,7 @@ class JobReport:
 
     @property
     def outcome_class(self) -> str:
-        """One of a few dozen words: a code of ours, as a BPMN error's own may be any text."""
+        """One of a few dozen words: a code of the worker, as a BPMN error's own may be any text."""
         if not self.is_settled:
             return NOT_DELIVERED
         return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code
@@ -67,7 +67,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who is told what happens to jobs. `step_begun` is called from whichever thread takes the step."""
+    """Callbacks for what happens to jobs. `step_begun` is called from whichever thread takes the step."""
 
     job_ended: Callable[[JobReport], None] = _ignore
     command_delayed: Callable[[], None] = _ignore

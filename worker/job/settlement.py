@@ -1,4 +1,4 @@
-"""The one command that ends our work on a job, sent until the engine has taken it or the job is not ours."""
+"""The one command that ends the work on a job, sent until Camunda has taken it or the job is gone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def settle(
     lease: Lease,
     on_delay: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Tell the engine, and return what it was told.
+    """Report the outcome to Camunda, and return what was reported.
 
     The command alone is repeated, never the work, while the gateway cannot take it and the lease lasts.
     `on_delay` is called each time that it has to be.

@@ -1,6 +1,6 @@
-"""`io.camunda:email:1`: what Camunda's own email template writes, read as ours; results told as theirs.
+"""`io.camunda:email:1`: variables of Camunda's own email template, translated in both directions.
 
-All shapes of its template's versions 1 to 6. Fields that it has and we do not are left out, as its own
+All shapes of its template's versions 1 to 6. Fields that the worker does not have are left out, as its own
 runtime does.
 """
 
@@ -26,7 +26,7 @@ _SIGN_IN_FIELDS = ("type", "username", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """One discriminator: our task type, the vendor's field for each parameter, the entries of the result."""
+    """One discriminator: its task type here, the vendor's field for each parameter, the result's entries."""
 
     task_type: str
     fields: Mapping[str, str]
@@ -164,7 +164,7 @@ def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _field_names(protocol: str, action: _Action) -> dict[str, str]:
-    """Return the vendor's path for each of ours, groups included."""
+    """Return the vendor's path for each of the worker's, groups included."""
     config = f"data.{protocol}Config"
     return {
         "server": config,
@@ -179,5 +179,5 @@ def _field_names(protocol: str, action: _Action) -> dict[str, str]:
 def _reshape(entries: tuple[str, ...], result: Any) -> Any:
     if isinstance(result, list):
         return [_reshape(entries, item) for item in result]
-    told = {name: value for name, value in result.items() if name in entries}
-    return {"attachments": [], **told} if "attachments" in entries else told
+    expected = {name: value for name, value in result.items() if name in entries}
+    return {"attachments": [], **expected} if "attachments" in entries else expected

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from worker.mail.account import MailProtocol
 
-# Longest of a list of thousands of mails; the numbers count on.
+# Longest of a list of thousands of emails; the numbers count on.
 _KEPT_STEPS = 200
 # The names of commands (RFC 5321, 9051, 1939 and their extensions). What is none of them may be an answer
 # to a challenge, and so a password: it is only ever noted as what it is.
@@ -21,7 +21,7 @@ _NAMES = {
     MailProtocol.POP3: "AUTH CAPA DELE LIST NOOP PASS QUIT RETR RSET STAT STLS TOP UIDL USER",
 }
 _COMMANDS = {protocol: frozenset(names.split()) for protocol, names in _NAMES.items()}
-_ANSWER = "SASL"
+_SASL_RESPONSE = "SASL"
 # The end of a message (RFC 5321, 4.1.1.4), which waits for an answer like a command.
 _END_OF_DATA = "."
 
@@ -48,7 +48,7 @@ class Step:
         """How long it has taken."""
         return self.ended_at - self.started_at
 
-    def answered(self) -> None:
+    def end(self) -> None:
         """Note that an answer has come, or will not come any more."""
         self.ended_at = time.monotonic()
 
@@ -60,7 +60,7 @@ Observer = Callable[[Step], None]
 class CommandTrace:
     """The steps of one piece of work, in their order; of very many, only the first are kept.
 
-    `observer` is told of every step when it begins, from whichever thread takes it.
+    `observer` is called with every step when it begins, from whichever thread takes it.
     """
 
     observer: Observer | None = None
@@ -118,7 +118,7 @@ def traced(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
     try:
         yield
     finally:
-        step.answered()
+        step.end()
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def traced_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None
     try:
         yield
     finally:
-        step.answered()
+        step.end()
 
 
 def _note(protocol: MailProtocol, server: str, name: str, commands: tuple[str, ...]) -> Step:
@@ -146,7 +146,7 @@ def _name_of(protocol: MailProtocol, line: str) -> str:
     is_uid = protocol is MailProtocol.IMAP and words[:1] == ["UID"]
     name = words[1] if is_uid and len(words) > 1 else words[0] if words else ""
     if name not in _COMMANDS[protocol]:
-        return _ANSWER
+        return _SASL_RESPONSE
     return f"UID {name}" if is_uid else name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import socket
 import ssl
 import time
@@ -20,8 +21,7 @@ from worker.mail.command_trace import traced_step
 from worker.mail.tls import tls_failure
 
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
-# In octets: what the shortest line takes in memory, and in time.
-_LINE_COST = 64
+_ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 async def connect(account: Account, within_seconds: float) -> socket.socket:
@@ -43,17 +43,19 @@ async def connect(account: Account, within_seconds: float) -> socket.socket:
         raise ServerTimeout(
             f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
         ) from error
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
-        raise ConnectionFailed(
-            f"No connection to {server} ({_reason(error)}); check host and port.", server=server
-        ) from error
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
+        text = f"Cannot resolve the host {account.host}; check its name."
+        raise ConnectionFailed(text, server=server) from error
+    except OSError as error:
+        text = f"No connection to {server} ({reason_of(error)}); check host and port."
+        raise ConnectionFailed(text, server=server) from error
 
 
-def _reason(error: Exception) -> str:
-    """Return the system's words; asyncio's own repeat the address."""
-    number = getattr(error, "errno", None) or 0
-    text = os.strerror(number) if number > 0 else getattr(error, "strerror", None)
-    return (text or "no such host").lower()
+def reason_of(error: BaseException) -> str | None:
+    """Return the system's words for its error number, if there is one; asyncio's own repeat the address."""
+    # If a host has several addresses, their errors come in one text.
+    number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
+    return os.strerror(int(number[1])).lower() if number else None
 
 
 class BoundedConnection:
@@ -98,15 +100,14 @@ class BoundedConnection:
             raise self.failure(EOFError())
         return data
 
-    def readline(self) -> bytes:
-        """Read a line, with its end."""
-        line = self._incoming.readline()
-        if not line.endswith(b"\n"):
+    def readline(self, limit: int = -1) -> bytes:
+        """Read a line with its end, or as much of it as `limit` says."""
+        line = self._incoming.readline(limit)
+        if not line.endswith(b"\n") and len(line) != limit:
             raise self.failure(EOFError())
-        self.octets -= _LINE_COST
         return line
 
-    def send(self, data: bytes) -> None:
+    def sendall(self, data: bytes) -> None:
         """Send all of it."""
         try:
             self._before_deadline().sendall(data)
@@ -157,7 +158,7 @@ class BoundedConnection:
         return self.socket
 
     def _too_much(self) -> MailServerError:
-        text = f"{self.server} sends far more than an answer can have when asked to {self._doing}."
+        text = f"{self.server} sends too long a reply when asked to {self._doing}."
         return ProtocolViolation(text, server=self.server)
 
 

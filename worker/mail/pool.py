@@ -158,7 +158,7 @@ class Pool(Generic[S]):
             session = None if fresh else self._pop_usable(account)
             if session is not None:
                 return session, True
-            if self._has_room(account):
+            if self._may_open(account):
                 break
             await self._wait_for_change()
         self._shelves.setdefault(account, _Shelf()).busy += 1
@@ -212,19 +212,19 @@ class Pool(Generic[S]):
         self._drop_if_empty(account, shelf)
         return None
 
-    def _has_room(self, account: Account) -> bool:
+    def _may_open(self, account: Account) -> bool:
         """Tell whether a session may be opened; if not, an idle one signs off, and there will be room."""
         shelf = self._shelves.get(account)
         if shelf is not None and shelf.size >= self._limits.max_sessions_per_account:
-            self._make_room([account])
+            self._evict_one([account])
             return False
         if self.open_sessions < self._limits.max_sessions:
             return True
         # All taken: the account that was used longest ago gives up an idle session.
-        self._make_room(list(self._shelves))
+        self._evict_one(list(self._shelves))
         return False
 
-    def _make_room(self, accounts: Sequence[Account]) -> None:
+    def _evict_one(self, accounts: Sequence[Account]) -> None:
         leaving = sum(self._shelves[account].leaving for account in accounts)
         if leaving <= self._waiting_count:  # else there will be room already for the one who asks
             any(self._evict_from(account) for account in accounts)

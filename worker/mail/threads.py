@@ -1,12 +1,14 @@
-"""The bounded threads in which sessions block, one thread for each session that is at work."""
+"""The threads in which sessions with mail servers block: one for each session that is at work."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from worker.errors import ServerTimeout
 
@@ -14,10 +16,11 @@ T = TypeVar("T")
 
 
 class BlockingSession(Protocol):
-    """A session that blocks its thread until it is cut."""
+    """A session that blocks. `doing`: the command at hand. `thread`: the last step, done or not."""
 
     server: str
-    is_usable: bool
+    doing: str
+    thread: asyncio.Future[Any] | None
 
     def cut(self) -> None:
         """End the connection from another thread, which ends the work. Never raises."""
@@ -26,45 +29,54 @@ class BlockingSession(Protocol):
         """Give back the descriptors, when no thread is at work here any more. Never raises."""
 
 
-class SessionThreads:
-    """Does the work of sessions, each in one thread at a time; none waits for the thread of another."""
+async def run_step(session: BlockingSession, step: Callable[[], T], within_seconds: float) -> T:
+    """Run a step of a session in a thread; cancellation and the time limit cut its connection.
 
-    def __init__(self, max_threads: int, name: str) -> None:
-        self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix=name)
-        self._at_work: set[BlockingSession] = set()
-
-    async def run(self, session: BlockingSession, work: Callable[[], T], within_seconds: float) -> T:
-        """Do blocking work on a session; after this time, or when cancelled, its connection is cut.
-
-        Raises ServerTimeout.
-        """
-        future = self._executor.submit(contextvars.copy_context().run, self._work, session, work)
-        try:
-            async with asyncio.timeout(within_seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            session.cut()
-            text = f"{session.server} did not finish within {within_seconds:g} seconds."
-            raise ServerTimeout(text, server=session.server) from error
-        except asyncio.CancelledError:
-            session.cut()
-            raise
-
-    def abort(self, session: BlockingSession) -> None:
-        """Cut a connection; the descriptors go as soon as no thread uses them. Never raises."""
+    Raises ServerTimeout.
+    """
+    session.thread = _start(step)
+    try:
+        async with asyncio.timeout(within_seconds):
+            return await asyncio.shield(session.thread)
+    except TimeoutError as error:
         session.cut()
-        if session not in self._at_work:
-            session.close()
+        raise ServerTimeout(
+            f"{session.server} did not finish within {within_seconds:g} seconds, at {session.doing}.",
+            server=session.server,
+        ) from error
+    except asyncio.CancelledError:
+        session.cut()
+        raise
 
-    def close(self) -> None:
-        """Take no more work. What is under way ends when its session is cut."""
-        self._executor.shutdown(wait=False)
 
-    def _work(self, session: BlockingSession, work: Callable[[], T]) -> T:
-        self._at_work.add(session)
+def release(session: BlockingSession, released: Callable[[], None] = lambda: None) -> None:
+    """Cut a connection; give back its descriptors as soon as no thread is at work on it. Never raises."""
+    session.cut()
+
+    def close(_: object = None) -> None:
+        session.close()
+        released()
+
+    if session.thread is None or session.thread.done():
+        close()
+    else:
+        session.thread.add_done_callback(close)
+
+
+def _start(step: Callable[[], T]) -> asyncio.Future[T]:
+    """Start a daemon thread: the worker's exit must not wait for one that hangs."""
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    outcome: asyncio.Future[T] = loop.create_future()
+    outcome.add_done_callback(asyncio.Future.exception)  # seen, also if nobody waits for it any more
+
+    def work() -> None:
         try:
-            return work()
-        finally:
-            self._at_work.discard(session)
-            if not session.is_usable:
-                session.close()
+            report = partial(outcome.set_result, context.run(step))
+        except BaseException as error:  # noqa: BLE001 - reported to whoever waits for the step
+            report = partial(outcome.set_exception, error)
+        with suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(report)
+
+    threading.Thread(target=work, name="mail session", daemon=True).start()
+    return outcome

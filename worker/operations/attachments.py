@@ -1,4 +1,4 @@
-"""The attachments of a mail that was read, on their way into Camunda's document store."""
+"""The attachments of an email that was read, on their way into Camunda's document store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.models.email import ReadEmail
 
 
 async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentClient) -> ReadEmail:
-    """Store what is attached to the mail `raw`; return its result with the references.
+    """Store what is attached to the email `raw`; return its result with the references.
 
     One file is decoded at a time, in a thread. Raises a DocumentError, with what was stored until then
     left in the store.

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
-    """List the first mails of a folder in the order asked for."""
+    """List the first emails of a folder in the order asked for."""
     wanted = request.parameters
     order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
     mails = await context.clients.imap.run(
@@ -40,7 +40,7 @@ async def list_emails(request: ListRequest, context: OperationContext) -> Operat
 
 
 async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
-    """Read one mail whole; it stays unread."""
+    """Read one email whole; it stays unread."""
     wanted = request.parameters
     if wanted.store_attachments:
         context.documents.require_store()
@@ -58,7 +58,7 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
 
 
 async def delete_email(request: DeleteRequest, context: OperationContext) -> OperationResult:
-    """Delete one mail for good."""
+    """Delete one email for good."""
     wanted = request.parameters
 
     def delete(mailbox: ImapMailbox) -> None:
@@ -73,7 +73,7 @@ async def delete_email(request: DeleteRequest, context: OperationContext) -> Ope
 
 
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
-    """Find mails by criteria; the server does the search."""
+    """Find emails by criteria; the server does the search."""
     wanted = request.parameters
     found = await context.clients.imap.run(
         context.account,
@@ -85,7 +85,7 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
 
 
 async def move_email(request: MoveRequest, context: OperationContext) -> OperationResult:
-    """Move one mail to another folder, which is created where it is missing."""
+    """Move one email to another folder, which is created where it is missing."""
     wanted = request.parameters
 
     def move(mailbox: ImapMailbox) -> bool:
@@ -119,7 +119,7 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
 
 
 def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
-    # An id of our own means nothing in the other folder; that the message has left must do.
+    # The worker's own id means nothing in the other folder; that the message has left must do.
     is_own = read_own_id(wanted.message_id) is not None
     return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
 

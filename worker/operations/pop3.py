@@ -46,7 +46,7 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
     if wanted.store_attachments:
         context.documents.require_store()
     async with context.clients.pop3.visit(context.account) as visit:
-        number, raw, result = await visit.run(partial(_read, wanted.message_id))
+        number, raw, result = await visit.run(partial(_read, wanted.message_id), with_listing=False)
         if wanted.store_attachments:
             result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
         result = truncate_result(result, context.clients.max_result_bytes)

@@ -20,7 +20,7 @@ _ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told of what a service says unasked, and of its end."""
+    """Callbacks for what a service says unasked, and for its end."""
 
     on_event: Callable[[Any], None] = lambda _event: None
     on_end: Callable[[SandboxError], None] = lambda _error: None

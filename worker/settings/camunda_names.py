@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-# By the name in our table: every name that is read, the first that is given wins. The newest clients'
+# By the name in the settings: every name that is read, the first that is given wins. The newest clients'
 # names come first. Sources: Camunda's Java, JavaScript, Python, Go, Rust and C# clients and Spring starter.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "ZEEBE_ADDRESS": ("CAMUNDA_GRPC_ADDRESS", "ZEEBE_GRPC_ADDRESS", "ZEEBE_ADDRESS"),

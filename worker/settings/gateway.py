@@ -169,8 +169,8 @@ def _incomplete(given: GatewaySettings) -> Iterator[str]:
     """Say which settings miss their counterpart."""
     if (given.client_certificate_path is None) != (given.client_key_path is None):
         yield "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together: set both or neither"
-    told = given.auth_strategy
-    if told is None and given.client_id is not None and given.basic_username is not None:
+    chosen = given.auth_strategy
+    if chosen is None and given.client_id is not None and given.basic_username is not None:
         yield (
             "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME are two ways to sign in;"
             " set CAMUNDA_AUTH_STRATEGY to OAUTH or BASIC"
@@ -181,9 +181,9 @@ def _incomplete(given: GatewaySettings) -> Iterator[str]:
         (SignInStrategy.BASIC, user, ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD")),
     ):
         missing = [name for name, value in zip(names, pair, strict=True) if value is None]
-        if told is strategy and missing:
+        if chosen is strategy and missing:
             yield f"CAMUNDA_AUTH_STRATEGY={strategy} also needs {' and '.join(missing)}"
-        if told is None and len(missing) == 1:
+        if chosen is None and len(missing) == 1:
             yield f"{names[0]} and {names[1]} go together: set both or neither"
     if given.basic_username is not None and ":" in given.basic_username:
         yield "CAMUNDA_BASIC_AUTH_USERNAME must not contain a colon (RFC 7617)"

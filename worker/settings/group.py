@@ -30,7 +30,7 @@ class SettingsGroup(BaseModel):
     )
 
 
-def ours(name: str, default: Any, description: str, **bounds: Any) -> Any:
+def setting(name: str, default: Any, description: str, **bounds: Any) -> Any:
     """Return a field for `EMAIL_WORKER_<name>`."""
     return Field(default, alias=PREFIX + name, description=description, **bounds)
 

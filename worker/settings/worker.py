@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
-from worker.settings.group import Names, SettingsGroup, ours
+from worker.settings.group import Names, SettingsGroup, setting
 
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -37,140 +37,140 @@ class LogLevel(StrEnum):
 class WorkerSettings(SettingsGroup):
     """What this worker may take, keep, wait for and say."""
 
-    name: str = ours("NAME", socket.gethostname(), "Name of this worker in Operate.")
-    task_type_prefix: str | None = ours(
+    name: str = setting("NAME", socket.gethostname(), "Name of this worker in Operate.")
+    task_type_prefix: str | None = setting(
         "TASK_TYPE_PREFIX",
         None,
         "Serve `<prefix>.email.smtp.send` and so on: for teams with a worker each on one cluster.",
     )
-    cluster_name: str | None = ours(
+    cluster_name: str | None = setting(
         "CLUSTER_NAME",
         None,
         "Part of each Message-ID: sets apart clusters whose job keys are alike. Default: the gateway.",
     )
-    vendor_task_type: bool = ours(
+    vendor_task_type: bool = setting(
         "VENDOR_TASK_TYPE",
         False,  # noqa: FBT003 - the default, as of all settings
         "`true`: also serve `io.camunda:email:1`, for diagrams drawn with Camunda's own template.",
     )
-    max_jobs: int = ours("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
-    max_jobs_per_server: int = ours(
+    max_jobs: int = setting("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
+    max_jobs_per_server: int = setting(
         "MAX_JOBS_PER_SERVER",
         32,
         "Of these, how many one mail server may hold, if it answers; others wait for their turn.",
         ge=1,
     )
-    job_timeout_seconds: float = ours(
+    job_timeout_seconds: float = setting(
         "JOB_TIMEOUT_SECONDS",
         60.0,
         "How long the engine waits for a sign of life from a job.",
         ge=1,
         le=86_400,
     )
-    poll_timeout_seconds: float = ours(
+    poll_timeout_seconds: float = setting(
         "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
     )
-    retry_backoff_seconds: float = ours(
+    retry_backoff_seconds: float = setting(
         "RETRY_BACKOFF_SECONDS",
         30.0,
         "Pause before the first retry; each further one is 16 times as long, at most an hour.",
         ge=0,
     )
-    smtp_helo_name: str | None = ours(
+    smtp_helo_name: str | None = setting(
         "SMTP_HELO_NAME",
         None,
         "The worker's name for SMTP servers (EHLO); default the machine's full name if it has one, else its"
         " address.",
         pattern=r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$",
     )
-    shutdown_grace_seconds: float = ours(
+    shutdown_grace_seconds: float = setting(
         "SHUTDOWN_GRACE_SECONDS", 20.0, "After SIGTERM, how long running jobs may go on.", ge=0
     )
-    secret_prefix: str = ours(
+    secret_prefix: str = setting(
         "SECRET_PREFIX", "SECRET_", "`{{secrets.NAME}}` is this prefix and NAME in the environment."
     )
-    secrets_dir: Path | None = ours(
+    secrets_dir: Path | None = setting(
         "SECRETS_DIR", None, "Directory with one file a secret (Docker, Kubernetes)."
     )
-    secret_fields: Names = ours(
+    secret_fields: Names = setting(
         "SECRET_FIELDS",
         ("authentication.*", "server.*"),
         "Fields in which secrets are put in, comma-separated patterns.",
     )
-    allowed_servers: Names = ours(
+    allowed_servers: Names = setting(
         "ALLOWED_SERVERS", (), "Mail servers that may be used: `host[:port]` patterns; default any."
     )
-    tls_ca_file: Path | None = ours(
+    tls_ca_file: Path | None = setting(
         "TLS_CA_FILE", None, "PEM file of a further authority to trust for mail servers."
     )
-    connect_timeout_seconds: float = ours(
+    connect_timeout_seconds: float = setting(
         "CONNECT_TIMEOUT_SECONDS", 15.0, "Mail server: TCP connection.", gt=0
     )
-    tls_timeout_seconds: float = ours("TLS_TIMEOUT_SECONDS", 15.0, "Mail server: TLS handshake.", gt=0)
-    greeting_timeout_seconds: float = ours(
+    tls_timeout_seconds: float = setting("TLS_TIMEOUT_SECONDS", 15.0, "Mail server: TLS handshake.", gt=0)
+    greeting_timeout_seconds: float = setting(
         "GREETING_TIMEOUT_SECONDS", 30.0, "Mail server: its first line.", gt=0
     )
-    login_timeout_seconds: float = ours("LOGIN_TIMEOUT_SECONDS", 30.0, "Mail server: sign-in.", gt=0)
-    command_timeout_seconds: float = ours(
+    login_timeout_seconds: float = setting("LOGIN_TIMEOUT_SECONDS", 30.0, "Mail server: sign-in.", gt=0)
+    command_timeout_seconds: float = setting(
         "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any command that is not named below.", gt=0
     )
-    transfer_timeout_seconds: float = ours(
+    transfer_timeout_seconds: float = setting(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
         "Mail server: a whole message, there or back; a whole IMAP or POP3 operation, with its LIST, UIDL,"
         " SEARCH, SORT and FETCH.",
         gt=0,
     )
-    max_sessions: int = ours("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
-    max_sessions_per_account: int = ours("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
-    max_idle_seconds: float = ours("MAX_IDLE_SECONDS", 60.0, "How long an unused session is kept.", ge=0)
-    max_remembered_bytes: int = ours(
+    max_sessions: int = setting("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
+    max_sessions_per_account: int = setting("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
+    max_idle_seconds: float = setting("MAX_IDLE_SECONDS", 60.0, "How long an unused session is kept.", ge=0)
+    max_remembered_bytes: int = setting(
         "MAX_REMEMBERED_BYTES",
         64 * 1024 * 1024,
         "What sort keys (IMAP) and headers (POP3) remembered of mailboxes may take, for each protocol.",
         ge=0,
     )
-    max_message_bytes: int = ours(
+    max_message_bytes: int = setting(
         "MAX_MESSAGE_BYTES", 100 * 1024 * 1024, "Largest message that is read.", ge=1_000
     )
-    max_attachment_bytes: int = ours(
+    max_attachment_bytes: int = setting(
         "MAX_ATTACHMENT_BYTES",
         25 * 1024 * 1024,
         "What the attachments of an email to send may have together.",
         ge=1,
     )
-    allowed_document_urls: Names = ours(
+    allowed_document_urls: Names = setting(
         "ALLOWED_DOCUMENT_URLS",
         (),
         "Where attachments may come from beside the document store: patterns such as"
         " `https://files.example.com/invoices/*`; default nowhere.",
     )
-    pop3_hold_seconds: float = ours(
+    pop3_hold_seconds: float = setting(
         "POP3_HOLD_SECONDS",
         60.0,
         "How long a mailbox stays locked while the engine takes the result of a read or delete.",
         gt=0,
     )
-    max_result_bytes: int = ours(
+    max_result_bytes: int = setting(
         "MAX_RESULT_BYTES",
         2_000_000,
         "Largest result, in bytes of JSON; the engine writes it twice, and 4 MB in all.",
         ge=1_000,
     )
-    health_host: str = ours(
+    health_host: str = setting(
         "HEALTH_HOST",
         "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
         "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
     )
-    health_port: int = ours(
+    health_port: int = setting(
         "HEALTH_PORT",
         8089,
         "Port of `/health/live`, `/health/ready` and `/metrics`; `0`: none.",
         ge=0,
         le=65_535,
     )
-    log_format: LogFormat = ours("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
-    log_level: LogLevel = ours("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
+    log_format: LogFormat = setting("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
+    log_level: LogLevel = setting("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod

@@ -190,7 +190,9 @@ async def test_an_own_id_from_before_the_folder_was_made_anew_is_not_found(place
 
 
 @pytest.mark.parametrize("spot", ["dovecot", "greenmail", "cyrus"], indirect=True)
-async def test_what_others_do_to_another_mail_meanwhile_is_no_answer_about_ours(place: Place) -> None:
+async def test_what_others_do_to_another_mail_meanwhile_is_no_answer_about_the_one_asked_for(
+    place: Place,
+) -> None:
     for number in range(2):
         place.probe.deliver(mail(number, message_id=None))
     own = (await place.caller.list_emails())[0]["messageId"]

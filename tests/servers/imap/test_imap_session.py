@@ -263,9 +263,7 @@ async def test_cancelling_ends_the_thread(make_caller: MakeCaller) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        # An executor ends its threads when they have nothing more to do.
-        await caller.mailboxes.close()
-        threads = [thread for thread in threading.enumerate() if thread.name.startswith("imap")]
+        threads = [thread for thread in threading.enumerate() if thread.name == "mail session"]
         for thread in threads:
             await asyncio.to_thread(thread.join, 5)
         assert not any(thread.is_alive() for thread in threads)
@@ -532,7 +530,7 @@ async def test_a_server_that_was_restarted_is_signed_in_at_again(
 
 
 async def _sign_in_with_starttls(make_caller: MakeCaller, port: int) -> MailServerError | None:
-    """STARTTLS is for port 143, which a test cannot have: ask the room for it directly."""
+    """STARTTLS is for port 143, which a test cannot have: call the operation directly."""
     account = account_module.Account(
         MailProtocol.IMAP, "127.0.0.1", port, Encryption.STARTTLS, "ann", "s3cret"
     )

@@ -46,9 +46,47 @@ async def test_ten_thousand_mails_are_listed_in_one_pass_and_then_without_any(
         # What a list has learnt, a search and a read know too.
         assert len(await caller.search_emails({"field": "SUBJECT", "value": "message 9999"})) == 1
         assert proxy.verbs == ["CAPA", "USER", "PASS", "UIDL", "LIST", "QUIT"]
+        proxy.commands.clear()
         _, deferred = await caller.read(f"{MANY // 2}@numbered.example.org")
-        assert proxy.verbs[-4:] == ["PASS", "UIDL", "LIST", "RETR"]
+        # One line tells that the email still has its number; ten thousand would tell no more.
+        sent = [command.line for command in proxy.commands[-3:]]
+        assert [line.partition(" ")[0] for line in sent] == ["PASS", "UIDL", "RETR"]
+        assert sent[1:] == [f"UIDL {MANY // 2}", f"RETR {MANY // 2}"]
         await deferred.abandon()
+
+
+async def test_known_emails_are_read_one_after_the_other_without_a_listing(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    dovecot.populate(dovecot_account.username, 5)
+    async with CountingProxy(Pop3Wire, dovecot.pop3_port) as proxy:
+        caller = make_caller(proxy.port, dovecot_account)
+        await caller.list_emails()
+        proxy.commands.clear()
+        for number in (2, 3, 5):
+            _, deferred = await caller.read(f"{number}@numbered.example.org")
+            await deferred.commit()
+        # Each deletion moves those behind it up: they are looked for where they are now.
+        assert [command.line for command in proxy.commands if command.verb in {"LIST", "RETR"}] == [
+            "RETR 2",
+            "RETR 2",
+            "RETR 3",
+        ]
+        assert [row["subject"] for row in await caller.list_emails()] == ["Message 1", "Message 4"]
+
+
+async def test_a_known_email_with_another_number_is_found_by_a_listing(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+) -> None:
+    dovecot.populate(dovecot_account.username, 3)
+    caller = make_caller(dovecot.pop3_port, dovecot_account)
+    await caller.list_emails()
+    _, elsewhere = await make_caller(dovecot.pop3_port, dovecot_account).read("1@numbered.example.org")
+    await elsewhere.commit()
+    read, deferred = await caller.read("2@numbered.example.org")
+    assert read["subject"] == "Message 2"
+    await deferred.commit()
+    assert [row["subject"] for row in await caller.list_emails()] == ["Message 3"]
 
 
 async def test_a_list_is_right_also_where_the_memory_holds_only_a_part(

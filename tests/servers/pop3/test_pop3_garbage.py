@@ -44,7 +44,8 @@ def converse(stream: bytes) -> None:
             MailProtocol.POP3, "127.0.0.1", listener.getsockname()[1], Encryption.NONE, "ann", "s3cret"
         )
         limits = Pop3Limits(max_listing_bytes=1_000, max_message_bytes=1_000)
-        session = Pop3Session(account, Timeouts(), limits)
+        connection = socket.create_connection(listener.getsockname())
+        session = Pop3Session(account, connection, Timeouts(), limits)
         try:
             session.open(TLS)
             _, sizes = session.look()
@@ -68,7 +69,7 @@ def speak(listener: socket.socket, stream: bytes, over: Event) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(streams)
-def test_any_bytes_end_in_a_result_or_in_an_error_of_ours(stream: bytes) -> None:
+def test_any_bytes_end_in_a_result_or_in_an_error_of_the_worker(stream: bytes) -> None:
     with suppress(MailServerError):
         converse(stream)
 

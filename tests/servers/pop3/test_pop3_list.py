@@ -45,7 +45,7 @@ async def test_a_list_says_what_the_documentation_shows(
     ]
 
 
-async def test_an_empty_maildrop_gives_an_empty_list(
+async def test_an_empty_mailbox_gives_an_empty_list(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     caller = make_caller(dovecot.pop3_port, dovecot_account)
@@ -53,7 +53,7 @@ async def test_an_empty_maildrop_gives_an_empty_list(
     assert await caller.search_emails() == []
 
 
-async def test_a_mail_without_any_known_header_is_listed_last_under_an_id_of_ours(
+async def test_a_mail_without_any_known_header_is_listed_last_under_an_id_of_the_worker(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     dovecot.deliver(dovecot_account.username, BARE)
@@ -66,7 +66,7 @@ async def test_a_mail_without_any_known_header_is_listed_last_under_an_id_of_our
         assert mails[1]["fromAddress"] is mails[1]["sentDate"] is mails[1]["receivedDateTime"] is None
 
 
-async def test_the_whole_maildrop_is_sorted_before_it_is_cut(
+async def test_the_whole_mailbox_is_sorted_before_it_is_cut(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     dovecot.populate(dovecot_account.username, 150)
@@ -90,7 +90,9 @@ async def test_mails_that_share_a_message_id_are_listed_under_ids_that_tell_them
     assert {mail["messageId"] for mail in await caller.search_emails()} == ids
 
 
-async def test_a_message_id_that_looks_like_one_of_ours_is_not_taken_for_one(make_caller: MakeCaller) -> None:
+async def test_a_message_id_that_looks_like_one_of_the_worker_is_not_taken_for_one(
+    make_caller: MakeCaller,
+) -> None:
     liar = b"Message-ID: <pop3:uid-of-another>\r\n\r\n"
     async with ScriptedPop3({"uid-of-another": HELLO, "uid-of-liar": liar}) as server:
         caller = make_caller(server.port)

@@ -222,7 +222,7 @@ async def test_a_lost_answer_to_quit_does_not_delete_another_mail_later(
         assert [stored.raw for stored in dovecot.messages(user)] == [mail("two")]
 
 
-async def test_a_hold_that_lasts_too_long_lets_the_maildrop_go_and_the_mail_stays(
+async def test_a_lock_that_lasts_too_long_is_given_up_and_the_mail_stays(
     make_caller: MakeCaller,
 ) -> None:
     async with ScriptedPop3({"1": mail("one")}) as server:
@@ -238,7 +238,7 @@ async def test_a_hold_that_lasts_too_long_lets_the_maildrop_go_and_the_mail_stay
         assert len(server.messages) == 1
 
 
-async def test_closing_the_door_gives_up_what_waits_for_the_engine(make_caller: MakeCaller) -> None:
+async def test_closing_the_mailboxes_gives_up_what_waits_for_the_engine(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": mail("one")}) as server:
         caller = make_caller(server.port)
         await caller.read("one@x")
@@ -248,7 +248,7 @@ async def test_closing_the_door_gives_up_what_waits_for_the_engine(make_caller: 
         assert len(server.messages) == 1
 
 
-async def test_a_cancelled_commit_frees_the_maildrop(make_caller: MakeCaller) -> None:
+async def test_a_cancelled_commit_frees_the_mailbox(make_caller: MakeCaller) -> None:
     options = Pop3Options(faults={"QUIT": hang()}, fault_sessions=1)
     async with ScriptedPop3({"1": mail("one")}, options) as server:
         caller = make_caller(server.port)
@@ -293,7 +293,7 @@ async def test_a_result_that_does_not_hold_the_whole_text_leaves_the_mail(
     assert len(dovecot.messages(dovecot_account.username)) == 1
 
 
-async def test_a_store_that_does_not_answer_lets_the_maildrop_go_and_the_mail_stays(
+async def test_a_store_that_does_not_answer_unlocks_the_mailbox_and_the_mail_stays(
     make_caller: MakeCaller,
 ) -> None:
     class HangingStore(DocumentClient):

@@ -34,7 +34,7 @@ async def test_a_unique_id_that_now_means_another_mail_deletes_nothing(
         assert server.messages == [("1", new)]
 
 
-async def test_what_was_known_does_not_count_where_the_memory_has_no_room_for_what_is_there_now(
+async def test_what_was_known_does_not_count_where_the_memory_cannot_express_what_is_there_now(
     make_caller: MakeCaller,
 ) -> None:
     new = mail("s" * 2_000)
@@ -113,7 +113,9 @@ async def test_a_mark_that_hit_another_mail_is_taken_back(make_caller: MakeCalle
         assert len(server.messages) == 3
 
 
-async def test_a_read_by_an_id_of_ours_follows_the_mail_to_another_number(make_caller: MakeCaller) -> None:
+async def test_a_read_by_an_id_of_the_worker_follows_the_mail_to_another_number(
+    make_caller: MakeCaller,
+) -> None:
     messages = {name: mail(name) for name in ("zero", "one", "two")}
 
     async def lose_the_first(dialogue: Dialogue) -> None:

@@ -97,7 +97,7 @@ async def test_a_connection_that_breaks_before_the_end_leaves_the_mail(mailbox: 
     assert await mailbox.subjects() == ["one"]
 
 
-async def test_a_mail_without_an_id_has_one_of_ours_that_lasts(mailbox: Mailbox, call: Call) -> None:
+async def test_a_mail_without_an_id_has_one_of_the_worker_that_lasts(mailbox: Mailbox, call: Call) -> None:
     await mailbox.deliver(mail("one"))
     await mailbox.deliver(b"Subject: bare\r\n\r\nbare\r\n")
     found = await call().search_emails({"field": "SUBJECT", "value": "bare"})

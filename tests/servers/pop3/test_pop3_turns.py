@@ -24,7 +24,7 @@ def locking_dovecot(certificates: Certificates) -> Iterator[Dovecot]:
         yield server
 
 
-async def test_a_second_operation_on_a_maildrop_waits_until_the_first_is_settled(
+async def test_a_second_operation_on_a_mailbox_waits_until_the_first_is_settled(
     make_caller: MakeCaller,
 ) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
@@ -40,7 +40,7 @@ async def test_a_second_operation_on_a_maildrop_waits_until_the_first_is_settled
         assert server.most_open_sessions == 1
 
 
-async def test_operations_on_one_maildrop_are_done_in_the_order_of_their_jobs(
+async def test_operations_on_one_mailbox_are_done_in_the_order_of_their_jobs(
     make_caller: MakeCaller,
 ) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
@@ -55,7 +55,7 @@ async def test_operations_on_one_maildrop_are_done_in_the_order_of_their_jobs(
         assert done == list(range(10))
 
 
-async def test_a_maildrop_that_hangs_does_not_hold_up_others(make_caller: MakeCaller) -> None:
+async def test_a_mailbox_that_hangs_does_not_delay_others(make_caller: MakeCaller) -> None:
     async with (
         ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": hang()})) as slow,
         ScriptedPop3({"1": MAIL}) as quick,
@@ -72,7 +72,7 @@ async def test_a_maildrop_that_hangs_does_not_hold_up_others(make_caller: MakeCa
 
 
 @pytest.mark.parametrize("verb", ["GREETING", "PASS", "UIDL", "TOP"])
-async def test_cancelling_a_job_frees_its_thread_and_its_maildrop_at_once(
+async def test_cancelling_a_job_frees_its_thread_and_its_mailbox_at_once(
     verb: str, make_caller: MakeCaller
 ) -> None:
     is_hanging = asyncio.Event()
@@ -102,7 +102,7 @@ async def test_no_more_sessions_are_open_than_allowed(make_caller: MakeCaller) -
         assert server.most_open_sessions == 2
 
 
-async def test_a_maildrop_in_use_elsewhere_is_tried_again_until_it_is_free(make_caller: MakeCaller) -> None:
+async def test_a_mailbox_in_use_elsewhere_is_tried_again_until_it_is_free(make_caller: MakeCaller) -> None:
     options = Pop3Options(faults={"PASS": say("-ERR [IN-USE] another session")}, fault_sessions=2)
     async with ScriptedPop3({"1": MAIL}, options) as server:
         assert len(await make_caller(server.port).list_emails()) == 1
@@ -110,7 +110,7 @@ async def test_a_maildrop_in_use_elsewhere_is_tried_again_until_it_is_free(make_
 
 
 @pytest.mark.parametrize("reply", ["-ERR [IN-USE] do you have another?", "-ERR maildrop already locked"])
-async def test_a_maildrop_that_stays_in_use_is_an_error_that_is_retried(
+async def test_a_mailbox_that_stays_in_use_is_an_error_that_is_retried(
     reply: str, make_caller: MakeCaller
 ) -> None:
     async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": say(reply)})) as server:
@@ -120,7 +120,7 @@ async def test_a_maildrop_that_stays_in_use_is_an_error_that_is_retried(
         assert server.connections == 2
 
 
-async def test_two_workers_take_turns_at_a_maildrop_that_its_server_locks(
+async def test_two_workers_take_turns_at_a_mailbox_that_its_server_locks(
     locking_dovecot: Dovecot, make_caller: MakeCaller
 ) -> None:
     account = locking_dovecot.add_user("shared", "s3cret")
@@ -134,7 +134,7 @@ async def test_two_workers_take_turns_at_a_maildrop_that_its_server_locks(
     assert locking_dovecot.messages(account.username) == []
 
 
-async def test_a_locked_maildrop_is_busy_and_nothing_is_lost(
+async def test_a_locked_mailbox_is_busy_and_nothing_is_lost(
     locking_dovecot: Dovecot, make_caller: MakeCaller
 ) -> None:
     account = locking_dovecot.add_user("busy", "s3cret")

@@ -74,7 +74,7 @@ async def test_recipients_refused_beside_others_are_listed(
 
 
 @with_and_without_pipelining
-async def test_all_recipients_refused_for_good_is_not_sent(
+async def test_all_recipients_refused_permanently_is_not_sent(
     extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:
     async with ScriptedSmtp(options=SmtpOptions(extensions=extensions, refused=GONE)) as server:
@@ -106,7 +106,7 @@ async def test_all_recipients_refused_and_one_only_for_now_is_worth_a_retry(
 
 @with_and_without_pipelining
 @pytest.mark.parametrize("step", [SmtpStep.MAIL, SmtpStep.DATA, SmtpStep.DOT])
-async def test_a_message_refused_for_good_is_not_sent(
+async def test_a_message_refused_permanently_is_not_sent(
     step: SmtpStep, extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:
     options = SmtpOptions(extensions=extensions)

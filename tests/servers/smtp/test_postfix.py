@@ -143,14 +143,14 @@ async def test_refused_recipients_beside_others_and_alone(postfix: Postfix, call
     assert len(await postfix.wait_for_mail("some.reader@example.org", 3)) == 3
 
 
-async def test_a_mail_that_is_too_large_is_refused_for_good(guarded: Postfix, caller: SmtpCaller) -> None:
+async def test_a_mail_that_is_too_large_is_refused_permanently(guarded: Postfix, caller: SmtpCaller) -> None:
     variables = await caller.at(guarded.smtp_port, "TLS", ANN).send(body="x" * 200_000)
 
     assert variables["sent"] is False
     assert variables["error"]["code"] == 552
 
 
-async def test_a_mail_that_is_too_large_is_refused_for_good_even_where_its_size_is_not_asked_for(
+async def test_a_mail_that_is_too_large_is_refused_permanently_even_where_its_size_is_not_asked_for(
     certificates: Certificates, caller: SmtpCaller
 ) -> None:
     with Postfix(certificates.server, PostfixOptions(message_size_limit=100_000)) as server:

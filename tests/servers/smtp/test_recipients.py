@@ -83,7 +83,9 @@ async def test_a_recipient_that_is_greylisted_gets_the_email_alone_with_the_next
     assert [each["address"] for each in result["refusedRecipients"]] == [CID]
 
 
-async def test_a_full_mailbox_is_refused_for_good_and_not_one_recipient_too_many(caller: SmtpCaller) -> None:
+async def test_a_full_mailbox_is_refused_permanently_and_not_one_recipient_too_many(
+    caller: SmtpCaller,
+) -> None:
     options = SmtpOptions(refused={BOB: "552 5.2.2 Mailbox full"})
     async with ScriptedSmtp(options=options) as server:
         result = await caller.at(server.port).send(to=[ANN, BOB])
@@ -126,7 +128,7 @@ async def test_a_fault_in_a_later_transaction_leaves_known_who_has_the_email(
     assert caught.value.details["deliveredRecipients"] == [ANN]  # type: ignore[attr-defined]
 
 
-async def test_a_message_refused_for_good_in_a_later_transaction_is_sent_to_the_others(
+async def test_a_message_refused_permanently_in_a_later_transaction_is_sent_to_the_others(
     caller: SmtpCaller,
 ) -> None:
     refusal = from_the_second(say_and_go_on("554 5.7.1 Enough for today"), "250 2.0.0 Accepted")

@@ -132,7 +132,7 @@ async def test_all_documents_of_a_mail_share_one_bound() -> None:
         (503, DocumentsUnavailable, "did not give document document-1: status 503, The store says no."),
     ],
 )
-async def test_the_stores_refusals_are_told_apart(
+async def test_the_stores_refusals_are_distinguished(
     status: int, error: type[DocumentError], message: str
 ) -> None:
     async with DocumentServer() as server, client_at(server.address) as client:
@@ -278,15 +278,15 @@ async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> Non
 async def test_the_rest_api_gets_the_password_of_the_cluster() -> None:
     async with DocumentServer() as server:
         http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
-        room = DocumentClient(
+        client = DocumentClient(
             http, DocumentStore(http, server.address, BasicSignIn("demo", "hunter2-more", Mask()))
         )
         reference = server.put(PDF, "a.pdf", "application/pdf")
-        await fetched(room, reference)
+        await fetched(client, reference)
         server.faults.extend([401, 401])
         with pytest.raises(DocumentRefused, match="status 401"):
-            await fetched(room, reference)
-        await room.close()
+            await fetched(client, reference)
+        await client.close()
     authorization = f"Basic {base64.b64encode(b'demo:hunter2-more').decode()}"
     assert server.authorizations == [authorization] * 2
 

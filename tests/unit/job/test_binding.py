@@ -202,7 +202,7 @@ def test_an_unknown_field_inside_a_context_is_refused_there() -> None:
     )
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     error = refusal(given(server={"cryptographicProtocol": "TSL"}, parameters={"maxToBeRead": 0, "tto": "x"}))
     assert error.message == (
         "parameters.tto is not a field of this operation; did you mean parameters.to?"
@@ -359,3 +359,11 @@ def test_any_model_with_the_three_groups_will_do() -> None:
     assert (
         bind(Loose, GIVEN, secrets=secrets, mask=Mask(), secret_fields=()).server.host == "mail.example.com"
     )
+
+
+def test_variables_with_too_many_levels_are_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(50_000):
+        deep = [deep]
+    with pytest.raises(InputError, match="too many levels of lists and contexts"):
+        bound(given(parameters={"to": deep}))

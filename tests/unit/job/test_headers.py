@@ -87,7 +87,7 @@ def test_a_misspelt_function_is_refused_with_its_place(header: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["errors", "responses", "jobs"])
-def test_a_variable_of_the_result_may_be_spelled_like_one_of_ours(name: str) -> None:
+def test_a_variable_of_the_result_may_be_spelled_like_one_of_the_worker(name: str) -> None:
     check = f"=if {name} = 1 then ignoreError() else null"
     ConnectorHeaders.of({"resultVariable": name, "errorExpression": check})
     ConnectorHeaders.of({"resultExpression": f"={{{name}: 1}}", "errorExpression": check})

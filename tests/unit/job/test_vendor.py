@@ -100,7 +100,7 @@ def refusal(variables: dict[str, Any]) -> EmailError:
     ("protocol", "discriminator", "task_type"),
     [(protocol, name, ours) for protocol, names in DISCRIMINATORS.items() for name, ours in names.items()],
 )
-def test_each_of_the_ten_discriminators_is_an_operation_of_ours(
+def test_each_of_the_ten_discriminators_is_an_operation_of_the_worker(
     protocol: str, discriminator: str, task_type: str
 ) -> None:
     assert assignment_of(vendor_variables(protocol, discriminator)).operation.task_type == task_type

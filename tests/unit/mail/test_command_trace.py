@@ -83,7 +83,7 @@ def test_of_very_many_steps_the_first_are_kept_and_all_are_counted() -> None:
     assert trace.seconds == pytest.approx(sum(step.seconds for step in seen))
 
 
-async def test_each_task_has_a_trail_of_its_own() -> None:
+async def test_each_task_has_its_own_trace() -> None:
     async def work(count: int) -> int:
         trace = begin_command_trace()
         for _ in range(count):
@@ -101,7 +101,7 @@ def test_a_thread_with_the_context_adds_to_the_trail() -> None:
     assert trace.command_count == 1
 
 
-def test_without_a_trail_nothing_is_kept() -> None:
+def test_without_a_trace_nothing_is_kept() -> None:
     assert contextvars.Context().run(trace_commands, IMAP, SERVER, ["NOOP"]).commands == ("NOOP",)
 
 

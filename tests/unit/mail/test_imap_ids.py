@@ -32,7 +32,7 @@ def test_messages_without_an_id_or_with_that_of_another_get_their_own() -> None:
     assert ids == {1: "imap:7.1", 2: "imap:7.2", 3: "<b@x>", 4: "imap:7.4"}
 
 
-def test_a_message_id_that_looks_like_one_of_ours_never_names_another_message() -> None:
+def test_a_message_id_that_looks_like_one_of_the_worker_never_names_another_message() -> None:
     assert distinct_ids({5: "<imap:7.1>"}, 7) == {5: "imap:7.5"}
 
 

@@ -71,7 +71,7 @@ def test_an_internal_date_counts_its_zone_from_greenwich_in_both_directions() ->
 
 @pytest.mark.parametrize("uid", [b"4294967296", b"-1", b"x"])
 def test_a_uid_out_of_range_is_a_breach_of_the_protocol(uid: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the door makes a sentence of it
+    with pytest.raises(ValueError):  # noqa: PT011 - the session makes a sentence of it
         list(read_fetched([b"1 (RFC822.SIZE 7 UID " + uid + b")"]))
 
 

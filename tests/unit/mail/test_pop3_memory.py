@@ -114,8 +114,27 @@ def test_an_id_names_a_mail_with_or_without_brackets() -> None:
     assert not read_id("<>").names(mail("u1"))
 
 
-def test_an_id_of_ours_is_made_from_the_unique_id() -> None:
+def test_an_id_of_the_worker_is_made_from_the_unique_id() -> None:
     assert mail("u1").own_id == "pop3:u1"
     assert not mail("u1").has_foreign_id
     assert not mail("u1", message_id="<pop3:u2>").has_foreign_id
     assert mail("u1", message_id="<a@b>").has_foreign_id
+
+
+def test_an_email_is_recalled_with_the_number_that_it_should_have_now() -> None:
+    memory = MailboxMemory(10_000)
+    for number, uid in enumerate("123", 1):
+        memory.remember(ANN, uid, mail(uid, message_id=f"<{uid}@x>"), number)
+    assert memory.recall(ANN, read_id("3@x").names) == (3, mail("3", message_id="<3@x>"))
+    memory.note_deletion(ANN, 2)
+    assert memory.recall(ANN, read_id("1@x").names) == (1, mail("1", message_id="<1@x>"))
+    assert memory.recall(ANN, read_id("2@x").names) is None
+    assert memory.recall(ANN, read_id("pop3:3").names) == (2, mail("3", message_id="<3@x>"))
+    assert memory.recall(BOB, read_id("1@x").names) is None
+
+
+def test_of_several_emails_with_an_id_the_newest_is_recalled() -> None:
+    memory = MailboxMemory(10_000)
+    for number, uid in ((2, "a"), (1, "b")):
+        memory.remember(ANN, uid, mail(uid, message_id="<twin@x>"), number)
+    assert memory.recall(ANN, read_id("twin@x").names) == (2, mail("a", message_id="<twin@x>"))

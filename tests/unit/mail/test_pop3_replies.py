@@ -40,7 +40,7 @@ def test_a_refused_sign_in_is_understood_by_its_code(reply: bytes, error: type[M
     assert type(refusal("mail:110", reply, "the sign-in", AuthenticationFailed)) is error
 
 
-def test_a_refused_command_without_a_code_is_refused_for_good() -> None:
+def test_a_refused_command_without_a_code_is_refused_permanently() -> None:
     error = refusal("mail:110", b"-ERR no such message", "RETR 7")
     assert type(error) is ServerRefused
     assert str(error) == "mail:110 refused RETR 7 (no such message)."
@@ -97,5 +97,5 @@ def test_any_lines_are_a_listing_or_a_value_error(block: bytes) -> None:
     "block", [b"1\r\n", b"one 1\r\n", b"\r\n", b"1 100 2\r\n200\r\n", b"+1 5\r\n", b"1 " + b"9" * 5_000]
 )
 def test_a_line_that_is_no_listing_is_a_value_error(block: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the door gives it its words
+    with pytest.raises(ValueError):  # noqa: PT011 - the session gives it its words
         read_sizes(block)

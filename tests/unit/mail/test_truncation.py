@@ -73,7 +73,7 @@ def test_two_long_bodies_share_the_room() -> None:
 
 
 @pytest.mark.parametrize(("plain", "html"), [(20, 1000), (1000, 20)])
-def test_a_short_body_stays_whole_and_leaves_its_room_to_the_other(plain: int, html: int) -> None:
+def test_a_short_body_stays_whole_and_leaves_its_space_to_the_other(plain: int, html: int) -> None:
     cut = truncate_result(read_email("a" * plain, "b" * html), FRAME + 200)
 
     assert (cut.plain_text_body, cut.html_body) == ("a" * min(plain, 180), "b" * min(html, 180))

@@ -13,6 +13,9 @@ from worker.errors import ResultTooLarge
 from worker.mail.connection import BoundedConnection
 from worker.mail.imap.replies import Reply, read_status, tolerated
 
+# In octets: what the shortest line takes in memory, and in time, since imaplib collects lines.
+_LINE_COST = 64
+
 
 @dataclass
 class StatusLines:
@@ -53,6 +56,7 @@ class ImapClient(imaplib.IMAP4):
         """Read a line, and return it as imaplib can take it."""
         self._bounded.use(self.socket())
         line = tolerated(self._bounded.readline())
+        self._bounded.octets -= _LINE_COST
         status = read_status(line)
         if status is not None:
             self._status_lines.last = status
@@ -63,7 +67,7 @@ class ImapClient(imaplib.IMAP4):
     def send(self, data: Any) -> None:
         """Send octets."""
         self._bounded.use(self.socket())
-        self._bounded.send(data)
+        self._bounded.sendall(data)
 
     def shutdown(self) -> None:
         """End the connection."""

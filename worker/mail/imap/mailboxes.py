@@ -18,7 +18,7 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.session import ImapSession
 from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
-from worker.mail.threads import SessionThreads
+from worker.mail.threads import release, run_step
 from worker.mail.timeouts import Timeouts
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _MOST_BROKEN_OFF = 20_000
 
 
 class ImapMailboxes:
-    """Runs blocking work on mailboxes in a bounded number of threads."""
+    """Runs blocking work on mailboxes, each session in one thread at a time."""
 
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
@@ -38,7 +38,6 @@ class ImapMailboxes:
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
-        self._threads = SessionThreads(pool_limits.max_sessions, "imap")
         self._pool: Pool[PooledImapSession] = Pool(self._open, pool_limits)
 
     @property
@@ -54,7 +53,6 @@ class ImapMailboxes:
     async def close(self) -> None:
         """Sign off everywhere."""
         await self._pool.close()
-        self._threads.close()
 
     def note_broken_off(self, reference: str) -> None:
         """Remember that the outcome of this work is unknown: its next attempt may find it done."""
@@ -70,7 +68,7 @@ class ImapMailboxes:
         connection = await connect(account, self._timeouts.connect_seconds)
         session = ImapSession(account, connection, self._timeouts, self._limits)
         mailbox = ImapMailbox(account, session, ImapFolders(session), self.sort_keys)
-        pooled = PooledImapSession(mailbox, self._threads)
+        pooled = PooledImapSession(mailbox)
 
         def begin(mailbox: ImapMailbox) -> None:
             mailbox.session.open(self._tls_context)
@@ -87,10 +85,9 @@ class ImapMailboxes:
 class PooledImapSession:
     """A session as the pool knows it: see `PooledSession`."""
 
-    def __init__(self, mailbox: ImapMailbox, threads: SessionThreads) -> None:
+    def __init__(self, mailbox: ImapMailbox) -> None:
         self._mailbox = mailbox
         self._session = mailbox.session
-        self._threads = threads
         self.begin = self._session.begin
 
     @property
@@ -105,15 +102,14 @@ class PooledImapSession:
 
     async def run(self, work: Callable[[ImapMailbox], T], within_seconds: float) -> T:
         """Do blocking work in a thread; after this time, or when cancelled, the connection is cut."""
-        return await self._threads.run(self._session, lambda: work(self._mailbox), within_seconds)
+        return await run_step(self._session, lambda: work(self._mailbox), within_seconds)
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
-        # RuntimeError: the threads have ended already, since the work outlived the closing of the clients.
-        with contextlib.suppress(MailServerError, RuntimeError, CancelledError):
+        with contextlib.suppress(MailServerError, CancelledError):
             await self.run(lambda mailbox: mailbox.session.logout(_LOGOUT_SECONDS), _LOGOUT_SECONDS)
         self.abort()
 
     def abort(self) -> None:
         """Cut the connection. Never raises."""
-        self._threads.abort(self._session)
+        release(self._session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import socket
 import ssl
@@ -14,7 +15,7 @@ from imap_tools import UnexpectedCommandStatusError
 
 from worker.errors import AuthenticationFailed, MailServerError, TlsFailed
 from worker.mail.account import Account, Encryption
-from worker.mail.command_trace import traced, traced_step
+from worker.mail.command_trace import trace_commands, traced, traced_step
 from worker.mail.connection import BoundedConnection
 from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
 from worker.mail.imap.errors import failure, reason_of, refusal
@@ -42,7 +43,7 @@ class ImapSession:
     messages has been sent since `begin`. `is_current`: the folder has been looked at again since then.
     `exists`: how many messages the selected folder has, or more if some were removed meanwhile.
     `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
-    Only `cut` may be called from another thread.
+    Only `cut` may be called from another thread. `doing`, `thread`: see BlockingSession.
     """
 
     box: ConnectedMailBox
@@ -52,6 +53,8 @@ class ImapSession:
         self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: ImapLimits
     ) -> None:
         self.server = account.server
+        self.doing = "the start of a session"
+        self.thread: asyncio.Future[Any] | None = None
         self.limits = limits
         self.is_usable = True
         self.has_changed = self.is_current = False
@@ -72,6 +75,7 @@ class ImapSession:
                 self._connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
             self.client = ImapClient(self._connection, self._lines, host, self.limits.max_message_bytes)
+            self._note_capability()
         self.box = ConnectedMailBox(self.client)
         if self._account.encryption is Encryption.STARTTLS:
             self._start_tls(tls_context)
@@ -199,6 +203,7 @@ class ImapSession:
             try:
                 if self.client.state == "NONAUTH" and "STARTTLS" in self.client.capabilities:
                     self.client.starttls(tls_context)
+                    self._note_capability()
                     return
             except imaplib.IMAP4.error:
                 if self._lines.last.status not in {"NO", "BAD"}:
@@ -221,9 +226,14 @@ class ImapSession:
             raise refusal(self.server, self._lines.last, "sign in", AuthenticationFailed)
         self.client.state = "AUTH"
 
+    def _note_capability(self) -> None:
+        """Note the command that imaplib sends after the greeting and after STARTTLS, within their steps."""
+        trace_commands(self._account.protocol, self.server, ["CAPABILITY"])
+
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:
         """Bound a step and turn what imaplib and the socket raise into our errors."""
+        self.doing = name
         note = traced if name.isupper() else traced_step
         self._connection.allow(doing, seconds, octets + ANY_REPLY)
         self._lines.last = Reply("", "")

@@ -90,7 +90,7 @@ def compose_message(
     )
 
 
-# All mails of a second have the same.
+# All emails of a second have the same.
 @lru_cache(maxsize=4)
 def _date_field(date: datetime) -> str:
     return f"Date: {format_datetime(date)}\r\n"

@@ -33,14 +33,14 @@ def sort_numbers(
 def sort_listed(
     mails: Iterable[tuple[int, ListedEmail]], field: SortField, order: SortOrder, *, limit: int | None = None
 ) -> list[ListedEmail]:
-    """Return mails, given with their numbers, in order: see `sort_numbers`."""
+    """Return emails, given with their numbers, in order: see `sort_numbers`."""
     by_number = dict(mails)
     keys = ((number, sort_key(mail, field)) for number, mail in by_number.items())
     return [by_number[number] for number in sort_numbers(keys, order, limit=limit)]
 
 
 def sort_key(mail: ListedEmail, field: SortField) -> SortKey | None:
-    """Return what a mail is sorted by, or None if it lacks that."""
+    """Return what an email is sorted by, or None if it lacks that."""
     if field is SortField.SIZE:
         return mail.size
     return mail.sent_date if field is SortField.SENT_DATE else mail.received_date_time

@@ -1,4 +1,4 @@
-"""Mails as they really are: one reader for IMAP and POP3 that has an answer to any bytes.
+"""Emails as they really are: one reader for IMAP and POP3 that has an answer to any bytes.
 
 Every text that comes out of here can be written as JSON: no NUL, no lone surrogate.
 """
@@ -24,7 +24,7 @@ _BRACKETED = re.compile(r"<([^<>]*)>")
 
 @dataclass(frozen=True, slots=True)
 class ParsedHeaders:
-    """What lists and searches need of a header block; None or empty where the mail has no such field.
+    """What lists and searches need of a header block; None or empty where the email has no such field.
 
     `message_id` is the field as it stands, unfolded. Addresses are bare (`a@example.com`); `from_text` is
     the From field decoded, with the names. Dates are in UTC; `received_date` is of the topmost Received.
@@ -47,9 +47,9 @@ class ParsedHeaders:
 
 @dataclass(frozen=True, slots=True)
 class ParsedEmail:
-    """A whole mail. `headers` are name and decoded value in their order; `size` in octets.
+    """A whole email. `headers` are name and decoded value in their order; `size` in octets.
 
-    The bodies have line feeds as line ends, and are None where the mail has none of the kind. `is_cut`:
+    The bodies have line feeds as line ends, and are None where the email has none of the kind. `is_cut`:
     a body or the header is longer than anything that the engine takes, and not all there.
     """
 
@@ -81,7 +81,7 @@ class ParsedEmail:
 
 
 def parse_email(raw: bytes) -> ParsedEmail:
-    """Read a whole mail; whatever the bytes are, there is an answer. Attachments are not decoded."""
+    """Read a whole email; whatever the bytes are, there is an answer. Attachments are not decoded."""
     message = open_message(raw)
     is_readable = message.smime is not Smime.ENCRYPTED
     bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)
@@ -103,7 +103,7 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
 
 
 def searchable_texts(raw: bytes) -> Iterator[str]:
-    """Yield the decoded text parts of a mail one by one, those of attached messages and files too."""
+    """Yield the decoded text parts of an email one by one, those of attached messages and files too."""
     message = open_message(raw)
     return searchable_texts_of(message.raw, message.structure)
 

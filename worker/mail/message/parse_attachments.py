@@ -1,4 +1,4 @@
-"""The files that come with a mail, decoded one at a time and only when somebody asks."""
+"""The files that come with an email, decoded one at a time and only when somebody asks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TYPES.add_type("message/global", ".eml")
 
 
 def read_attachments(raw: bytes) -> Iterator[File]:
-    """Yield what a mail holds beside the text to be shown: attached files, images in the text, messages.
+    """Yield what an email holds beside the text to be shown: attached files, images in the text, messages.
 
     An attached message is one file, whatever is in it. A part without a file name gets one by its number.
     """

@@ -152,18 +152,18 @@ def _text_bytes(parts: list[Part]) -> int:
 def _join(raw: bytes, last_first: list[Part]) -> str | None:
     if not last_first:
         return None
-    room = _MOST_TEXT_BYTES
+    bytes_left = _MOST_TEXT_BYTES
     texts = []
     for part in reversed(last_first):
-        texts.append(_decode(raw, part, _end_within(raw, part, room)))
-        room = max(0, room - (part.end - part.start))
+        texts.append(_decode(raw, part, _end_within(raw, part, bytes_left)))
+        bytes_left = max(0, bytes_left - (part.end - part.start))
     ended = [text if text.endswith("\n") else text + "\n" for text in texts[:-1]]
     return "".join([*ended, texts[-1]])
 
 
-def _end_within(raw: bytes, part: Part, room: int) -> int:
-    """Return the end of a part, or of its last line that ends within the room: no character is cut."""
-    end = part.start + room
+def _end_within(raw: bytes, part: Part, bytes_left: int) -> int:
+    """Return the end of a part, or of its last line that ends within these bytes: no character is cut."""
+    end = part.start + bytes_left
     return part.end if part.end <= end else raw.rfind(b"\n", part.start, end) + 1 or end
 
 

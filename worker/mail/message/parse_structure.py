@@ -1,7 +1,7 @@
 """The MIME structure of a message as offsets into its bytes (RFC 2045, RFC 2046).
 
-The standard library's parser is not used here. Measured on 688 mails from elsewhere, it raises on some, and
-mixes attached messages into the body; it takes 380 MB for a mail of 50 MB, and a thousand levels end in a
+The standard library's parser is not used here. Measured on 688 emails from elsewhere, it raises on some, and
+mixes attached messages into the body; it takes 380 MB for an email of 50 MB, and a thousand levels end in a
 RecursionError. This walk copies no body, uses no recursion, and takes time in proportion to the message.
 """
 

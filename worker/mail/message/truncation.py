@@ -1,4 +1,4 @@
-"""Cutting a mail's bodies so that the engine takes the result."""
+"""Cutting an email's bodies so that the engine takes the result."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ def truncate_result(result: ReadEmail, limit_bytes: int) -> ReadEmail:
     """Return the result if its JSON has at most `limit_bytes`, else with bodies cut and `truncated`.
 
     Bytes are those of `json.dumps` as it writes by default, which is how the result is sent: beyond ASCII
-    each UTF-16 unit takes six. Each body gets half of the room, and what the other one leaves.
+    each UTF-16 unit takes six. Each body gets half of the free bytes, and what the other one leaves.
     Raises ResultTooLarge where the rest alone does not fit.
     """
     bodies = (result.plain_text_body, result.html_body)
     rest_bytes = _json_bytes(_replace_bodies(result, None, None).to_variables())
-    room = limit_bytes - rest_bytes
-    if _is_within(bodies, room):
+    free_bytes = limit_bytes - rest_bytes
+    if _is_within(bodies, free_bytes):
         return result
     emptied = result.model_copy(update={"truncated": True})
     emptied = _replace_bodies(emptied, *("" if body is not None else None for body in bodies))
-    room = limit_bytes - _json_bytes(emptied.to_variables())
-    if room < 0:
+    free_bytes = limit_bytes - _json_bytes(emptied.to_variables())
+    if free_bytes < 0:
         raise ResultTooLarge(
-            f"The mail cannot be handed to the engine: even without its text it takes {limit_bytes - room} "
-            f"bytes, and the limit is {limit_bytes}.",
-            bytes=limit_bytes - room,
+            "The email cannot be reported to Camunda: even without its text it takes"
+            f" {limit_bytes - free_bytes} bytes, and the limit is {limit_bytes}.",
+            bytes=limit_bytes - free_bytes,
             limit=limit_bytes,
         )
     plain, html = bodies
-    html_cut = _cut(html, max(room // 2, room - _text_bytes(plain, room)))
-    plain_cut = _cut(plain, room - _text_bytes(html_cut, room))
+    html_cut = _cut(html, max(free_bytes // 2, free_bytes - _text_bytes(plain, free_bytes)))
+    plain_cut = _cut(plain, free_bytes - _text_bytes(html_cut, free_bytes))
     return _replace_bodies(emptied, plain_cut, html_cut)
 
 
-def _is_within(bodies: tuple[str | None, ...], room: int) -> bool:
+def _is_within(bodies: tuple[str | None, ...], free_bytes: int) -> bool:
     """Tell whether bodies fit in place of two nulls."""
     # A character takes a byte at least: what is longer need not be encoded to know.
-    if sum(len(body) for body in bodies if body is not None) > room + len("null") * 2:
+    if sum(len(body) for body in bodies if body is not None) > free_bytes + len("null") * 2:
         return False
-    return sum(_json_bytes(body) - len("null") for body in bodies) <= room
+    return sum(_json_bytes(body) - len("null") for body in bodies) <= free_bytes
 
 
 def _text_bytes(text: str | None, most: int) -> int:
@@ -50,17 +50,17 @@ def _text_bytes(text: str | None, most: int) -> int:
     return 0 if text is None else _json_bytes(text[:most]) - len('""')
 
 
-def _cut(text: str | None, room: int) -> str | None:
-    """Return the longest beginning of a text that takes at most `room` bytes in JSON."""
+def _cut(text: str | None, free_bytes: int) -> str | None:
+    """Return the longest beginning of a text that takes at most `free_bytes` bytes in JSON."""
     if text is None:
         return None
     kept = 0
-    step = min(len(text), max(0, room))
+    step = min(len(text), max(0, free_bytes))
     while step:
         cost = _text_bytes(text[kept : kept + step], step)
-        if cost <= room:
+        if cost <= free_bytes:
             kept += step
-            room -= cost
+            free_bytes -= cost
             step = min(step, len(text) - kept)
         else:
             step //= 2

@@ -10,7 +10,7 @@ from worker.mail.pop3.memory import OWN_PREFIX, KnownEmail
 
 @dataclass(frozen=True, slots=True)
 class WantedId:
-    """The id by which somebody asks for a mail: `text` as it was given.
+    """The id by which somebody asks for an email: `text` as it was given.
 
     One of `uid`, the unique id (UIDL, RFC 1939) in an id of the worker's, and `key`, a Message-ID in the
     form to compare, is not None.
@@ -21,7 +21,7 @@ class WantedId:
     key: str | None
 
     def names(self, mail: KnownEmail) -> bool:
-        """Tell whether this is the mail's id."""
+        """Tell whether this is the email's id."""
         if self.uid is not None:
             return mail.uid == self.uid
         return bool(self.key) and mail.message_id_key == self.key

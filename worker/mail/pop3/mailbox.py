@@ -70,9 +70,11 @@ class Pop3Mailbox:
     def read(self, message_id: str) -> tuple[int, ParsedEmail, bytes]:
         """Return the email of that id, the newest if several have it: its number, the email, its octets.
 
-        If the memory knows the id, there is no scan.
+        If the memory knows the id, there is no scan, and no listing if the email still has its number.
         """
         wanted = read_id(message_id)
+        if not self._recall(wanted):
+            self.look()
         while True:
             number = max(self._find(wanted, is_one_enough=True))
             found = list(self.messages([number]))
@@ -119,6 +121,19 @@ class Pop3Mailbox:
             else email.own_id
             for email in emails
         ]
+
+    def note_deletion(self, number: int) -> None:
+        """Take into account that the email was deleted."""
+        self.memory.note_deletion(self.key, number)
+
+    def _recall(self, wanted: WantedId) -> bool:
+        """See the wanted email alone if it is known and still has its number, which one line tells."""
+        known = self.memory.recall(self.key, wanted.names)
+        if known is None or self.session.uid_at(known[0]) != known[1].uid:
+            return False
+        number, email = known
+        self.uids, self.sizes, self._known = {number: email.uid}, {number: email.size}, {number: email}
+        return True
 
     def _find(self, wanted: WantedId, *, is_one_enough: bool) -> list[int]:
         """Return the numbers of the emails of that id, at least one; the newest first."""
@@ -169,7 +184,7 @@ class Pop3Mailbox:
             email = read_known_email(block, uid=uid, size=self.sizes[number])
             self._fetched[number] = email.message_id_key
             self._known.pop(number, None)
-            if self.memory.remember(self.key, self._memory_id(number), email):
+            if self.memory.remember(self.key, self._memory_id(number), email, number):
                 self._known[number] = email
             yield number, email
 

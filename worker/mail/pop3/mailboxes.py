@@ -1,4 +1,4 @@
-"""The way to POP3 mailboxes: one visit at a time to each, in the order in which they were asked for."""
+"""POP3 mailboxes from the event loop: one visit at a time to each, in the order of the requests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from weakref import WeakSet, WeakValueDictionary
 
-from worker.errors import EmailError, MailboxBusy, ServerTimeout
+from worker.errors import EmailError, MailboxBusy
 from worker.mail.account import Account
+from worker.mail.connection import connect
 from worker.mail.pool import PoolFigures
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.memory import MailboxMemory, mailbox_key
 from worker.mail.pop3.session import Pop3Session
-from worker.mail.pop3.threads import run_step
 from worker.mail.pop3.visit import Visit
+from worker.mail.threads import release, run_step
 from worker.mail.timeouts import Timeouts
 
 _FIRST_PAUSE_SECONDS = 0.25
@@ -85,7 +86,7 @@ class Pop3Mailboxes:
     async def close(self) -> None:
         """Give up what waits for Camunda: those emails stay."""
         await asyncio.gather(*(visit.abandon() for visit in self._visits if visit.is_pending))
-        # What was cancelled has been cut, and ends by itself; what hangs in a name lookup is left behind.
+        # What was cancelled has been cut, and ends by itself.
         if threads := [session.thread for session in self._sessions if session.thread is not None]:
             await asyncio.wait(threads, timeout=_PARTING_SECONDS)
 
@@ -104,41 +105,23 @@ class Pop3Mailboxes:
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _open(self, account: Account, resources: AsyncExitStack) -> Pop3Session:
-        await self._slots.acquire()
         async with AsyncExitStack() as attempt:
-            session = Pop3Session(account, self._timeouts, self._limits)
-            attempt.callback(self._release, session)
+            await self._slots.acquire()
+            attempt.callback(self._slots.release)
+            connection = await connect(account, self._timeouts.connect_seconds)
+            session = Pop3Session(account, connection, self._timeouts, self._limits)
             self._sessions.add(session)
-            await self._sign_in(session)
+            attempt.pop_all()
+            attempt.callback(release, session, partial(self._ended, session))
+            await run_step(session, partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
             self._opened += 1
             resources.push_async_callback(attempt.pop_all().aclose)
         return session
 
-    async def _sign_in(self, session: Pop3Session) -> None:
-        seconds = self._timeouts.connect_seconds
-        step = run_step(session, partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
-        opening = asyncio.create_task(step)
-        try:
-            await asyncio.wait([opening], timeout=seconds)
-            if session.pop.sock is None and not opening.done():
-                text = f"{session.server} did not take a connection within {seconds:g} seconds."
-                raise ServerTimeout(text, server=session.server)
-            await opening
-        finally:
-            opening.cancel()
-
-    def _release(self, session: Pop3Session) -> None:
-        """Close a session as soon as no thread is at work on it; its slot is taken until then."""
-
-        def close(_: object = None) -> None:
-            session.close()
-            self._sessions.discard(session)
-            self._slots.release()
-
-        if session.thread is None or session.thread.done():
-            close()
-        else:
-            session.thread.add_done_callback(close)
+    def _ended(self, session: Pop3Session) -> None:
+        """Give back the slot of a session that is closed and has no thread any more."""
+        self._sessions.discard(session)
+        self._slots.release()
 
     def _count_failed_deletion(self) -> None:
         self.failed_deletions += 1

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from worker.mail.account import Account
 from worker.mail.message.parse import normalize_message_id, parse_headers
 
-# An entry's own objects in addition to its texts: the dataclass, two dates, its place in the dictionary.
-_ENTRY_BYTES = 320
+# An entry's own objects in addition to its texts: the dataclass, two dates, its places in two dictionaries.
+_ENTRY_BYTES = 440
 OWN_PREFIX = "pop3:"
 _texts_of = attrgetter("uid", "message_id", "message_id_key", "from_address", "from_text", "subject")
 
@@ -77,6 +77,14 @@ def mailbox_key(account: Account) -> MailboxKey:
     return account.host.lower(), account.port, account.username
 
 
+@dataclass(slots=True)
+class _Mailbox:
+    """What is known of one mailbox, by unique id; numbers as of the last visit."""
+
+    emails: dict[str, KnownEmail] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
 class MailboxMemory:
     """The known emails of all mailboxes by their unique ids (UIDL), within a number of bytes.
 
@@ -88,7 +96,7 @@ class MailboxMemory:
     def __init__(self, max_bytes: int) -> None:
         self.bytes = 0
         self._max_bytes = max_bytes
-        self._mailboxes: OrderedDict[MailboxKey, dict[str, KnownEmail]] = OrderedDict()
+        self._mailboxes: OrderedDict[MailboxKey, _Mailbox] = OrderedDict()
         self._lock = threading.RLock()
 
     def revisit(
@@ -99,32 +107,62 @@ class MailboxMemory:
         Nothing is known of an email whose size has changed, since servers reuse ids.
         """
         with self._lock:
-            emails = self._mailboxes.setdefault(key, {})
+            mailbox = self._mailboxes.setdefault(key, _Mailbox())
+            emails = mailbox.emails
             self._mailboxes.move_to_end(key)
             for uid in emails.keys() - set(uids.values()):
                 self.forget(key, uid)
+            mailbox.numbers = {uid: number for number, uid in uids.items() if uid in emails}
             return {
                 number: email
                 for number, uid in uids.items()
                 if (email := emails.get(uid)) is not None and email.size == sizes.get(number)
             }
 
-    def remember(self, key: MailboxKey, uid: str, email: KnownEmail) -> bool:
-        """Keep an email, if there is room or can be; tell whether it was kept."""
+    def recall(
+        self, key: MailboxKey, is_wanted: Callable[[KnownEmail], bool]
+    ) -> tuple[int, KnownEmail] | None:
+        """Return the newest wanted email of a mailbox, with the number that it should have now."""
+        with self._lock:
+            mailbox = self._mailboxes.get(key, _Mailbox())
+            wanted = {
+                mailbox.numbers[uid]: email
+                for uid, email in mailbox.emails.items()
+                if uid in mailbox.numbers and is_wanted(email)
+            }
+            return max(wanted.items(), default=None, key=itemgetter(0))
+
+    def note_deletion(self, key: MailboxKey, number: int) -> None:
+        """Forget an email that was deleted: those behind it have other numbers in the next visit."""
+        with self._lock:
+            numbers = self._mailboxes.get(key, _Mailbox()).numbers
+            for uid, other in list(numbers.items()):
+                if other == number:
+                    self.forget(key, uid)
+                elif other > number:
+                    numbers[uid] = other - 1
+
+    def remember(self, key: MailboxKey, uid: str, email: KnownEmail, number: int = 0) -> bool:
+        """Keep an email, if there is room or can be; tell whether it was kept. `number`: 0 if it has none."""
         with self._lock:
             self.forget(key, uid)
             size = email.bytes
             for other in list(self._mailboxes):
                 if self.bytes + size > self._max_bytes and other != key:
-                    self.bytes -= sum(email.bytes for email in self._mailboxes.pop(other).values())
+                    self.bytes -= sum(email.bytes for email in self._mailboxes.pop(other).emails.values())
             if self.bytes + size > self._max_bytes:
                 return False
-            self._mailboxes.setdefault(key, {})[uid] = email
+            mailbox = self._mailboxes.setdefault(key, _Mailbox())
+            mailbox.emails[uid] = email
+            if number:
+                mailbox.numbers[uid] = number
             self.bytes += size
             return True
 
     def forget(self, key: MailboxKey, uid: str) -> None:
         """Drop an email, if it is known."""
         with self._lock:
-            if email := self._mailboxes.get(key, {}).pop(uid, None):
+            mailbox = self._mailboxes.get(key, _Mailbox())
+            mailbox.numbers.pop(uid, None)
+            if email := mailbox.emails.pop(uid, None):
                 self.bytes -= email.bytes

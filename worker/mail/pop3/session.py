@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any, TypeVar
 
 from worker.errors import (
     AuthenticationFailed,
-    ConnectionFailed,
     ResultTooLarge,
     ServerRefused,
     ServerUnavailable,
@@ -21,7 +19,6 @@ from worker.errors import (
 )
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.command_trace import traced, traced_step
-from worker.mail.pop3.connection import TlsContext
 from worker.mail.pop3.dialogue import Pop3Dialogue
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, wants_sasl
@@ -38,19 +35,27 @@ class Pop3Session(Pop3Dialogue):
     Message numbers are valid within the session alone. `thread`: see BlockingSession.
     """
 
-    def __init__(self, account: Account, timeouts: Timeouts, limits: Pop3Limits) -> None:
-        super().__init__(account, timeouts, limits.max_sign_in_bytes)
+    def __init__(
+        self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: Pop3Limits
+    ) -> None:
+        super().__init__(account.server, connection, timeouts)
         self.thread: asyncio.Future[Any] | None = None
         self._account = account
-        self._timeouts = timeouts
         self._limits = limits
         self._capabilities: Mapping[str, Sequence[str]] | None = None
         self._has_top: bool | None = None
 
     def open(self, tls_context: ssl.SSLContext) -> None:
-        """Connect, encrypt as the account asks, and sign in. Locks the mailbox."""
-        self._connect(tls_context)
-        self.pop.wait(self._timeouts.login_seconds)
+        """Take the greeting, encrypt as the account asks, and sign in. Locks the mailbox."""
+        self.connection.octets = self._limits.max_sign_in_bytes
+        if self._account.encryption is Encryption.IMPLICIT:
+            self._start_tls(tls_context)
+        seconds = self.timeouts.greeting_seconds
+        with (
+            traced_step(MailProtocol.POP3, self.server, "greeting"),
+            self.step(self.doing, ServerUnavailable, seconds),
+        ):
+            self.accept(self.read_line())
         self._capabilities = self._ask_capabilities()
         if self._account.encryption is Encryption.STARTTLS:
             self._encrypt(tls_context)
@@ -59,8 +64,7 @@ class Pop3Session(Pop3Dialogue):
             # RFC 2449, section 5: some are announced only after the sign-in.
             self._capabilities = self._ask_capabilities() or self._capabilities
         self._has_top = None if self._capabilities is None else "TOP" in self._capabilities
-        self.allowed_bytes = self._limits.max_operation_bytes
-        self.pop.wait(self._timeouts.command_seconds)
+        self.connection.octets = self._limits.max_operation_bytes
 
     def look(self) -> tuple[Mapping[int, str], Mapping[int, int]]:
         """Return unique ids (UIDL) and octets (LIST), each by message number; no ids if there are none."""
@@ -150,45 +154,24 @@ class Pop3Session(Pop3Dialogue):
         self.say("QUIT", self.pop.quit)
         self._is_in_step = False
 
-    def _connect(self, tls_context: ssl.SSLContext) -> None:
-        is_tls = self._account.encryption is Encryption.IMPLICIT
-        with (
-            traced_step(MailProtocol.POP3, self.server, "connect"),
-            self.step("the start of a session", ServerUnavailable),
-        ):
-            try:
-                self.pop.open(**({"context": TlsContext(self.pop, tls_context)} if is_tls else {}))
-            except (OSError, UnicodeError) as error:
-                if self.pop.sock is None and not isinstance(error, TimeoutError):
-                    raise self._unreachable(error) from error
-                raise
-            self.accept(self.pop.welcome)
-
-    def _unreachable(self, error: Exception) -> ConnectionFailed:
-        if isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: what DNS cannot hold
-            text = f"Cannot resolve the host {self._account.host}; check its name."
-        else:
-            reason = os.strerror(getattr(error, "errno", None) or 0).lower()
-            text = f"No connection to {self.server} ({reason}); check host and port."
-        return ConnectionFailed(text, server=self.server)
+    def _start_tls(self, tls_context: ssl.SSLContext) -> None:
+        with traced_step(MailProtocol.POP3, self.server, "tls"):
+            self.connection.allow("begin TLS", self.timeouts.tls_seconds, self.connection.octets)
+            self.connection.start_tls(tls_context, self._account.host)
 
     def _encrypt(self, tls_context: ssl.SSLContext) -> None:
         """Encrypt by STLS (RFC 2595), which must succeed; what came before, anybody may have sent.
 
         Not by poplib's `stls`, which collects the capabilities without a bound.
         """
-        pop, server = self.pop, self.server
-        refused = f"{server} does not offer STLS, which would encrypt the connection; use its TLS port."
+        refused = f"{self.server} does not offer STLS, which would encrypt the connection; use its TLS port."
         if not self._may_offer("STLS"):
-            raise TlsFailed(refused, server=server)
+            raise TlsFailed(refused, server=self.server)
         try:
             self.ask("STLS")
         except ServerRefused as error:
-            raise TlsFailed(refused, server=server) from error
-        with traced_step(MailProtocol.POP3, server, "tls"), self.step("the TLS handshake"):
-            pop.sock = TlsContext(pop, tls_context).wrap_socket(pop.sock, server_hostname=self._account.host)
-            pop.file = pop.sock.makefile("rb")
-        pop.wait(self._timeouts.login_seconds)
+            raise TlsFailed(refused, server=self.server) from error
+        self._start_tls(tls_context)
         self._capabilities = self._ask_capabilities()
 
     def _sign_in(self) -> None:
@@ -210,7 +193,11 @@ class Pop3Session(Pop3Dialogue):
 
     def _give_credentials(self, name: str, talk: Callable[[], bytes], go_on: bytes | None = None) -> None:
         """Give a command of which no more than its name gets into errors and traces."""
-        with traced(MailProtocol.POP3, self.server, name), self.step("the sign-in", AuthenticationFailed):
+        seconds = self.timeouts.login_seconds
+        with (
+            traced(MailProtocol.POP3, self.server, name),
+            self.step("the sign-in", AuthenticationFailed, seconds),
+        ):
             reply = talk()
             if reply.strip() != go_on:
                 self.accept(reply)
@@ -218,7 +205,8 @@ class Pop3Session(Pop3Dialogue):
     def _ask_capabilities(self) -> Mapping[str, Sequence[str]] | None:
         """Not by poplib's `capa`, which takes a broken connection for a server without capabilities."""
         with suppress(ServerRefused):
-            return read_capabilities(self.ask_lines("CAPA", self._limits.max_sign_in_bytes))
+            seconds = self.timeouts.login_seconds
+            return read_capabilities(self.ask_lines("CAPA", self._limits.max_sign_in_bytes, seconds=seconds))
         return None
 
     def _may_offer(self, capability: str) -> bool:

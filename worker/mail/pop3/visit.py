@@ -14,7 +14,7 @@ import structlog
 from worker.errors import ConnectionFailed, MailServerError
 from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.session import Pop3Session
-from worker.mail.pop3.threads import run_step
+from worker.mail.threads import run_step
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +41,12 @@ class Visit:
     on_failure: Callable[[], None]
     is_pending: bool = False
 
-    async def run(self, work: Callable[[Pop3Mailbox], T]) -> T:
+    async def run(self, work: Callable[[Pop3Mailbox], T], *, with_listing: bool = True) -> T:
         """See what is there and do the operation's work with it, in a thread."""
 
         def steps() -> T:
-            self.mailbox.look()
+            if with_listing:
+                self.mailbox.look()
             result = work(self.mailbox)
             self.mailbox.confirm()
             return result
@@ -56,7 +57,7 @@ class Visit:
         """Keep the session until Camunda has stored the result; then the email of that number is deleted."""
         self.is_pending = True
         self.resources = self.resources.pop_all()
-        self._delete = partial(delete_and_quit, self.session, number, self.mailbox.uids.get(number))
+        self._number = number
         self._timer = asyncio.get_running_loop().call_later(self.max_lock_seconds, self._expire)
         return self
 
@@ -73,7 +74,10 @@ class Visit:
                     server=self.session.server,
                 )
             async with self.resources:
-                await run_step(self.session, self._delete, self.within_seconds)
+                uid = self.mailbox.uids.get(self._number)
+                delete = partial(delete_and_quit, self.session, self._number, uid)
+                await run_step(self.session, delete, self.within_seconds)
+                self.mailbox.note_deletion(self._number)
         except MailServerError:
             self.on_failure()
             raise

@@ -126,7 +126,7 @@ class SmtpConnection:
             finally:
                 self._replies.due -= 1
                 if self._step is not None:
-                    self._step.answered()
+                    self._step.end()
 
     async def _next_reply(self) -> Reply:
         lines: list[str] = []

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-import aiohappyeyeballs
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 
 from worker.errors import ServerRefused, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
+from worker.mail.connection import connect
 from worker.mail.smtp.authentication import sign_in
 from worker.mail.smtp.connection import SmtpConnection
 from worker.mail.smtp.replies import Reply, check_reply, check_success, failure_of
@@ -23,7 +23,6 @@ from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 
 _READY = 220
-_HAPPY_EYEBALLS_SECONDS = 0.25  # RFC 8305
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class _Opening:
 
     async def connect(self) -> None:
         """Connect, in TLS if the account asks for it from the first byte, and wait for the greeting."""
-        with traced_step(self._account.protocol, self._server, "connect"):
-            self._socket = await self._open_socket()
+        self._socket = await connect(self._account, self._timeouts.connect_seconds)
         self._name = self._name or _address_literal(self._socket)
         with traced_step(self._account.protocol, self._server, "greeting"):
             check_success(self._server, await self._greeting(self._socket), _READY)
@@ -98,12 +96,12 @@ class _Opening:
         reply = await self.ask("STARTTLS", self.smtp.starttls(timeout=self._timeouts.tls_seconds))
         check_success(self._server, reply, _READY, "STARTTLS", TlsFailed)
 
-    async def ask(self, name: str, answer: Awaitable[SMTPResponse]) -> Reply:
+    async def ask(self, name: str, response: Awaitable[SMTPResponse]) -> Reply:
         """Wait for the reply to the command `name`, which aiosmtplib sends."""
         timeouts = self._timeouts
         limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": timeouts.login_seconds}
         with traced(self._account.protocol, self._server, name):
-            return await self._reply(answer, limits.get(name, timeouts.command_seconds))
+            return await self._reply(response, limits.get(name, timeouts.command_seconds))
 
     def session(self) -> SmtpSession:
         """Return the session; from now on it alone speaks and listens on the connection."""
@@ -121,20 +119,6 @@ class _Opening:
             # asyncio closes it; in TLS it would wait for the server's goodbye.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-    async def _open_socket(self) -> socket.socket:
-        seconds = self._timeouts.connect_seconds
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(seconds):
-                addresses = await loop.getaddrinfo(
-                    self._account.host, self._account.port, type=socket.SOCK_STREAM
-                )
-                return await aiohappyeyeballs.start_connection(
-                    addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS
-                )
-        except (OSError, UnicodeError) as error:
-            raise failure_of(self._server, error, seconds) from error
 
     async def _greeting(self, connection: socket.socket) -> Reply:
         is_encrypted = self._account.encryption is Encryption.IMPLICIT
@@ -160,15 +144,15 @@ class _Opening:
         finally:
             greeting.cancel()
 
-    async def _reply(self, answer: Awaitable[SMTPResponse], seconds: float) -> Reply:
+    async def _reply(self, response: Awaitable[SMTPResponse], seconds: float) -> Reply:
         try:
             async with asyncio.timeout(seconds):
-                response: SMTPResponse | SMTPResponseException = await answer
+                received: SMTPResponse | SMTPResponseException = await response
         except SMTPResponseException as refusal:
-            response = refusal
+            received = refusal
         except (OSError, SMTPException) as error:
             raise failure_of(self._server, error, seconds) from error
-        return check_reply(self._server, Reply(response.code, tuple(response.message.split("\n"))))
+        return check_reply(self._server, Reply(received.code, tuple(received.message.split("\n"))))
 
 
 def _address_literal(connection: socket.socket) -> str:

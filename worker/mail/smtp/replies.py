@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import ssl
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ from worker.errors import (
     ServerTimeout,
     ServerUnavailable,
 )
+from worker.mail.connection import reason_of
 from worker.mail.tls import tls_failure
 from worker.masking import excerpt
 
@@ -28,7 +27,6 @@ _DONE = 250
 _MAX_TEXT = 1000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
-_ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +102,7 @@ def failure_of(server: str, error: BaseException, seconds: float | None = None) 
     for failure in (error, error.__cause__):
         if isinstance(failure, ssl.SSLError):
             return tls_failure(server, failure)
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return ConnectionFailed(f"The host of {server} is not known; check its name.", server=server)
-    # If a host has several addresses, their errors come in one text.
-    number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
-    if number is None:
+    reason = reason_of(error)
+    if reason is None:
         return ConnectionFailed(f"No connection to {server}: it was closed by the other side.", server=server)
-    reason = os.strerror(int(number[1])).lower()
     return ConnectionFailed(f"No connection to {server} ({reason}); check host and port.", server=server)

@@ -120,10 +120,10 @@ class SmtpSession:
         sender = await self._connection.call(mail)
         if not sender.is_positive:
             return Offer(sender)
-        answers = tuple([await self._connection.call(command) for command in recipients])
-        if not any(answer.is_positive for answer in answers):
-            return Offer(sender, answers)
-        return Offer(sender, answers, await self._connection.call("DATA"))
+        recipient_replies = tuple([await self._connection.call(command) for command in recipients])
+        if not any(reply.is_positive for reply in recipient_replies):
+            return Offer(sender, recipient_replies)
+        return Offer(sender, recipient_replies, await self._connection.call("DATA"))
 
     def _mail_command(self, message: ComposedMessage) -> str:
         command = f"MAIL FROM:<{message.envelope_from}>"

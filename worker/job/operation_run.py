@@ -1,0 +1,34 @@
+"""How a job reaches the operations: what one run of them is given, and what it may call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from worker.job.assignment import Operation
+from worker.mail.account import Account
+from worker.mail.operation_result import OperationResult
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRun:
+    """One run of an operation. `reference`: names the work, the same on every attempt of a job.
+
+    `delivered`: the addresses that have the email already; grows as the mail server takes it.
+    `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
+    """
+
+    reference: str
+    started_at: datetime
+    delivered: set[str] = field(default_factory=set)
+    may_change: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRunner:
+    """The two calls into the operations: which account a request means, and running it there."""
+
+    account: Callable[[Operation, Any], Account]
+    perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
