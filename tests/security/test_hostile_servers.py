@@ -54,9 +54,7 @@ SMTP_CODES = {
     SmtpStep.GREETING: b"220",
     SmtpStep.EHLO: b"250",
     SmtpStep.AUTH: b"535",
-    SmtpStep.MAIL: b"550",
     SmtpStep.RCPT: b"250",
-    SmtpStep.DATA: b"354",
     SmtpStep.ANSWER: b"250",
 }
 IMAP_FAULTS: dict[str, tuple[str, str, Step]] = {
