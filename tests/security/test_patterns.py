@@ -21,7 +21,7 @@ import worker
 
 ROOT = Path(worker.__file__).parent
 # So many repetitions, the fewest first: what takes exponential time would not end with more.
-REPEATED = (22, 150, 700, 8_000)
+REPEATED = (20, 150, 700, 8_000)
 # What a pattern may look for in vain at each of many places: how it begins, and what is repeated.
 VAIN = (
     *(('"', '\\"'), ("(", "\\("), ("<", '\\"'), ("", '<"'), ("", "()"), ("", "(a"), ("", '"')),

@@ -46,10 +46,7 @@ def bind(
         if isinstance(value, dict) and len(value) > FIELDS:
             raise InputError(f"{name} must have at most {FIELDS} fields; found {len(value):,}.", field=name)
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
-    try:
-        resolved = resolver.resolve(given, ())
-    except RecursionError:
-        raise InputError("The variables have too many levels of lists and contexts.") from None
+    resolved = resolver.resolve(given, ())
     _learn_password(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)
