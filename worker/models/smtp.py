@@ -86,7 +86,9 @@ class SendResult(Result):
 
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server took the email for at least one recipient.")
-    message_id: str = Field(description="The Message-ID under which the recipients find it.")
+    message_id: str | None = Field(
+        description="The Message-ID under which the recipients find it; null if nobody gets it."
+    )
     refused_recipients: list[RefusedRecipient] | None = Field(
         default=None,
         exclude_if=_is_none,
