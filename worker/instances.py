@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.errors import InstanceNotEnded
+from worker.masking import Mask
 from worker.rest_api import RestApi
 from worker.settings import Settings
 from worker.wiring import open_gateway, open_rest_api, open_sign_in
@@ -28,7 +29,7 @@ class Cluster:
     """The cluster as the settings say. Raises InputError."""
 
     def __init__(self, settings: Settings) -> None:
-        self._sign_in = open_sign_in(settings)
+        self._sign_in = open_sign_in(settings, Mask())
         self._rest_api = open_rest_api(settings, self._sign_in)
         self._needs_rest_api = settings.gateway.rest_address is not None
         self.gateway = open_gateway(settings, self._sign_in)

@@ -19,6 +19,12 @@ def _read_prefix(prefix: str) -> str:
         raise typer.BadParameter(f"{error}.") from error
 
 
+def _read_docs_url(url: str) -> str:
+    if url and not url.startswith(("https://", "http://")):
+        raise typer.BadParameter(f"must begin with https:// or http://, found {url!r}.")
+    return url if not url or "{page}" in url else f"{url.removesuffix('/')}/{{page}}/"
+
+
 def templates(
     directory: Annotated[Path, typer.Option(help="Output directory.")] = Path("element-templates"),
     only: Annotated[
@@ -30,6 +36,13 @@ def templates(
             help="Prefix of job types, ids, names and files: <prefix>.email.…", callback=_read_prefix
         ),
     ] = "",
+    docs_url: Annotated[
+        str,
+        typer.Option(
+            help="Where the documentation is read, such as https://docs.example.com/{page}/.",
+            callback=_read_docs_url,
+        ),
+    ] = "",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False,
     publish: Annotated[
         bool, typer.Option("--publish", help="Also write this version into versioned/.")
@@ -38,7 +51,7 @@ def templates(
     """Write the element templates for Camunda Modeler, desktop and web."""
     from worker.template import TemplateStore, make_templates
 
-    made = make_templates(prefix=prefix)
+    made = make_templates(prefix=prefix, **({"documentation": docs_url} if docs_url else {}))
     unknown = set(only or ()) - {template.name for template in made}
     if unknown:
         names = ", ".join(template.name for template in made)
