@@ -1,4 +1,4 @@
-"""What `email-worker check` prints: the settings, the gateway, the task types, and what to mend."""
+"""What `email-worker check` prints: the settings, the gateway, the job types, and what needs fixing."""
 
 from __future__ import annotations
 

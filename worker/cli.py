@@ -68,7 +68,7 @@ def options(
 
 @app.command()
 def run(env_file: EnvFile = None) -> None:
-    """Serve jobs until SIGTERM or SIGINT; a second signal stops at once."""
+    """Serve jobs until SIGTERM or SIGINT; a second signal stops immediately."""
     from worker.app import EmailWorker
     from worker.health import PortTaken
     from worker.logs import configure_logs, log_uncaught_errors
@@ -87,13 +87,13 @@ def run(env_file: EnvFile = None) -> None:
 
 @app.command()
 def call(
-    operation: Annotated[str, typer.Argument(help="A task type, such as email.smtp.send.")],
+    operation: Annotated[str, typer.Argument(help="A job type, such as email.smtp.send.")],
     variables: Annotated[
         str, typer.Option(help="JSON file with the variables of a job, or - for standard input.")
     ],
     env_file: EnvFile = None,
 ) -> None:
-    """Do one operation without an engine and print its result as JSON."""
+    """Run one operation without Camunda and print its result as JSON."""
     from worker.app import EmailWorker
 
     async def once() -> None:
@@ -106,7 +106,7 @@ def call(
 
 @app.command()
 def check(env_file: EnvFile = None) -> None:
-    """Print the settings, reach the gateway, and say what to mend."""
+    """Print the settings, reach the gateway, and report what needs fixing."""
     from worker.check import check_setup
 
     if not _run_on_loop(check_setup(env_file)):
@@ -122,7 +122,7 @@ def templates(
     prefix: Annotated[
         str,
         typer.Option(
-            help="Put before task types, ids, names and files: <prefix>.email.…", callback=_read_prefix
+            help="Prefix of job types, ids, names and files: <prefix>.email.…", callback=_read_prefix
         ),
     ] = "",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
@@ -154,7 +154,7 @@ def deploy(
     file: Annotated[Path, typer.Argument(help="A BPMN file.", exists=True, dir_okay=False)],
     env_file: EnvFile = None,
 ) -> None:
-    """Give a BPMN process to the engine, as Camunda Modeler does."""
+    """Deploy a BPMN process, as Camunda Modeler does."""
 
     async def once() -> None:
         async with _gateway(env_file) as gateway:
@@ -258,7 +258,7 @@ def _read_variables(source: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
         variables = json.loads(text)
-        # JSON can name half of a character, which no mail can hold.
+        # JSON can contain half of a character, which no email can.
         json.dumps(variables, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(

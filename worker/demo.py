@@ -58,7 +58,7 @@ async def run_demo(*, keep: bool) -> None:
 
 
 def example(name: str) -> Path:
-    """Return the path of an example process, beside the package or in it."""
+    """Return the path of an example process, next to the package or in it."""
     return next(place / name for place in _PLACES if (place / name).is_file())
 
 

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, JSON for machines and colour for people, never a secret."""
+"""Structured logs: one event per line, JSON for machines and colour for people, never a secret."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _Lines:
         self._file = file
 
     def write(self, line: str) -> None:
-        """Write a line at once."""
+        """Write a line immediately."""
         with suppress(OSError, ValueError):  # a pipe without a reader, a file that was closed
             self._file.write(f"{line}\n")
             self._file.flush()
@@ -118,7 +118,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = ", ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames)
-    return f"{type(error).__qualname__} in {places or 'no place of ours'}"
+    return f"{type(error).__qualname__} in {places or 'no known place'}"
 
 
 def _level(settings: WorkerSettings) -> int:

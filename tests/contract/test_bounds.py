@@ -274,4 +274,4 @@ async def test_a_server_that_comes_back_says_so_once_and_gets_all_its_jobs() -> 
             bench.gateway.offer(*(make_job() for _ in range(8)))
             await bench.gateway.until_taken(17)
     events = [line["event"] for line in logs if line["event"].startswith("mail_server_")]
-    assert events == ["mail_server_unreachable", "mail_server_back"]
+    assert events == ["mail_server_unreachable", "mail_server_recovered"]

@@ -15,7 +15,7 @@ from worker.errors import DocumentRefused, DocumentStoreMissing, DocumentsUnavai
 from worker.models.documents import Document, ExternalDocument, File, InlineDocument, StoredDocument
 
 _ANY_TYPE = "application/octet-stream"
-# Of the standard library alone: what the machine knows beside it differs from one to the next.
+# Only of the standard library: what the machine knows in addition differs between machines.
 _TYPES = mimetypes.MimeTypes()
 
 

@@ -25,7 +25,7 @@ class HttpTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole answer, whatever its status; `content_type` is the media type without parameters."""
+    """A whole response with any status; `content_type` is the media type without parameters."""
 
     status: int
     content_type: str

@@ -18,7 +18,7 @@ from worker.models.documents import File, StoredDocument
 
 _MAX_ANSWER_BYTES = 100_000
 _SHOWN_CHARACTERS = 200
-# What a reference holds; whatever else the store says does not go into the process.
+# The entries of a reference; nothing else that the store says goes into the process.
 _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 

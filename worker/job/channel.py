@@ -32,7 +32,7 @@ Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddress:
-    """Where the gateway is; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
+    """The address of the gateway; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
 
     target: str
     is_encrypted: bool
@@ -44,7 +44,7 @@ class GatewayAddress:
 def open_channel(address: GatewayAddress, signed: SignedCalls | None) -> grpc.aio.Channel:
     """Return a channel that connects at the first call. Raises InputError for a file that cannot be read."""
     options = (*_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(address.target) else _OPTIONS
-    # gRPC has call credentials too, but not for a channel without TLS, and calls them in a thread of its own.
+    # gRPC has call credentials too, but not for a channel without TLS, and calls them in a separate thread.
     interceptors = signed.interceptors if signed else ()
     if not address.is_encrypted:
         return grpc.aio.insecure_channel(address.target, options, interceptors=interceptors)

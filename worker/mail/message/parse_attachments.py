@@ -16,7 +16,7 @@ from worker.models.documents import File
 
 _MAX_NAME = 200
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
-# Of the standard library alone: what the machine knows beside it differs from one to the next.
+# Only of the standard library: what the machine knows in addition differs between machines.
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("message/rfc822", ".eml")
 _TYPES.add_type("message/global", ".eml")
