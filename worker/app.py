@@ -99,7 +99,8 @@ class EmailWorker:
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
 
-        Raises EmailError; no secret is in its text. A POP3 email that could not be deleted afterwards is logged (`email_not_deleted`).
+        Raises EmailError; no secret is in its text. A POP3 email that could not be deleted afterwards is
+        logged (`email_not_deleted`).
         """
         _ = self._open_clients  # raises outside of `async with`
         mask = Mask(shared=self._secrets.mask)

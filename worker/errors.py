@@ -1,7 +1,7 @@
 """All errors with which a job can fail, each with a stable code.
 
-EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is for the
-worker alone: what happened to a command to Camunda.
+EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is
+used inside the worker only: a command to Camunda failed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class ExpressionFailed(EmailError):
     """
 
     code = "EXPRESSION_FAILED"
-    remedy = "Correct the expression in the named task header; the work is done: cancel or migrate the instance, do not retry."
+    remedy = (
+        "Correct the expression in the named task header; the work is done: cancel or migrate the instance,"
+        " do not retry."
+    )
 
 
 class ResultTooLarge(EmailError):
@@ -223,7 +226,9 @@ class MessageNotFound(MailServerError):
     """No message in the folder has this id. `details`: server, messageId, folder (IMAP)."""
 
     code = "MESSAGE_NOT_FOUND"
-    remedy = "Check messageId and folder; somebody or an earlier attempt of this job may have moved or deleted it."
+    remedy = (
+        "Check messageId and folder; somebody or an earlier attempt of this job may have moved or deleted it."
+    )
 
 
 class MessageIdAmbiguous(MailServerError):
@@ -259,7 +264,7 @@ class SendOutcomeUnknown(MailServerError):
     """
 
     code = "SEND_OUTCOME_UNKNOWN"
-    remedy = "Search for the Message-ID on the server or ask the recipient; retry only if the email did not arrive."
+    remedy = "Search for the Message-ID on the server or ask the recipient; retry only if it did not arrive."
 
 
 class EngineError(Exception):

@@ -32,7 +32,7 @@ class Heartbeat:
         return max(self._latest_lag, self._clock() - self._due_at, 0.0)
 
     def beat(self) -> None:
-        """Note that the loop has come round."""
+        """Note that the loop is running."""
         now = self._clock()
         self._latest_lag = max(now - self._due_at, 0.0)
         self._due_at = now + _BEAT_SECONDS
@@ -70,7 +70,7 @@ class Liveness:
 
     @property
     def running_jobs(self) -> int:
-        """How many jobs are under way."""
+        """How many jobs are running."""
         return self._runtime.running_jobs
 
     @property
@@ -93,13 +93,15 @@ class Liveness:
         lag_seconds = self.heartbeat.lag_seconds
         if lag_seconds < _DEADLY_LAG_SECONDS:
             return []
-        return [f"The event loop stood still for {lag_seconds:.0f} seconds."]
+        return [f"The event loop was blocked for {lag_seconds:.0f} seconds."]
 
     def why_not_ready(self) -> list[str]:
-        """Return what keeps the worker from taking jobs; nothing where it takes them."""
+        """Return what keeps the worker from taking jobs; empty if it takes them."""
         runtime = self._runtime
         if runtime.is_stopping:
-            return [f"The worker is stopping; {runtime.running_jobs} jobs are under way."]
+            count = runtime.running_jobs
+            jobs = "1 job is" if count == 1 else f"{count} jobs are"
+            return [f"The worker is stopping; {jobs} running."]
         reasons = [] if runtime.is_polling else ["The worker does not ask Camunda for jobs."]
         unconnected = self._why_not_connected()
         return [*reasons, unconnected] if unconnected else reasons

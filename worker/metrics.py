@@ -53,12 +53,21 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._jobs = self._counter("jobs", "Finished jobs, by operation and outcome.", "operation", "outcome")
         self._incidents = self._counter("incidents", "Jobs that became incidents.", "operation")
-        self._commands = self._counter("mail_commands", "Commands sent to mail servers.", "protocol", "command")
+        self._commands = self._counter(
+            "mail_commands", "Commands sent to mail servers.", "protocol", "command"
+        )
         self._delayed = self._counter("command_retries", "Retried reports of outcomes to Camunda.")
         self._job_seconds = self._histogram("job_duration", "Time from activation to the outcome.")
-        self._server_seconds = self._histogram("mail_server_duration", "Part of the job duration spent waiting for mail servers.")
+        self._server_seconds = self._histogram(
+            "mail_server_duration", "Part of the job duration spent waiting for mail servers."
+        )
         self._round_trips = self._counter("mail_round_trips", "Round trips to mail servers.", "operation")
-        build = Gauge("email_worker_build_info", "Always 1; the labels tell the versions.", ["version", "python"], registry=self._registry)
+        build = Gauge(
+            "email_worker_build_info",
+            "Always 1; the labels tell the versions.",
+            ["version", "python"],
+            registry=self._registry,
+        )
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=self._registry)
         for operation in operations:
@@ -127,14 +136,24 @@ class _Present(Collector):
         circuits = "Mail servers that do not answer; one job at a time tries each."
         yield _gauge("mail_servers_unreachable", circuits, liveness.open_circuits)
         yield _gauge("gateway_connected", "1 if the gateway answers, else 0.", liveness.is_connected)
-        yield _gauge("ready", "1 if the worker is ready (/health/ready), else 0.", not liveness.why_not_ready())
-        yield _gauge("event_loop_lag_seconds", "Delay of the event loop, in seconds.", liveness.heartbeat.lag_seconds)
+        yield _gauge(
+            "ready", "1 if the worker is ready (/health/ready), else 0.", not liveness.why_not_ready()
+        )
+        yield _gauge(
+            "event_loop_lag_seconds", "Delay of the event loop, in seconds.", liveness.heartbeat.lag_seconds
+        )
 
     def _of_sessions(self) -> Iterator[Metric]:
-        sessions = Gauges("email_worker_sessions", "Open sessions with mail servers.", labels=["protocol", "state"])
+        sessions = Gauges(
+            "email_worker_sessions", "Open sessions with mail servers.", labels=["protocol", "state"]
+        )
         waiters = Gauges("email_worker_session_waiters", "Jobs waiting for a session.", labels=["protocol"])
         opened = Counters("email_worker_sessions_opened", "Sessions opened.", labels=["protocol"])
-        reconnects = Counters("email_worker_reconnects", "Sessions replaced because their connection was lost.", labels=["protocol"])
+        reconnects = Counters(
+            "email_worker_reconnects",
+            "Sessions replaced because their connection was lost.",
+            labels=["protocol"],
+        )
         for protocol, figures in self._clients.figures().items():
             sessions.add_metric([protocol, "idle"], figures.idle)
             sessions.add_metric([protocol, "busy"], figures.busy)
@@ -145,7 +164,9 @@ class _Present(Collector):
 
     def _of_deletions(self) -> Iterator[Metric]:
         mailboxes = self._clients.pop3
-        yield _gauge("pending_deletions", "POP3 emails read but not yet deleted.", mailboxes.pending_deletions)
+        yield _gauge(
+            "pending_deletions", "POP3 emails read but not yet deleted.", mailboxes.pending_deletions
+        )
         yield Counters(
             "email_worker_failed_deletions",
             "POP3 emails stored by Camunda whose deletion the server did not confirm.",

@@ -222,7 +222,7 @@ async def test_no_command_carries_a_secret_that_a_server_echoes() -> None:
         await bench.gateway.until_taken(1)
         bench.handler.open()
         full, failed = await bench.gateway.until_taken(2)
-    assert full.fields["message"] == "***:587 does not answer now; it is tried again later."
+    assert full.fields["message"] == "***:587 does not answer; the job is retried later."
     assert f"AUTHENTICATION_FAILED in {TASK_TYPE}: 535 alice/*** at ***; " in failed.fields["message"]
 
 

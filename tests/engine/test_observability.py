@@ -190,7 +190,7 @@ async def test_a_worker_that_drains_is_alive_but_not_ready(engine: Engine) -> No
         assert await worker.ended() == 0
     assert said == {
         "status": "not ready",
-        "reasons": ["The worker is stopping; 1 jobs are under way."],
+        "reasons": ["The worker is stopping; 1 job is running."],
     }
 
 

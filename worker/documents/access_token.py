@@ -14,7 +14,7 @@ from worker.errors import DocumentRefused, DocumentsUnavailable
 
 _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
-# A token is renewed before it ends, as a request under way still needs it.
+# A token is renewed before it ends, because a running request still needs it.
 _MARGIN_SECONDS = 30.0
 # Answers to requests with an older token may still come.
 _REMEMBERED_TOKENS = 4

@@ -71,7 +71,7 @@ def _has_dot_segments(url: URL) -> bool:
 
 def _not_allowed(place: str) -> UrlNotAllowed:
     return UrlNotAllowed(
-        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
+        f"The URL of an attachment ({place}) is not allowed by EMAIL_WORKER_ALLOWED_DOCUMENT_URLS;"
         " ask the operator of the worker to add it.",
         place=place,
     )

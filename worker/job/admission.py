@@ -44,7 +44,8 @@ class Admission:
     """Concurrency limits: at most `max_jobs` jobs run at a time, for each server `max_jobs_per_server`.
 
     A running job occupies a place. A job whose server is at its limit, or has not answered lately, waits
-    for a short time without a place. After that it is returned, as are the jobs of servers that do not answer.
+    for a short time without a place. After that it is returned, as are the jobs of servers that do not
+    answer.
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
@@ -52,7 +53,8 @@ class Admission:
         self._breaker = CircuitBreaker(
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
-        # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's limit.
+        # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
+        # limit.
         self._turns: Counter[str] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
@@ -94,8 +96,8 @@ class Admission:
     async def place(self, server: str, mailbox: str | None, trace: CommandTrace) -> AsyncIterator[None]:
         """Occupy a place while the block works at `server`; raises NotAdmitted.
 
-        `mailbox`: set for jobs that must take turns there. If the server stops answering, a block that has sent no
-        command yet is cancelled and NotAdmitted raised.
+        `mailbox`: set for jobs that must take turns there. If the server stops answering, a block that has
+        sent no command yet is cancelled and NotAdmitted raised.
         """
         entry = _Entry(server, mailbox, trace)
         await self._enter(entry)
@@ -192,7 +194,7 @@ class Admission:
             self._schedule_tick()
 
     def _take_idle_places(self) -> None:
-        """Cancel jobs that have sent nothing yet to a server that stopped answering, except one for each server."""
+        """Cancel all but one of the jobs that have sent nothing yet to a server that stopped answering."""
         silent = {entry.server for entry in self._working if self._breaker.is_silent(entry.server)}
         idle = [entry for entry in self._working if not entry.trace.command_count]
         kept = {entry.server for entry in self._working if entry.trace.command_count}

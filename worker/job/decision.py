@@ -26,8 +26,8 @@ _MOST_FAILURES = 30
 class RetryRule:
     """How long to wait before the next attempt: longer each time, and spread by `jitter` (0 to 1, random).
 
-    With the usual three attempts, the last one comes more than five minutes after the first, so the restart of a
-    mail server causes no incident. `first_retries`: the retries with which the job started, if known.
+    With the usual three attempts, the last one comes more than five minutes after the first, so the restart
+    of a mail server causes no incident. `first_retries`: the retries with which the job started, if known.
     """
 
     first_backoff_seconds: float

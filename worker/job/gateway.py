@@ -101,7 +101,7 @@ class ZeebeGateway:
         self._tenant_ids = list(tenant_ids)
 
     async def close(self) -> None:
-        """Cut the connection; requests under way are cancelled."""
+        """Cut the connection; running requests are cancelled."""
         await self._channel.close()
         if self._signed is not None:
             await self._signed.close()

@@ -17,7 +17,8 @@ class OperationRun:
     """One run of an operation. `reference`: names the work, the same on every attempt of a job.
 
     `delivered`: the addresses that have the email already; grows as the mail server accepts it.
-    `may_change`: must be called before a change that cannot be undone; raises JobGone if another worker may have the job.
+    `may_change`: must be called before a change that cannot be undone; raises JobGone if another worker may
+    have the job.
     """
 
     reference: str

@@ -37,7 +37,7 @@ class BpmnError:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The job was not run: Camunda gives it to another worker, or to this one later, with the same retries."""
+    """The job was not run: Camunda gives it to a worker again later, with the same retries."""
 
     message: str
     backoff_seconds: float = 0.0

@@ -1,7 +1,7 @@
 """Which recipients already have a job's email, if an attempt reached only some of them.
 
-Camunda keeps this between attempts in a variable local to the task, which a failed job may set, so that another
-worker knows it too.
+Camunda keeps this between attempts in a variable local to the task, which a failed job may set, so that
+another worker knows it too.
 """
 
 from __future__ import annotations

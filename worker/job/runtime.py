@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 30.0
-# Between requests to a gateway that answers immediately that there is no job: its long polling may be switched
-# off, and the embedded engine has none.
+# Between requests to a gateway that answers immediately that there is no job: its long polling may be
+# switched off, and the embedded engine has none.
 _FIRST_IDLE_SECONDS = 0.01
 _LONGEST_IDLE_SECONDS = 0.25
-# An activation costs Camunda nearly as much as a job: if only few jobs may come, the worker asks a moment later
-# for more of them together.
+# An activation costs Camunda nearly as much as a job: if only few jobs may come, the worker asks a moment
+# later for more of them together.
 _FEW = 0.5
 _GATHERING_SECONDS = 0.005
 # How long returning the jobs may take after the grace period.

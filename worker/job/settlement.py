@@ -1,4 +1,4 @@
-"""The one command that ends the work on a job, sent until Camunda has taken it or the job is gone."""
+"""Reporting the outcome of a job: repeated until Camunda accepts it or the job is gone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def settle(
     """Report the outcome to Camunda, and return what was reported.
 
     Only the report is repeated, never the work, until the gateway accepts it or the lease ends. `on_delay` is
-    called before each repetition. A completion that Camunda refuses permanently becomes a failure with retries
-    0. Raises JobGone, and GatewayUnavailable if the lease ends first.
+    called before each repetition. A completion that Camunda refuses permanently becomes a failure with
+    retries 0. Raises JobGone, and GatewayUnavailable if the lease ends first.
     """
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)

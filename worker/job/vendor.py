@@ -152,7 +152,8 @@ def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:
 def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
     encryption = config.get(f"{protocol}CryptographicProtocol") or "TLS"
     if encryption == "TLS" and protocol != "smtp":
-        # The vendor upgrades only SMTP connections; this worker would also upgrade at the clear-text ports of IMAP and POP3.
+        # The vendor upgrades only SMTP connections; this worker would also upgrade at the clear-text ports
+        # of IMAP and POP3.
         encryption = "SSL"
     port = config.get(f"{protocol}Port")
     host = f"{protocol}Host"

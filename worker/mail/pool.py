@@ -27,13 +27,13 @@ class PooledSession(Protocol):
         """Whether nothing has been changed at the server since the session was taken from the pool."""
 
     def begin(self) -> None:
-        """Note that the session has been taken from the pool: `may_repeat` holds again."""
+        """Note that the session has been taken from the pool: `may_repeat` counts again."""
 
     async def close(self) -> None:
         """Sign off politely within a short limit. Never raises."""
 
     def abort(self) -> None:
-        """Cut the connection at once. Never raises."""
+        """Cut the connection immediately. Never raises."""
 
 
 S = TypeVar("S", bound=PooledSession)

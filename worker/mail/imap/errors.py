@@ -74,9 +74,9 @@ def reason_of(reply: Reply) -> str:
 def failure(
     server: str, error: Exception, doing: str, *, goodbye: Reply | None = None, is_open: bool = True
 ) -> MailServerError:
-    """Return what an exception means that is no refusal; `is_open`: the server has let us in.
+    """Return the error for an exception other than a refusal. `is_open`: the sign-in has succeeded.
 
-    `goodbye`: what it has said to end the session.
+    `goodbye`: the reply with which the server ended the session.
     """
     is_end = not isinstance(error, MailServerError) or isinstance(error, ConnectionFailed)
     if goodbye is not None and is_end:

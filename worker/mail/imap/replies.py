@@ -96,7 +96,7 @@ def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
-    """Read the messages of FETCH replies, but for news of flags alone, for which nobody has asked."""
+    """Read the messages of FETCH replies, except unsolicited ones that contain only flags."""
     heads: list[bytes] = []
     literals: list[bytes] = []
     for piece in pieces:
@@ -118,7 +118,7 @@ def _read_message(text: bytes, literals: Iterator[bytes]) -> Fetched | None:
         values |= {name: value for name, value in item.groupdict().items() if value is not None}
         if item["body"] and (literal is not None or item[5] is not None):
             sections.append(_ESCAPED.sub(rb"\1", item[5]) if literal is None else literal)
-    if len(sections) > 1:  # some servers give each header field in a section of its own
+    if len(sections) > 1:  # some servers send each header field in a separate section
         sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
     if "uid" not in values or len(values) == 1:
         return None

@@ -36,7 +36,7 @@ _NOT_IN_MESSAGE_ID = re.compile(r"[^A-Za-z0-9_.-]+")
 class ComposedMessage:
     """A message and its envelope.
 
-    `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, but for
+    `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, except
     mailboxes that need SMTPUTF8. `recipients`: each mailbox once, Bcc among them. `smtputf8_mailboxes`:
     those that only a server with SMTPUTF8 (RFC 6531) can take.
     """
@@ -172,7 +172,7 @@ def _encoded_words(text: str) -> list[str]:
 def _fold(name: str, words: Iterable[str]) -> str:
     """Write one header field, with breaks between words only.
 
-    The first word stands beside the name, but for an encoded word that its line has no room for.
+    The first word follows the name, unless it is an encoded word that does not fit into the line.
     """
     lines = [f"{name}:"]
     is_first = True

@@ -49,8 +49,8 @@ class ParsedHeaders:
 class ParsedEmail:
     """A whole email. `headers` are name and decoded value in their order; `size` in octets.
 
-    The bodies have line feeds as line ends, and are None where the email has none of the kind. `is_cut`:
-    a body or the header is longer than anything that the engine takes, and not all there.
+    The bodies have line feeds as line ends, and are None if the email has none of the kind. `is_cut`:
+    a body or the header is longer than anything that Camunda accepts, and incomplete.
     """
 
     summary: ParsedHeaders
@@ -81,7 +81,7 @@ class ParsedEmail:
 
 
 def parse_email(raw: bytes) -> ParsedEmail:
-    """Read a whole email; whatever the bytes are, there is an answer. Attachments are not decoded."""
+    """Read a whole email; any bytes give a result. Attachments are not decoded."""
     message = open_message(raw)
     is_readable = message.smime is not Smime.ENCRYPTED
     bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)

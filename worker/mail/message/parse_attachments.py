@@ -23,9 +23,9 @@ _TYPES.add_type("message/global", ".eml")
 
 
 def read_attachments(raw: bytes) -> Iterator[File]:
-    """Yield what an email holds beside the text to be shown: attached files, images in the text, messages.
+    """Yield the parts that are not displayed text: attached files, inline images, attached messages.
 
-    An attached message is one file, whatever is in it. A part without a file name gets one by its number.
+    An attached message is one file. A part without a file name gets one by its number.
     """
     message = open_message(raw)
     for number, part in enumerate(_attached(message.structure), start=1):

@@ -13,7 +13,7 @@ from worker.mail.message.parse_structure import Part, Structure
 
 _META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
 _META_WITHIN = 1024
-# Octets of either body that are decoded. The engine takes a quarter of that, and text may take ten times
+# Octets of either body that are decoded. Camunda accepts a quarter of that, and text may take ten times
 # its octets in memory while it is decoded.
 _MOST_TEXT_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
@@ -128,7 +128,7 @@ def _is_root(part: Part) -> bool:
 
 
 def _is_text(part: Part) -> bool:
-    """Whether the part holds text; a multipart in which no part was found is read as text too."""
+    """Whether the part contains text; a multipart in which no part was found is read as text too."""
     return part.content_type.startswith("text/") or (part.is_multipart and part.child_count == 0)
 
 

@@ -167,6 +167,6 @@ def _name_month(match: re.Match[str]) -> str:
 
 
 def _to_english(match: re.Match[str]) -> str:
-    """Return a month's name as the standard library knows it, whatever else unchanged."""
+    """Return a month's name as the standard library knows it, everything else unchanged."""
     word = match[0].lower()
     return _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3]) or match[0]

@@ -119,7 +119,7 @@ class Pop3Mailboxes:
         return session
 
     def _ended(self, session: Pop3Session) -> None:
-        """Give back the slot of a session that is closed and has no thread any more."""
+        """Release the slot of a session that is closed and has no thread any more."""
         self._sessions.discard(session)
         self._slots.release()
 

@@ -73,7 +73,7 @@ MailboxKey = tuple[str, int, str | None]
 
 
 def mailbox_key(account: Account) -> MailboxKey:
-    """Return which mailbox it is, whatever the password and the encryption of the connection."""
+    """Return which mailbox it is, independent of the password and the encryption of the connection."""
     return account.host.lower(), account.port, account.username
 
 
