@@ -164,8 +164,8 @@ def test_a_result_that_cannot_be_used_is_said_to_be_of_work_that_is_done(error: 
 def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:
     job = make_job(type="email.imap.list")
     assert incident_text(job, ServerTimeout("h:993 did not answer within 30 seconds.")) == (
-        "TIMEOUT in email.imap.list: h:993 did not answer within 30 seconds; check that the server is running,"
-        " or raise the timeout if it is only slow."
+        "TIMEOUT in email.imap.list: h:993 did not answer within 30 seconds; check that the server is"
+        " running, or raise the timeout if it is only slow."
     )
     assert incident_text(job, ServerTimeout("h:993 is slow; wait.")) == (
         "TIMEOUT in email.imap.list: h:993 is slow; wait."
