@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -21,6 +22,7 @@ from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.binding import bind
 from worker.job.decision import to_json
+from worker.job.defaults import assign
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
 from worker.job.operation_run import OperationRun, OperationRunner
@@ -64,7 +66,12 @@ class EmailWorker:
             prefix=settings.worker.secret_prefix,
             directory=settings.worker.secrets_dir,
         )
-        for secret in (settings.gateway.client_secret, settings.gateway.basic_password):
+        defaults = settings.defaults
+        for secret in (
+            settings.gateway.client_secret,
+            settings.gateway.basic_password,
+            *(defaults.smtp_password, defaults.imap_password, defaults.pop3_password),
+        ):
             if secret is not None:
                 secrets.mask.learn(secret.get_secret_value())
         return cls(settings, secrets)
@@ -145,9 +152,10 @@ class EmailWorker:
             job_rules(self._settings),
             telemetry.observers,
         )
+        task_types = served_task_types(worker)
         served = [
-            Served(self._interpreter(name), self._subscription(name, served_as))
-            for name, served_as in served_task_types(worker).items()
+            Served(self._interpreter_of_served(name, task_types), self._subscription(name, served_as))
+            for name, served_as in task_types.items()
         ]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         try:
@@ -171,7 +179,25 @@ class EmailWorker:
                 operations=BY_TASK_TYPE,
                 stores_attachments=self._settings.gateway.rest_address is not None,
             )
-        return partial(Assignment, _operation(task_type))
+        operation = _operation(task_type)
+        return partial(assign, operation, self._settings.defaults.variables(operation.protocol.value))
+
+    def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
+        """Return the interpreter of a job type; jobs of the vendor's may ask for what is not served."""
+        interpret = self._interpreter(task_type)
+
+        def checked(variables: Mapping[str, Any]) -> Assignment:
+            assignment = interpret(variables)
+            wanted = assignment.operation.task_type
+            if wanted not in served:
+                raise InputError(
+                    f"This worker does not serve {wanted}; ask its operator to add it to"
+                    " EMAIL_WORKER_OPERATIONS.",
+                    field="data",
+                )
+            return assignment
+
+        return checked
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self._settings.worker
@@ -218,10 +244,25 @@ async def _commit(deferred: Deferred, server: str) -> None:
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:
-    """Return the job types to serve, each with the name under which diagrams know it."""
+    """Return the job types to serve, each with the name under which diagrams know it. Raises InputError."""
     prefix = f"{worker.task_type_prefix}." if worker.task_type_prefix else ""
-    served = {name: prefix + name for name in BY_TASK_TYPE}
+    for pattern in worker.operations:
+        if not any(_matches(pattern, name) for name in BY_TASK_TYPE):
+            raise InputError(
+                f"EMAIL_WORKER_OPERATIONS: {pattern} is none of {', '.join(BY_TASK_TYPE)}.",
+                field="EMAIL_WORKER_OPERATIONS",
+            )
+    served = {
+        name: prefix + name
+        for name in BY_TASK_TYPE
+        if any(_matches(pattern, name) for pattern in worker.operations)
+    }
     return served | ({vendor.TASK_TYPE: vendor.TASK_TYPE} if worker.vendor_task_type else {})
+
+
+def _matches(pattern: str, task_type: str) -> bool:
+    """Tell whether a pattern means an operation, with or without `email.` before it."""
+    return any(fnmatchcase(name, pattern) for name in (task_type, task_type.removeprefix("email.")))
 
 
 def _place(error: Exception) -> str:

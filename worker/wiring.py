@@ -90,6 +90,7 @@ def job_rules(settings: Settings) -> JobRules:
         max_result_bytes=worker.max_result_bytes,
         max_jobs=worker.max_jobs,
         max_jobs_per_server=worker.max_jobs_per_server,
+        max_sends_per_minute=worker.max_sends_per_minute,
         secret_fields=worker.secret_fields,
         cluster_name=worker.cluster_name or settings.gateway.target,
     )

@@ -20,7 +20,7 @@ from testkit.work import LINEAR, TIMES_LARGER, growth_of
 
 import worker
 from worker.models.addresses import parse_addresses
-from worker.models.smtp import _HALF_CHARACTER
+from worker.models.message import _HALF_CHARACTER
 
 ROOT = Path(worker.__file__).parent
 REPEATED = 2_000

@@ -29,6 +29,7 @@ from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
+from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
 from worker.job.work import Work
 from worker.mail.account import Account, MailProtocol
@@ -53,6 +54,7 @@ class JobRules:
     max_jobs_per_server: int
     secret_fields: tuple[str, ...]
     cluster_name: str
+    max_sends_per_minute: int = 0
 
 
 class Pipeline:
@@ -74,6 +76,7 @@ class Pipeline:
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
         self._progress = Progress()
+        self._send_rate = SendRate(rules.max_sends_per_minute, time.monotonic)
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
@@ -181,6 +184,7 @@ class Pipeline:
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
         async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+            self._send_rate.admit(account)
             reference = _reference(job, self._rules.cluster_name)
             work.delivered = self._progress.of(job, reference)
             run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)

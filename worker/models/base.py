@@ -97,7 +97,11 @@ _SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
 class Authentication(Request):
     """A sign-in with user name and password."""
 
-    type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
+    type: Literal[AuthenticationType.SIMPLE] = Field(
+        default=AuthenticationType.SIMPLE,
+        title="Authentication",
+        description="How to sign in to the mail server.",
+    )
     username: SecretStr = Field(
         max_length=_MAX_USERNAME_CHARACTERS,
         title="User name",
@@ -124,8 +128,9 @@ class OptionalAuthentication(Request):
 
     type: AuthenticationType = Field(
         default=AuthenticationType.SIMPLE,
-        title="Sign in with",
-        description="“Nothing” is for a relay that takes mail from your network without a password.",
+        title="Authentication",
+        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
+        " network without a password.",
     )
     username: SecretStr | None = Field(
         default=None,
@@ -193,8 +198,8 @@ class Server(Request):
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,
-        title="Encryption",
-        description="How the way to the server is protected. TLS is right for nearly every server.",
+        title="Connection",
+        description="How the connection to the mail server is encrypted. TLS is right for nearly all.",
     )
 
     @field_validator("host")
