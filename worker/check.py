@@ -69,7 +69,7 @@ def _file_problems(settings: Settings) -> list[str]:
         build_tls_context(worker.tls_ca_file)
     except OSError as error:
         problems.append(
-            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} holds no certificate that can be read ({error})."
+            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} contains no readable certificate ({error})."
         )
     return problems
 

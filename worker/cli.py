@@ -134,7 +134,7 @@ def templates(
     docs_url: Annotated[
         str,
         typer.Option(
-            help="Where the documentation is read, such as https://docs.example.com/{page}/.",
+            help="Address of the documentation, such as https://docs.example.com/{page}/.",
             callback=_read_docs_url,
         ),
     ] = "",

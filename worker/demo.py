@@ -110,7 +110,7 @@ async def _serving(gateway: str) -> AsyncIterator[None]:
 
 async def _stay_up(engine: Engine, mail_server: MailServer, console: Console) -> None:
     console.print(
-        f"\nStill running: the engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
+        f"\nStill running: Camunda's engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
         f"{mail_server.smtp_port}, IMAP at port {mail_server.imap_port}. Ctrl-C ends it."
     )
     stop = asyncio.Event()

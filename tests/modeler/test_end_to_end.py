@@ -251,5 +251,5 @@ async def test_the_one_template_for_all_does_what_protocol_and_operation_say(
 async def test_a_relay_needs_no_password(run: Run, smtp: dict[str, str], mail_server: MailServer) -> None:
     relay = {name: value for name, value in smtp.items() if name not in {"User name", "Password"}}
     mail = {"From": "orders@example.com", "To": "sales@example.com", "Subject": "Hello", "Text": "Good day."}
-    await run("smtp.send", {**relay, "Authentication": "Nothing", **mail})
+    await run("smtp.send", {**relay, "Authentication": "None", **mail})
     assert len(await mail_server.wait_for("sales@example.com")) == 1

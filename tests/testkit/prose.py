@@ -51,11 +51,17 @@ def _of_page(page: Path) -> Iterator[Sentence]:
 def _of_source(file: Path) -> Iterator[Sentence]:
     source, name = file.read_text("utf-8"), file.relative_to(ROOT)
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_prose(node.value):
             yield f"{name}:{node.lineno}", _without_code(node.value)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and "noqa" not in token.string:
-            yield f"{name}:{token.start[0]}", _without_code(token.string)
+            # What stands in quotation marks is said by a server, or is a value.
+            yield f"{name}:{token.start[0]}", _without_code(re.sub(r'"[^"]*"', '"…"', token.string))
+
+
+def _is_prose(text: str) -> bool:
+    """Tell a sentence from a name and from a regular expression."""
+    return " " in text and "\\b" not in text
 
 
 def _of_json(file: Path) -> Iterator[Sentence]:

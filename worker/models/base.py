@@ -85,10 +85,10 @@ class AuthenticationType(StrEnum):
     NO_AUTH = "noAuth"
 
 
-_USER_DESCRIPTION = "Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`."
+_USER_DESCRIPTION = "Often the whole email address. It can also be a secret, such as `{{secrets.MAIL_USER}}`."
 _USER_EXAMPLES = ["orders@example.com"]
 _SIGN_IN_DESCRIPTION = (
-    "Name a secret of the worker, never the password itself: everyone who sees the diagram would see it."
+    "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
     " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."
 )
 _SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
@@ -119,7 +119,7 @@ class Authentication(Request):
     @classmethod
     def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
         if any(character in value.get_secret_value() for character in "\r\n\0"):
-            raise ValueError("may not hold a line break or NUL")
+            raise ValueError("must not contain a line break or NUL")
         return value
 
 
@@ -186,7 +186,7 @@ class Server(Request):
         min_length=1,
         max_length=_MAX_HOST_CHARACTERS,
         title="Host",
-        description="The mail server's name or IP address, as your mail provider gives it.",
+        description="Name or IP address of the mail server, as given by your mail provider.",
         examples=["mail.example.com"],
     )
     port: int | None = Field(
@@ -194,7 +194,7 @@ class Server(Request):
         ge=1,
         le=65535,
         title="Port",
-        description="The usual one is filled in. Change it only where your mail provider says so.",
+        description="The usual port is filled in. Change it only if your mail provider says so.",
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,

@@ -35,7 +35,7 @@ _PROTOCOLS = {
 class Template:
     """One template: its name, such as `smtp.send`, its version, which every change raises, and the JSON.
 
-    Templates with a prefix of their own stand in files of their own beside those without.
+    Templates with a prefix are in separate files next to those without.
     """
 
     name: str
@@ -153,11 +153,11 @@ def _constant(key: str, value: str) -> Property:
 
 
 def _choices(prefix: str) -> Iterator[Property]:
-    """Yield the protocol, and for each of them the operations that it has: these set the task type."""
+    """Yield the protocol, and for each of them the operations that it has: these set the job type."""
     yield Property(
         id="protocol",
         group="operation",
-        # The engine keeps it in the diagram and gives it to nobody.
+        # Stored in the diagram only: Camunda passes it to nobody.
         binding=Binding("zeebe:property", "name", "protocol"),
         kind="Dropdown",
         label="Protocol",
@@ -206,7 +206,7 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
 
 
 def _place(made: Property) -> tuple[int, int]:
-    """Sort by the order of the panel; what has no look of its own keeps its order."""
+    """Sort by the order of the panel; what has no look keeps its order."""
     path = made.binding.value
     return [group for group, _ in GROUPS].index(made.group), [
         *LOOKS,

@@ -68,7 +68,7 @@ def _read_text(word: bytes, literals: Iterator[bytes]) -> str | None:
 
 
 def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]:
-    """Return a part and the fields of its children; an attached message is one part, whatever is in it."""
+    """Return a part and the fields of its children; an attached message is one part."""
     children = []
     for field in fields:
         if not isinstance(field, list):

@@ -232,7 +232,7 @@ def _fold(name: str, words: Iterable[str]) -> str:
 
 
 def _content(parameters: MessageParameters, files: Sequence[File]) -> bytes:
-    """Write the MIME fields, the empty line and all that follows, images beside their HTML (RFC 2387)."""
+    """Write the MIME fields, the empty line and all that follows, images next to their HTML (RFC 2387)."""
     html = None if parameters.html is None else text_part(parameters.html, "html")
     shown = [file for file in files if file.content_id and html is not None]
     if html is not None and shown:

@@ -47,12 +47,12 @@ def list_attachments(raw: bytes) -> Iterator[Attachment]:
 
 
 def has_attachments(structure: Structure) -> bool:
-    """Tell whether a message holds anything beside the text to be shown."""
+    """Tell whether a message contains anything except the displayed text."""
     return any(True for _ in _attached(structure))
 
 
 def is_with_attachments(raw: bytes) -> bool:
-    """Tell whether a whole email holds anything beside the text to be shown."""
+    """Tell whether a whole email contains anything except the displayed text."""
     return has_attachments(open_message(raw).structure)
 
 

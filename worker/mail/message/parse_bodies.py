@@ -42,7 +42,7 @@ class _Candidates:
 
 
 def read_bodies(raw: bytes, structure: Structure) -> Bodies:
-    """Return the bodies that a mail program would show (RFC 2046, 5.1; RFC 2387; RFC 2183).
+    """Return the bodies that a mail client would show (RFC 2046, 5.1; RFC 2387; RFC 2183).
 
     Of alternatives the last of each kind counts, of related parts the root, of others all in their
     order. Attachments and attached messages are not text. Text of another subtype is shown as plain
@@ -68,7 +68,7 @@ def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
 
 
 def is_body(part: Part) -> bool:
-    """Tell whether a part is text to be shown, if a mail program shows the part that it stands in."""
+    """Tell whether a part is text to be shown, if a mail client shows the part that it stands in."""
     return _is_text(part) and not _is_attachment(part)
 
 

@@ -56,7 +56,7 @@ _MONTH_OF = {
     for month, beginnings in zip(_MONTHS, _BEGINNINGS, strict=True)
     for beginning in beginnings.split()
 }
-# Zones that mail programs name and the standard library does not know, in minutes.
+# Zones that mail clients write and the standard library does not know, in minutes.
 _ZONES = {
     name: minutes
     for minutes, names in (

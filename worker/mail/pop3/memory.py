@@ -143,7 +143,7 @@ class MailboxMemory:
                     numbers[uid] = other - 1
 
     def remember(self, key: MailboxKey, uid: str, email: KnownEmail, number: int = 0) -> bool:
-        """Keep an email, if there is room or can be; tell whether it was kept. `number`: 0 if it has none."""
+        """Keep an email if space can be found; tell whether it was kept. `number`: 0 if it has none."""
         with self._lock:
             self.forget(key, uid)
             size = email.bytes
