@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Sentence = tuple[str, str]
-"""Where it is, and its text, without what stands in backticks."""
+"""Where it is, and its text, without code in backticks and the targets of links."""
 
 # Keywords of a template are what people search for, and an id is a name.
 _TEXTS_OF_JSON = {"name", "title", "label", "description", "tooltip", "constraints", "message"}
@@ -88,4 +88,4 @@ def _of_alerts(file: Path) -> Iterator[Sentence]:
 
 
 def _without_code(text: str) -> str:
-    return re.sub(r"`[^`\n]*`", "`…`", text)
+    return re.sub(r"\]\([^)\s]*\)", "]", re.sub(r"`[^`\n]*`", "`…`", text))

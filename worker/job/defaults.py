@@ -12,10 +12,10 @@ from worker.job.assignment import Assignment, Operation
 def assign(
     operation: Operation, defaults: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
 ) -> Assignment:
-    """Read a job of one of the worker's own types. `defaults`: the worker's `server` and `authentication`, or empty.
+    """Read a job of the worker's own types. `defaults`: the worker's `server` and `authentication`, or empty.
 
-    The worker's account is for the worker's server alone: no diagram can have it sent elsewhere. Raises
-    InputError if the task leaves the server to a worker that has none.
+    The worker's account is used only at the worker's server: no diagram can send it elsewhere. Raises
+    InputError if the task needs a default server and the worker has none.
     """
     server = variables.get("server")
     if not _is_empty(server):

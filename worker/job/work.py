@@ -23,8 +23,9 @@ class Work:
     """The state of one run of a job.
 
     `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until Camunda has
-    stored the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was changed. `has_failed`: the operation or the use of its result failed. `is_settled`: Camunda
-    has the outcome.
+    stored the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was
+    changed. `has_failed`: the operation or the use of its result failed. `is_settled`: Camunda has the
+    outcome.
     """
 
     mask: Mask

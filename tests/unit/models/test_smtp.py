@@ -243,7 +243,7 @@ def test_the_models_can_be_described_to_a_program() -> None:
         ({"inReplyTo": {"subject": "x"}}, "must be a Message-ID"),
         ({"inReplyTo": 7}, "must be a Message-ID"),
         ({"importance": "urgent"}, "Input should be 'high', 'normal' or 'low'"),
-        ({"notify": "NEVER, DELAY"}, "must not have NEVER beside other events"),
+        ({"notify": "NEVER, DELAY"}, "must not have NEVER together with other events"),
         ({"notify": ["BOUNCE"]}, "Input should be"),
         ({"replyTo": "desk"}, "must be an address"),
         (

@@ -103,7 +103,7 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
 
 
 def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
-    """Return name in lower case and decoded value of each header field, of a header block or a whole email."""
+    """Return lower-case name and decoded value of each header field of a header block or a whole email."""
     fields = read_fields(with_line_feeds(raw_header_block)).fields
     return tuple((field.name.decode("ascii").lower(), decode_words(unfold(field.value))) for field in fields)
 
