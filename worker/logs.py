@@ -99,7 +99,7 @@ def _first_line(event: EventDict) -> str:
 def _where_it_failed(exc_info: ExcInfo) -> str:
     """Return the places and kinds of an error and of what caused it, without their texts.
 
-    An unexpected error's text is as likely as not a piece of an email or of a job's variables.
+    The text of an unexpected error may quote an email or a job's variables.
     """
     return " <- ".join(_place(error) for error in _chain(exc_info[1]))
 

@@ -98,6 +98,11 @@ PLAIN_WORDS = {
     r"\bwhatever\b": "any, every",
     r"\bhold(s|ing)?\b|\bheld\b(?! by)": "contain, ensure, lock, keep",
     r"\b(are|is) well\b": "works, is running",
+    r"\bunder way\b": "running",
+    r"\bin vain\b|\bat hand\b|\bas likely as not\b|\bdone with\b": "a plain verb",
+    r"\bwhoever\b|\bnobody's\b": "anyone who, of nobody",
+    r"\bis to come\b|\bnot seen to\b": "comes, not confirmed",
+    r"\b(gives?|given|giving) out\b|\bhanded over\b": "return, send",
     r"\b(errands?|vitals|ledger)\b": "operation context, liveness, completed work",
 }
 # feel.md compares with Camunda's engine, reliability.md was measured with the embedded one.

@@ -63,7 +63,7 @@ class AccessToken:
             return f"Bearer {self._tokens[-1]}"
 
     def forget(self, authorization: str) -> None:
-        """Do not give out `authorization` again: it was refused."""
+        """Do not use `authorization` again: it was refused."""
         if self._tokens and authorization == f"Bearer {self._tokens[-1]}":
             self._ends_at = 0.0
 

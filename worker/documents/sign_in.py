@@ -19,7 +19,7 @@ class SignIn(Protocol):
         """Return the header's value; raises DocumentRefused and DocumentsUnavailable."""
 
     def forget(self, authorization: str) -> None:
-        """Do not give out `authorization` again, if there may be another: it was refused."""
+        """Do not use `authorization` again, if there may be another: it was refused."""
 
     def hide(self, text: str) -> str:
         """Return a text of the cluster without credentials."""

@@ -166,7 +166,7 @@ class Admission:
         self._look_again()
 
     def _look_again(self) -> None:
-        """Start the jobs that may start now, oldest first, and return those that wait in vain."""
+        """Start the jobs that may start now, oldest first, and return those that wait without hope."""
         waiting, self._waiting = self._waiting, []
         ahead: Counter[str] = Counter()
         for entry in waiting:

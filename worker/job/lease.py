@@ -105,7 +105,7 @@ class Lease:
 
     async def _extend_and_wait(self) -> None:
         try:
-            if not self.is_expired:  # else it would be extended for whoever has it now
+            if not self.is_expired:  # otherwise it would be extended for another worker
                 await self.extend()
         except GatewayUnavailable:
             self._wait(_RETRY_PART)

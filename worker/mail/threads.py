@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class BlockingSession(Protocol):
-    """A session that blocks. `doing`: the command at hand. `thread`: the last step, done or not."""
+    """A session that blocks. `doing`: the current command. `thread`: the last step, done or not."""
 
     server: str
     doing: str

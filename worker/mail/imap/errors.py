@@ -67,7 +67,7 @@ def _kind_of(reply: Reply) -> type[MailServerError] | None:
 
 
 def reason_of(reply: Reply) -> str:
-    """Return the server's own words on one line, at most 200 characters."""
+    """Return the server's text on one line, at most 200 characters."""
     return excerpt(reply.text, _LONGEST_REASON).rstrip(".") or "no reason given"
 
 

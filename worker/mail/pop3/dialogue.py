@@ -28,7 +28,7 @@ _TOO_LONG = "line too long"
 class Pop3Dialogue:
     """Sends commands and reads their replies; every failure is a MailServerError.
 
-    `pop`: poplib's client, for its methods. `doing`: the command at hand. `connection.octets`: what the
+    `pop`: poplib's client, for its methods. `doing`: the current command. `connection.octets`: what the
     server may still send. Only `cut` may be called from another thread.
     """
 

@@ -53,7 +53,7 @@ async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> Smtp
 
 
 class _Opening:
-    """The steps that lead to a session, each within its limit; whoever takes them aborts on any error."""
+    """The steps that lead to a session, each within its limit; the caller aborts on any error."""
 
     def __init__(self, account: Account, settings: SmtpSettings) -> None:
         # The timeouts are enforced here: after its own timeout, aiosmtplib still sends QUIT and waits.

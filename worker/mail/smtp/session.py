@@ -34,7 +34,7 @@ class SmtpSession:
         self._server = connection.server
         self._connection = connection
         self._extensions = extensions
-        self.may_repeat = True  # no message has been handed over since the session left the pool
+        self.may_repeat = True  # no message has been sent since the session left the pool
         self._has_served = False
         self._is_half_way = False
 
