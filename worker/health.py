@@ -13,7 +13,7 @@ from worker.metrics import CONTENT_TYPE, Metrics
 
 
 class PortTaken(Exception):
-    """The pages cannot be served where they should be."""
+    """The port of the pages is in use or not available."""
 
 
 @asynccontextmanager

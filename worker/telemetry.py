@@ -39,7 +39,7 @@ class Telemetry:
 
     @property
     def observers(self) -> Observers:
-        """Who the pipeline shall tell."""
+        """The observers of the pipeline."""
         return Observers(self._job_ended, self._metrics.report_retried, self._metrics.step_begun)
 
     @asynccontextmanager
@@ -69,7 +69,7 @@ def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
     if not settings.are_wanted:
         return None
     try:
-        # Only here: the extra may be missing, and its import takes its time.
+        # Imported only here: the extra may be missing, and the import is slow.
         from worker.traces import Traces, open_exporter  # noqa: PLC0415
     except ModuleNotFoundError:
         log.warning("traces_not_installed", install="pip install 'camunda-email-worker[traces]'")

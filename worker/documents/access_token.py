@@ -16,12 +16,12 @@ _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
 # A token is renewed before it ends, because a running request still needs it.
 _MARGIN_SECONDS = 30.0
-# Answers to requests with an older token may still come.
+# Replies to requests with an older token may still arrive.
 _REMEMBERED_TOKENS = 4
 _OK = 200
 _BUSY = 429
 _SERVER_ERROR = 500
-# RFC 6749, 5.2, and what servers add to it. Any other word may be one that the server was sent.
+# RFC 6749, 5.2, and additions of servers. Any other word may be a repeated part of the request.
 _CODES = {
     "access_denied",
     "invalid_client",
@@ -36,7 +36,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """Who the worker is at the authorization server."""
+    """The credentials of the worker at the authorization server."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -46,7 +46,7 @@ class ClientCredentials:
 
 
 class AccessToken:
-    """A token that is fetched when it is first needed, shared by gRPC and REST, and renewed in time."""
+    """A token that is fetched on first use, shared by gRPC and REST, and renewed before it expires."""
 
     def __init__(self, http: HttpClient, credentials: ClientCredentials) -> None:
         self._http = http
@@ -56,7 +56,7 @@ class AccessToken:
         self._ends_at = 0.0
 
     async def authorization(self) -> str:
-        """Return the header with a token that lasts; raises DocumentRefused and DocumentsUnavailable."""
+        """Return the header with a valid token; raises DocumentRefused and DocumentsUnavailable."""
         async with self._lock:
             if time.monotonic() >= self._ends_at:
                 await self._renew()
@@ -68,7 +68,7 @@ class AccessToken:
             self._ends_at = 0.0
 
     def hide(self, text: str) -> str:
-        """Return a text of the cluster without the secret and the tokens."""
+        """Return a text from the cluster without the secret and the tokens."""
         return without_credentials(text, (self._credentials.client_secret, *self._tokens))
 
     async def close(self) -> None:
@@ -92,7 +92,7 @@ class AccessToken:
         if answer.status >= _SERVER_ERROR or answer.status == _BUSY:
             raise DocumentsUnavailable(f"The authorization server answered with status {answer.status}.")
         if answer.status != _OK:
-            # The answer's text is not shown: it may repeat what was sent.
+            # The text of the reply is not shown: it may repeat the request.
             code = f" ({told['error']})" if str(told.get("error")) in _CODES else ""
             raise DocumentRefused(
                 f"The authorization server refused the sign-in with status {answer.status}{code}; check"

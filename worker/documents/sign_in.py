@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Protocol
 
 _NOTE = "(a text that is not shown, as it repeats the worker's credentials)"
-# So many characters of a credential that stand together in a text are a piece of it.
+# This many consecutive characters of a credential in a text are a part of it.
 _PIECE = 8
 
 
 class SignIn(Protocol):
-    """What the worker shows the cluster with each request."""
+    """The credentials that the worker sends to the cluster with each request."""
 
     async def authorization(self) -> str:
         """Return the header's value; raises DocumentRefused and DocumentsUnavailable."""
@@ -22,7 +22,7 @@ class SignIn(Protocol):
         """Do not use `authorization` again, if there may be another: it was refused."""
 
     def hide(self, text: str) -> str:
-        """Return a text of the cluster without credentials."""
+        """Return a text from the cluster without credentials."""
 
     async def close(self) -> None:
         """Close all connections; a later request opens them again."""
@@ -41,7 +41,7 @@ class BasicSignIn:
         return self._authorization
 
     def forget(self, authorization: str) -> None:
-        """Keep it: there is no other."""
+        """Do nothing: there are no other credentials."""
 
     def hide(self, text: str) -> str:
         """See SignIn."""
@@ -52,8 +52,8 @@ class BasicSignIn:
 
 
 def without_credentials(text: str, credentials: Iterable[str]) -> str:
-    """Return `text`, or a note where it has a piece of a credential; short ones are replaced as words."""
-    # A credential may be broken over lines.
+    """Return `text`, or a note if it contains a part of a credential; short ones are replaced as words."""
+    # A line break may divide a credential.
     letters = "".join(text.split())
     pieces = {letters[start : start + _PIECE] for start in range(len(letters) - _PIECE + 1)}
     for credential in filter(None, credentials):

@@ -57,7 +57,7 @@ class Gateway(Protocol):
         """Yield up to `max_jobs` jobs; none within the subscription's `poll_seconds` is no error."""
 
     async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
-        """End the job well."""
+        """Complete the job."""
 
     async def fail(
         self,
@@ -68,12 +68,12 @@ class Gateway(Protocol):
         backoff_seconds: float,
         variables: Mapping[str, Any],
     ) -> None:
-        """End this attempt; retries 0 raises an incident."""
+        """Fail the job; retries 0 raises an incident."""
 
     async def throw_error(
         self, job_key: int, *, error_code: str, message: str, variables: Mapping[str, Any]
     ) -> None:
-        """End the job by a BPMN error."""
+        """Throw a BPMN error."""
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         """Move the job's deadline to `timeout_seconds` from now."""
@@ -116,14 +116,14 @@ class ZeebeGateway:
         await self._command(self._client.deploy_resource(file, tenant_id=self._tenant_id()))
 
     async def start(self, process_id: str, variables: Mapping[str, Any]) -> int:
-        """Start the latest version of a process; give the key of the instance."""
+        """Start the latest version of a process; return the key of the instance."""
         instance = await self._command(
             self._client.run_process(process_id, dict(variables), tenant_id=self._tenant_id())
         )
         return instance.process_instance_key
 
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
-        """Yield jobs as they come; see Gateway."""
+        """Yield jobs as they arrive; see Gateway."""
         jobs = self._adapter.activate_jobs(
             task_type=subscription.task_type,
             worker=self._worker_name,

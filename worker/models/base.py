@@ -23,8 +23,8 @@ _NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
 class Request(BaseModel):
     """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given".
 
-    A number is its text where a text is meant. `may_be_empty`: texts for which "" is a value,
-    and null a slip.
+    A number for a text field is converted to text. `may_be_empty`: text fields for which "" is a valid value
+    and null an error.
     """
 
     may_be_empty: ClassVar[frozenset[str]] = frozenset()
@@ -163,9 +163,9 @@ class CryptographicProtocol(StrEnum):
 
 
 def one_spelling(host: str) -> str:
-    """Return a host as all its spellings are kept: in small letters, without the dot at its end.
+    """Return the normal form of a host: lower case, without a dot at the end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    For TLS, that dot is not a part of the name (RFC 6066 3). IPv6 addresses are shortened, without brackets.
     """
     host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
     return str(ip_address(host)) if _is_ip_address(host) else host
@@ -180,7 +180,7 @@ def _is_ip_address(host: str) -> bool:
 
 
 class Server(Request):
-    """The mail server. Without a port, the protocol's own for the encryption is taken."""
+    """The mail server. Without a port, the usual one of protocol and encryption is used."""
 
     host: str = Field(
         min_length=1,

@@ -18,7 +18,7 @@ _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
 _BODIES = {"body": "body", "html_body": "htmlBody"}
-# Which field of the request writes a header field.
+# The field of the request that writes a header field.
 _FIELD_OF_HEADER = {
     "reply-to": "reply_to",
     "in-reply-to": "in_reply_to",
@@ -31,7 +31,7 @@ _FIELD_OF_HEADER = {
 
 
 class ContentType(StrEnum):
-    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the reader's program chooses."""
+    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the recipient's mail client chooses."""
 
     PLAIN = "PLAIN"
     HTML = "HTML"
@@ -50,7 +50,7 @@ Documents = Annotated[
 
 
 class Importance(StrEnum):
-    """How urgent the sender finds it."""
+    """The importance set by the sender."""
 
     HIGH = "high"
     NORMAL = "normal"

@@ -16,9 +16,9 @@ from worker.template.property import Binding, Condition, Property
 from worker.template.versions import VERSIONS
 from worker.template.wording import WORDINGS
 
-# Web Modeler takes this address alone, without a version in it.
+# Web Modeler accepts only this address, without a version in it.
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
-# Where the pages of docs/ are read.
+# The address of the pages in docs/.
 DOCUMENTATION = "https://github.com/camunda-email-worker/camunda-email-worker/blob/main/docs/{page}.md"
 # Camunda 8.6 and 8.7 refuse an input that is left empty.
 ENGINES = "^8.8"
@@ -51,7 +51,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What a template says of itself in Modeler's menus."""
+    """Name, description and keywords of a template in Modeler's menus."""
 
     name: str
     title: str
