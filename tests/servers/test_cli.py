@@ -61,11 +61,11 @@ def test_an_operation_that_failed_is_exit_code_1_and_json_on_standard_error() ->
     ("given", "says"),
     [
         (variables(tos="b@example.com"), "did you mean parameters.to?"),
-        (variables(subject="\ud800"), "cannot be read"),
+        (variables(subject="\ud800"), "is not valid JSON"),
         ("[1]", "must be a JSON object"),
-        ("{", "cannot be read"),
-        ("", "cannot be read"),
-        ("[" * 100_000, "cannot be read"),
+        ("{", "is not valid JSON"),
+        ("", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
     ],
 )
 def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
