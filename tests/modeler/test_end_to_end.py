@@ -16,7 +16,7 @@ from testkit.workers import serving
 from worker.sandbox import Engine, MailServer
 
 WITH_PASSWORD = "User name and password"  # a choice
-NOT_ENCRYPTED = "None: not protected (port 25)"
+NOT_ENCRYPTED = "None: not encrypted (port 25)"
 OLDEST = "Oldest or smallest first"
 FIRST, SECOND = "1@numbered.example.org", "2@numbered.example.org"
 FIRST_ROW = {
