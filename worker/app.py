@@ -20,13 +20,13 @@ from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError, MailServerError
 from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
-from worker.job.binding import bind
 from worker.job.decision import to_json
 from worker.job.defaults import assign
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
 from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.pipeline import Pipeline
+from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
@@ -88,7 +88,7 @@ class EmailWorker:
 
     async def __aenter__(self) -> Self:
         self._clients = open_mail_clients(self._settings.worker)
-        self._sign_in = open_sign_in(self._settings)
+        self._sign_in = open_sign_in(self._settings, self._secrets.mask)
         self._documents = open_document_client(self._settings, self._sign_in)
         return self
 
@@ -123,14 +123,7 @@ class EmailWorker:
     async def _do(self, task_type: str, variables: Mapping[str, Any], mask: Mask) -> Any:
         assignment = self._interpreter(task_type)(variables)
         operation = assignment.operation
-        request = bind(
-            operation.request,
-            assignment.variables,
-            secrets=self._secrets,
-            mask=mask,
-            secret_fields=self._settings.worker.secret_fields,
-            notation=assignment.notation,
-        )
+        request = await read_request(assignment, self._secrets, mask, self._settings.worker.secret_fields)
         account = self._account(operation, request)
         done = await self._perform(
             operation, request, account, OperationRun(token_hex(16), datetime.now(UTC))

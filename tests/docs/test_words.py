@@ -120,7 +120,7 @@ def test_texts_use_plain_words() -> None:
         for pattern, plainer in PLAIN_WORDS.items()
         for match in re.finditer(pattern, text)
     ]
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 def test_texts_for_users_speak_of_camunda_and_the_worker() -> None:
@@ -131,4 +131,4 @@ def test_texts_for_users_speak_of_camunda_and_the_worker() -> None:
         for pattern, plainer in USER_WORDS.items()
         for match in re.finditer(pattern, text)
     ]
-    assert found == []
+    assert found == [], "\n".join(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -33,7 +33,7 @@ class _Entry:
     """A job that waits or runs. `mailbox`: set if its jobs must take turns there."""
 
     server: str
-    mailbox: str | None
+    mailbox: Hashable | None
     trace: CommandTrace
     may_begin: asyncio.Future[bool] | None = None
     began_at: float = 0.0
@@ -55,7 +55,7 @@ class Admission:
         )
         # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
         # limit.
-        self._turns: Counter[str] = Counter()
+        self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
@@ -93,7 +93,7 @@ class Admission:
         self._note(server, self._breaker.answered(server))
 
     @asynccontextmanager
-    async def place(self, server: str, mailbox: str | None, trace: CommandTrace) -> AsyncIterator[None]:
+    async def place(self, server: str, mailbox: Hashable | None, trace: CommandTrace) -> AsyncIterator[None]:
         """Occupy a place while the block works at `server`; raises NotAdmitted.
 
         `mailbox`: set for jobs that must take turns there. If the server stops answering, a block that has

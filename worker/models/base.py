@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, Literal, Self, get_args
 
+import idna
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from worker.models.bounds import HOST_CHARACTERS, PASSWORD_CHARACTERS, USERNAME_CHARACTERS
 from worker.models.expectation import number_text
+from worker.models.texts import check_characters
 
-# Long enough for the tokens of OAuth.
-MAX_PASSWORD_CHARACTERS = 16_384
-_MAX_USERNAME_CHARACTERS = 320
-_MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
-_NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
+_NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
+_DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
 class Request(BaseModel):
@@ -103,13 +105,13 @@ class Authentication(Request):
         description="How to sign in to the mail server.",
     )
     username: SecretStr = Field(
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr = Field(
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -120,6 +122,7 @@ class Authentication(Request):
     def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
         if any(character in value.get_secret_value() for character in "\r\n\0"):
             raise ValueError("must not contain a line break or NUL")
+        check_characters(value.get_secret_value())
         return value
 
 
@@ -134,14 +137,14 @@ class OptionalAuthentication(Request):
     )
     username: SecretStr | None = Field(
         default=None,
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr | None = Field(
         default=None,
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -166,17 +169,38 @@ def one_spelling(host: str) -> str:
     """Return the normal form of a host: lower case, without a dot at the end.
 
     For TLS, that dot is not a part of the name (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    IPv4 addresses in IPv6 form and in old forms (127.1) become plain IPv4 addresses. Letters beyond ASCII
+    are encoded as for DNS.
     """
-    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    return str(ip_address(host)) if _is_ip_address(host) else host
+    host = host.strip().removeprefix("[").removesuffix("]").lower()
+    host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
+    if (address := _ip_address(host)) is not None:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return host
 
 
-def _is_ip_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        return ip_address(host)
+    with suppress(ValueError, OverflowError):
+        return _old_ipv4_address(host) if _NUMBERS.fullmatch(host) else None
+    return None
+
+
+def _old_ipv4_address(text: str) -> IPv4Address:
+    """Read what systems take for an address too (inet_aton): 127.1, 0x7f.0.0.1, 2130706433."""
+    *first, last = (
+        int(part, 8 if part.startswith("0") and not part.startswith("0x") else 0) for part in text.split(".")
+    )
+    octets = bytes(first) + last.to_bytes(4 - len(first), "big")
+    return IPv4Address(octets)
+
+
+def _ascii_label(label: str) -> str:
+    """Return a label of a name as DNS has it (IDNA 2008); one that is none, as in a pattern, as it is."""
+    with suppress(idna.IDNAError):
+        return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
+    return label
 
 
 class Server(Request):
@@ -184,7 +208,7 @@ class Server(Request):
 
     host: str = Field(
         min_length=1,
-        max_length=_MAX_HOST_CHARACTERS,
+        max_length=HOST_CHARACTERS,
         title="Host",
         description="Name or IP address of the mail server, as given by your mail provider.",
         examples=["mail.example.com"],
@@ -206,7 +230,7 @@ class Server(Request):
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = one_spelling(host)
-        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and _ip_address(host) is None):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host
 

@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from worker.models.addresses import parse_addresses
+from worker.models.bounds import HEADER_CHARACTERS, HEADERS
 from worker.models.expectation import number_text, shown
+from worker.models.texts import check_characters
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
@@ -55,6 +57,8 @@ def is_structured(name: str) -> bool:
 
 def read_headers(headers: dict[Any, Any]) -> dict[str, str]:
     """Return the fields that are given, each with its text; raises ValueError for what is no text."""
+    if len(headers) > HEADERS:
+        raise ValueError(f"must have at most {HEADERS} header fields")
     texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
     # "Reply-To" may be an empty list of addresses, as "cc" may.
     return {
@@ -90,6 +94,12 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
     if _BREAKS_A_HEADER.search(value):
         raise ValueError(f"must not contain a line break or NUL, but {name} does")
+    if len(value) > HEADER_CHARACTERS:
+        raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
+    try:
+        check_characters(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, but {name} does") from error
     lowered = name.lower()
     if lowered in _WRITTEN_BY_FIELD:
         raise ValueError(f"must not contain {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from worker.models.base import Authentication, Request, Server
+from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
     CRITERIA_DESCRIPTION,
@@ -25,7 +26,6 @@ from worker.models.mailbox import (
 )
 from worker.models.search import Condition, Criterion, SearchField, all_of
 
-_MAX_FOLDER = 1000
 # RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
 _KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
 _MOST_KEYWORDS = 50
@@ -40,7 +40,7 @@ def _is_a_folder(path: str) -> str:
     return path
 
 
-Folder = Annotated[str, Field(max_length=_MAX_FOLDER), AfterValidator(_is_a_folder)]
+Folder = Annotated[str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(_is_a_folder)]
 _FOLDER = "Separate folder levels with a dot or a slash: `Projects.2023`."
 _UNREAD_ONLY = Field(
     default=False, title="Unread only", description="Only emails that nobody has read yet (`seen` is false)."

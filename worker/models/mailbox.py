@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from worker.models.bounds import MESSAGE_ID_CHARACTERS
 from worker.models.search import (
     FIELDS_WITHOUT_FLAGS,
     Condition,
@@ -17,10 +18,6 @@ from worker.models.search import (
     read_day,
     read_text,
 )
-
-# RFC 5322, 2.1.1 bounds a line at 998; what is longer than this is no id.
-_MAX_MESSAGE_ID = 2000
-_MAX_SEARCH_TEXT = 1000
 
 
 def check_text(text: str) -> str:
@@ -55,7 +52,7 @@ MAXIMUM_DESCRIPTION = "At most this many emails are returned, from 1 to 10000."
 MessageId = Annotated[
     str,
     Field(
-        max_length=_MAX_MESSAGE_ID,
+        max_length=MESSAGE_ID_CHARACTERS,
         title="Message id",
         description="Which email, such as `=emails[1].messageId`. Give the messageId of a list or search, or"
         " the Message-ID of its header, with or without `<` and `>`.",
@@ -77,7 +74,7 @@ MaxToBeRead = Annotated[
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
 CriteriaWithoutFlags = Annotated[Condition | Group | None, BeforeValidator(_read_criteria_without_flags)]
 
-SearchText = Annotated[str, BeforeValidator(read_text), Field(max_length=_MAX_SEARCH_TEXT)]
+SearchText = Annotated[str, BeforeValidator(read_text)]
 Day = Annotated[date, BeforeValidator(read_day)]
 
 CRITERIA_DESCRIPTION = (

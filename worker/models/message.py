@@ -11,11 +11,12 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, mod
 from worker.models.addresses import Address, AddressList
 from worker.models.answer import AnsweredEmail
 from worker.models.base import Request
+from worker.models.bounds import ATTACHMENTS, BODY_CHARACTERS, SUBJECT_CHARACTERS
 from worker.models.documents import Document, parse_documents
 from worker.models.headers import check_headers, read_headers
+from worker.models.texts import check_characters
 
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
-_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
 _BODIES = {"body": "body", "html_body": "htmlBody"}
 # The field of the request that writes a header field.
@@ -39,7 +40,10 @@ class ContentType(StrEnum):
 
 
 def _read_documents(value: Any) -> Any:
-    return parse_documents(value)
+    documents = parse_documents(value)
+    if len(documents) > ATTACHMENTS:
+        raise ValueError(f"must have at most {ATTACHMENTS:,} documents")
+    return documents
 
 
 Documents = Annotated[
@@ -109,6 +113,7 @@ class MessageParameters(Request):
         examples=[{"X-Order": "4711"}],
     )
     subject: str = Field(
+        max_length=SUBJECT_CHARACTERS,
         title="Subject",
         description="The subject, a single line.",
         examples=["Your order is on its way"],
@@ -120,6 +125,7 @@ class MessageParameters(Request):
     )
     body: str | None = Field(
         default=None,
+        max_length=BODY_CHARACTERS,
         title="Text",
         description="The text of the email. Insert variables with FEEL:"
         ' `="Dear " + customer.name + ", it is on its way."`',
@@ -127,6 +133,7 @@ class MessageParameters(Request):
     )
     html_body: str | None = Field(
         default=None,
+        max_length=BODY_CHARACTERS,
         title="HTML",
         description="The HTML of the email. Insert variables with FEEL:"
         ' `="<p>Dear " + customer.name + "</p>"`',
@@ -162,9 +169,7 @@ class MessageParameters(Request):
     @field_validator("subject", "body", "html_body", mode="before")
     @classmethod
     def _has_whole_characters(cls, text: Any) -> Any:
-        if isinstance(text, str) and _HALF_CHARACTER.search(text):
-            raise ValueError("must not contain half a character (a lone surrogate)")
-        return text
+        return check_characters(text) if isinstance(text, str) else text
 
     @field_validator("headers", mode="before")
     @classmethod

@@ -10,10 +10,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
 from worker.models.expectation import number_text, shown
-
-MAX_DEPTH = 50
-MAX_CONDITIONS = 1000
 
 _SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
@@ -136,6 +134,8 @@ def read_text(value: Any) -> str:
         raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
     if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("must not contain a line break, NUL or half a character")
+    if len(value) > CONDITION_CHARACTERS:
+        raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
     return value
 
 
@@ -191,8 +191,8 @@ class _Parser:
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             raise _fault(path, "must be a context with field and value, or with operator and criteria")
-        if depth > MAX_DEPTH:
-            raise _fault(path, f"is nested more than {MAX_DEPTH} levels deep")
+        if depth > CRITERIA_LEVELS:
+            raise _fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
         if "operator" in entries or "criteria" in entries:
             return self._parse_group(entries, path, depth)
@@ -230,8 +230,8 @@ class _Parser:
         except ValueError as error:
             raise _fault(value_path, str(error)) from None
         self._conditions += 1
-        if self._conditions > MAX_CONDITIONS:
-            raise _fault(path, f"is one condition too many: at most {MAX_CONDITIONS} are taken")
+        if self._conditions > CONDITIONS:
+            raise _fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, read, header)
 
     def _read_value(self, field: SearchField, value: Any) -> str | bool | int | date:

@@ -86,7 +86,7 @@ class SendResult(Result):
 
     subject: str = Field(description="The subject of the email.")
     sent: bool = Field(description="Whether the server accepted the email for at least one recipient.")
-    message_id: str = Field(description="The Message-ID of the email.")
+    message_id: str | None = Field(description="The Message-ID of the email; null if it was sent to nobody.")
     refused_recipients: list[RefusedRecipient] | None = Field(
         default=None,
         exclude_if=_is_none,

@@ -32,7 +32,7 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
     result = SendResult(
         subject=request.parameters.subject_line,
         sent=delivery.is_sent,
-        message_id=message.message_id,
+        message_id=message.message_id if delivery.is_sent else None,
         refused_recipients=list(delivery.refused_recipients) or None,
         error=delivery.refusal,
     )

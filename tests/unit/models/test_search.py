@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.models.search import MAX_CONDITIONS, MAX_DEPTH, Condition, Group, SearchField, SearchOperator
+from worker.models.bounds import CONDITIONS, CRITERIA_LEVELS
+from worker.models.search import Condition, Group, SearchField, SearchOperator
 from worker.models.search import parse_criteria as parse
 
 CONDITION = {"field": "FROM", "value": "jane@example.org"}
@@ -94,8 +95,8 @@ def test_a_fault_is_named_with_the_path_to_it(value: Any, fault: str) -> None:
 
 
 def test_depth_and_size_are_bounded() -> None:
-    assert parse(nested(MAX_DEPTH - 1)) is not None
+    assert parse(nested(CRITERIA_LEVELS - 1)) is not None
     with pytest.raises(ValueError, match="nested more than"):
-        parse(nested(MAX_DEPTH))
+        parse(nested(CRITERIA_LEVELS))
     with pytest.raises(ValueError, match=r"criteria\[1000\] is one condition too many"):
-        parse({"operator": "OR", "criteria": [CONDITION] * (MAX_CONDITIONS + 1)})
+        parse({"operator": "OR", "criteria": [CONDITION] * (CONDITIONS + 1)})

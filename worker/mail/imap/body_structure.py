@@ -8,7 +8,8 @@ from typing import Any
 
 from worker.mail.message.parse_structure import Part, Structure
 
-_TOKEN = re.compile(rb'[()]|"(?:[^"\\]|\\.)*"|~?\{\d+\+?\}|[^\s()"]+', re.DOTALL)
+# A string that is not closed ends with the text: so no part of it is read twice.
+_TOKEN = re.compile(rb'[()]|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|~?\{\d+\+?\}|[^\s()"]+', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # How many fields stand before it, the checksum among them; a text has its lines too, a message its envelope,
 # structure and lines.

@@ -25,14 +25,17 @@ UidMark = tuple[int, int]
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
-_QUOTED = rb'"((?:[^"\\]|\\.)*)"'
+# Longer texts come as literals; each step of a repeated group takes memory.
+_QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
 _PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
 _NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
-    rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^)]*)\)|" + _QUOTED + rb"|~?\{\d+\+?\}",
+    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
+    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^)]*)\)"
+    # A text that does not end takes the rest, so that it is not looked for again from each place in it.
+    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z',
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
