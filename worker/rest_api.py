@@ -32,7 +32,9 @@ class RestApi:
                 " check ZEEBE_REST_ADDRESS."
             ) from error
         if not isinstance(answer, dict) or "gatewayVersion" not in answer:
-            raise DocumentRefused(f"There is no REST API of Camunda at {self._url}; check ZEEBE_REST_ADDRESS.")
+            raise DocumentRefused(
+                f"There is no REST API of Camunda at {self._url}; check ZEEBE_REST_ADDRESS."
+            )
 
     async def state(self, instance: int) -> str | None:
         """Return ACTIVE, COMPLETED or TERMINATED; None if the API does not know the instance yet."""

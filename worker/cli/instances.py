@@ -22,7 +22,7 @@ def deploy(
     file: Annotated[Path, typer.Argument(help="A BPMN file.", exists=True, dir_okay=False)],
     env_file: EnvFile = None,
 ) -> None:
-    """Deploy a BPMN process."""
+    """Deploy a BPMN process, as Camunda Modeler does."""
 
     async def once() -> None:
         async with _cluster(env_file) as cluster:
