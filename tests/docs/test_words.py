@@ -110,7 +110,7 @@ USER_WORDS = {
     r"\b([Tt]he|[Aa]n) engine\b|\bengine's\b": "Camunda, the cluster",
     r"\b[Ww]e\b|\bus\b|\b[Oo]urs?\b": "the worker",
 }
-OF_DEVELOPERS = ("worker/sandbox/", "worker/feel/", "docs/feel.md", "docs/reliability.md")
+OF_DEVELOPERS = ("worker/sandbox/", "worker/feel/", "bench/", "docs/feel.md", "docs/reliability.md")
 
 
 def test_texts_use_plain_words() -> None:
