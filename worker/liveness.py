@@ -89,7 +89,7 @@ class Liveness:
         return self._why_not_connected() is None
 
     def why_not_alive(self) -> list[str]:
-        """Return what a restart would fix; empty if everything works."""
+        """Return the reasons for a restart; empty if there are none."""
         lag_seconds = self.heartbeat.lag_seconds
         if lag_seconds < _DEADLY_LAG_SECONDS:
             return []

@@ -50,7 +50,7 @@ class InputFaults:
             group = str(error["loc"][0]) if error["loc"] else ""
             if group and self._variables.get(group) is None:
                 sentences.setdefault(self._notation.path(group), self._missing_group(group))
-            # A misspelt field is also a missing one: the misspelling is what there is to correct.
+            # A misspelt field is also a missing one: only the misspelling must be corrected.
             elif path not in hints and not (error["type"] == "missing" and path in hints.values()):
                 sentences.setdefault(self._notation.path(path), self._sentence(error))
         return _input_error(sentences)

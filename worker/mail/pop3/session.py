@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Pop3Session(Pop3Dialogue):
     """A session from the connection to QUIT. Every method raises a MailServerError if it fails.
 
-    Message numbers are valid within the session alone. `thread`: see BlockingSession.
+    Message numbers are valid only within the session. `thread`: see BlockingSession.
     """
 
     def __init__(
