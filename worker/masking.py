@@ -79,7 +79,7 @@ class Mask:
 
     def forms(self) -> Iterator[tuple[str, bool]]:
         """Yield every form of every value to hide, and whether it is base64."""
-        # A copy, as another thread may learn meanwhile.
+        # A copy, because another thread may add values.
         yield from tuple(self._forms.items())
         if self._shared is not None:
             yield from self._shared.forms()

@@ -1,4 +1,4 @@
-"""Header fields that a process adds to an email: which, and what may stand in them."""
+"""Header fields that a process adds to an email: which ones, and which values."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Engine:
         return self.variables(process_instance_key)
 
     def variables(self, process_instance_key: int) -> dict[str, Any]:
-        """Give the process variables as they are now."""
+        """Give the current process variables."""
         return {
             record.value["name"]: json.loads(record.value["value"])
             for record in self._records.of(process_instance_key)

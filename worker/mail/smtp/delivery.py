@@ -44,7 +44,7 @@ class Offer:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the message may be sent: somebody is there to get it."""
+        """Whether the message may be sent: at least one recipient was accepted."""
         return (
             self.awaits_message
             and self.sender.is_positive
@@ -98,7 +98,7 @@ class Recipients:
             self._most_at_once = len(accepted)
 
     def delivery(self) -> Delivery:
-        """Return the result of the message; raises RecipientRefused if another attempt may do more."""
+        """Return the result of the message; raises RecipientRefused if another attempt may reach more."""
         if self._refusal and not self._delivered:
             refusal = Refusal(code=self._refusal.code, message=self._refusal.text)
             return Delivery(is_sent=False, refused_recipients=self._not_taken(), refusal=refusal)
