@@ -1,4 +1,4 @@
-"""`email-worker` and `python -m worker`: what must not wait for the imports, which take a second."""
+"""`email-worker` and `python -m worker`: the steps before the imports, which take a second."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class EmailWorker:
         return partial(assign, operation, self._settings.defaults.variables(operation.protocol.value))
 
     def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
-        """Return the interpreter of a job type; jobs of the vendor's may ask for what is not served."""
+        """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
         interpret = self._interpreter(task_type)
 
         def checked(variables: Mapping[str, Any]) -> Assignment:
@@ -233,7 +233,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
     try:
         await deferred.commit()
     except MailServerError as error:
-        # The email may be gone for all that: what was read of it must not be lost as well.
+        # The email may be deleted all the same, so its content must not be lost.
         log.error("email_not_deleted", code=error.code, server=server)
 
 

@@ -139,7 +139,7 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
 
 
 def _full_name() -> str | None:
-    """Return the machine's name if it is a full one; nobody is asked for it, as that may take long."""
+    """Return the machine's name if it is a full one; DNS is not asked, because that may take long."""
     name = socket.gethostname()
     is_full = "." in name and not name.startswith("localhost.") and _HOST_NAME.fullmatch(name)
     return name if is_full else None

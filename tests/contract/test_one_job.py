@@ -101,7 +101,7 @@ async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
 
 
 @on_skipping_clock
-async def test_what_cannot_pass_by_itself_is_an_incident_at_once() -> None:
+async def test_a_permanent_failure_is_an_incident_immediately() -> None:
     bench = Bench()
     bench.handler.script.append(AuthenticationFailed("No."))
     async with bench.serving():

@@ -104,7 +104,7 @@ class Pipeline:
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
-            # Reported until the deadline, which is no longer extended: the report does not go on forever.
+            # The report is repeated until the deadline, which is no longer extended.
             if _is_told_to_stop():
                 await self._finish_soon(job, work, lease)
             elif isinstance(work.outcome, Returned):

@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Incident:
-    """Why an instance stands still; `job_key` is -1 where no job failed."""
+    """Why an instance does not continue; `job_key` is -1 if no job failed."""
 
     key: int
     job_key: int
@@ -157,7 +157,7 @@ class Engine:
         return self.variables(process_instance_key)
 
     def variables(self, process_instance_key: int) -> dict[str, Any]:
-        """Give the process variables as they are now."""
+        """Give the current process variables."""
         return {
             record.value["name"]: json.loads(record.value["value"])
             for record in self._records.of(process_instance_key)
@@ -194,7 +194,7 @@ class Engine:
         )
 
     async def resolve(self, incident: Incident, *, retries: int = 1) -> None:
-        """Give the incident's job new retries and go on."""
+        """Give the incident's job new retries and resolve the incident."""
         if incident.job_key > 0:
             await self._running.ask("set_retries", job_key=incident.job_key, retries=retries)
         await self._running.ask("resolve_incident", key=incident.key)

@@ -263,7 +263,7 @@ async def test_work_cancelled_after_the_end_of_the_message_leaves_the_outcome_un
     assert caller.pool.open_sessions == 0
 
 
-async def test_a_large_message_to_a_server_that_does_not_read_holds_up_nobody_else(
+async def test_a_large_message_to_a_server_that_does_not_read_delays_no_other_job(
     caller: SmtpCaller,
 ) -> None:
     reads_again = asyncio.Event()
