@@ -95,9 +95,12 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
                 context,
                 lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
             )
-        except MessageNotFound:
-            if not (context.clients.imap.has_broken_off(context.reference) and _has_arrived(mailbox, wanted)):
+        except MessageNotFound as error:
+            if not _has_arrived(mailbox, wanted):
                 raise
+            if not context.clients.imap.has_broken_off(context.reference):
+                # Another worker's attempt may have moved it, or anybody: who waits for one winner must know.
+                raise _moved_already(error, wanted) from error
             return True
 
     has_effect = await context.clients.imap.run(context.account, move)
@@ -116,6 +119,16 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         if error.is_retryable and mailbox.session.has_changed:
             context.clients.imap.note_broken_off(context.reference)
         raise
+
+
+def _moved_already(error: MessageNotFound, wanted: MoveParameters) -> MessageNotFound:
+    return MessageNotFound(
+        f"There is no message {wanted.message_id} in {wanted.from_folder} at {error.details['server']}, but one with"
+        f" this id is in {wanted.to_folder}: the email may have been moved by an earlier attempt of this job, or"
+        " by somebody else.",
+        **error.details,
+        foundIn=wanted.to_folder,
+    )
 
 
 def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:

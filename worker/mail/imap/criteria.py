@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from imap_tools import AND, OR, H
 
-from worker.models.search import Condition, Criterion, SearchField, SearchOperator
+from worker.models.search import Condition, Criterion, Group, SearchField, SearchOperator
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -37,6 +37,16 @@ def to_query(criterion: Criterion | None, *, is_from_a_header: bool = False) -> 
     while len(members) > 1:  # in pairs, so that nesting grows with the logarithm
         members = [str(OR(*members[start : start + 2])) for start in range(0, len(members), 2)]
     return members[0]
+
+
+def ascii_part(criterion: Criterion) -> Criterion | None:
+    """Return what all matches of a criterion meet and is plain ASCII; None if that is nothing."""
+    if isinstance(criterion, Condition):
+        return criterion if criterion.value.isascii() else None
+    parts = [ascii_part(member) for member in criterion.criteria]
+    kept = tuple(part for part in parts if part is not None)
+    is_lost = not kept or (criterion.operator is SearchOperator.OR and len(kept) < len(parts))
+    return None if is_lost else Group(criterion.operator, kept)
 
 
 def with_literals(query: str, charset: str) -> list[bytes]:

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
 
-from worker.errors import FolderNotFound, ServerUnavailable
-from worker.mail.imap.errors import may_mean_missing_folder, refusal
+from worker.errors import FolderNotFound, MailServerError
+from worker.mail.imap.errors import is_unexplained, refusal
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
 from worker.mail.imap.replies import (
     Reply,
-    UidMark,
     decode_name,
     read_folders,
+    read_namespaces,
     read_next_uid,
-    read_personal_namespace,
 )
 from worker.mail.imap.session import ImapSession
 
@@ -42,28 +41,29 @@ class ImapFolders:
     def __init__(self, session: ImapSession) -> None:
         self.selected: SelectedFolder | None = None
         self._session = session
-        self._prefix = ""
-        self._delimiter: str | None = None
+        # The first is that of the user's own folders.
+        self._namespaces: list[tuple[str, str | None]] = [("", None)]
+        self._refusal: MailServerError | None = None
         self._raw_names: dict[str, bytes] = {}
         self._names_by_levels: dict[tuple[str, ...], str] = {}
-        self._next_uids: dict[str, UidMark] = {}
+        self._next_uids: dict[str, int] = {}
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it; a server that refuses to list still has an INBOX."""
         folders = self._list("*")
-        self._raw_names, self._names_by_levels = {}, {}
+        self._raw_names, self._names_by_levels = {INBOX: INBOX.encode()}, {}
         for raw_name, delimiter, is_selectable in folders:
             if is_selectable:
                 name = decode_name(raw_name)
                 self._raw_names[name] = raw_name
                 self._names_by_levels[tuple(name.split(delimiter)) if delimiter else (name,)] = name
-        self._delimiter = next(
-            (delimiter for _, delimiter, _ in folders or self._list("") if delimiter), None
-        )
+        found = (delimiter for _, delimiter, _ in folders or self._list("") if delimiter)
+        self._namespaces = [("", next(found, None))]
         if self._session.can("NAMESPACE"):
             reply = self._session.attempt("NAMESPACE", "find your folders", self._session.client.namespace)
-            if personal := read_personal_namespace(reply.data):
-                self._prefix, self._delimiter = personal[0], personal[1] or self._delimiter
+            if told := read_namespaces(reply.data):
+                prefix, delimiter = told[0]
+                self._namespaces = [(prefix, delimiter or self._namespaces[0][1]), *told[1:]]
 
     def name_of(self, path: str) -> str:
         """Return the server's name for a path, of a folder that need not exist.
@@ -77,11 +77,23 @@ class ImapFolders:
             path = re.sub(INBOX, INBOX, path, count=1, flags=re.IGNORECASE)
         if levels == [INBOX]:
             return INBOX
-        if path in self._raw_names or self._delimiter is None:
+        if self._refusal is not None:
+            self.learn()
+        if self._refusal is not None:
+            raise self._refusal
+        if path in self._raw_names:
             return path
-        joined = self._delimiter.join(levels)
-        own = joined if joined.startswith(self._prefix) else self._prefix + joined
-        return own if own in self._raw_names else self._names_by_levels.get(tuple(levels), own)
+        return self._names_by_levels.get(tuple(levels)) or self._new_name(path, levels)
+
+    def _new_name(self, path: str, levels: list[str]) -> str:
+        """Return the name in the namespace that the path names, or else in the user's own."""
+        for prefix, delimiter in sorted(self._namespaces[1:], reverse=True):
+            start = prefix.split(delimiter)[:-1] if delimiter else []
+            if delimiter and start and levels[: len(start)] == start:
+                return delimiter.join(levels)
+        prefix, delimiter = self._namespaces[0]
+        joined = delimiter.join(levels) if delimiter else path
+        return joined if joined.startswith(prefix) else prefix + joined
 
     def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
         """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
@@ -94,7 +106,7 @@ class ImapFolders:
                 self._session.ensure_current()
             return self.selected
         reply = self._select(name)
-        if may_mean_missing_folder(reply):
+        if is_unexplained(reply):
             self.learn()
             if self.name_of(path) != name:
                 reply = self._select(self.name_of(path))
@@ -114,17 +126,17 @@ class ImapFolders:
         raw_name = utf7_encode(name) if raw_name is None else raw_name
         return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
-    def next_uid(self, name: str) -> UidMark:
-        """Return the lowest UID that was still free in a folder when the session last heard of it."""
+    def next_uid(self, name: str) -> int:
+        """Return the lowest UID that was free in a folder when the session last heard of it; 0 if unknown."""
         if name not in self._next_uids:
-            status, arguments = self._session.client.status, (self.encoded(name), "(UIDNEXT UIDVALIDITY)")
+            status, arguments = self._session.client.status, (self.encoded(name), "(UIDNEXT)")
             reply = self._session.attempt("STATUS", f"look at the folder {name}", status, *arguments)
-            self._next_uids[name] = read_next_uid(reply.data)
+            self._next_uids[name] = read_next_uid(reply.data) if reply.is_ok else 0
         return self._next_uids[name]
 
-    def note_arrival(self, name: str, arrival: UidMark) -> None:
+    def note_arrival(self, name: str, uid: int) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
-        self._next_uids[name] = (arrival[0], arrival[1] + 1)
+        self._next_uids[name] = uid + 1
 
     def create(self, name: str) -> None:
         """Create a folder and the levels above it that are missing, and subscribe to them."""
@@ -144,15 +156,15 @@ class ImapFolders:
                 self._session.attempt("SUBSCRIBE", doing, folder.subscribe, encoded, True)  # noqa: FBT003
             self._raw_names[level] = utf7_encode(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
-            self._next_uids[level] = (0, 1)
+            self._next_uids[level] = 1
 
     def _list(self, pattern: str) -> list[tuple[bytes, str | None, bool]]:
         session = self._session
         arguments = (session.client.list, '""', f'"{pattern}"')
         reply = session.attempt("LIST", _LISTING, *arguments, octets=FOLDER_LIST)
         error = refusal(session.server, reply, _LISTING)
-        if isinstance(error, ServerUnavailable):
-            raise error
+        # Without the hierarchy no other folder than INBOX can be named; it may be there later.
+        self._refusal = error if not reply.is_ok and error.is_retryable else None
         return list(read_folders(reply.data)) if reply.is_ok else []
 
     def _select(self, name: str) -> Reply:
@@ -168,19 +180,20 @@ class ImapFolders:
                     int((session.told(n) or [b"0"])[-1]) for n in ("UIDVALIDITY", "UIDNEXT")
                 )
             if next_uid:
-                self._next_uids[name] = (validity, next_uid)
+                self._next_uids[name] = next_uid
             self.selected = SelectedFolder(name, validity, is_read_only=reply.code == "READ-ONLY")
             session.take_news()
             session.is_current = True
         return reply
 
     def _levels(self, name: str) -> list[str]:
-        if self._delimiter is None:
+        """Return the names of a folder and of those above it, below the prefix of its namespace."""
+        namespaces = sorted(self._namespaces, reverse=True)
+        prefix, delimiter = next(each for each in [*namespaces, ("", None)] if name.startswith(each[0]))
+        if delimiter is None:
             return [name]
-        own = name.removeprefix(self._prefix)
-        prefix = name[: len(name) - len(own)]
-        levels = own.split(self._delimiter)
-        return [prefix + self._delimiter.join(levels[:depth]) for depth in range(1, len(levels) + 1)]
+        levels = name.removeprefix(prefix).split(delimiter)
+        return [prefix + delimiter.join(levels[:depth]) for depth in range(1, len(levels) + 1)]
 
     def _not_found(self, path: str) -> FolderNotFound:
         folded = {name.casefold(): name for name in sorted(self._raw_names)}

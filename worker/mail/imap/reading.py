@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.errors import NotSupported, ResultTooLarge, ServerRefused
+from worker.errors import ResultTooLarge
 from worker.mail.imap.criteria import to_query
+from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW
+from worker.mail.imap.local_search import search_here
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import Fetched, Reply, header_fields
+from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import ListOrder, sorted_uids
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import ParsedEmail, ParsedHeaders, parse_email, parse_headers
@@ -22,7 +24,6 @@ from worker.models.search import Criterion
 _LISTING, _SEARCHING, _READING = "list the messages", "search the folder", "read the message"
 _ROW = f"RFC822.SIZE INTERNALDATE {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
 _HIT = header_fields("MESSAGE-ID", "SUBJECT")
-_WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
 # Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": ""}')
@@ -75,12 +76,7 @@ def search_messages(
 ) -> list[FoundEmail]:
     """Find messages by criteria, in the order of their UIDs; raises ResultTooLarge for too many."""
     folder = mailbox.folders.open(path)
-    query = to_query(criterion)
-    reply = _search(mailbox, query)
-    if not reply.is_ok and not reply.code and query != to_query(criterion, is_from_a_header=True):
-        # GreenMail for one takes nothing but whole addresses after FROM.
-        reply = _search(mailbox, to_query(criterion, is_from_a_header=True))
-    uids = mailbox.session.hits(reply, _SEARCHING)
+    uids = _search(mailbox, criterion)
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
     for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT, _SEARCHING):
@@ -99,38 +95,43 @@ def search_messages(
     return [FoundEmail(message_id=ids[uid], subject=headers[uid].subject) for uid in sorted(headers)]
 
 
-def _search(mailbox: ImapMailbox, query: str) -> Reply:
-    """Search in UTF-8, or if the server has only others, in one of those that it names."""
-    if query.isascii():
-        return mailbox.attempt_search(query, _SEARCHING)
-    charsets = ["UTF-8"]
+def _search(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
+    """Search in UTF-8, or if the server has only others, in one of those that it names; else here."""
+    query = to_query(criterion)
+    charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
-        try:
-            reply = mailbox.attempt_search(query, _SEARCHING, charset)
-        except (LookupError, UnicodeEncodeError):
-            continue  # the charset cannot say it
+        reply = mailbox.attempt_search(query, _SEARCHING, charset)
         if reply.code != "BADCHARSET":
-            return reply
+            break
         named = reply.code_arguments.replace('"', " ").strip("() ").upper().split()
-        charsets += [name for name in named if name not in charsets]
-    server = mailbox.session.server
-    raise NotSupported(
-        f"{server} cannot search for texts beyond ASCII in a charset that has all their characters.",
-        server=server,
-        extension="CHARSET UTF-8",
-    )
+        charsets += [name for name in named if name not in charsets and _can_say(name, query)]
+    by_header = to_query(criterion, is_from_a_header=True)
+    if is_unexplained(reply) and query != by_header:
+        # GreenMail for one takes nothing but whole addresses after FROM.
+        query, reply = by_header, mailbox.attempt_search(by_header, _SEARCHING, charset)
+    if criterion is not None and not query.isascii() and is_unexplained(reply):
+        return search_here(mailbox, criterion)
+    return mailbox.hits(reply, query, _SEARCHING, charset)
+
+
+def _can_say(charset: str, text: str) -> bool:
+    try:
+        text.encode(charset)
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEmail:
     """Read the message with this id, the newest of several; raises MessageNotFound."""
     folder = mailbox.folders.open(path)
-    limit = mailbox.session.limits.max_message_bytes
     # What the server finds alone is compared only after it is read; only if it is wrong, all are compared.
     for find in (mailbox.candidates, mailbox.find):
-        for each in mailbox.fetch(find(folder, message_id)[-1:], _WHOLE, _READING, limit):
-            if each.section is None:
-                raise ServerRefused(f"{mailbox.session.server} gives no content of the message.")
-            mail = parse_email(each.section)
+        for uid in find(folder, message_id)[-1:]:
+            whole = mailbox.fetch_whole(uid, _READING)
+            if whole is None or whole.section is None:
+                continue
+            mail = parse_email(whole.section)
             if read_own_id(message_id) or is_same_id(message_id, mail.summary.message_id):
-                return ReceivedEmail(mail, each.section, each.received)
+                return ReceivedEmail(mail, whole.section, whole.received)
     raise mailbox.not_found(folder.name, message_id)

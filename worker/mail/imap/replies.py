@@ -16,16 +16,14 @@ from worker.mail.message.parse_dates import read_date
 
 # A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
 Piece = bytes | tuple[bytes, bytes]
-# UIDVALIDITY, and a UID that means something under it.
-UidMark = tuple[int, int]
 
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
 _QUOTED = rb'"((?:[^"\\]|\\.)*)"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
-_PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
-_NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
+_NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
+_NEXT_UID = re.compile(rb"\bUIDNEXT (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
@@ -33,21 +31,31 @@ _FETCH_ITEM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_HIGHEST_UID = 2**32 - 1
+# RFC 9051, 9, knows 32 bits; some servers use more.
+HIGHEST_UID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it."""
+    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it.
+
+    `command`: the verb that it answers, such as `UID FETCH`, if that is known.
+    """
 
     status: str
     text: str
     data: Sequence[Piece] = ()
+    command: str = ""
 
     @property
     def is_ok(self) -> bool:
         """Whether the server has done it."""
         return self.status == "OK"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the server has done it for all messages that were named (RFC 9738)."""
+        return self.is_ok and self.code != "MESSAGELIMIT"
 
     @property
     def code(self) -> str:
@@ -74,12 +82,13 @@ class Fetched:
 
 def tolerated(line: bytes) -> bytes:
     """Return a line as imaplib can read it: letter case, blanks and a missing text mean nothing."""
+    line = line.rstrip(b"\r\n")
     if status := _STATUS.fullmatch(line):
-        return b"%b %b %b" % (status[1], status[2].upper(), status[3])
-    if untagged := _UNTAGGED.fullmatch(line):
+        line = b"%b %b %b" % (status[1].upper(), status[2].upper(), status[3])
+    elif untagged := _UNTAGGED.fullmatch(line):
         number = untagged[1].strip() + b" " if untagged[1] else b""
-        return b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
-    return line
+        line = b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
+    return line + b"\r\n"
 
 
 def read_status(line: bytes) -> Reply | None:
@@ -145,29 +154,29 @@ def decode_name(raw: bytes) -> str:
     return raw.decode("latin-1")
 
 
-def read_personal_namespace(pieces: Iterable[Piece]) -> tuple[str, str | None] | None:
-    """Read prefix and delimiter of the user's own folders from a NAMESPACE reply (RFC 2342)."""
-    match = next((_PERSONAL.match(piece) for piece in pieces if isinstance(piece, bytes)), None)
-    return (decode_name(match[1]), match[2].decode("latin-1") if match[2] else None) if match else None
+def read_namespaces(pieces: Iterable[Piece]) -> list[tuple[str, str | None]]:
+    """Read prefixes and delimiters from a NAMESPACE reply (RFC 2342): personal, other users', shared."""
+    found = _NAMESPACE.findall(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
+    return [(decode_name(prefix), delimiter.decode("latin-1") or None) for prefix, delimiter in found]
 
 
-def read_next_uid(pieces: Iterable[Piece]) -> UidMark:
-    """Read the UID that the next message will get from a STATUS reply; (0, 1) if it does not say."""
-    text = b" ".join(piece for piece in pieces if isinstance(piece, bytes))
-    items = {key.upper(): int(value) for key, value in _NEXT_UID.findall(text)}
-    return items.get(b"UIDVALIDITY", 0), items.get(b"UIDNEXT", 1)
+def read_next_uid(pieces: Iterable[Piece]) -> int:
+    """Read the UID that the next message will get from a STATUS reply; 0 if it does not say."""
+    match = _NEXT_UID.search(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
+    return int(match[1]) if match else 0
 
 
-def read_copy_uid(lines: Sequence[bytes]) -> UidMark | None:
-    """Read which message one has become from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
+def read_copy_uid(lines: Sequence[bytes]) -> int | None:
+    """Read which UID one message has got from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines else []
-    is_one = len(words) == 3 and words[0].isdigit() and words[2].isdigit()  # noqa: PLR2004 - as above
-    return (int(words[0]), int(words[2])) if is_one else None
+    with suppress(ValueError, IndexError):
+        return _number(words[2])
+    return None
 
 
 def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
     """Read the numbers of SEARCH or SORT replies; ValueError for more of them than there can be."""
-    numbers = array("I")
+    numbers = array("Q")
     for line in (piece for piece in pieces if isinstance(piece, bytes)):
         # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
         for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
@@ -204,7 +213,7 @@ def format_set(numbers: Iterable[int]) -> str:
 
 
 def _number(text: bytes) -> int:
-    number = int(text) if text.isdigit() and len(text) <= len(str(_HIGHEST_UID)) else 0
-    if not 1 <= number <= _HIGHEST_UID:
+    number = int(text) if text.isdigit() and len(text) <= len(str(HIGHEST_UID)) else 0
+    if not 1 <= number <= HIGHEST_UID:
         raise ValueError(f"{text[:20]!r} is no UID")
     return number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import Fetched, header_fields, read_set
+from worker.mail.imap.replies import Fetched, header_fields, read_numbers, read_set
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
@@ -42,17 +42,20 @@ class ListOrder:
 
 def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[int]:
     """Return the UIDs that come first: messages without the key last, equals by UID, in both directions."""
-    if not mailbox.session.can("SORT"):
-        return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
-    if order.field is not SortField.SENT_DATE:
-        return _sort(mailbox, order, "ALL")
-    dated = _sort(mailbox, order, _DATED)
-    if len(dated) < min(order.limit, mailbox.session.exists):
-        dated += sorted(mailbox.search(f"NOT {_DATED}", _SORTING))
-    return dated[: order.limit]
+    session = mailbox.session
+    if session.can("SORT"):
+        is_by_sent_date = order.field is SortField.SENT_DATE
+        uids = _sort(mailbox, order, _DATED if is_by_sent_date else "ALL")
+        if uids is not None:
+            if is_by_sent_date and len(uids) < min(order.limit, session.exists):
+                uids += sorted(set(mailbox.search("ALL", _SORTING)).difference(uids))
+            return uids[: order.limit]
+        session.capabilities -= {"SORT"}  # it does not do what it announces, or not for all messages
+    return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
 
 
-def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:
+def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int] | None:
+    """Return the UIDs that come first, sorted by the server; None if it does not sort the whole folder."""
     session = mailbox.session
     direction = "REVERSE " if order.direction is SortOrder.DESC else ""
     program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
@@ -60,13 +63,13 @@ def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:
         part = f"RETURN (PARTIAL 1:{order.limit})"
         reply = session.attempt_uid(_SORTING, "SORT", part, *program, octets=HIT * order.limit)
         match = _PART.search(b" ".join(session.told("ESEARCH")))
-        if reply.is_ok and match:
+        if reply.is_whole and match:
             with session.understood(_SORTING):
                 return read_set(match[1] or b"", order.limit)
-        # It does not do what it announces: not tried again in this session.
         session.capabilities -= {"ESORT"}
     reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
-    return session.hits(reply, _SORTING)[: order.limit].tolist()
+    with session.understood(_SORTING):
+        return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
 
 
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
