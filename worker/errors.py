@@ -220,7 +220,10 @@ class FolderNotFound(MailServerError):
 
 
 class MessageNotFound(MailServerError):
-    """There is no message with that id in the folder. `details`: server, messageId, folder (IMAP)."""
+    """There is no message with that id in the folder.
+
+    `details`: server, messageId, folder (IMAP), foundIn (IMAP move: the target folder, if it is there).
+    """
 
     code = "MESSAGE_NOT_FOUND"
     remedy = "Check messageId and folder; somebody, or an earlier attempt of this job, may have moved it."

@@ -18,7 +18,6 @@ from worker.models.email import DeletedEmail, MovedEmail, ReadEmail
 from worker.models.imap import (
     DeleteRequest,
     ListRequest,
-    MoveParameters,
     MoveRequest,
     ReadRequest,
     SearchRequest,
@@ -96,12 +95,16 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
                 lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
             )
         except MessageNotFound as error:
-            if not _has_arrived(mailbox, wanted):
+            # The worker's own id means nothing in the other folder.
+            is_own = read_own_id(wanted.message_id) is not None
+            has_arrived = not is_own and is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
+            if context.clients.imap.has_broken_off(context.reference) and (is_own or has_arrived):
+                return True
+            if not has_arrived:
                 raise
-            if not context.clients.imap.has_broken_off(context.reference):
-                # Another worker's attempt may have moved it, or anybody: who waits for one winner must know.
-                raise _moved_already(error, wanted) from error
-            return True
+            # Not a success: of several jobs that want the same email, one wins.
+            text = f"{error.message.removesuffix('.')}: one with this id is in {wanted.to_folder}."
+            raise MessageNotFound(text, **error.details, foundIn=wanted.to_folder) from error
 
     has_effect = await context.clients.imap.run(context.account, move)
     moved = MovedEmail.model_validate(
@@ -119,22 +122,6 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         if error.is_retryable and mailbox.session.has_changed:
             context.clients.imap.note_broken_off(context.reference)
         raise
-
-
-def _moved_already(error: MessageNotFound, wanted: MoveParameters) -> MessageNotFound:
-    return MessageNotFound(
-        f"There is no message {wanted.message_id} in {wanted.from_folder} at {error.details['server']}, but one with"
-        f" this id is in {wanted.to_folder}: the email may have been moved by an earlier attempt of this job, or"
-        " by somebody else.",
-        **error.details,
-        foundIn=wanted.to_folder,
-    )
-
-
-def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
-    # The worker's own id means nothing in the other folder; that the message has left must do.
-    is_own = read_own_id(wanted.message_id) is not None
-    return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
 
 
 def _read_mail(received: ReceivedEmail, message_id: str) -> ReadEmail:

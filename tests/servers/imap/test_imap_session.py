@@ -382,17 +382,6 @@ async def test_hits_that_the_folder_cannot_have_are_refused(make_caller: MakeCal
             await make_caller(server.port).search()
 
 
-@pytest.mark.parametrize("part", ["1:9999999", "4294967295:1", "1,2,3,4,5,6"])
-async def test_a_range_of_more_than_was_asked_for_is_refused(make_caller: MakeCaller, part: str) -> None:
-    sort = say(f'* ESEARCH (TAG "x") UID PARTIAL (1:5 {part})', "{tag} OK done")
-    options = ImapOptions(
-        capabilities="IMAP4rev1 SORT ESORT PARTIAL", message_count=500, faults={"UID SORT": sort}
-    )
-    async with ScriptedImap(options) as server:
-        with pytest.raises(ProtocolViolation):
-            await make_caller(server.port).list_emails(maxToBeRead=5)
-
-
 async def test_a_whole_operation_ends_at_its_limit_though_each_reply_comes_in_time(
     make_mailboxes: Callable[..., ImapMailboxes],
 ) -> None:

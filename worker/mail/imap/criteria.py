@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imap_tools import AND, OR, H
+from imap_tools import AND, OR
 
 from worker.models.search import Condition, Criterion, Group, SearchField, SearchOperator
 
@@ -20,18 +20,13 @@ _KEY: dict[SearchField, Callable[[str], AND]] = {
 _LONGEST_QUOTED = 1000
 
 
-def to_query(criterion: Criterion | None, *, is_from_a_header: bool = False) -> str:
-    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all.
-
-    `is_from_a_header`: look for senders in the header field as it stands, not by FROM.
-    """
+def to_query(criterion: Criterion | None) -> str:
+    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all."""
     if criterion is None:
         return "ALL"
     if isinstance(criterion, Condition):
-        if is_from_a_header and criterion.field is SearchField.FROM:
-            return str(AND(header=H("From", criterion.value)))
         return str(_KEY[criterion.field](criterion.value))
-    members = [to_query(member, is_from_a_header=is_from_a_header) for member in criterion.criteria]
+    members = [to_query(member) for member in criterion.criteria]
     if criterion.operator is SearchOperator.AND:
         return str(AND(*members))
     while len(members) > 1:  # in pairs, so that nesting grows with the logarithm

@@ -87,13 +87,15 @@ class ImapFolders:
 
     def _new_name(self, path: str, levels: list[str]) -> str:
         """Return the name in the namespace that the path names, or else in the user's own."""
-        for prefix, delimiter in sorted(self._namespaces[1:], reverse=True):
+        for prefix, delimiter in self._longest_first():
             start = prefix.split(delimiter)[:-1] if delimiter else []
             if delimiter and start and levels[: len(start)] == start:
                 return delimiter.join(levels)
         prefix, delimiter = self._namespaces[0]
-        joined = delimiter.join(levels) if delimiter else path
-        return joined if joined.startswith(prefix) else prefix + joined
+        return prefix + (delimiter.join(levels) if delimiter else path)
+
+    def _longest_first(self) -> list[tuple[str, str | None]]:
+        return sorted(self._namespaces, key=lambda each: len(each[0]), reverse=True)
 
     def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
         """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
@@ -188,8 +190,9 @@ class ImapFolders:
 
     def _levels(self, name: str) -> list[str]:
         """Return the names of a folder and of those above it, below the prefix of its namespace."""
-        namespaces = sorted(self._namespaces, reverse=True)
-        prefix, delimiter = next(each for each in [*namespaces, ("", None)] if name.startswith(each[0]))
+        prefix, delimiter = next(
+            each for each in [*self._longest_first(), ("", None)] if name.startswith(each[0])
+        )
         if delimiter is None:
             return [name]
         levels = name.removeprefix(prefix).split(delimiter)
@@ -202,7 +205,5 @@ class ImapFolders:
         closest = list(dict.fromkeys(folded[match] for match in found))[:_SHOWN_NAMES]
         closest = closest or sorted(self._raw_names)[:_SHOWN_NAMES]
         server = self._session.server
-        hint = f"the closest are {', '.join(closest)}" if closest else "the account has none at all"
-        return FolderNotFound(
-            f"There is no folder {path} at {server}; {hint}.", server=server, folder=path, closest=closest
-        )
+        text = f"There is no folder {path} at {server}; the closest are {', '.join(closest)}."
+        return FolderNotFound(text, server=server, folder=path, closest=closest)

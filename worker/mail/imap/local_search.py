@@ -1,4 +1,7 @@
-"""Searching here what a server cannot search: texts beyond ASCII. It blocks: use it in a thread."""
+"""Searching here what a server refuses to search for. It blocks: use it in a thread.
+
+Exchange knows no texts beyond ASCII, GreenMail nothing but whole addresses after FROM.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,20 @@ _MOST_MESSAGES_WHOLE = 10  # in sizes of the largest message that is read
 
 
 def search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
-    """Return the UIDs of messages that meet a criterion, of whose ASCII part the server searches.
+    """Return the UIDs of messages that meet a criterion, of which the server may search the ASCII part.
 
     Raises NotSupported if more messages are left than are looked at, ResultTooLarge if too much of text is.
     """
     server = mailbox.session.server
-    uids = mailbox.search(to_query(ascii_part(criterion)), _SEARCHING)
+    query = to_query(ascii_part(criterion))
+    reply = mailbox.attempt_search(query, _SEARCHING)
+    uids = mailbox.hits(reply, query, _SEARCHING) if reply.is_ok else mailbox.search("ALL", _SEARCHING)
     if len(uids) > MOST_SEARCHED_HERE:
         raise NotSupported(
-            f"{server} cannot search for texts beyond ASCII, and {len(uids)} messages are more than the"
-            f" {MOST_SEARCHED_HERE} in which the worker looks for them; narrow the criteria.",
+            f"{server} refuses this search, and {len(uids)} messages are more than the {MOST_SEARCHED_HERE}"
+            " that the worker searches itself; narrow the criteria.",
             server=server,
-            extension="CHARSET UTF-8",
+            extension="SEARCH",
         )
     found: list[int] = []
     undecided: dict[int, ParsedHeaders] = {}

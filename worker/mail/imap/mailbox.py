@@ -74,6 +74,8 @@ class ImapMailbox:
             yield from found
             if reply.is_whole:
                 return
+            self.session.is_current = False
+            self.session.ensure_current()
             present = set(self.search(f"UID {uid_set}", doing)).difference(each.uid for each in found)
             if not present:
                 return

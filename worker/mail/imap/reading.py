@@ -105,11 +105,7 @@ def _search(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int
             break
         named = reply.code_arguments.replace('"', " ").strip("() ").upper().split()
         charsets += [name for name in named if name not in charsets and _can_say(name, query)]
-    by_header = to_query(criterion, is_from_a_header=True)
-    if is_unexplained(reply) and query != by_header:
-        # GreenMail for one takes nothing but whole addresses after FROM.
-        query, reply = by_header, mailbox.attempt_search(by_header, _SEARCHING, charset)
-    if criterion is not None and not query.isascii() and is_unexplained(reply):
+    if criterion is not None and is_unexplained(reply):
         return search_here(mailbox, criterion)
     return mailbox.hits(reply, query, _SEARCHING, charset)
 

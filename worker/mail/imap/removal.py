@@ -27,6 +27,7 @@ _FLAG = r"(\Deleted)"
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 # The server has noticed that the message is gone (RFC 5530).
 _GONE = "EXPUNGEISSUED"
+_EMPTY_SETS = b"  "  # in COPYUID, by GreenMail
 
 
 class _GoneError(Exception):
@@ -135,13 +136,17 @@ def _put_back(mailbox: ImapMailbox, aside: SetAside) -> None:
 
 def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> int | None:
     """Move by MOVE; return the UID in the target if the server tells it, which not all do (RFC 6851, 4.3)."""
+    session = mailbox.session
     _to_target(mailbox, "MOVE", uid, target)
-    arrival = read_copy_uid(mailbox.session.told("COPYUID"))
-    has_gone = arrival is not None or bool(mailbox.session.told("EXPUNGE"))
-    if not has_gone and any(mailbox.fetch([uid], "RFC822.SIZE", _MOVING)):
-        server = mailbox.session.server
-        text = f"{server} says that it has moved the message, which is still in {folder.name}."
-        raise ServerRefused(text, server=server)
+    told = session.told("COPYUID")
+    arrival = read_copy_uid(told)
+    if arrival is not None:
+        session.tells_copy_uid = True
+    elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
+        raise _GoneError
+    elif not session.told("EXPUNGE") and any(mailbox.fetch([uid], "RFC822.SIZE", _MOVING)):
+        text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
+        raise ServerRefused(text, server=session.server)
     return arrival
 
 

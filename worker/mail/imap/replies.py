@@ -186,21 +186,6 @@ def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
     return numbers
 
 
-def read_set(text: bytes, most: int) -> list[int]:
-    """Return the numbers of a sequence set in its order, of which a range may run down (RFC 5267, 4.4).
-
-    ValueError if it is no set, or has more numbers than there can be.
-    """
-    numbers: list[int] = []
-    for part in text.split(b",") if text else ():
-        first, _, last = part.partition(b":")
-        start, end = _number(first), _number(last or first)
-        if len(numbers) + abs(end - start) >= most:
-            raise ValueError(f"more than {most} messages")
-        numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
-    return numbers
-
-
 def format_set(numbers: Iterable[int]) -> str:
     """Return numbers as the shortest sequence set, `1:3,7`."""
     ranges: list[list[int]] = []

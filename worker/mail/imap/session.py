@@ -41,6 +41,7 @@ class ImapSession:
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
     messages has been sent since `begin`. `is_current`: the folder has been looked at again since then.
     `takes_partial`: the server gives parts of a section (RFC 9051, 6.4.5), as far as is known.
+    `tells_copy_uid`: the server has told by COPYUID what it has moved; if it does not, it has moved nothing.
     `exists`: how many messages the selected folder has, or more if some were removed meanwhile.
     `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
     Only `cut` may be called from another thread. `doing`, `thread`: see BlockingSession.
@@ -57,7 +58,7 @@ class ImapSession:
         self.thread: asyncio.Future[Any] | None = None
         self.limits = limits
         self.is_usable = self.takes_partial = True
-        self.has_changed = self.is_current = False
+        self.has_changed = self.is_current = self.tells_copy_uid = False
         self.may_change: Callable[[], None] = _do_nothing
         self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
@@ -90,6 +91,7 @@ class ImapSession:
         # 163.com and others refuse every SELECT without it.
         if self.can("ID") or "ID" in self.client.capabilities:
             self.attempt("ID", "say who it is", self.client.xatom, "ID", _IDENTITY)
+            self.tells_copy_uid = any(b"Cyrus" in line for line in self.told("ID"))
         self._is_open = True
 
     def begin(self) -> None:

@@ -1,15 +1,14 @@
-"""Which messages of a folder come first: sorted by the server (RFC 5256, 5267), or by remembered keys."""
+"""Which messages of a folder come first: sorted by the server (RFC 5256), or by remembered keys."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass
 
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import Fetched, header_fields, read_numbers, read_set
+from worker.mail.imap.replies import Fetched, header_fields, read_numbers
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
@@ -24,9 +23,6 @@ _ITEM = {
 # A server sorts a message without a Date by its arrival; here such messages come last. An empty text is
 # in every field that is there (RFC 9051, 6.4.4).
 _DATED = 'HEADER "Date" ""'
-# What says that part of a sorted result may be asked for. Dovecot announces it by the second.
-_PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
-_PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
 # More keys are asked for in several commands.
 _FEW = 5000
 
@@ -59,14 +55,6 @@ def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int] | Non
     session = mailbox.session
     direction = "REVERSE " if order.direction is SortOrder.DESC else ""
     program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
-    if session.can("ESORT") and session.capabilities & _PARTIAL:
-        part = f"RETURN (PARTIAL 1:{order.limit})"
-        reply = session.attempt_uid(_SORTING, "SORT", part, *program, octets=HIT * order.limit)
-        match = _PART.search(b" ".join(session.told("ESEARCH")))
-        if reply.is_whole and match:
-            with session.understood(_SORTING):
-                return read_set(match[1] or b"", order.limit)
-        session.capabilities -= {"ESORT"}
     reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
     with session.understood(_SORTING):
         return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
