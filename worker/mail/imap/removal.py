@@ -212,14 +212,16 @@ def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int
     message_id = parse_headers(original.section or b"").message_id
     texts = search_texts(message_id) if message_id else ()
     size = original.size or 0
-    query = f"UID {uid_set} {AND(size_lt=size + 1, size_gt=max(size - 1, 0))}"
+    keys = [str(AND(size_lt=size + 1, size_gt=max(size - 1, 0)))]
     if texts:
         # The last text finds most: an id without its brackets too. Or the id is written as encoded words.
-        by_id = f"UID {uid_set} {OR(header=[H('Message-ID', texts[-1]), H('Message-ID', '=?')])}"
-        reply = mailbox.attempt_search(by_id, _MOVING)
-        hits = mailbox.hits(reply, by_id, _MOVING) if reply.is_ok else mailbox.search(query, _MOVING)
-    else:
-        hits = mailbox.search(query, _MOVING)
+        keys.insert(0, str(OR(header=[H("Message-ID", texts[-1]), H("Message-ID", "=?")])))
+    for key in keys:  # not all servers search by header fields
+        query = f"UID {uid_set} {key}"
+        reply = mailbox.attempt_search(query, _MOVING)
+        if reply.is_ok:
+            break
+    hits = mailbox.hits(reply, query, _MOVING)
     candidates = _heads(mailbox, hits)
     return [each.uid for each in candidates if (each.size, each.section) == (size, original.section)]
 
