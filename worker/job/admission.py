@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -33,7 +33,7 @@ class _Entry:
     """A job that waits, or is at work. `mailbox`: set if its jobs take turns there."""
 
     server: str
-    mailbox: str | None
+    mailbox: Hashable | None
     trace: CommandTrace
     may_begin: asyncio.Future[bool] | None = None
     began_at: float = 0.0
@@ -53,7 +53,7 @@ class Admission:
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
         # POP3 lets one session at a time into a mailbox: those that wait for it leave room at its server.
-        self._turns: Counter[str] = Counter()
+        self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
@@ -91,7 +91,7 @@ class Admission:
         self._note(server, self._breaker.answered(server))
 
     @asynccontextmanager
-    async def place(self, server: str, mailbox: str | None, trace: CommandTrace) -> AsyncIterator[None]:
+    async def place(self, server: str, mailbox: Hashable | None, trace: CommandTrace) -> AsyncIterator[None]:
         """Hold a place while the block works at `server`; raises NotAdmitted.
 
         `mailbox`: set for jobs that take turns there. If the server goes silent, a block that has sent no

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, Literal, Self, get_args
 
+import idna
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from worker.models.bounds import HOST_CHARACTERS, PASSWORD_CHARACTERS, USERNAME_CHARACTERS
 from worker.models.expectation import number_text
+from worker.models.texts import check_characters
 
-# Long enough for the tokens of OAuth.
-MAX_PASSWORD_CHARACTERS = 16_384
-_MAX_USERNAME_CHARACTERS = 320
-_MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
-_NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
+_NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
+_DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
 class Request(BaseModel):
@@ -97,15 +99,19 @@ _SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
 class Authentication(Request):
     """A sign-in with user name and password."""
 
-    type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
+    type: Literal[AuthenticationType.SIMPLE] = Field(
+        default=AuthenticationType.SIMPLE,
+        title="Authentication",
+        description="How to sign in to the mail server.",
+    )
     username: SecretStr = Field(
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr = Field(
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -116,6 +122,7 @@ class Authentication(Request):
     def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
         if any(character in value.get_secret_value() for character in "\r\n\0"):
             raise ValueError("may not hold a line break or NUL")
+        check_characters(value.get_secret_value())
         return value
 
 
@@ -124,19 +131,20 @@ class OptionalAuthentication(Request):
 
     type: AuthenticationType = Field(
         default=AuthenticationType.SIMPLE,
-        title="Sign in with",
-        description="“Nothing” is for a relay that takes mail from your network without a password.",
+        title="Authentication",
+        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
+        " network without a password.",
     )
     username: SecretStr | None = Field(
         default=None,
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description=_USER_DESCRIPTION,
         examples=_USER_EXAMPLES,
     )
     password: SecretStr | None = Field(
         default=None,
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title="Password",
         description=_SIGN_IN_DESCRIPTION,
         examples=_SIGN_IN_EXAMPLES,
@@ -160,18 +168,39 @@ class CryptographicProtocol(StrEnum):
 def one_spelling(host: str) -> str:
     """Return a host as all its spellings are kept: in small letters, without the dot at its end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets; one
+    that stands for an IPv4 address becomes that, as do its old forms (127.1). Other letters than ASCII are
+    encoded as for DNS.
     """
-    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    return str(ip_address(host)) if _is_ip_address(host) else host
+    host = host.strip().removeprefix("[").removesuffix("]").lower()
+    host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
+    if (address := _ip_address(host)) is not None:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return host
 
 
-def _is_ip_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        return ip_address(host)
+    with suppress(ValueError, OverflowError):
+        return _old_ipv4_address(host) if _NUMBERS.fullmatch(host) else None
+    return None
+
+
+def _old_ipv4_address(text: str) -> IPv4Address:
+    """Read what systems take for an address too (inet_aton): 127.1, 0x7f.0.0.1, 2130706433."""
+    *first, last = (
+        int(part, 8 if part.startswith("0") and not part.startswith("0x") else 0) for part in text.split(".")
+    )
+    octets = bytes(first) + last.to_bytes(4 - len(first), "big")
+    return IPv4Address(octets)
+
+
+def _ascii_label(label: str) -> str:
+    """Return a label of a name as DNS has it (IDNA 2008); one that is none, as in a pattern, as it is."""
+    with suppress(idna.IDNAError):
+        return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
+    return label
 
 
 class Server(Request):
@@ -179,7 +208,7 @@ class Server(Request):
 
     host: str = Field(
         min_length=1,
-        max_length=_MAX_HOST_CHARACTERS,
+        max_length=HOST_CHARACTERS,
         title="Host",
         description="The mail server's name or IP address, as your mail provider gives it.",
         examples=["mail.example.com"],
@@ -193,15 +222,15 @@ class Server(Request):
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,
-        title="Encryption",
-        description="How the way to the server is protected. TLS is right for nearly every server.",
+        title="Connection",
+        description="How the connection to the mail server is encrypted. TLS is right for nearly all.",
     )
 
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = one_spelling(host)
-        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and _ip_address(host) is None):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host
 

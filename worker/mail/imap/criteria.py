@@ -4,29 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from imap_tools import AND, OR
+from imap_tools import AND, NOT, OR, H
 
-from worker.models.search import Condition, Criterion, Group, SearchField, SearchOperator
+from worker.models.search import Condition, Criterion, Group, SearchField, SearchOperator, conditions_of
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
-_KEY: dict[SearchField, Callable[[str], AND]] = {
+_KEY: dict[SearchField, Callable[[Any], AND]] = {
     SearchField.FROM: lambda value: AND(from_=value),
+    SearchField.TO: lambda value: AND(to=value),
+    SearchField.CC: lambda value: AND(cc=value),
+    SearchField.BCC: lambda value: AND(bcc=value),
     SearchField.SUBJECT: lambda value: AND(subject=value),
     SearchField.BODY: lambda value: AND(body=value),
+    SearchField.SINCE: lambda value: AND(date_gte=value),
+    SearchField.BEFORE: lambda value: AND(date_lt=value),
+    SearchField.ON: lambda value: AND(date=value),
+    SearchField.SENTSINCE: lambda value: AND(sent_date_gte=value),
+    SearchField.SENTBEFORE: lambda value: AND(sent_date_lt=value),
+    SearchField.SENTON: lambda value: AND(sent_date=value),
+    SearchField.SEEN: lambda value: AND(seen=value),
+    SearchField.FLAGGED: lambda value: AND(flagged=value),
+    SearchField.ANSWERED: lambda value: AND(answered=value),
+    SearchField.LARGER: lambda value: AND(size_gt=value),
+    SearchField.SMALLER: lambda value: AND(size_lt=value),
 }
 # RFC 2683, 3.2.1.5: longer strings go as literals, so that lines stay short.
 _LONGEST_QUOTED = 1000
 
 
-def to_query(criterion: Criterion | None) -> str:
-    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all."""
+def to_query(criterion: Criterion | None, *, have_attachments: bool = True) -> str:
+    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all.
+
+    `have_attachments`: what to take for true of every message, as no key tells.
+    """
     if criterion is None:
         return "ALL"
     if isinstance(criterion, Condition):
+        if criterion.field is SearchField.ATTACHMENT:
+            return "ALL" if criterion.value is have_attachments else "NOT ALL"
+        if criterion.field is SearchField.HEADER:
+            return str(AND(header=H(criterion.header, criterion.text)))
         return str(_KEY[criterion.field](criterion.value))
-    members = [to_query(member) for member in criterion.criteria]
+    members = [to_query(member, have_attachments=have_attachments) for member in criterion.criteria]
+    if criterion.operator is SearchOperator.NOT:
+        return str(NOT(*members))
     if criterion.operator is SearchOperator.AND:
         return str(AND(*members))
     while len(members) > 1:  # in pairs, so that nesting grows with the logarithm
@@ -34,11 +58,15 @@ def to_query(criterion: Criterion | None) -> str:
     return members[0]
 
 
-def ascii_part(criterion: Criterion) -> Criterion | None:
-    """Return what all matches of a criterion meet and is plain ASCII; None if that is nothing."""
-    if isinstance(criterion, Condition):
-        return criterion if criterion.value.isascii() else None
-    parts = [ascii_part(member) for member in criterion.criteria]
+def searchable_part(criterion: Criterion) -> Criterion | None:
+    """Return what all matches of a criterion meet and any server can search for; None if that is nothing."""
+    if isinstance(criterion, Condition) or criterion.operator is SearchOperator.NOT:
+        is_searchable = all(
+            each.text.isascii() and each.field is not SearchField.ATTACHMENT
+            for each in conditions_of(criterion)
+        )
+        return criterion if is_searchable else None
+    parts = [searchable_part(member) for member in criterion.criteria]
     kept = tuple(part for part in parts if part is not None)
     is_lost = not kept or (criterion.operator is SearchOperator.OR and len(kept) < len(parts))
     return None if is_lost else Group(criterion.operator, kept)

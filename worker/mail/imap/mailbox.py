@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from imap_tools import AND, H
@@ -13,11 +13,11 @@ from imap_tools import AND, H
 from worker.errors import MailServerError, MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
+from worker.mail.imap.deleted_flags import DeletedFlags
 from worker.mail.imap.errors import reason_of, refusal
-from worker.mail.imap.flags import FlagMemory
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
-from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE
+from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
 from worker.mail.imap.replies import (
     HIGHEST_UID,
     Fetched,
@@ -35,6 +35,7 @@ _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer comman
 # imaplib collects the whole answer to a command.
 _MOST_AT_ONCE, _OCTETS_AT_ONCE = 5000, 64 * 1024 * 1024
 _MOST_CANDIDATES = 1000  # more messages that may have an id say that it is none
+_STRUCTURE = "BODYSTRUCTURE "
 _FINDING = "find the message"
 _ID = header_fields("MESSAGE-ID")
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
@@ -43,13 +44,19 @@ _PARTIAL = re.compile(r"<0\.\d+>")
 
 @dataclass(frozen=True, slots=True)
 class ImapMailbox:
-    """One account as seen through one session."""
+    """One account as seen through one session.
+
+    `has_structures`: whether structures of messages (BODYSTRUCTURE) are asked for; `on_structure` is called
+    before that.
+    """
 
     account: Account
     session: ImapSession
     folders: ImapFolders
     sort_keys: SortKeyMemory
-    flags: FlagMemory
+    deleted_flags: DeletedFlags
+    has_structures: bool = True
+    on_structure: Callable[[], None] = lambda: None
 
     def fetch(self, uids: Iterable[int], items: str, doing: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
         """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""
@@ -96,18 +103,29 @@ class ImapMailbox:
         return whole
 
     def _ask(self, uid_set: str, items: str, doing: str, octets: int) -> tuple[Reply, list[Fetched]]:
-        """Send a FETCH; return how it ended, and what the server has given whatever it says."""
+        """Send a FETCH; return how it ended, and what the server has given whatever it says.
+
+        A server that refuses the structure of a message or a part of a section, or gives nothing, is asked
+        without.
+        """
         session = self.session
-        asked = items if session.takes_partial else _PARTIAL.sub("", items)
-        reply = session.attempt_uid(doing, "FETCH", uid_set, f"({asked})", octets=octets)
-        pieces = reply.data if reply.is_ok else session.client.response("FETCH")[1]
-        with session.understood(doing):
-            found = list(read_fetched(piece for piece in pieces if piece))
-        if _PARTIAL.search(asked) and not any(each.section for each in found):
-            # Some servers refuse to give a part of a section, or give nothing.
-            session.takes_partial = False
-            reply, found = self._ask(uid_set, items, doing, octets)
-            session.takes_partial = not any(each.section for each in found)
+        structure = (True, False) if self.has_structures and _STRUCTURE in items else (False,)
+        partial = (True, False) if session.takes_partial and _PARTIAL.search(items) else (False,)
+        for has_structure, has_partial in itertools.product(structure, partial):
+            asked = items if has_structure else items.replace(_STRUCTURE, "")
+            asked = asked if has_partial else _PARTIAL.sub("", asked)
+            if has_structure:
+                self.on_structure()
+            budget = octets + STRUCTURES * has_structure
+            reply = session.attempt_uid(doing, "FETCH", uid_set, f"({asked})", octets=budget)
+            pieces = reply.data if reply.is_ok else session.client.response("FETCH")[1]
+            with session.understood(doing):
+                found = list(read_fetched(piece for piece in pieces if piece))
+            has_sections = any(each.section for each in found)
+            if has_sections and any(partial) and not has_partial:
+                session.takes_partial = False
+            if has_sections or (reply.is_ok and not has_partial):
+                break
         return reply, found
 
     def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:

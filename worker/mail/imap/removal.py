@@ -13,8 +13,8 @@ from contextlib import suppress
 from imap_tools import AND, OR, H
 
 from worker.errors import FolderNotFound, MessageNotFound, ServerRefused
+from worker.mail.imap.deleted_flags import SetAside
 from worker.mail.imap.errors import is_unexplained, refusal
-from worker.mail.imap.flags import SetAside
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
@@ -38,7 +38,7 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message permanently; messages that others have flagged as deleted stay."""
     folder = _open_source(mailbox, path)
     uid = mailbox.find_one(folder, message_id)
-    _refuse_read_only(mailbox, folder)
+    refuse_read_only(mailbox, folder)
     _remove(mailbox, folder, uid)
 
 
@@ -52,7 +52,7 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
     uid = mailbox.find_one(folder, message_id)
     if target == folder.name:
         return False
-    _refuse_read_only(mailbox, folder)
+    refuse_read_only(mailbox, folder)
     if not folders.exists(target):
         folders.create(target)
     free = folders.next_uid(target)
@@ -79,14 +79,15 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 def _open_source(mailbox: ImapMailbox, path: str) -> SelectedFolder:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
     folder = mailbox.folders.open(path, is_current=False)
-    aside = mailbox.flags.of((mailbox.account, folder.name, folder.uid_validity))
+    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
     if aside.uids:
         with aside.lock:
             _put_back(mailbox, aside)
     return folder
 
 
-def _refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
+def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
+    """Raise ServerRefused if the account may only read the folder."""
     if folder.is_read_only:
         server = mailbox.session.server
         raise ServerRefused(f"{server} lets this account only read the folder {folder.name}.", server=server)
@@ -111,7 +112,7 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
     leaves those messages there without: nothing is lost.
     """
     session = mailbox.session
-    aside = mailbox.flags.of((mailbox.account, folder.name, folder.uid_validity))
+    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
     with aside.lock:
         session.may_change()
         session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
