@@ -366,7 +366,9 @@ async def test_a_server_that_sends_without_end_is_left_before_it_fills_the_memor
 
 
 @pytest.mark.parametrize(
-    "hits", [b"1 " * 9_000_000, b"9" * 5000, b"99999999999999999999", b"0"], ids=["many", "long", "high", "zero"]
+    "hits",
+    [b"1 " * 9_000_000, b"9" * 5000, b"99999999999999999999", b"0"],
+    ids=["many", "long", "high", "zero"],
 )
 async def test_hits_that_the_folder_cannot_have_are_refused(make_caller: MakeCaller, hits: bytes) -> None:
     async def find(dialogue: Dialogue) -> None:

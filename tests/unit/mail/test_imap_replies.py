@@ -15,10 +15,10 @@ from worker.mail.imap.replies import (
     decode_name,
     format_set,
     read_copy_uid,
+    read_counts,
     read_fetched,
     read_folders,
     read_namespaces,
-    read_next_uid,
     read_numbers,
     read_status,
     tolerated,
@@ -29,7 +29,7 @@ from worker.mail.imap.replies import (
 def test_damaged_replies_never_break_a_reader(text: bytes) -> None:
     list(read_folders([(text, b"literal"), text]))
     read_namespaces([text])
-    read_next_uid([text])
+    list(read_counts([(text, b"literal"), text]))
     tolerated(text)
     read_status(text)
 
@@ -120,7 +120,8 @@ def test_folders_are_read_with_quoted_names_and_literals() -> None:
         (b"() NIL {3}", b"c d"),
         b"",
     ]
-    assert list(read_folders(lines)) == [
+    folders = read_folders(lines)
+    assert [(each.raw_name, each.delimiter, each.is_selectable) for each in folders] == [
         (b"INBOX", "/", True),
         (b'a "b"', "/", False),
         (b"c d", None, True),
@@ -144,9 +145,13 @@ def test_numbers_are_those_before_the_parenthesis_and_no_more_than_there_can_be(
             read_numbers([line], 3)
 
 
-def test_next_uids_and_copied_ones_are_read() -> None:
-    assert read_next_uid([(b"{3}", b"a b"), b" (UIDNEXT 5 UIDVALIDITY 7)"]) == 5
-    assert read_next_uid([]) == 0
+def test_counts_and_copied_uids_are_read() -> None:
+    counts = [(b"{3}", b"a b"), b" (UIDNEXT 5 UIDVALIDITY 7)", b'"c \\" d" (messages 3)', b"e ()"]
+    assert list(read_counts(counts)) == [
+        (b"a b", {"UIDNEXT": 5, "UIDVALIDITY": 7}),
+        (b'c " d', {"MESSAGES": 3}),
+        (b"e", {}),
+    ]
     assert read_copy_uid([b"7 1 5"]) == 5
     for line in (b"7 1:2 5:6", b"7 1", b"", b"7 1 99999999999999999999"):
         assert read_copy_uid([line]) is None

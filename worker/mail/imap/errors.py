@@ -45,7 +45,7 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
 ]
 # To no other command does a full mailbox matter: OVERQUOTA then means what may be asked for in a day.
 _STORING = frozenset({"UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"})
-_LONGEST_REASON = 200
+_READ_CHARACTERS, _LONGEST_REASON = 1000, 200
 _SENTENCE: dict[type[MailServerError], str] = {
     AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
     MailboxBusy: "The mailbox at {server} is in use by another session: no way to {doing} ({reason}).",
@@ -69,7 +69,8 @@ def is_unexplained(reply: Reply) -> bool:
 
 
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
-    kind = next((kind for pattern, kind in _MEANINGS if pattern.search(reply.text)), None)
+    text = reply.text[:_READ_CHARACTERS]
+    kind = next((kind for pattern, kind in _MEANINGS if pattern.search(text)), None)
     return ServerUnavailable if kind is QuotaExceeded and reply.command not in _STORING else kind
 
 

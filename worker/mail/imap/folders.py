@@ -11,13 +11,7 @@ from imap_tools.imap_utf7 import utf7_encode
 from worker.errors import FolderNotFound, MailServerError
 from worker.mail.imap.errors import is_unexplained, refusal
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
-from worker.mail.imap.replies import (
-    Reply,
-    decode_name,
-    read_folders,
-    read_namespaces,
-    read_next_uid,
-)
+from worker.mail.imap.replies import ListedFolder, Reply, read_counts, read_folders, read_namespaces
 from worker.mail.imap.session import ImapSession
 
 INBOX = "INBOX"
@@ -35,14 +29,20 @@ class SelectedFolder:
     is_read_only: bool
 
 
+def quoted(raw_name: bytes) -> bytes:
+    """Return a name as it goes into a command."""
+    return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
 class ImapFolders:
     """The folders of one session. What exists is asked once, and again only if something is missing."""
 
     def __init__(self, session: ImapSession) -> None:
         self.selected: SelectedFolder | None = None
         self._session = session
-        # The first is that of the user's own folders.
-        self._namespaces: list[tuple[str, str | None]] = [("", None)]
+        # Prefix and delimiter: of the user's own folders, and of all, the longest prefix first.
+        self._own: tuple[str, str | None] = ("", None)
+        self._namespaces = [self._own]
         self._refusal: MailServerError | None = None
         self._raw_names: dict[str, bytes] = {}
         self._names_by_levels: dict[tuple[str, ...], str] = {}
@@ -52,18 +52,20 @@ class ImapFolders:
         """Ask for the hierarchy and the names in it; a server that refuses to list still has an INBOX."""
         folders = self._list("*")
         self._raw_names, self._names_by_levels = {INBOX: INBOX.encode()}, {}
-        for raw_name, delimiter, is_selectable in folders:
-            if is_selectable:
-                name = decode_name(raw_name)
-                self._raw_names[name] = raw_name
+        for folder in folders:
+            if folder.is_selectable:
+                name, delimiter = folder.name, folder.delimiter
+                self._raw_names[name] = folder.raw_name
                 self._names_by_levels[tuple(name.split(delimiter)) if delimiter else (name,)] = name
-        found = (delimiter for _, delimiter, _ in folders or self._list("") if delimiter)
-        self._namespaces = [("", next(found, None))]
+        found = (folder.delimiter for folder in folders or self._list("") if folder.delimiter)
+        delimiter, namespaces = next(found, None), []
         if self._session.can("NAMESPACE"):
             reply = self._session.attempt("NAMESPACE", "find your folders", self._session.client.namespace)
-            if told := read_namespaces(reply.data):
-                prefix, delimiter = told[0]
-                self._namespaces = [(prefix, delimiter or self._namespaces[0][1]), *told[1:]]
+            namespaces = read_namespaces(reply.data)
+        prefix, own_delimiter = namespaces[0] if namespaces else ("", None)
+        self._own = (prefix, own_delimiter or delimiter)
+        known = [self._own, *namespaces[1:], ("", delimiter)]
+        self._namespaces = sorted(known, key=lambda each: len(each[0]), reverse=True)
 
     def name_of(self, path: str) -> str:
         """Return the server's name for a path, of a folder that need not exist.
@@ -87,15 +89,12 @@ class ImapFolders:
 
     def _new_name(self, path: str, levels: list[str]) -> str:
         """Return the name in the namespace that the path names, or else in the user's own."""
-        for prefix, delimiter in self._longest_first():
+        for prefix, delimiter in self._namespaces:
             start = prefix.split(delimiter)[:-1] if delimiter else []
             if delimiter and start and levels[: len(start)] == start:
                 return delimiter.join(levels)
-        prefix, delimiter = self._namespaces[0]
+        prefix, delimiter = self._own
         return prefix + (delimiter.join(levels) if delimiter else path)
-
-    def _longest_first(self) -> list[tuple[str, str | None]]:
-        return sorted(self._namespaces, key=lambda each: len(each[0]), reverse=True)
 
     def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
         """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
@@ -126,15 +125,19 @@ class ImapFolders:
         """Return a name as it goes into a command: as the server has written it, if it has."""
         raw_name = self._raw_names.get(name)
         raw_name = utf7_encode(name) if raw_name is None else raw_name
-        return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        return quoted(raw_name)
 
     def next_uid(self, name: str) -> int:
         """Return the lowest UID that was free in a folder when the session last heard of it; 0 if unknown."""
         if name not in self._next_uids:
-            status, arguments = self._session.client.status, (self.encoded(name), "(UIDNEXT)")
-            reply = self._session.attempt("STATUS", f"look at the folder {name}", status, *arguments)
-            self._next_uids[name] = read_next_uid(reply.data) if reply.is_ok else 0
+            self._next_uids[name] = self.counts(self.encoded(name), "UIDNEXT").get("UIDNEXT", 0)
         return self._next_uids[name]
+
+    def counts(self, encoded_name: bytes, items: str) -> dict[str, int]:
+        """Return these numbers of a folder (RFC 9051, 6.3.11), as far as the server tells them."""
+        status, arguments = self._session.client.status, (encoded_name, f"({items})")
+        reply = self._session.attempt("STATUS", "look at a folder", status, *arguments)
+        return next((counts for _, counts in read_counts(reply.data)), {}) if reply.is_ok else {}
 
     def note_arrival(self, name: str, uid: int) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
@@ -160,7 +163,7 @@ class ImapFolders:
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = 1
 
-    def _list(self, pattern: str) -> list[tuple[bytes, str | None, bool]]:
+    def _list(self, pattern: str) -> list[ListedFolder]:
         session = self._session
         arguments = (session.client.list, '""', f'"{pattern}"')
         reply = session.attempt("LIST", _LISTING, *arguments, octets=FOLDER_LIST)
@@ -190,9 +193,7 @@ class ImapFolders:
 
     def _levels(self, name: str) -> list[str]:
         """Return the names of a folder and of those above it, below the prefix of its namespace."""
-        prefix, delimiter = next(
-            each for each in [*self._longest_first(), ("", None)] if name.startswith(each[0])
-        )
+        prefix, delimiter = next(each for each in self._namespaces if name.startswith(each[0]))
         if delimiter is None:
             return [name]
         levels = name.removeprefix(prefix).split(delimiter)

@@ -81,8 +81,7 @@ class ImapMailbox:
             yield from found
             if reply.is_whole:
                 return
-            self.session.is_current = False
-            self.session.ensure_current()
+            self.session.look_again()
             present = set(self.search(f"UID {uid_set}", doing)).difference(each.uid for each in found)
             if not present:
                 return
@@ -94,13 +93,18 @@ class ImapMailbox:
         """Fetch a message with its octets; None if it is gone; raises ServerRefused if it is there."""
         reply, found = self._ask(str(uid), _WHOLE, doing, self.session.limits.max_message_bytes)
         whole = next((each for each in found if each.uid == uid and each.section), None)
-        if whole is None and any(self.fetch([uid], "RFC822.SIZE", doing)):
+        if whole is None and self.has(uid, doing):
             server = self.session.server
             if not reply.is_ok:
                 raise refusal(server, reply, doing)
             text = f"{server} has the message but does not give its content ({reason_of(reply)})."
             raise ServerRefused(text, server=server)
         return whole
+
+    def has(self, uid: int, doing: str) -> bool:
+        """Tell whether a message of the selected folder is still there."""
+        self.session.look_again()
+        return any(self.fetch([uid], "RFC822.SIZE", doing))
 
     def _ask(self, uid_set: str, items: str, doing: str, octets: int) -> tuple[Reply, list[Fetched]]:
         """Send a FETCH; return how it ended, and what the server has given whatever it says.

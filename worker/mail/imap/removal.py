@@ -145,7 +145,7 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -
         session.tells_copy_uid = True
     elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
-    elif not session.told("EXPUNGE") and any(mailbox.fetch([uid], "RFC822.SIZE", _MOVING)):
+    elif not session.told("EXPUNGE") and mailbox.has(uid, _MOVING):
         text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
         raise ServerRefused(text, server=session.server)
     return arrival
@@ -183,7 +183,7 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
             folders.create(target)
             reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
     if not reply.is_ok:
-        if not any(mailbox.fetch([uid], "RFC822.SIZE", _MOVING)):
+        if not mailbox.has(uid, _MOVING):
             raise _GoneError
         raise refusal(session.server, reply, _MOVING)
 

@@ -27,7 +27,8 @@ _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
 _QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
 _NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
-_NEXT_UID = re.compile(rb"\bUIDNEXT (\d{1,19})\b", re.IGNORECASE)
+_COUNTS = re.compile(rb"(?:" + _QUOTED + rb'|([^\s()"]+))? *\(([^()]*)\)')
+_COUNT = re.compile(rb"([A-Z]+) (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
@@ -90,6 +91,25 @@ class Fetched:
     def has_flag(self, flag: str) -> bool | None:
         """Tell whether it has a flag; None if the flags were not told. Letter case does not matter."""
         return None if self.flags is None else flag.lower() in {each.lower() for each in self.flags}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFolder:
+    """A folder of a LIST reply: its name as the server writes it, its attributes in lower case."""
+
+    raw_name: bytes
+    delimiter: str | None
+    attributes: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """The name as people write it."""
+        return decode_name(self.raw_name)
+
+    @property
+    def is_selectable(self) -> bool:
+        """Whether there may be messages in it."""
+        return not {r"\noselect", r"\nonexistent"}.intersection(self.attributes)
 
 
 def tolerated(line: bytes) -> bytes:
@@ -159,15 +179,32 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
     )
 
 
-def read_folders(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, str | None, bool]]:
-    """Read LIST replies: names as the server writes them, delimiters, and whether one may be selected."""
+def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
+    """Read LIST replies."""
     for piece in pieces:
         text, literal = piece if isinstance(piece, tuple) else (piece, None)
         if match := _FOLDER.match(text):
-            flags, delimiter, quoted, atom = match.groups()
+            attributes, delimiter, quoted, atom = match.groups()
             name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom.strip()
-            is_selectable = not {rb"\noselect", rb"\nonexistent"} & set(flags.lower().split())
-            yield literal or name, delimiter.decode("latin-1") if delimiter else None, is_selectable
+            yield ListedFolder(
+                literal or name,
+                delimiter.decode("latin-1") if delimiter else None,
+                attributes.decode("latin-1").lower().split(),
+            )
+
+
+def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]]]:
+    """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
+    literal = None
+    for piece in pieces:
+        if isinstance(piece, tuple):  # the name is a literal, and the numbers follow it
+            literal = piece[1]
+        elif match := _COUNTS.match(piece):
+            quoted, atom, items = match.groups()
+            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom or b""
+            counts = {key.decode().upper(): int(value) for key, value in _COUNT.findall(items)}
+            yield literal or name, counts
+            literal = None
 
 
 def decode_name(raw: bytes) -> str:
@@ -181,12 +218,6 @@ def read_namespaces(pieces: Iterable[Piece]) -> list[tuple[str, str | None]]:
     """Read prefixes and delimiters from a NAMESPACE reply (RFC 2342): personal, other users', shared."""
     found = _NAMESPACE.findall(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
     return [(decode_name(prefix), delimiter.decode("latin-1") or None) for prefix, delimiter in found]
-
-
-def read_next_uid(pieces: Iterable[Piece]) -> int:
-    """Read the UID that the next message will get from a STATUS reply; 0 if it does not say."""
-    match = _NEXT_UID.search(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
-    return int(match[1]) if match else 0
 
 
 def read_copy_uid(lines: Sequence[bytes]) -> int | None:

@@ -28,6 +28,7 @@ _CHANGING = frozenset({"STORE", "EXPUNGE", "MOVE", "COPY"})
 # These may take longer the more there is in a folder.
 _LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
+_TELLING_COPY_UID = (b"Cyrus", b"Dovecot")
 _IDENTITY = '("name" "camunda-email-worker")'
 
 
@@ -91,7 +92,8 @@ class ImapSession:
         # 163.com and others refuse every SELECT without it.
         if self.can("ID") or "ID" in self.client.capabilities:
             self.attempt("ID", "say who it is", self.client.xatom, "ID", _IDENTITY)
-            self.tells_copy_uid = any(b"Cyrus" in line for line in self.told("ID"))
+            identity = b" ".join(self.told("ID"))
+            self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
         self._is_open = True
 
     def begin(self) -> None:
@@ -164,10 +166,14 @@ class ImapSession:
         Dovecot for one does not look before it searches (RFC 9051, 5.2 lets it).
         """
         if not self.is_current:
-            doing = "look for new mail"
-            self.require(self.attempt("NOOP", doing, self.client.noop), doing)
-            self.take_news()
-            self.is_current = True
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Have the server look for what others have changed in the selected folder."""
+        doing = "look for new mail"
+        self.require(self.attempt("NOOP", doing, self.client.noop), doing)
+        self.take_news()
+        self.is_current = True
 
     def take_news(self) -> None:
         """Take what the server has told of the folder's size, and forget the rest, which imaplib keeps."""
