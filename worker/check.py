@@ -1,4 +1,4 @@
-"""What `email-worker check` prints: the settings, the gateway, the task types, and what to mend."""
+"""What `email-worker check` prints: the settings, the gateway, the job types, and what needs fixing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from worker.app import EmailWorker, served_task_types
 from worker.errors import EngineError, InputError
-from worker.mail.tls import build_tls_context
+from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.settings import Settings, without_user_info
 from worker.wiring import open_gateway
 
@@ -68,9 +68,7 @@ def _file_problems(settings: Settings) -> list[str]:
     try:
         build_tls_context(worker.tls_ca_file)
     except OSError as error:
-        problems.append(
-            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} holds no certificate that can be read ({error})."
-        )
+        problems.append(f"EMAIL_WORKER_TLS_CA_FILE: {ca_file_problem(worker.tls_ca_file, error)}.")
     return problems
 
 

@@ -74,7 +74,7 @@ def options(
 
 @app.command()
 def run(env_file: EnvFile = None) -> None:
-    """Serve jobs until SIGTERM or SIGINT; a second signal stops at once."""
+    """Serve jobs until SIGTERM or SIGINT; a second signal stops immediately."""
     from worker.app import EmailWorker
     from worker.health import PortTaken
     from worker.logs import configure_logs, log_uncaught_errors
@@ -93,13 +93,13 @@ def run(env_file: EnvFile = None) -> None:
 
 @app.command()
 def call(
-    operation: Annotated[str, typer.Argument(help="A task type, such as email.smtp.send.")],
+    operation: Annotated[str, typer.Argument(help="A job type, such as email.smtp.send.")],
     variables: Annotated[
         str, typer.Option(help="JSON file with the variables of a job, or - for standard input.")
     ],
     env_file: EnvFile = None,
 ) -> None:
-    """Do one operation without an engine and print its result as JSON."""
+    """Run one operation without Camunda and print its result as JSON."""
     from worker.app import EmailWorker
 
     async def once() -> None:
@@ -112,7 +112,7 @@ def call(
 
 @app.command()
 def check(env_file: EnvFile = None) -> None:
-    """Print the settings, reach the gateway, and say what to mend."""
+    """Print the settings, reach the gateway, and report what needs fixing."""
     from worker.check import check_setup
 
     if not _run_on_loop(check_setup(env_file)):
@@ -121,25 +121,27 @@ def check(env_file: EnvFile = None) -> None:
 
 @app.command()
 def templates(
-    directory: Annotated[Path, typer.Option(help="Where they are.")] = Path("element-templates"),
+    directory: Annotated[Path, typer.Option(help="Output directory.")] = Path("element-templates"),
     only: Annotated[
-        list[str] | None, typer.Option(help="A template alone, such as smtp.send; may be repeated.")
+        list[str] | None, typer.Option(help="Only this template, such as smtp.send; can be repeated.")
     ] = None,
     prefix: Annotated[
         str,
         typer.Option(
-            help="Put before task types, ids, names and files: <prefix>.email.…", callback=_read_prefix
+            help="Prefix of job types, ids, names and files: <prefix>.email.…", callback=_read_prefix
         ),
     ] = "",
     docs_url: Annotated[
         str,
         typer.Option(
-            help="Where the documentation is read, such as https://docs.example.com/{page}/.",
+            help="Address of the documentation, such as https://docs.example.com/{page}/.",
             callback=_read_docs_url,
         ),
     ] = "",
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
-    publish: Annotated[bool, typer.Option("--publish", help="Keep this version under versioned/.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Also store each new version in versioned/.")
+    ] = False,
 ) -> None:
     """Write the element templates for Camunda Modeler, desktop and web."""
     from worker.template import TemplateStore, make_templates
@@ -167,7 +169,7 @@ def deploy(
     file: Annotated[Path, typer.Argument(help="A BPMN file.", exists=True, dir_okay=False)],
     env_file: EnvFile = None,
 ) -> None:
-    """Give a BPMN process to the engine, as Camunda Modeler does."""
+    """Deploy a BPMN process, as Camunda Modeler does."""
 
     async def once() -> None:
         async with _gateway(env_file) as gateway:
@@ -179,7 +181,7 @@ def deploy(
 
 @app.command()
 def start(
-    process_id: Annotated[str, typer.Argument(help="The id of a process that is deployed.")],
+    process_id: Annotated[str, typer.Argument(help="The id of a deployed process.")],
     variables: Annotated[
         str | None, typer.Option(help="JSON file with the process variables, or - for standard input.")
     ] = None,
@@ -198,8 +200,8 @@ def start(
 
 @app.command()
 def sandbox(
-    engine_only: Annotated[bool, typer.Option(help="No mail server.")] = False,
-    port: Annotated[int | None, typer.Option(help="The gateway's port; default: a free one.")] = None,
+    engine_only: Annotated[bool, typer.Option(help="Start no mail server.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the gateway; default: a free one.")] = None,
 ) -> None:
     """Run Camunda's engine and a mail server in memory until interrupted."""
     from worker.sandbox import SandboxError, run_sandbox
@@ -212,9 +214,9 @@ def sandbox(
 
 @app.command()
 def demo(
-    keep: Annotated[bool, typer.Option(help="Stay up afterwards, until interrupted.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep everything running until interrupted.")] = False,
 ) -> None:
-    """Let a process on Camunda's engine send an email, and show what came of it."""
+    """Let a process on Camunda's engine send an email, and show the result."""
     from worker.demo import run_demo
     from worker.sandbox import SandboxError
 
@@ -268,22 +270,24 @@ def _print_as_json(error: EmailError) -> None:
 
 
 def _read_variables(source: str) -> dict[str, Any]:
+    place = "Standard input" if source == "-" else source
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
         variables = json.loads(text)
-        # JSON can name half of a character, which no mail can hold.
+        # JSON can contain half of a character, which no email can.
         json.dumps(variables, ensure_ascii=False).encode()
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"The variables in {source} cannot be read: {error}.", field="--variables"
-        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{place} cannot be read: {reason}.", field="--variables") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place} is not valid JSON: {error}.", field="--variables") from error
     if not isinstance(variables, dict):
         raise InputError("The variables must be a JSON object.", field="--variables")
     return variables
 
 
 def _stop_on_signal(stop: asyncio.Event) -> None:
-    """The first signal asks for an orderly end, the second ends the process where it stands."""
+    """The first signal stops the worker gracefully, the second ends the process immediately."""
 
     def stop_or_leave(number: int) -> None:
         if stop.is_set():

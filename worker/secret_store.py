@@ -14,7 +14,7 @@ _NAME_PATTERN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 _NAME = re.compile(_NAME_PATTERN)
 _BRACES = r"\{\{([^{}]*)\}\}"
 _PLACEHOLDER = re.compile(_BRACES)
-# Both in one pass: what a secret holds is never read as a placeholder.
+# Both in one pass: the value of a secret is never read as a placeholder.
 _PLACEHOLDER_OR_BARE = re.compile(rf"{_BRACES}|(?<![\w.-])secrets\.({_NAME_PATTERN})")
 _LARGEST_FILE = 64 * 1024
 
@@ -35,8 +35,8 @@ class SecretStore:
     def resolve(self, text: str, *, has_bare: bool = False) -> str:
         """Replace the placeholders in `text` by the values; raises SecretNotFound.
 
-        `has_bare`: `secrets.NAME` counts without braces too. A blank secret counts as missing, and so does
-        a file that is not UTF-8 or larger than 64 kB.
+        `has_bare`: `secrets.NAME` counts without braces too. A blank secret counts as missing; a
+        file that is not UTF-8 or is larger than 64 kB counts as missing too.
         """
         placeholder = _PLACEHOLDER_OR_BARE if has_bare else _PLACEHOLDER
         return placeholder.sub(self._resolved, text)

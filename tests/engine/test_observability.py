@@ -144,7 +144,7 @@ async def test_a_mail_that_waits_for_the_engine_is_counted_as_held(
     assert scrape.value("mail_commands_total", protocol="pop3", command="RETR") in (1, 2)
     assert scrape.value("mail_commands_total", protocol="pop3", command="DELE") == 1
     assert scrape.value("sessions_opened_total", protocol="pop3") == 1
-    assert scrape.value("mails_held") == 0
+    assert scrape.value("pending_deletions") == 0
     assert scrape.value("failed_deletions_total") == 0
 
 
@@ -190,7 +190,7 @@ async def test_a_worker_that_drains_is_alive_but_not_ready(engine: Engine) -> No
         assert await worker.ended() == 0
     assert said == {
         "status": "not ready",
-        "reasons": ["The worker is stopping; 1 jobs are under way."],
+        "reasons": ["The worker is stopping; 1 job is running."],
     }
 
 
@@ -335,5 +335,5 @@ async def test_no_line_quotes_what_a_mail_server_says(
                 pass  # an earlier job, tried again
             outcomes.add(line["outcome"])
     assert {"COMPLETED", "SERVER_REFUSED", "PROTOCOL_ERROR", "AUTHENTICATION_FAILED"} <= outcomes
-    assert len([line for line in worker.events if line["event"] == "mail_not_removed"]) == 4
+    assert len([line for line in worker.events if line["event"] == "email_not_deleted"]) == 4
     assert CANARY not in json.dumps(worker.events)

@@ -61,11 +61,11 @@ def test_an_operation_that_failed_is_exit_code_1_and_json_on_standard_error() ->
     ("given", "says"),
     [
         (variables(tos="b@example.com"), "did you mean parameters.to?"),
-        (variables(subject="\ud800"), "cannot be read"),
+        (variables(subject="\ud800"), "is not valid JSON"),
         ("[1]", "must be a JSON object"),
-        ("{", "cannot be read"),
-        ("", "cannot be read"),
-        ("[" * 100_000, "cannot be read"),
+        ("{", "is not valid JSON"),
+        ("", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
     ],
 )
 def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
@@ -129,7 +129,7 @@ def test_check_shows_values_as_they_are_whatever_their_brackets(name: str, value
 def test_check_quotes_a_bad_value_as_it_is() -> None:
     answer = check(EMAIL_WORKER_ALLOWED_SERVERS="[/x]:y")
     assert answer.exit_code == 1
-    assert answer.stdout == "✗ EMAIL_WORKER_ALLOWED_SERVERS must hold host or host:port; found '[/x]:y'.\n"
+    assert answer.stdout == "✗ EMAIL_WORKER_ALLOWED_SERVERS must be host or host:port; found '[/x]:y'.\n"
 
 
 def test_check_shows_no_secret() -> None:

@@ -1,4 +1,4 @@
-"""HTTP by aiohttp: responses of bounded size, no redirects, and failures as the worker's errors."""
+"""HTTP by aiohttp: responses of limited size, no redirects, and failures as the worker's errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class HttpTimeouts:
-    """Limits in seconds: to connect, between two pieces of an answer, and for a request as a whole."""
+    """Limits in seconds: to connect, between two pieces of a response, and for a request as a whole."""
 
     connect_seconds: float
     read_seconds: float
@@ -25,7 +25,7 @@ class HttpTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole answer, whatever its status; `content_type` is the media type without parameters."""
+    """A whole response with any status; `content_type` is the media type without parameters."""
 
     status: int
     content_type: str
@@ -33,12 +33,12 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Sends requests over connections that are kept between them."""
+    """Sends requests over connections that are reused."""
 
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: HttpTimeouts, *, uses_proxy: bool = False
     ) -> None:
-        """`uses_proxy`: go through the HTTP proxy that the environment names, as gRPC does."""
+        """`uses_proxy`: use the HTTP proxy of the environment, as gRPC does."""
         self._tls_context = tls_context
         self._uses_proxy = uses_proxy
         self._timeouts = aiohttp.ClientTimeout(
@@ -59,8 +59,8 @@ class HttpClient:
     ) -> HttpResponse:
         """Send a request and read the answer; `body`: aiohttp's `data` or `params`.
 
-        Raises DocumentsUnavailable where there is no answer, DocumentTooLarge where it has more than
-        `max_bytes`, and DocumentRefused for a certificate that is not trusted or an address that is none.
+        Raises DocumentsUnavailable if there is no response, DocumentTooLarge if it is longer than
+        `max_bytes`, and DocumentRefused for an untrusted certificate or an invalid address.
         """
         server = _server(url)
         try:
@@ -100,7 +100,7 @@ class HttpClient:
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, server: str) -> bytes:
-    # What the server says about the length is not asked: compressed, it is another one.
+    # The declared length is ignored: it is that of the compressed content.
     pieces: list[bytes] = []
     size = 0
     async for piece in response.content.iter_chunked(_CHUNK_BYTES):
@@ -117,5 +117,5 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, server: str) -
 
 
 def _server(url: str) -> str:
-    """Return host and port of a URL, which is what a message may show of it."""
+    """Return host and port of a URL: the part that a message may show."""
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]

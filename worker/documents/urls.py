@@ -1,4 +1,4 @@
-"""Which URLs the worker may be sent to: none, unless the operator says so."""
+"""The URLs from which the worker may fetch attachments: none, unless the operator allows some."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class UrlPattern:
         return cls(scheme, found[2].lower(), int(found[3] or _PORTS[scheme]), found[4] or "/*")
 
     def admits(self, url: URL) -> bool:
-        """Tell whether the pattern covers `url`, part by part: no `*` of the host reaches into the path."""
+        """Tell whether the pattern covers `url`, part by part: a `*` in the host does not match the path."""
         return (
             (url.scheme, url.port) == (self.scheme, self.port)
             and fnmatch.fnmatchcase((url.raw_host or "").lower(), self.host)
@@ -51,7 +51,7 @@ class UrlPolicy:
     patterns: tuple[UrlPattern, ...] = ()
 
     def admit(self, text: str) -> URL:
-        """Return the URL as it is to be requested; raises UrlNotAllowed."""
+        """Return the URL to request; raises UrlNotAllowed."""
         try:
             url = URL(text)
         except (ValueError, TypeError) as error:
@@ -63,7 +63,7 @@ class UrlPolicy:
 
 
 def _has_dot_segments(url: URL) -> bool:
-    """Tell whether a server could read `.` or `..` in the path, which lead out of what a pattern covers."""
+    """Tell whether a server could read `.` or `..` in the path, which would leave the path of the pattern."""
     path = url.raw_path
     # A server may decode several times, take a backslash for a slash and a wide dot for a dot, and drop what
     # follows a semicolon or a control character.
@@ -75,7 +75,7 @@ def _has_dot_segments(url: URL) -> bool:
 
 def _not_allowed(place: str) -> UrlNotAllowed:
     return UrlNotAllowed(
-        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
+        f"The URL of an attachment ({place}) is not allowed by EMAIL_WORKER_ALLOWED_DOCUMENT_URLS;"
         " ask the operator of the worker to add it.",
         place=place,
     )

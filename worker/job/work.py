@@ -1,4 +1,4 @@
-"""What has come of the work on one job so far."""
+"""The state of the work on one job."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ log = structlog.get_logger(__name__)
 class Work:
     """The state of one run of a job.
 
-    `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until the engine has
-    the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was changed.
-    `has_failed`: the operation or the use of its result failed. `is_settled`: the engine has the outcome.
+    `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until Camunda has
+    stored the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was
+    changed. `has_failed`: the operation or the use of its result failed. `is_settled`: Camunda has the
+    outcome.
     """
 
     mask: Mask
@@ -48,9 +49,9 @@ class Work:
             await self.deferred.commit()
         except MailServerError as error:
             # Without the message, as for every job: it may quote what the server says of the email.
-            log.error("mail_not_removed", code=error.code, server=self.server)
+            log.error("email_not_deleted", code=error.code, server=self.server)
         except asyncio.CancelledError:
-            log.error("mail_not_removed", reason="The worker was told to stop.")
+            log.error("email_not_deleted", reason="The worker was told to stop.")
             raise
 
     async def abandon(self) -> None:

@@ -25,8 +25,8 @@ _DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 class Request(BaseModel):
     """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given".
 
-    A number is its text where a text is meant. `may_be_empty`: texts for which "" is a value,
-    and null a slip.
+    A number for a text field is converted to text. `may_be_empty`: text fields for which "" is a valid value
+    and null an error.
     """
 
     may_be_empty: ClassVar[frozenset[str]] = frozenset()
@@ -87,10 +87,10 @@ class AuthenticationType(StrEnum):
     NO_AUTH = "noAuth"
 
 
-_USER_DESCRIPTION = "Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`."
+_USER_DESCRIPTION = "Often the whole email address. It can also be a secret, such as `{{secrets.MAIL_USER}}`."
 _USER_EXAMPLES = ["orders@example.com"]
 _SIGN_IN_DESCRIPTION = (
-    "Name a secret of the worker, never the password itself: everyone who sees the diagram would see it."
+    "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
     " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."
 )
 _SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
@@ -121,7 +121,7 @@ class Authentication(Request):
     @classmethod
     def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
         if any(character in value.get_secret_value() for character in "\r\n\0"):
-            raise ValueError("may not hold a line break or NUL")
+            raise ValueError("must not contain a line break or NUL")
         check_characters(value.get_secret_value())
         return value
 
@@ -166,11 +166,11 @@ class CryptographicProtocol(StrEnum):
 
 
 def one_spelling(host: str) -> str:
-    """Return a host as all its spellings are kept: in small letters, without the dot at its end.
+    """Return the normal form of a host: lower case, without a dot at the end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets; one
-    that stands for an IPv4 address becomes that, as do its old forms (127.1). Other letters than ASCII are
-    encoded as for DNS.
+    For TLS, that dot is not a part of the name (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    IPv4 addresses in IPv6 form and in old forms (127.1) become plain IPv4 addresses. Letters beyond ASCII
+    are encoded as for DNS.
     """
     host = host.strip().removeprefix("[").removesuffix("]").lower()
     host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
@@ -204,13 +204,13 @@ def _ascii_label(label: str) -> str:
 
 
 class Server(Request):
-    """The mail server. Without a port, the protocol's own for the encryption is taken."""
+    """The mail server. Without a port, the usual one of protocol and encryption is used."""
 
     host: str = Field(
         min_length=1,
         max_length=HOST_CHARACTERS,
         title="Host",
-        description="The mail server's name or IP address, as your mail provider gives it.",
+        description="Name or IP address of the mail server, as given by your mail provider.",
         examples=["mail.example.com"],
     )
     port: int | None = Field(
@@ -218,7 +218,7 @@ class Server(Request):
         ge=1,
         le=65535,
         title="Port",
-        description="The usual one is filled in. Change it only where your mail provider says so.",
+        description="The usual port is filled in. Change it only if your mail provider says so.",
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,

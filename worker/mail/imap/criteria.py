@@ -73,7 +73,7 @@ def searchable_part(criterion: Criterion) -> Criterion | None:
 
 
 def with_literals(query: str, charset: str) -> list[bytes]:
-    """Return a query as what is sent at once: what no quoted string may hold (RFC 3501, 9) goes as a literal.
+    """Return the pieces of a query to send: text not allowed in quotes (RFC 3501, 9) becomes a literal.
 
     Raises UnicodeEncodeError or LookupError if the charset cannot say it.
     """

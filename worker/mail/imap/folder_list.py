@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from worker.mail.imap.folder_pattern import FolderPattern
 from worker.mail.imap.folders import quoted
 from worker.mail.imap.limits import FOLDER_LIST
 from worker.mail.imap.mailbox import ImapMailbox
@@ -16,7 +15,6 @@ _USES = {
     use.lower(): use
     for use in (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Important", r"\Junk", r"\Sent", r"\Trash")
 }
-_WILDCARDS = re.compile(r"([*%./])")
 # More folders are listed without their counts if each has to be asked for them.
 _MOST_ASKED = 1000
 
@@ -31,12 +29,9 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     reply = session.attempt("LIST", _LISTING, session.client.list, '""', wanted, octets=2 * FOLDER_LIST)
     told = session.client.response("STATUS")[1]
     counts = dict(read_counts(piece for piece in told if piece))
-    expression = _expression(pattern)
-    found = [
-        folder
-        for folder in read_folders(session.require(reply, _LISTING).data)
-        if expression.fullmatch(folder.name.replace(folder.delimiter or "/", "/"))
-    ]
+    folders = read_folders(session.require(reply, _LISTING).data)
+    wanted_names = FolderPattern(pattern)
+    found = [folder for folder in folders if wanted_names.matches(folder.name, folder.delimiter)]
     if not has_counts and len(found) <= _MOST_ASKED:
         for folder in found:
             if folder.is_selectable:
@@ -52,9 +47,3 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
         for folder in found
     }
     return [rows[name] for name in sorted(rows)]
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "%": "[^/]*", ".": "[./]", "/": "[./]"}
-    text = "".join(parts.get(part) or re.escape(part) for part in _WILDCARDS.split(pattern))
-    return re.compile(rf"(?:inbox/)?{text}", re.IGNORECASE | re.DOTALL)

@@ -107,9 +107,9 @@ class ImapMailbox:
         return any(self.fetch([uid], "RFC822.SIZE", doing))
 
     def _ask(self, uid_set: str, items: str, doing: str, octets: int) -> tuple[Reply, list[Fetched]]:
-        """Send a FETCH; return how it ended, and what the server has given whatever it says.
+        """Send a FETCH; return how it ended, and the messages that came with it, also with a refusal.
 
-        A server that refuses the structure of a message or a part of a section, or gives nothing, is asked
+        If the server refuses the structure of a message or a part of a section, or sends nothing, it is asked
         without.
         """
         session = self.session

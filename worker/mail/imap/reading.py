@@ -20,7 +20,8 @@ _LISTING, _READING = "list the messages", "read the message"
 _ROW = (
     f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
 )
-# Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
+# Folders up to this size are fetched whole and sorted by the worker: one command less, and exact for all
+# dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
 
 

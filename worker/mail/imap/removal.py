@@ -61,7 +61,7 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
         arrival = transfer(mailbox, folder, uid, target)
         if arrival is not None:
             folders.note_arrival(target, arrival)
-            with suppress(ServerRefused):  # the message has moved, although we may not look
+            with suppress(ServerRefused):  # the message has moved, even if the target cannot be read
                 _yield_to_the_first(mailbox, target, free, arrival)
     except _GoneError:
         raise mailbox.not_found(folder.name, message_id) from None
@@ -189,10 +189,11 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
 
 
 def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int) -> None:
-    """Take our message away again if another worker has brought the same one first.
+    """Delete the moved message again if another worker has moved the same one first.
 
-    Dovecot 2.3 for one lets two sessions move one message, each to a UID of its own. The lower one counts.
-    Only what has come since `free` is looked at: an older message like this one is no double.
+    Some servers, such as Dovecot 2.3, let two sessions move one message, each to a separate UID. The lower
+    one counts. Only what has come since `free` is looked at: an older message with the same id is not a
+    duplicate.
     """
     if not free or arrival <= free:
         return

@@ -65,7 +65,7 @@ def search_messages(
             break
     if remaining < 0:
         raise ResultTooLarge(
-            f"The search finds {len(uids)} messages in {path}, which are more than the engine takes; narrow"
+            f"The search finds {len(uids)} messages in {path}, which is more than Camunda accepts; narrow"
             " the criteria or set maxToBeRead.",
             bytes=max_result_bytes + 1,
             limit=max_result_bytes,

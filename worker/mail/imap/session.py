@@ -81,7 +81,7 @@ class ImapSession:
         self.box = ConnectedMailBox(self.client)
         if self._account.encryption is Encryption.STARTTLS:
             self._start_tls(tls_context)
-        if self.client.state != "AUTH":  # PREAUTH: somebody else has signed in for us
+        if self.client.state != "AUTH":  # PREAUTH: the connection is already signed in
             self._sign_in()
         # Many announce MOVE, SORT and UIDPLUS only now, some of them in the reply.
         told = self.told("CAPABILITY")
@@ -170,7 +170,7 @@ class ImapSession:
 
     def look_again(self) -> None:
         """Have the server look for what others have changed in the selected folder."""
-        doing = "look for new mail"
+        doing = "look for new emails"
         self.require(self.attempt("NOOP", doing, self.client.noop), doing)
         self.take_news()
         self.is_current = True
@@ -196,7 +196,7 @@ class ImapSession:
         self._connection.cut()
 
     def close(self) -> None:
-        """Give back the descriptors, when no thread is at work here any more."""
+        """Release the descriptors when no thread works here any more."""
         self.cut()
         self._connection.close()
 
@@ -235,7 +235,7 @@ class ImapSession:
 
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:
-        """Bound a step and turn what imaplib and the socket raise into our errors."""
+        """Limit a step, and turn exceptions of imaplib and the socket into the worker's errors."""
         self.doing = name
         note = traced if name.isupper() else traced_step
         self._connection.allow(doing, seconds, octets + ANY_REPLY)
