@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from testkit.imap_caller import ImapCaller
 from testkit.scripted_imap import ImapOptions, ScriptedImap, answer, when
-from testkit.scripted_server import Dialogue, Step, say
+from testkit.scripted_server import Dialogue, Step, close, say
 
 from worker.errors import (
     AuthenticationFailed,
+    ConnectionFailed,
     MessageNotFound,
     NotSupported,
     ProtocolViolation,
@@ -315,6 +316,20 @@ async def test_where_headers_are_not_searched_the_ids_of_the_newest_messages_are
         assert await caller.delete("9@scripted.example.org")
         with pytest.raises(MessageNotFound):
             await caller.read("11@scripted.example.org")
+
+
+async def test_flags_of_others_are_set_again_after_the_connection_was_lost(make_caller: MakeCaller) -> None:
+    others = when("DELETED", say("* SEARCH 2 3", "{tag} OK done"))
+    faults = {"UID SEARCH": others, "EXPUNGE": close()}
+    options = ImapOptions(capabilities="IMAP4rev1", faults=faults, fault_sessions=1)
+    async with ScriptedImap(options) as server:
+        caller = make_caller(server.port)
+        with pytest.raises(ConnectionFailed):
+            await caller.delete(FIRST)
+        await caller.delete(FIRST)
+    stores = [command.split(" ", 3)[3] for command in server.commands if "UID STORE" in command]
+    set_again = r"2:3 +FLAGS.SILENT (\Deleted)"
+    assert stores == [r"1 +FLAGS.SILENT (\Deleted)", r"2:3 -FLAGS.SILENT (\Deleted)", set_again, stores[0]]
 
 
 async def test_an_id_that_is_none_of_the_newest_is_not_said_to_be_missing(make_caller: MakeCaller) -> None:

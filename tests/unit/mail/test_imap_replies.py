@@ -146,7 +146,12 @@ def test_numbers_are_those_before_the_parenthesis_and_no_more_than_there_can_be(
 
 
 def test_counts_and_copied_uids_are_read() -> None:
-    counts = [(b"{3}", b"a b"), b" (UIDNEXT 5 UIDVALIDITY 7)", b'"c \\" d" (messages 3)', b"e ()"]
+    counts: list[bytes | tuple[bytes, bytes]] = [
+        (b"{3}", b"a b"),
+        b" (UIDNEXT 5 UIDVALIDITY 7)",
+        b'"c \\" d" (messages 3)',
+        b"e ()",
+    ]
     assert list(read_counts(counts)) == [
         (b"a b", {"UIDNEXT": 5, "UIDVALIDITY": 7}),
         (b'c " d', {"MESSAGES": 3}),

@@ -15,6 +15,8 @@ from worker.mail.imap.replies import ListedFolder, Reply, read_counts, read_fold
 from worker.mail.imap.session import ImapSession
 
 INBOX = "INBOX"
+# Prefix and delimiter.
+Namespace = tuple[str, str | None]
 _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
 _LISTING = "list the folders"
@@ -40,9 +42,9 @@ class ImapFolders:
     def __init__(self, session: ImapSession) -> None:
         self.selected: SelectedFolder | None = None
         self._session = session
-        # Prefix and delimiter: of the user's own folders, and of all, the longest prefix first.
-        self._own: tuple[str, str | None] = ("", None)
-        self._namespaces = [self._own]
+        # Of the user's own folders, and all, the longest prefix first.
+        self._own: Namespace = ("", None)
+        self._namespaces: list[Namespace] = [self._own]
         self._refusal: MailServerError | None = None
         self._raw_names: dict[str, bytes] = {}
         self._names_by_levels: dict[tuple[str, ...], str] = {}
