@@ -13,9 +13,11 @@ from testkit.scripted_server import Dialogue, Step, close, say
 from worker.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    FolderNotFound,
     MessageNotFound,
     NotSupported,
     ProtocolViolation,
+    QuotaExceeded,
     ServerRefused,
     ServerUnavailable,
 )
@@ -192,6 +194,26 @@ async def test_what_passes_is_told_as_such(make_caller: MakeCaller, verb: str, t
     async with ScriptedImap(ImapOptions(faults={verb: answer(text)})) as server:
         with pytest.raises(ServerUnavailable):
             await make_caller(server.port).list_emails()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NO [NONEXISTENT] Mailbox does not exist: Server error, locked", "NO Mailbox does not exist: Temporary"],
+)
+async def test_the_name_of_a_missing_folder_says_nothing_about_the_server(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"SELECT": answer(text)})) as server:
+        with pytest.raises(FolderNotFound):
+            await make_caller(server.port).list_emails(folder="Temporary")
+
+
+async def test_a_copy_that_has_no_room_is_told_as_such(make_caller: MakeCaller) -> None:
+    async with ScriptedImap(ImapOptions(faults={"APPEND": answer("NO [OVERQUOTA] full")})) as server:
+        with pytest.raises(QuotaExceeded):
+            await make_caller(server.port).append(
+                "INBOX", **{"from": "a@x", "to": "b@x", "subject": "s", "body": "c"}
+            )
 
 
 async def test_a_wrong_password_is_not_tried_again_whatever_else_the_text_says(

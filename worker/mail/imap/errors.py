@@ -34,17 +34,23 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         (r"\b(bandwidth|rate) limit", ServerUnavailable),
         # Gmail: "Temporary System Error"; Dovecot: "Temporary authentication failure", "Internal error
         # occurred"; Yahoo: "Server error - Please try again later"; QQ: "system busy"
-        (r"\btemporar(y|ily)\b|\b(internal|server|system) error\b|\bsystem busy\b", ServerUnavailable),
+        (r"\btemporary (\w+ )?(error|failure|problem)\b|\btemporarily\b", ServerUnavailable),
+        (r"\b(internal|server|system) error\b|\bsystem busy\b", ServerUnavailable),
         # RFC 9051, 7.1 (UNAVAILABLE, SERVERBUG, LIMIT); Yahoo and Exchange Online (THROTTLED)
         (r"\[(UNAVAILABLE|SERVERBUG|LIMIT|THROTTLED)\b", ServerUnavailable),
         # RFC 5530; Cyrus: "Mailbox is locked by POP server"; UW: "Mailbox in use"
         (r"\[INUSE\b|\bmailbox\b.*\b(locked|in use)\b", MailboxBusy),
         (r"\[OVERQUOTA\b", QuotaExceeded),
-        (r"\[(CONTACTADMIN|NOPERM)\b", ServerRefused),
+        (r"\[CONTACTADMIN\b", ServerRefused),
+        (r"\[NOPERM\b", ServerRefused),
     )
 ]
+# With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
+_MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
 # To no other command does a full mailbox matter: OVERQUOTA then means what may be asked for in a day.
-_STORING = frozenset({"UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"})
+_STORING = frozenset(
+    {"APPEND", "UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"}
+)
 _READ_CHARACTERS, _LONGEST_REASON = 1000, 200
 _SENTENCE: dict[type[MailServerError], str] = {
     AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
@@ -69,6 +75,8 @@ def is_unexplained(reply: Reply) -> bool:
 
 
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
+    if reply.code in _MISSING:
+        return None
     text = reply.text[:_READ_CHARACTERS]
     kind = next((kind for pattern, kind in _MEANINGS if pattern.search(text)), None)
     return ServerUnavailable if kind is QuotaExceeded and reply.command not in _STORING else kind

@@ -132,8 +132,9 @@ def read_status(line: bytes) -> Reply | None:
 
 
 def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
-    """Return the FETCH item of these header fields, of which no more octets are wanted."""
-    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(names)})]<0.{octets}>"
+    """Return the FETCH item of these header fields, or of all, of which no more octets are wanted."""
+    section = f"HEADER.FIELDS ({' '.join(names)})" if names else "HEADER"
+    return f"BODY.PEEK[{section}]<0.{octets}>"
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:

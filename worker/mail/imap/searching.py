@@ -13,7 +13,6 @@ from worker.mail.imap.criteria import searchable_part, to_query
 from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import distinct_ids
-from worker.mail.imap.limits import HEADER_FIELDS as HEADER_OCTETS
 from worker.mail.imap.limits import MOST_SEARCHED_HERE, STRUCTURE
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
@@ -28,7 +27,6 @@ _SEARCHING = "search the folder"
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
-_WHOLE_HEADER = f"BODY.PEEK[HEADER]<0.{HEADER_OCTETS}>"
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
 
 
@@ -109,9 +107,11 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
         return found[0]
     found_with, found_without = map(set, found)
     decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, _SEARCHING, STRUCTURE)
-    attached = {each.uid for each in decisive if each.has_attachments}
+    attached = {each.uid: each.has_attachments for each in decisive}
+    if None in attached.values():  # the server does not send the structure
+        return _search_here(mailbox, criterion)
     either = found_with | found_without
-    return {uid for uid in either if uid in (found_with if uid in attached else found_without)}
+    return {uid for uid in either if uid in (found_with if attached.get(uid) else found_without)}
 
 
 def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
@@ -137,9 +137,9 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     Raises NotSupported if more messages are left than are looked at, ResultTooLarge if too much of text is.
     """
     fields = {each.field for each in conditions_of(criterion)}
-    section = _WHOLE_HEADER if fields & HEADER_FIELDS else header_fields("FROM", "SUBJECT", "DATE")
+    header = header_fields() if fields & HEADER_FIELDS else header_fields("FROM", "SUBJECT", "DATE")
     structure = "BODYSTRUCTURE " if SearchField.ATTACHMENT in fields else ""
-    items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {section}"
+    items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {header}"
     found: list[int] = []
     undecided: list[Fetched] = []
     for each in mailbox.fetch(_candidates(mailbox, criterion), items, _SEARCHING):
