@@ -238,8 +238,8 @@ class ImapMailbox:
         """Return the error for an id that no message of the folder has."""
         server = self.session.server
         return MessageNotFound(
-            f"There is no message {message_id} in {folder_name} at {server}; somebody, or an earlier attempt"
-            " of this job, may have moved or deleted it.",
+            f"There is no message {message_id} in {folder_name} at {server}; somebody or an earlier attempt"
+            " of this job may have moved or deleted it.",
             server=server,
             messageId=message_id,
             folder=folder_name,

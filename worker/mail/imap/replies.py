@@ -28,7 +28,7 @@ _QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
 _NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
 _COUNTS = re.compile(rb"(?:" + _QUOTED + rb'|([^\s()"]+))? *\(([^()]*)\)')
-_COUNT = re.compile(rb"([A-Z]+) (\d{1,19})\b", re.IGNORECASE)
+_COUNT = re.compile(rb"\b([A-Z]{1,20}) (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
