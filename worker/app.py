@@ -34,7 +34,7 @@ from worker.mail.operation_result import Deferred, OperationResult
 from worker.masking import Mask, masking
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
-from worker.secret_store import SecretStore
+from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
 from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients, open_sign_in
@@ -61,6 +61,7 @@ class EmailWorker:
         """Read settings and secrets from the environment and an env file; raises InputError."""
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
+        check_directory(settings.worker.secrets_dir)
         secrets = SecretStore(
             environment,
             prefix=settings.worker.secret_prefix,
