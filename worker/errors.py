@@ -223,7 +223,10 @@ class FolderNotFound(MailServerError):
 
 
 class MessageNotFound(MailServerError):
-    """No message in the folder has this id. `details`: server, messageId, folder (IMAP)."""
+    """No message in the folder has this id.
+
+    `details`: server, messageId, folder (IMAP), foundIn (IMAP move: the target folder, if it is there).
+    """
 
     code = "MESSAGE_NOT_FOUND"
     remedy = (

@@ -34,6 +34,10 @@ class ImapOptions:
     fault_sessions: int = 1_000
 
 
+class OrdinaryAnswer(Exception):
+    """A fault leaves this command to the server."""
+
+
 class ScriptedImap(ScriptedServer):
     """Lets anybody in, under any name."""
 
@@ -61,10 +65,13 @@ class ScriptedImap(ScriptedServer):
             match = re.match(r"\S+ ((?:UID )?\S+) ?(.*)", command)
             assert match, f"{command!r} is no command"
             verb = match.group(1).upper()
-            if verb in faults:
-                await faults[verb](dialogue)
-            else:
-                await session.answer(verb, match.group(2))
+            try:
+                if verb in faults:
+                    await faults[verb](dialogue)
+                    continue
+            except OrdinaryAnswer:
+                pass
+            await session.answer(verb, match.group(2))
 
 
 class _Session:
@@ -92,6 +99,10 @@ class _Session:
         if arguments == "ALL" and self._options.message_count > 3:
             uids = " ".join(map(str, range(1, self._options.message_count + 1)))
             await self._dialogue.say(f"* SEARCH {uids}")
+            return
+        if uid_set := re.fullmatch(r"UID ([\d:,*]+)", arguments):
+            uids = " ".join(map(str, self._expand(uid_set[1])))
+            await self._dialogue.say(f"* SEARCH {uids}".rstrip())
             return
         wanted = re.search(r'"<?(\d+)@scripted', arguments)
         await self._dialogue.say(f"* SEARCH {wanted.group(1) if wanted else ''}".rstrip())
@@ -121,6 +132,17 @@ def _fetched(uid: int, items: str) -> bytes:
         header = HEADER % (uid, uid)
         line += b" BODY[HEADER] {%d}\r\n%b" % (len(header), header)
     return line + b")\r\n"
+
+
+def when(text: str, step: Step) -> Step:
+    """Do this for commands that have the text in them; the others are answered as usual."""
+
+    async def decide(dialogue: Dialogue) -> None:
+        if text not in dialogue.commands[-1]:
+            raise OrdinaryAnswer
+        await step(dialogue)
+
+    return decide
 
 
 def answer(text: str) -> Step:

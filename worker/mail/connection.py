@@ -107,6 +107,10 @@ class BoundedConnection:
             raise self.failure(EOFError())
         return line
 
+    def peek(self) -> bytes:
+        """Return the next octet, which stays to be read; empty at the end."""
+        return self._incoming.peek(1)[:1]
+
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
         try:

@@ -16,14 +16,9 @@ from worker.mail.imap.flags import change_flags
 from worker.mail.imap.folder_list import list_folders
 from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.reading import (
-    ReceivedEmail,
-    SearchOrder,
-    list_messages,
-    read_message,
-    search_messages,
-)
+from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message
 from worker.mail.imap.removal import delete_message, is_in_folder, move_message
+from worker.mail.imap.searching import SearchOrder, search_messages
 from worker.mail.imap.sorting import ListOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
@@ -32,7 +27,6 @@ from worker.models.imap import (
     DeleteRequest,
     FlagRequest,
     ListRequest,
-    MoveParameters,
     MoveRequest,
     ReadRequest,
     SearchRequest,
@@ -172,10 +166,17 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
                 context,
                 lambda: move_message(mailbox, wanted.from_folder, wanted.to_folder, wanted.message_id),
             )
-        except MessageNotFound:
-            if not (context.clients.imap.has_broken_off(context.reference) and _has_arrived(mailbox, wanted)):
+        except MessageNotFound as error:
+            # The worker's own id means nothing in the other folder.
+            is_own = read_own_id(wanted.message_id) is not None
+            has_arrived = not is_own and is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
+            if context.clients.imap.has_broken_off(context.reference) and (is_own or has_arrived):
+                return True
+            if not has_arrived:
                 raise
-            return True
+            # Not a success: of several jobs that want the same email, one wins.
+            text = f"{error.message.removesuffix('.')}: one with this id is in {wanted.to_folder}."
+            raise MessageNotFound(text, **error.details, foundIn=wanted.to_folder) from error
 
     has_effect = await context.clients.imap.run(context.account, move)
     moved = MovedEmail.model_validate(
@@ -208,12 +209,6 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         if error.is_retryable and mailbox.session.has_changed:
             context.clients.imap.note_broken_off(context.reference)
         raise
-
-
-def _has_arrived(mailbox: ImapMailbox, wanted: MoveParameters) -> bool:
-    # The worker's own id means nothing in the other folder; that the message has left must do.
-    is_own = read_own_id(wanted.message_id) is not None
-    return is_own or is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
 
 
 def _read_mail(received: ReceivedEmail, message_id: str) -> ReadEmail:

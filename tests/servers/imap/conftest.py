@@ -39,8 +39,7 @@ DOVECOT_WITHOUT = {
     "dovecot without MOVE": ("MOVE",),
     "dovecot without UIDPLUS": ("UIDPLUS",),
     "dovecot without MOVE and UIDPLUS": ("MOVE", "UIDPLUS"),
-    "dovecot without SORT": ("SORT", "ESORT"),
-    "dovecot without ESORT": ("ESORT",),
+    "dovecot without SORT": ("SORT",),
     "dovecot without NAMESPACE": ("NAMESPACE",),
 }
 SERVERS = (*DOVECOT_WITHOUT, "greenmail", "cyrus")

@@ -55,7 +55,7 @@ async def counted(operation: Awaitable[T]) -> tuple[T, int]:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-async def test_a_list_takes_three_round_trips_and_bytes_for_what_is_listed(
+async def test_a_list_takes_three_round_trips_and_some_bytes_for_each_message(
     warm_place: Place, field: str
 ) -> None:
     proxy = warm_place.proxy
@@ -66,7 +66,7 @@ async def test_a_list_takes_three_round_trips_and_bytes_for_what_is_listed(
     if field != "SIZE":
         assert [mail["subject"] for mail in mails] == [f"Message {COUNT - place}" for place in range(10)]
     assert (proxy.verbs, trips) == (["NOOP", "UID SORT", "UID FETCH"], 3)
-    assert proxy.bytes_from_server - before < 10_000
+    assert proxy.bytes_from_server - before < 7 * COUNT
 
 
 async def test_a_small_folder_takes_two_round_trips(
@@ -156,7 +156,7 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
 ) -> None:
     account = dovecot.add_user(f"unsorted-{field}".lower(), "s3cret")
     dovecot.populate(account.username, 500)
-    spot = Spot(dovecot.imap_port, account, removed=("SORT", "ESORT"))
+    spot = Spot(dovecot.imap_port, account, removed=("SORT",))
     asked = {"maxToBeRead": 5, "sortField": field, "sortOrder": "DESC"}
     async with open_place(spot, make_caller) as place:
         first = await place.caller.list_emails(**asked)
@@ -179,7 +179,7 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
         assert not {f"Message {number}" for number in range(490, 501)} & set(subjects)
 
 
-@pytest.mark.parametrize("removed", [(), ("SORT", "ESORT")])
+@pytest.mark.parametrize("removed", [(), ("SORT",)])
 async def test_a_list_asks_again_when_a_mail_has_gone_or_another_folder_was_looked_at(
     dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace, removed: tuple[str, ...]
 ) -> None:

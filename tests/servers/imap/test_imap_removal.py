@@ -77,7 +77,42 @@ async def test_a_delete_that_is_cut_after_any_command_ends_with_the_mail_gone_an
         assert place.proxy.cuts == cuts, "the last rounds were still cut: more rounds are needed"
 
 
-async def test_another_worker_finds_the_mail_moved_by_one_whose_connection_broke(
+@pytest.mark.parametrize("when", Cut)
+@pytest.mark.parametrize("removed", WITHOUT[2:], ids=lambda removed: f"without {' and '.join(removed)}")
+async def test_what_others_have_flagged_is_flagged_again_by_the_next_attempt(
+    dovecot: Dovecot,
+    dovecot_account: Account,
+    make_caller: MakeCaller,
+    open_place: OpenPlace,
+    removed: tuple[str, ...],
+    when: Cut,
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, removed), make_caller) as place:
+        place.probe.deliver(mail("other"), flags="\\Deleted")
+        for number in ROUNDS:
+            place.probe.deliver(mail(number))
+            place.caller.reference = f"job-{number}"
+            place.proxy.cut(number, when)
+            await repeat_where_it_broke(lambda: place.caller.delete(f"{number}@example.org"))  # noqa: B023
+            (other,) = place.probe.messages()
+            assert "\\Deleted" in other.flags
+
+
+async def test_of_deletions_at_the_same_time_without_uidplus_each_takes_its_own_mail_alone(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    async with open_place(Spot(dovecot.imap_port, dovecot_account, ("UIDPLUS",)), make_caller) as place:
+        place.probe.deliver(mail("other"), flags="\\Deleted")
+        for number in range(12):
+            place.probe.deliver(mail(number))
+        async with asyncio.TaskGroup() as group:
+            for number in range(12):
+                group.create_task(place.caller.delete(f"{number}@example.org"))
+        (other,) = place.probe.messages()
+        assert "\\Deleted" in other.flags
+
+
+async def test_another_worker_says_where_the_mail_is_that_one_whose_connection_broke_has_moved(
     dovecot_place: Place, make_caller: MakeCaller
 ) -> None:
     place = dovecot_place
@@ -86,8 +121,9 @@ async def test_another_worker_finds_the_mail_moved_by_one_whose_connection_broke
     with pytest.raises(ConnectionFailed):
         await place.caller.move("1@example.org", "Target")
     other = make_caller(place.spot.port, place.spot.account)
-    with pytest.raises(MessageNotFound):
+    with pytest.raises(MessageNotFound, match=r"earlier attempt of this job.*is in Target") as caught:
         await other.move("1@example.org", "Target")
+    assert caught.value.details["foundIn"] == "Target"
     assert place.probe.ids("Target") == ["1@example.org"]
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from testkit.accounts import Account
+from testkit.dovecot import Dovecot
+from testkit.imap_caller import ImapCaller, Place, Spot
 from testkit.imap_probe import mail
 
 if TYPE_CHECKING:
-    from testkit.imap_caller import Place
+    from contextlib import AbstractAsyncContextManager
+
+MakeCaller = Callable[..., ImapCaller]
+OpenPlace = Callable[[Spot, MakeCaller], "AbstractAsyncContextManager[Place]"]
 
 
 def with_a_file() -> bytes:
@@ -25,13 +32,17 @@ def with_a_file() -> bytes:
 
 @pytest.fixture
 def full_place(place: Place) -> Place:
+    fill(place)
+    return place
+
+
+def fill(place: Place) -> None:
     first = mail(1, subject="order", sender="Jane <jane@example.org>", body="x" * 3000 + "\r\n")
     first = first.replace(b"To: bob@example.org", b"To: Bob <bob@example.com>\r\nCc: carl@example.com")
     second = b"In-Reply-To: <0@example.com>\r\n" + mail(2, date="Fri, 20 Nov 2026 10:00:00 +0000")
     sent = ((first, 20, r"\Seen"), (second, 21, r"\Flagged"), (with_a_file(), 22, r"\Answered"))
     for raw, day, flags in sent:
         place.probe.deliver(raw, received=datetime(2026, 11, day, 12, tzinfo=UTC), flags=flags)
-    return place
 
 
 async def found(place: Place, criteria: Any = None, **parameters: Any) -> list[int]:
@@ -39,29 +50,47 @@ async def found(place: Place, criteria: Any = None, **parameters: Any) -> list[i
     return [int(row["messageId"].strip("<>").partition("@")[0]) for row in rows]
 
 
+EVERY_FIELD: tuple[tuple[dict[str, Any], list[int]], ...] = (
+    ({"field": "TO", "value": "bob@example.com"}, [1]),
+    ({"field": "CC", "value": "carl@example.com"}, [1]),
+    ({"field": "BCC", "value": "carl@example.com"}, []),
+    ({"field": "HEADER", "name": "In-Reply-To", "value": "0@example.com"}, [2]),
+    ({"field": "HEADER", "name": "In-Reply-To"}, [2]),
+    ({"field": "SINCE", "value": "2026-11-21"}, [2, 3]),
+    ({"field": "BEFORE", "value": "2026-11-21"}, [1]),
+    ({"field": "ON", "value": "2026-11-22"}, [3]),
+    ({"field": "SENTSINCE", "value": "2026-01-01"}, [2]),
+    ({"field": "SENTBEFORE", "value": "2026-01-01"}, [1, 3]),
+    ({"field": "SENTON", "value": "2026-11-20"}, [2]),
+    ({"field": "SEEN"}, [1]),
+    ({"field": "FLAGGED", "value": True}, [2]),
+    ({"field": "ANSWERED", "value": "false"}, [1, 2]),
+    ({"field": "ATTACHMENT"}, [3]),
+    ({"field": "ATTACHMENT", "value": False}, [1, 2]),
+    ({"field": "LARGER", "value": 2000}, [1]),
+    ({"field": "SMALLER", "value": 2000}, [2, 3]),
+)
+
+
 async def test_every_field_finds_what_it_says(full_place: Place) -> None:
-    for criteria, expected in (
-        ({"field": "TO", "value": "bob@example.com"}, [1]),
-        ({"field": "CC", "value": "carl@example.com"}, [1]),
-        ({"field": "BCC", "value": "carl@example.com"}, []),
-        ({"field": "HEADER", "name": "In-Reply-To", "value": "0@example.com"}, [2]),
-        ({"field": "HEADER", "name": "In-Reply-To"}, [2]),
-        ({"field": "SINCE", "value": "2026-11-21"}, [2, 3]),
-        ({"field": "BEFORE", "value": "2026-11-21"}, [1]),
-        ({"field": "ON", "value": "2026-11-22"}, [3]),
-        ({"field": "SENTSINCE", "value": "2026-01-01"}, [2]),
-        ({"field": "SENTBEFORE", "value": "2026-01-01"}, [1, 3]),
-        ({"field": "SENTON", "value": "2026-11-20"}, [2]),
-        ({"field": "SEEN"}, [1]),
-        ({"field": "FLAGGED", "value": True}, [2]),
-        ({"field": "ANSWERED", "value": "false"}, [1, 2]),
-        ({"field": "ATTACHMENT"}, [3]),
-        ({"field": "ATTACHMENT", "value": False}, [1, 2]),
-        ({"field": "LARGER", "value": 2000}, [1]),
-        ({"field": "SMALLER", "value": 2000}, [2, 3]),
-    ):
+    for criteria, expected in EVERY_FIELD:
         if criteria["field"] not in full_place.spot.lacks:
             assert await found(full_place, criteria) == expected, criteria
+
+
+async def test_the_worker_finds_the_same_if_the_server_refuses_to_search(
+    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller, open_place: OpenPlace
+) -> None:
+    refused = {"field": "SUBJECT", "value": "日本語"}
+    spot = Spot(dovecot.imap_port, dovecot_account, removed=("UTF8", "CHARSET=UTF-8"))
+    async with open_place(spot, make_caller) as place:
+        fill(place)
+        for criteria, expected in EVERY_FIELD:
+            either = {"operator": "OR", "criteria": [refused, criteria]}
+            assert await found(place, either) == expected, criteria
+            neither = {"operator": "NOT", "criteria": [either]}
+            assert await found(place, neither) == [n for n in (1, 2, 3) if n not in expected], criteria
+        place.proxy.violations.clear()  # each search was asked for with UTF-8 first
 
 
 async def test_operators_nest_freely(full_place: Place) -> None:

@@ -18,12 +18,17 @@ def test_letter_case_and_parts_do(text: str | None) -> None:
 def test_an_own_id_reads_back() -> None:
     assert read_own_id(str(OwnId(7, 42))) == OwnId(7, 42)
     assert read_own_id("<imap:7.42>") == OwnId(7, 42)
-    for text in ("imap:7", "imap:7.x", "ximap:7.42", "imap:7.42@example.org", "imap:99999999999.1"):
+    for text in ("imap:7", "imap:7.x", "ximap:7.42", "imap:7.42@example.org"):
         assert read_own_id(text) is None
 
 
 def test_a_number_that_no_message_has_makes_no_own_id() -> None:
-    for text in ("imap:7.0", "imap:7.4294967296", "imap:7.9999999999", "imap:\u0667.\u0661"):
+    for text in (
+        "imap:7.0",
+        "imap:7.9223372036854775808",
+        "imap:7.99999999999999999999",
+        "imap:\u0667.\u0661",
+    ):
         assert read_own_id(text) is None
 
 

@@ -37,6 +37,7 @@ class ImapClient(imaplib.IMAP4):
         self._status_lines = lines
         self._bounded = connection
         self._max_message_bytes = max_message_bytes
+        self._is_behind_literal = False
         super().__init__(host)
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
@@ -50,13 +51,23 @@ class ImapClient(imaplib.IMAP4):
             server = self._bounded.server
             text = f"The message at {server} has {size} bytes, and at most {limit} are read."
             raise ResultTooLarge(text, bytes=size, limit=limit)
+        self._is_behind_literal = True
         return self._bounded.read(size)
 
     def readline(self) -> bytes:
         """Read a line, and return it as imaplib can take it."""
         self._bounded.use(self.socket())
-        line = tolerated(self._bounded.readline())
-        self._bounded.octets -= _LINE_COST
+        is_behind_literal, self._is_behind_literal = self._is_behind_literal, False
+        line = b""
+        # A blank line means nothing, unless it ends the reply that the literal was in.
+        while not line.strip():
+            line = self._bounded.readline()
+            self._bounded.octets -= _LINE_COST
+            if is_behind_literal and self._bounded.peek() not in b" )":
+                break
+        if is_behind_literal:
+            return line.rstrip(b"\r\n") + b"\r\n"
+        line = tolerated(line)
         status = read_status(line)
         if status is not None:
             self._status_lines.last = status

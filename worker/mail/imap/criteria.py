@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from imap_tools import AND, NOT, OR, H
 
-from worker.models.search import Condition, Criterion, SearchField, SearchOperator
+from worker.models.search import Condition, Criterion, Group, SearchField, SearchOperator, conditions_of
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -32,35 +31,24 @@ _KEY: dict[SearchField, Callable[[Any], AND]] = {
     SearchField.LARGER: lambda value: AND(size_gt=value),
     SearchField.SMALLER: lambda value: AND(size_lt=value),
 }
-_ADDRESSES = {
-    SearchField.FROM: "From",
-    SearchField.TO: "To",
-    SearchField.CC: "Cc",
-    SearchField.BCC: "Bcc",
-}
 # RFC 2683, 3.2.1.5: longer strings go as literals, so that lines stay short.
 _LONGEST_QUOTED = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How criteria become search keys.
+def to_query(criterion: Criterion | None, *, have_attachments: bool = True) -> str:
+    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all.
 
-    `has_headers`: addresses are looked for in their header fields as they stand, not by FROM and the like.
-    `has_attachments`: what to take for true of every message, as no key tells.
+    `have_attachments`: what to take for true of every message, as no key tells.
     """
-
-    has_headers: bool = False
-    has_attachments: bool = True
-
-
-def to_query(criterion: Criterion | None, reading: Reading = Reading()) -> str:
-    """Return criteria as search keys (RFC 9051, 6.4.4); None finds all."""
     if criterion is None:
         return "ALL"
     if isinstance(criterion, Condition):
-        return _key(criterion, reading)
-    members = [to_query(member, reading) for member in criterion.criteria]
+        if criterion.field is SearchField.ATTACHMENT:
+            return "ALL" if criterion.value is have_attachments else "NOT ALL"
+        if criterion.field is SearchField.HEADER:
+            return str(AND(header=H(criterion.header, criterion.text)))
+        return str(_KEY[criterion.field](criterion.value))
+    members = [to_query(member, have_attachments=have_attachments) for member in criterion.criteria]
     if criterion.operator is SearchOperator.NOT:
         return str(NOT(*members))
     if criterion.operator is SearchOperator.AND:
@@ -70,14 +58,18 @@ def to_query(criterion: Criterion | None, reading: Reading = Reading()) -> str:
     return members[0]
 
 
-def _key(condition: Condition, reading: Reading) -> str:
-    if condition.field is SearchField.ATTACHMENT:
-        return "ALL" if condition.value is reading.has_attachments else "NOT ALL"
-    if condition.field is SearchField.HEADER:
-        return str(AND(header=H(condition.header, condition.text)))
-    if reading.has_headers and condition.field in _ADDRESSES:
-        return str(AND(header=H(_ADDRESSES[condition.field], condition.text)))
-    return str(_KEY[condition.field](condition.value))
+def searchable_part(criterion: Criterion) -> Criterion | None:
+    """Return what all matches of a criterion meet and any server can search for; None if that is nothing."""
+    if isinstance(criterion, Condition) or criterion.operator is SearchOperator.NOT:
+        is_searchable = all(
+            each.text.isascii() and each.field is not SearchField.ATTACHMENT
+            for each in conditions_of(criterion)
+        )
+        return criterion if is_searchable else None
+    parts = [searchable_part(member) for member in criterion.criteria]
+    kept = tuple(part for part in parts if part is not None)
+    is_lost = not kept or (criterion.operator is SearchOperator.OR and len(kept) < len(parts))
+    return None if is_lost else Group(criterion.operator, kept)
 
 
 def with_literals(query: str, charset: str) -> list[bytes]:

@@ -1,6 +1,8 @@
-"""What it means when an IMAP server refuses: response codes (RFC 5530, 3501, 4315) to errors. Pure."""
+"""What it means when an IMAP server refuses: response codes and known texts to errors. Pure."""
 
 from __future__ import annotations
+
+import re
 
 from worker.errors import (
     AuthenticationFailed,
@@ -15,29 +17,41 @@ from worker.errors import (
 from worker.mail.imap.replies import Reply
 from worker.masking import excerpt
 
-_ERROR_BY_CODE: dict[str, type[MailServerError]] = {
-    "AUTHENTICATIONFAILED": AuthenticationFailed,
-    "AUTHORIZATIONFAILED": AuthenticationFailed,
-    "EXPIRED": AuthenticationFailed,
-    "PRIVACYREQUIRED": AuthenticationFailed,
-    "CONTACTADMIN": ServerRefused,
-    "NOPERM": ServerRefused,
-    "UNAVAILABLE": ServerUnavailable,
-    "LIMIT": ServerUnavailable,
-    "THROTTLED": ServerUnavailable,
-    "SERVERBUG": ServerUnavailable,
-    "INUSE": MailboxBusy,
-    "OVERQUOTA": QuotaExceeded,
-}
-# What servers say without a code, or with one that means something else: lower case, from public reports.
-_ERROR_BY_TEXT: dict[str, type[MailServerError]] = {
-    "too many": ServerUnavailable,  # Gmail: NO [ALERT] Too many simultaneous connections
-    "not connected": ServerUnavailable,  # Exchange: BAD User is authenticated but not connected
-    "throttled": ServerUnavailable,  # Exchange: BAD Request is throttled
-    "server unavailable": ServerUnavailable,  # Exchange: BAD Server Unavailable. 15
-    "bandwidth limit": ServerUnavailable,  # Gmail: NO [OVERQUOTA] Account exceeded ... bandwidth limits
-}
-_LONGEST_REASON = 200
+# The first that matches decides. Codes are those of RFC 5530 if no other source is named; texts are of
+# servers that give no code, or one that means something else.
+_MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        (r"\[(AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED)\b", AuthenticationFailed),
+        # Exchange: "authenticated but not connected", "Request is throttled", "Server Unavailable. 15"
+        (
+            r"\bnot connected\b|\bthrottled\b|\b(server|service) (is )?(currently )?unavailable\b",
+            ServerUnavailable,
+        ),
+        # Gmail: "[ALERT] Too many simultaneous connections", "[OVERQUOTA] Account exceeded command or
+        # bandwidth limits"; Dovecot: "Maximum number of connections ... exceeded"; Yahoo: "Rate limit hit"
+        (r"\b(maximum|too many)\b.*\b(connection|session|command|request)", ServerUnavailable),
+        (r"\b(bandwidth|rate) limit", ServerUnavailable),
+        # Gmail: "Temporary System Error"; Dovecot: "Temporary authentication failure", "Internal error
+        # occurred"; Yahoo: "Server error - Please try again later"; QQ: "system busy"
+        (r"\btemporary (\w+ )?(error|failure|problem)\b|\btemporarily\b", ServerUnavailable),
+        (r"\b(internal|server|system) error\b|\bsystem busy\b", ServerUnavailable),
+        # RFC 9051, 7.1 (UNAVAILABLE, SERVERBUG, LIMIT); Yahoo and Exchange Online (THROTTLED)
+        (r"\[(UNAVAILABLE|SERVERBUG|LIMIT|THROTTLED)\b", ServerUnavailable),
+        # RFC 5530; Cyrus: "Mailbox is locked by POP server"; UW: "Mailbox in use"
+        (r"\[INUSE\b|\bmailbox\b.*\b(locked|in use)\b", MailboxBusy),
+        (r"\[OVERQUOTA\b", QuotaExceeded),
+        (r"\[CONTACTADMIN\b", ServerRefused),
+        (r"\[NOPERM\b", ServerRefused),
+    )
+]
+# With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
+_MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
+# To no other command does a full mailbox matter: OVERQUOTA then means what may be asked for in a day.
+_STORING = frozenset(
+    {"APPEND", "UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"}
+)
+_READ_CHARACTERS, _LONGEST_REASON = 1000, 200
 _SENTENCE: dict[type[MailServerError], str] = {
     AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
     MailboxBusy: "The mailbox at {server} is in use by another session: no way to {doing} ({reason}).",
@@ -50,20 +64,22 @@ _SENTENCE: dict[type[MailServerError], str] = {
 def refusal(
     server: str, reply: Reply, doing: str, otherwise: type[MailServerError] = ServerRefused
 ) -> MailServerError:
-    """Return the error for a NO, BAD or BYE; `otherwise` is what it means without a response code."""
+    """Return the error for a NO, BAD or BYE; `otherwise`: what it means without a reason."""
     kind = _kind_of(reply) or otherwise
     return kind(_SENTENCE[kind].format(server=server, doing=doing, reason=reason_of(reply)), server=server)
 
 
-def may_mean_missing_folder(reply: Reply) -> bool:
-    """Tell whether a refusal may say that a folder is not there; not all servers give a code for it."""
-    return reply.status == "NO" and _kind_of(reply) is None
+def is_unexplained(reply: Reply) -> bool:
+    """Tell whether a refusal has no code and no text that says why: something may not be there."""
+    return not reply.is_ok and _kind_of(reply) is None
 
 
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
-    text = reply.text.lower()
-    by_text = next((kind for words, kind in _ERROR_BY_TEXT.items() if words in text), None)
-    return by_text or _ERROR_BY_CODE.get(reply.code)
+    if reply.code in _MISSING:
+        return None
+    text = reply.text[:_READ_CHARACTERS]
+    kind = next((kind for pattern, kind in _MEANINGS if pattern.search(text)), None)
+    return ServerUnavailable if kind is QuotaExceeded and reply.command not in _STORING else kind
 
 
 def reason_of(reply: Reply) -> str:
@@ -86,6 +102,6 @@ def failure(
         return ConnectionFailed(text, server=server)
     if isinstance(error, MailServerError):
         return error
-    said = f" ({reason_of(Reply('', str(error)))})" if is_open else "; check host and port"
-    text = f"{server} does not answer as an IMAP server when asked to {doing}{said}."
+    said = reason_of(Reply("", str(error)))
+    text = f"{server} does not answer as an IMAP server when asked to {doing} ({said})."
     return ProtocolViolation(text, server=server)

@@ -8,20 +8,15 @@ from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
 
-from worker.errors import FolderNotFound, ServerUnavailable
-from worker.mail.imap.errors import may_mean_missing_folder, refusal
+from worker.errors import FolderNotFound, MailServerError
+from worker.mail.imap.errors import is_unexplained, refusal
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
-from worker.mail.imap.replies import (
-    Reply,
-    UidMark,
-    decode_name,
-    read_folders,
-    read_next_uid,
-    read_personal_namespace,
-)
+from worker.mail.imap.replies import ListedFolder, Reply, read_counts, read_folders, read_namespaces
 from worker.mail.imap.session import ImapSession
 
 INBOX = "INBOX"
+# Prefix and delimiter.
+Namespace = tuple[str, str | None]
 _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
 _LISTING = "list the folders"
@@ -36,34 +31,43 @@ class SelectedFolder:
     is_read_only: bool
 
 
+def quoted(raw_name: bytes) -> bytes:
+    """Return a name as it goes into a command."""
+    return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
 class ImapFolders:
     """The folders of one session. What exists is asked once, and again only if something is missing."""
 
     def __init__(self, session: ImapSession) -> None:
         self.selected: SelectedFolder | None = None
         self._session = session
-        self._prefix = ""
-        self._delimiter: str | None = None
+        # Of the user's own folders, and all, the longest prefix first.
+        self._own: Namespace = ("", None)
+        self._namespaces: list[Namespace] = [self._own]
+        self._refusal: MailServerError | None = None
         self._raw_names: dict[str, bytes] = {}
         self._names_by_levels: dict[tuple[str, ...], str] = {}
-        self._next_uids: dict[str, UidMark] = {}
+        self._next_uids: dict[str, int] = {}
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it; a server that refuses to list still has an INBOX."""
         folders = self._list("*")
-        self._raw_names, self._names_by_levels = {}, {}
-        for raw_name, delimiter, is_selectable in folders:
-            if is_selectable:
-                name = decode_name(raw_name)
-                self._raw_names[name] = raw_name
+        self._raw_names, self._names_by_levels = {INBOX: INBOX.encode()}, {}
+        for folder in folders:
+            if folder.is_selectable:
+                name, delimiter = folder.name, folder.delimiter
+                self._raw_names[name] = folder.raw_name
                 self._names_by_levels[tuple(name.split(delimiter)) if delimiter else (name,)] = name
-        self._delimiter = next(
-            (delimiter for _, delimiter, _ in folders or self._list("") if delimiter), None
-        )
+        found = (folder.delimiter for folder in folders or self._list("") if folder.delimiter)
+        delimiter, namespaces = next(found, None), []
         if self._session.can("NAMESPACE"):
             reply = self._session.attempt("NAMESPACE", "find your folders", self._session.client.namespace)
-            if personal := read_personal_namespace(reply.data):
-                self._prefix, self._delimiter = personal[0], personal[1] or self._delimiter
+            namespaces = read_namespaces(reply.data)
+        prefix, own_delimiter = namespaces[0] if namespaces else ("", None)
+        self._own = (prefix, own_delimiter or delimiter)
+        known = [self._own, *namespaces[1:], ("", delimiter)]
+        self._namespaces = sorted(known, key=lambda each: len(each[0]), reverse=True)
 
     def name_of(self, path: str) -> str:
         """Return the server's name for a path, of a folder that need not exist.
@@ -77,11 +81,22 @@ class ImapFolders:
             path = re.sub(INBOX, INBOX, path, count=1, flags=re.IGNORECASE)
         if levels == [INBOX]:
             return INBOX
-        if path in self._raw_names or self._delimiter is None:
+        if self._refusal is not None:
+            self.learn()
+        if self._refusal is not None:
+            raise self._refusal
+        if path in self._raw_names:
             return path
-        joined = self._delimiter.join(levels)
-        own = joined if joined.startswith(self._prefix) else self._prefix + joined
-        return own if own in self._raw_names else self._names_by_levels.get(tuple(levels), own)
+        return self._names_by_levels.get(tuple(levels)) or self._new_name(path, levels)
+
+    def _new_name(self, path: str, levels: list[str]) -> str:
+        """Return the name in the namespace that the path names, or else in the user's own."""
+        for prefix, delimiter in self._namespaces:
+            start = prefix.split(delimiter)[:-1] if delimiter else []
+            if delimiter and start and levels[: len(start)] == start:
+                return delimiter.join(levels)
+        prefix, delimiter = self._own
+        return prefix + (delimiter.join(levels) if delimiter else path)
 
     def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
         """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
@@ -94,7 +109,7 @@ class ImapFolders:
                 self._session.ensure_current()
             return self.selected
         reply = self._select(name)
-        if may_mean_missing_folder(reply):
+        if is_unexplained(reply):
             self.learn()
             if self.name_of(path) != name:
                 reply = self._select(self.name_of(path))
@@ -112,19 +127,23 @@ class ImapFolders:
         """Return a name as it goes into a command: as the server has written it, if it has."""
         raw_name = self._raw_names.get(name)
         raw_name = utf7_encode(name) if raw_name is None else raw_name
-        return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        return quoted(raw_name)
 
-    def next_uid(self, name: str) -> UidMark:
-        """Return the lowest UID that was still free in a folder when the session last heard of it."""
+    def next_uid(self, name: str) -> int:
+        """Return the lowest UID that was free in a folder when the session last heard of it; 0 if unknown."""
         if name not in self._next_uids:
-            status, arguments = self._session.client.status, (self.encoded(name), "(UIDNEXT UIDVALIDITY)")
-            reply = self._session.attempt("STATUS", f"look at the folder {name}", status, *arguments)
-            self._next_uids[name] = read_next_uid(reply.data)
+            self._next_uids[name] = self.counts(self.encoded(name), "UIDNEXT").get("UIDNEXT", 0)
         return self._next_uids[name]
 
-    def note_arrival(self, name: str, arrival: UidMark) -> None:
+    def counts(self, encoded_name: bytes, items: str) -> dict[str, int]:
+        """Return these numbers of a folder (RFC 9051, 6.3.11), as far as the server tells them."""
+        status, arguments = self._session.client.status, (encoded_name, f"({items})")
+        reply = self._session.attempt("STATUS", "look at a folder", status, *arguments)
+        return next((counts for _, counts in read_counts(reply.data)), {}) if reply.is_ok else {}
+
+    def note_arrival(self, name: str, uid: int) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
-        self._next_uids[name] = (arrival[0], arrival[1] + 1)
+        self._next_uids[name] = uid + 1
 
     def create(self, name: str) -> None:
         """Create a folder and the levels above it that are missing, and subscribe to them."""
@@ -144,15 +163,15 @@ class ImapFolders:
                 self._session.attempt("SUBSCRIBE", doing, folder.subscribe, encoded, True)  # noqa: FBT003
             self._raw_names[level] = utf7_encode(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
-            self._next_uids[level] = (0, 1)
+            self._next_uids[level] = 1
 
-    def _list(self, pattern: str) -> list[tuple[bytes, str | None, bool]]:
+    def _list(self, pattern: str) -> list[ListedFolder]:
         session = self._session
         arguments = (session.client.list, '""', f'"{pattern}"')
         reply = session.attempt("LIST", _LISTING, *arguments, octets=FOLDER_LIST)
         error = refusal(session.server, reply, _LISTING)
-        if isinstance(error, ServerUnavailable):
-            raise error
+        # Without the hierarchy no other folder than INBOX can be named; it may be there later.
+        self._refusal = error if not reply.is_ok and error.is_retryable else None
         return list(read_folders(reply.data)) if reply.is_ok else []
 
     def _select(self, name: str) -> Reply:
@@ -168,19 +187,19 @@ class ImapFolders:
                     int((session.told(n) or [b"0"])[-1]) for n in ("UIDVALIDITY", "UIDNEXT")
                 )
             if next_uid:
-                self._next_uids[name] = (validity, next_uid)
+                self._next_uids[name] = next_uid
             self.selected = SelectedFolder(name, validity, is_read_only=reply.code == "READ-ONLY")
             session.take_news()
             session.is_current = True
         return reply
 
     def _levels(self, name: str) -> list[str]:
-        if self._delimiter is None:
+        """Return the names of a folder and of those above it, below the prefix of its namespace."""
+        prefix, delimiter = next(each for each in self._namespaces if name.startswith(each[0]))
+        if delimiter is None:
             return [name]
-        own = name.removeprefix(self._prefix)
-        prefix = name[: len(name) - len(own)]
-        levels = own.split(self._delimiter)
-        return [prefix + self._delimiter.join(levels[:depth]) for depth in range(1, len(levels) + 1)]
+        levels = name.removeprefix(prefix).split(delimiter)
+        return [prefix + delimiter.join(levels[:depth]) for depth in range(1, len(levels) + 1)]
 
     def _not_found(self, path: str) -> FolderNotFound:
         folded = {name.casefold(): name for name in sorted(self._raw_names)}
@@ -189,7 +208,5 @@ class ImapFolders:
         closest = list(dict.fromkeys(folded[match] for match in found))[:_SHOWN_NAMES]
         closest = closest or sorted(self._raw_names)[:_SHOWN_NAMES]
         server = self._session.server
-        hint = f"the closest are {', '.join(closest)}" if closest else "the account has none at all"
-        return FolderNotFound(
-            f"There is no folder {path} at {server}; {hint}.", server=server, folder=path, closest=closest
-        )
+        text = f"There is no folder {path} at {server}; the closest are {', '.join(closest)}."
+        return FolderNotFound(text, server=server, folder=path, closest=closest)

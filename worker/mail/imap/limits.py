@@ -17,9 +17,11 @@ STRUCTURE = 2 * 1024
 STRUCTURES = 8 * _MEBIBYTE
 WHOLE_HEADER = 4 * _MEBIBYTE
 SORT_KEY = 2 * 1024
-HIT = 11
+HIT = 20
 # A folder that claims to have more is treated as if it had this many.
 MOST_MESSAGES = 2_000_000
+# What a server cannot search for is looked for here, in this many of a folder's newest messages.
+MOST_SEARCHED_HERE = 5000
 
 
 @dataclass(frozen=True, slots=True)

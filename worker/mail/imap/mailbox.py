@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from imap_tools import AND, H
 
-from worker.errors import MessageIdAmbiguous, MessageNotFound, ServerRefused
+from worker.errors import MailServerError, MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
+from worker.mail.imap.deleted_flags import DeletedFlags
+from worker.mail.imap.errors import reason_of, refusal
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
-from worker.mail.imap.limits import HIT, LIST_ROW, STRUCTURES
-from worker.mail.imap.replies import Fetched, Reply, format_set, header_fields, read_fetched
+from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
+from worker.mail.imap.replies import (
+    HIGHEST_UID,
+    Fetched,
+    Reply,
+    format_set,
+    header_fields,
+    read_fetched,
+    read_numbers,
+)
 from worker.mail.imap.session import ImapSession
 from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.message.parse import parse_headers
@@ -27,6 +38,8 @@ _MOST_CANDIDATES = 1000  # more messages that may have an id say that it is none
 _STRUCTURE = "BODYSTRUCTURE "
 _FINDING = "find the message"
 _ID = header_fields("MESSAGE-ID")
+_WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
+_PARTIAL = re.compile(r"<0\.\d+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,7 @@ class ImapMailbox:
     session: ImapSession
     folders: ImapFolders
     sort_keys: SortKeyMemory
+    deleted_flags: DeletedFlags
     has_structures: bool = True
     on_structure: Callable[[], None] = lambda: None
 
@@ -56,23 +70,70 @@ class ImapMailbox:
                 text = text[end + 1 :]
 
     def fetch_set(self, uid_set: str, items: str, doing: str, octets: int) -> Iterator[Fetched]:
-        """Fetch items of the messages of a sequence set, `octets` of all together at most."""
-        without = items.removeprefix(_STRUCTURE)
-        reply = None
-        if without != items and self.has_structures:
-            self.on_structure()
-            reply = self._attempt_fetch(uid_set, items, doing, octets + STRUCTURES)
-        if reply is None or not reply.is_ok:  # a server may refuse the structure of a message
-            reply = self._attempt_fetch(uid_set, without, doing, octets)
-        reply = self.session.require(reply, doing)
-        with self.session.understood(doing):
-            yield from read_fetched(reply.data)
+        """Fetch items of the messages of a sequence set, `octets` of all together at most.
 
-    def _attempt_fetch(self, uid_set: str, items: str, doing: str, octets: int) -> Reply:
-        return self.session.attempt_uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
+        Messages that are gone are left out, whether the server then says OK or NO (RFC 2180, 4.1); what a
+        server leaves out for now is asked for again (RFC 9738).
+        """
+        rest: set[int] = set()
+        while True:
+            reply, found = self._ask(uid_set, items, doing, octets)
+            yield from found
+            if reply.is_whole:
+                return
+            self.session.look_again()
+            present = set(self.search(f"UID {uid_set}", doing)).difference(each.uid for each in found)
+            if not present:
+                return
+            if present == rest:
+                raise refusal(self.session.server, reply, doing)
+            rest, uid_set = present, format_set(present)
+
+    def fetch_whole(self, uid: int, doing: str) -> Fetched | None:
+        """Fetch a message with its octets; None if it is gone; raises ServerRefused if it is there."""
+        reply, found = self._ask(str(uid), _WHOLE, doing, self.session.limits.max_message_bytes)
+        whole = next((each for each in found if each.uid == uid and each.section), None)
+        if whole is None and self.has(uid, doing):
+            server = self.session.server
+            if not reply.is_ok:
+                raise refusal(server, reply, doing)
+            text = f"{server} has the message but does not give its content ({reason_of(reply)})."
+            raise ServerRefused(text, server=server)
+        return whole
+
+    def has(self, uid: int, doing: str) -> bool:
+        """Tell whether a message of the selected folder is still there."""
+        self.session.look_again()
+        return any(self.fetch([uid], "RFC822.SIZE", doing))
+
+    def _ask(self, uid_set: str, items: str, doing: str, octets: int) -> tuple[Reply, list[Fetched]]:
+        """Send a FETCH; return how it ended, and the messages that came with it, also with a refusal.
+
+        If the server refuses the structure of a message or a part of a section, or sends nothing, it is asked
+        without.
+        """
+        session = self.session
+        structure = (True, False) if self.has_structures and _STRUCTURE in items else (False,)
+        partial = (True, False) if session.takes_partial and _PARTIAL.search(items) else (False,)
+        for has_structure, has_partial in itertools.product(structure, partial):
+            asked = items if has_structure else items.replace(_STRUCTURE, "")
+            asked = asked if has_partial else _PARTIAL.sub("", asked)
+            if has_structure:
+                self.on_structure()
+            budget = octets + STRUCTURES * has_structure
+            reply = session.attempt_uid(doing, "FETCH", uid_set, f"({asked})", octets=budget)
+            pieces = reply.data if reply.is_ok else session.client.response("FETCH")[1]
+            with session.understood(doing):
+                found = list(read_fetched(piece for piece in pieces if piece))
+            has_sections = any(each.section for each in found)
+            if has_sections and any(partial) and not has_partial:
+                session.takes_partial = False
+            if has_sections or (reply.is_ok and not has_partial):
+                break
+        return reply, found
 
     def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:
-        """Search the selected folder and return the reply, refusals too: see `ImapSession.hits`."""
+        """Search the selected folder and return the reply, refusals too: see `hits`."""
         keys, *literals = with_literals(query, charset or "ascii")
         if literals:
             self.session.client.send_literals(*literals)
@@ -80,17 +141,32 @@ class ImapMailbox:
         octets = HIT * self.session.most_hits
         return self.session.attempt_uid(doing, "SEARCH", *arguments, octets=octets)
 
+    def hits(self, reply: Reply, query: str, doing: str, charset: str | None = None) -> array[int]:
+        """Return the UIDs that a search has found; a refusal is raised as what its code means.
+
+        A server that looks at so many messages only, from the last one down, is asked on (RFC 9738).
+        """
+        session, most = self.session, self.session.most_hits
+        uids, lowest = array("Q"), HIGHEST_UID
+        with session.understood(doing):
+            while True:
+                if not reply.is_ok:
+                    raise refusal(session.server, reply, doing)
+                uids.extend(read_numbers(reply.data, most - len(uids)))
+                if reply.is_whole or lowest == 1:
+                    return uids
+                last, (_, lowest) = lowest, map(int, reply.code_arguments.split())
+                if not 1 <= lowest < last:
+                    raise ValueError(reply.text)
+                reply = self.attempt_search(f"UID 1:{max(1, lowest - 1)} {query}", doing, charset)
+
     def search(self, query: str, doing: str) -> array[int]:
         """Return the UIDs of what is found in the selected folder."""
-        return self.session.hits(self.attempt_search(query, doing), doing)
+        return self.hits(self.attempt_search(query, doing), query, doing)
 
     def find_one(self, folder: SelectedFolder, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
-        try:
-            uids = self.find(folder, message_id)
-        except ServerRefused:  # GreenMail for one, of a message that goes away between two commands
-            self.session.ensure_current()
-            uids = self.find(folder, message_id)
+        uids = self.find(folder, message_id)
         if len(uids) == 1:
             return uids[0]
         candidates = [str(OwnId(folder.uid_validity, uid)) for uid in uids]
@@ -108,9 +184,12 @@ class ImapMailbox:
         One may be gone by now; one that has come by now is found if no other is.
         """
         is_own = read_own_id(message_id) is not None
+        error: MailServerError = self.not_found(folder.name, message_id)
         for _ in range(1 if self.session.is_current else 2):
             candidates = self.candidates(folder, message_id)
-            found = list(self.fetch(candidates, "RFC822.SIZE" if is_own else _ID, _FINDING))
+            if not candidates and not is_own:
+                candidates, error = self._unsearchable(error)
+            found = self.fetch(candidates, "RFC822.SIZE" if is_own else _ID, _FINDING)
             exact = [
                 each.uid
                 for each in found
@@ -119,7 +198,7 @@ class ImapMailbox:
             if exact:
                 return sorted(exact)
             self.session.ensure_current()
-        raise self.not_found(folder.name, message_id)
+        raise error
 
     def candidates(self, folder: SelectedFolder, message_id: str) -> list[int]:
         """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too."""
@@ -128,16 +207,39 @@ class ImapMailbox:
             self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
             return [own.uid] if own.uid_validity == folder.uid_validity else []
         for text in search_texts(message_id):
-            if hits := self.search(str(AND(header=H("Message-ID", text))), _FINDING):
+            query = str(AND(header=H("Message-ID", text)))
+            reply = self.attempt_search(query, _FINDING)
+            if not reply.is_ok:
+                break
+            if hits := self.hits(reply, query, _FINDING):
                 return sorted(hits)[-_MOST_CANDIDATES:]
         return []
+
+    def _unsearchable(self, error: MailServerError) -> tuple[list[int], MailServerError]:
+        """Return the UIDs of messages that may have an id though no search by it finds them.
+
+        Those are ids written as encoded words, and all where the server searches no header fields, as
+        Yahoo; also what to raise if none of these has it: `error`, unless there are too many to look at.
+        """
+        query = str(AND(header=H("Message-ID", "=?")))
+        reply = self.attempt_search(query, _FINDING)
+        if reply.is_ok:
+            return sorted(self.hits(reply, query, _FINDING))[-_MOST_CANDIDATES:], error
+        uids, server = sorted(self.search("ALL", _FINDING)), self.session.server
+        if len(uids) > MOST_SEARCHED_HERE:
+            error = ServerRefused(
+                f"{server} refused to search by Message-ID ({reason_of(reply)}), and none of the newest"
+                f" {MOST_SEARCHED_HERE} messages has this one.",
+                server=server,
+            )
+        return uids[-MOST_SEARCHED_HERE:], error
 
     def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
         """Return the error for an id that no message of the folder has."""
         server = self.session.server
         return MessageNotFound(
-            f"There is no message {message_id} in {folder_name} at {server}; somebody may have moved or"
-            " deleted it.",
+            f"There is no message {message_id} in {folder_name} at {server}; somebody or an earlier attempt"
+            " of this job may have moved or deleted it.",
             server=server,
             messageId=message_id,
             folder=folder_name,

@@ -12,6 +12,7 @@ from typing import TypeVar
 from worker.errors import MailServerError
 from worker.mail.account import Account
 from worker.mail.connection import connect
+from worker.mail.imap.deleted_flags import DeletedFlags
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailbox import ImapMailbox
@@ -34,6 +35,7 @@ class ImapMailboxes:
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
         self.sort_keys = SortKeyMemory(limits.max_remembered_bytes)
+        self._deleted_flags = DeletedFlags()
         self._broken_off: OrderedDict[str, None] = OrderedDict()
         self._tls_context = tls_context
         self._timeouts = timeouts
@@ -67,7 +69,7 @@ class ImapMailboxes:
     async def _open(self, account: Account) -> PooledImapSession:
         connection = await connect(account, self._timeouts.connect_seconds)
         session = ImapSession(account, connection, self._timeouts, self._limits)
-        mailbox = ImapMailbox(account, session, ImapFolders(session), self.sort_keys)
+        mailbox = ImapMailbox(account, session, ImapFolders(session), self.sort_keys, self._deleted_flags)
         pooled = PooledImapSession(mailbox)
 
         def begin(mailbox: ImapMailbox) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
-from imap_tools import AND, H
+from imap_tools import AND, OR, H
 
 from worker.errors import FolderNotFound, MessageNotFound, ServerRefused
-from worker.mail.imap.errors import may_mean_missing_folder, refusal
+from worker.mail.imap.deleted_flags import SetAside
+from worker.mail.imap.errors import is_unexplained, refusal
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import Fetched, UidMark, format_set, read_copy_uid
+from worker.mail.imap.replies import Fetched, format_set, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
 _DELETING, _MOVING = "delete the message", "move the message"
@@ -25,6 +27,7 @@ _FLAG = r"(\Deleted)"
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 # The server has noticed that the message is gone (RFC 5530).
 _GONE = "EXPUNGEISSUED"
+_EMPTY_SETS = b"  "  # in COPYUID, by GreenMail
 
 
 class _GoneError(Exception):
@@ -33,16 +36,16 @@ class _GoneError(Exception):
 
 def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message permanently; messages that others have flagged as deleted stay."""
-    folder = mailbox.folders.open(path, is_current=False)
+    folder = _open_source(mailbox, path)
     uid = mailbox.find_one(folder, message_id)
     refuse_read_only(mailbox, folder)
-    _remove(mailbox, uid)
+    _remove(mailbox, folder, uid)
 
 
 def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: str) -> bool:
     """Move the message, creating what is missing of the target; return whether anything was to be done."""
     folders = mailbox.folders
-    folder = folders.open(path, is_current=False)
+    folder = _open_source(mailbox, path)
     target = folders.name_of(target_path)
     if target != folder.name and folders.exists(target):
         folders.next_uid(target)  # before another worker may bring the same message there
@@ -58,7 +61,8 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
         arrival = transfer(mailbox, folder, uid, target)
         if arrival is not None:
             folders.note_arrival(target, arrival)
-            _yield_to_the_first(mailbox, target, free, arrival)
+            with suppress(ServerRefused):  # the message has moved, even if the target cannot be read
+                _yield_to_the_first(mailbox, target, free, arrival)
     except _GoneError:
         raise mailbox.not_found(folder.name, message_id) from None
     return True
@@ -72,6 +76,16 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
         return False
 
 
+def _open_source(mailbox: ImapMailbox, path: str) -> SelectedFolder:
+    """Open the folder, and put back what an attempt that broke off has set aside there."""
+    folder = mailbox.folders.open(path, is_current=False)
+    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
+    if aside.uids:
+        with aside.lock:
+            _put_back(mailbox, aside)
+    return folder
+
+
 def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
     """Raise ServerRefused if the account may only read the folder."""
     if folder.is_read_only:
@@ -79,41 +93,65 @@ def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
         raise ServerRefused(f"{server} lets this account only read the folder {folder.name}.", server=server)
 
 
-def _remove(mailbox: ImapMailbox, uid: int) -> None:
-    """Remove a message of the selected folder by UID EXPUNGE, which takes this one alone.
-
-    EXPUNGE takes all that is flagged: without UIDPLUS, what others have flagged is unflagged meanwhile. A
-    crash in between leaves those messages there, without their flag: nothing is lost.
-    """
+def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
+    """Remove a message of the selected folder by UID EXPUNGE, which takes this one alone."""
     session = mailbox.session
+    if not session.can("UIDPLUS"):
+        _remove_by_expunge(mailbox, folder, uid)
+        return
     session.may_change()
     session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
-    if session.can("UIDPLUS"):
-        session.may_change()
-        session.uid(_DELETING, "EXPUNGE", str(uid))
-        return
-    # As late as can be, since others may flag a message at any time.
-    others = format_set(mailbox.search(f"DELETED NOT UID {uid}", _DELETING))
     session.may_change()
-    if others:
-        session.uid(_DELETING, "STORE", others, "-FLAGS.SILENT", _FLAG)
-    try:
-        session.require(session.attempt("EXPUNGE", _DELETING, session.client.expunge), _DELETING)
-    finally:
-        if others and session.is_usable:
-            session.uid(_DELETING, "STORE", others, "+FLAGS.SILENT", _FLAG)
+    session.uid(_DELETING, "EXPUNGE", str(uid))
 
 
-def _move(mailbox: ImapMailbox, _folder: SelectedFolder, uid: int, target: str) -> UidMark | None:
+def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
+    """Remove a message by EXPUNGE, which takes all that is flagged: what others have flagged is unflagged.
+
+    If the connection breaks in between, the next attempt of this worker puts their flags back; a crash
+    leaves those messages there without: nothing is lost.
+    """
+    session = mailbox.session
+    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
+    with aside.lock:
+        session.may_change()
+        session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
+        # As late as can be, since others may flag a message at any time.
+        others = mailbox.search(f"DELETED NOT UID {uid}", _DELETING)
+        session.may_change()
+        aside.uids.update(others)
+        try:
+            if others:
+                session.uid(_DELETING, "STORE", format_set(others), "-FLAGS.SILENT", _FLAG)
+            session.require(session.attempt("EXPUNGE", _DELETING, session.client.expunge), _DELETING)
+        finally:
+            if session.is_usable:
+                _put_back(mailbox, aside)
+
+
+def _put_back(mailbox: ImapMailbox, aside: SetAside) -> None:
+    if aside.uids:
+        mailbox.session.uid(_DELETING, "STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
+        aside.uids.clear()
+
+
+def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> int | None:
+    """Move by MOVE; return the UID in the target if the server tells it, which not all do (RFC 6851, 4.3)."""
+    session = mailbox.session
     _to_target(mailbox, "MOVE", uid, target)
-    arrival = read_copy_uid(mailbox.session.told("COPYUID"))
-    # Of a message that is gone, a server says OK and no more (RFC 6851, 4.3), or names it in an empty set.
-    if arrival is None and (mailbox.session.can("UIDPLUS") or not mailbox.session.told("EXPUNGE")):
+    told = session.told("COPYUID")
+    arrival = read_copy_uid(told)
+    if arrival is not None:
+        session.tells_copy_uid = True
+    elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
+    elif not session.told("EXPUNGE") and mailbox.has(uid, _MOVING):
+        text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
+        raise ServerRefused(text, server=session.server)
     return arrival
 
 
-def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> UidMark | None:
+def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> int | None:
     """Copy the message, unless an attempt that broke off has done so, and then remove it."""
     original = next(_heads(mailbox, [uid]), None)
     if original is None:
@@ -128,7 +166,7 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
     if not copied_texts or copied_texts.isdisjoint(_digests(mailbox, [uid])):
         _to_target(mailbox, "COPY", uid, target)
         arrival = read_copy_uid(mailbox.session.told("COPYUID"))
-    _remove(mailbox, uid)
+    _remove(mailbox, folder, uid)
     return arrival
 
 
@@ -139,33 +177,31 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
     reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
     if reply.code == _GONE:
         raise _GoneError
-    if may_mean_missing_folder(reply):
+    if is_unexplained(reply):
         folders.learn()
         if not folders.exists(target):
             folders.create(target)
             reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
     if not reply.is_ok:
-        if not list(mailbox.fetch([uid], "RFC822.SIZE", _MOVING)):
+        if not mailbox.has(uid, _MOVING):
             raise _GoneError
         raise refusal(session.server, reply, _MOVING)
 
 
-def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: UidMark, arrival: UidMark) -> None:
+def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int) -> None:
     """Delete the moved message again if another worker has moved the same one first.
 
     Some servers, such as Dovecot 2.3, let two sessions move one message, each to a separate UID. The lower
     one counts. Only what has come since `free` is looked at: an older message with the same id is not a
     duplicate.
     """
-    first_free = free[1] if free[0] == arrival[0] else 1
-    _, uid = arrival
-    if uid <= first_free:
+    if not free or arrival <= free:
         return
-    mailbox.folders.open(target)
-    for ours in _heads(mailbox, [uid]):
-        theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{first_free}:{uid - 1}"))
-        if theirs and not theirs.isdisjoint(_digests(mailbox, [uid])):
-            _remove(mailbox, uid)
+    folder = mailbox.folders.open(target)
+    for ours in _heads(mailbox, [arrival]):
+        theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{free}:{arrival - 1}"))
+        if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival])):
+            _remove(mailbox, folder, arrival)
             raise _GoneError
 
 
@@ -178,11 +214,17 @@ def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int
     message_id = parse_headers(original.section or b"").message_id
     texts = search_texts(message_id) if message_id else ()
     size = original.size or 0
-    # The last text finds most: an id without its brackets too.
-    like_it = (
-        AND(header=H("Message-ID", texts[-1])) if texts else AND(size_lt=size + 1, size_gt=max(size - 1, 0))
-    )
-    candidates = _heads(mailbox, mailbox.search(f"UID {uid_set} {like_it}", _MOVING))
+    keys = [str(AND(size_lt=size + 1, size_gt=max(size - 1, 0)))]
+    if texts:
+        # The last text finds most: an id without its brackets too. Or the id is written as encoded words.
+        keys.insert(0, str(OR(header=[H("Message-ID", texts[-1]), H("Message-ID", "=?")])))
+    for key in keys:  # not all servers search by header fields
+        query = f"UID {uid_set} {key}"
+        reply = mailbox.attempt_search(query, _MOVING)
+        if reply.is_ok:
+            break
+    hits = mailbox.hits(reply, query, _MOVING)
+    candidates = _heads(mailbox, hits)
     return [each.uid for each in candidates if (each.size, each.section) == (size, original.section)]
 
 

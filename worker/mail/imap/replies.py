@@ -19,8 +19,6 @@ from worker.mail.message.parse_dates import read_date
 
 # A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
 Piece = bytes | tuple[bytes, bytes]
-# UIDVALIDITY, and a UID that means something under it.
-UidMark = tuple[int, int]
 
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
@@ -28,8 +26,9 @@ _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
 # Longer texts come as literals; each step of a repeated group takes memory.
 _QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
-_PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
-_NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
+_NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
+_COUNTS = re.compile(rb"(?:" + _QUOTED + rb'|([^\s()"]+))? *\(([^()]*)\)')
+_COUNT = re.compile(rb"\b([A-Z]{1,20}) (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
@@ -39,21 +38,31 @@ _FETCH_ITEM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_HIGHEST_UID = 2**32 - 1
+# RFC 9051, 9, knows 32 bits; some servers use more.
+HIGHEST_UID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it."""
+    """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it.
+
+    `command`: the verb that it answers, such as `UID FETCH`, if that is known.
+    """
 
     status: str
     text: str
     data: Sequence[Piece] = ()
+    command: str = ""
 
     @property
     def is_ok(self) -> bool:
         """Whether the server has done it."""
         return self.status == "OK"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the server has done it for all messages that were named (RFC 9738)."""
+        return self.is_ok and self.code != "MESSAGELIMIT"
 
     @property
     def code(self) -> str:
@@ -84,14 +93,34 @@ class Fetched:
         return None if self.flags is None else flag.lower() in {each.lower() for each in self.flags}
 
 
+@dataclass(frozen=True, slots=True)
+class ListedFolder:
+    """A folder of a LIST reply: its name as the server writes it, its attributes in lower case."""
+
+    raw_name: bytes
+    delimiter: str | None
+    attributes: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """The name as people write it."""
+        return decode_name(self.raw_name)
+
+    @property
+    def is_selectable(self) -> bool:
+        """Whether there may be messages in it."""
+        return not {r"\noselect", r"\nonexistent"}.intersection(self.attributes)
+
+
 def tolerated(line: bytes) -> bytes:
     """Return a line as imaplib can read it: letter case, blanks and a missing text mean nothing."""
+    line = line.rstrip(b"\r\n")
     if status := _STATUS.fullmatch(line):
-        return b"%b %b %b" % (status[1], status[2].upper(), status[3])
-    if untagged := _UNTAGGED.fullmatch(line):
+        line = b"%b %b %b" % (status[1].upper(), status[2].upper(), status[3])
+    elif untagged := _UNTAGGED.fullmatch(line):
         number = untagged[1].strip() + b" " if untagged[1] else b""
-        return b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
-    return line
+        line = b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
+    return line + b"\r\n"
 
 
 def read_status(line: bytes) -> Reply | None:
@@ -103,8 +132,9 @@ def read_status(line: bytes) -> Reply | None:
 
 
 def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
-    """Return the FETCH item of these header fields, of which no more octets are wanted."""
-    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(names)})]<0.{octets}>"
+    """Return the FETCH item of these header fields, or of all, of which no more octets are wanted."""
+    section = f"HEADER.FIELDS ({' '.join(names)})" if names else "HEADER"
+    return f"BODY.PEEK[{section}]<0.{octets}>"
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
@@ -150,15 +180,32 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
     )
 
 
-def read_folders(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, str | None, bool]]:
-    """Read LIST replies: names as the server writes them, delimiters, and whether one may be selected."""
+def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
+    """Read LIST replies."""
     for piece in pieces:
         text, literal = piece if isinstance(piece, tuple) else (piece, None)
         if match := _FOLDER.match(text):
-            flags, delimiter, quoted, atom = match.groups()
+            attributes, delimiter, quoted, atom = match.groups()
             name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom.strip()
-            is_selectable = not {rb"\noselect", rb"\nonexistent"} & set(flags.lower().split())
-            yield literal or name, delimiter.decode("latin-1") if delimiter else None, is_selectable
+            yield ListedFolder(
+                literal or name,
+                delimiter.decode("latin-1") if delimiter else None,
+                attributes.decode("latin-1").lower().split(),
+            )
+
+
+def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]]]:
+    """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
+    literal = None
+    for piece in pieces:
+        if isinstance(piece, tuple):  # the name is a literal, and the numbers follow it
+            literal = piece[1]
+        elif match := _COUNTS.match(piece):
+            quoted, atom, items = match.groups()
+            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom or b""
+            counts = {key.decode().upper(): int(value) for key, value in _COUNT.findall(items)}
+            yield literal or name, counts
+            literal = None
 
 
 def decode_name(raw: bytes) -> str:
@@ -168,50 +215,29 @@ def decode_name(raw: bytes) -> str:
     return raw.decode("latin-1")
 
 
-def read_personal_namespace(pieces: Iterable[Piece]) -> tuple[str, str | None] | None:
-    """Read prefix and delimiter of the user's own folders from a NAMESPACE reply (RFC 2342)."""
-    match = next((_PERSONAL.match(piece) for piece in pieces if isinstance(piece, bytes)), None)
-    return (decode_name(match[1]), match[2].decode("latin-1") if match[2] else None) if match else None
+def read_namespaces(pieces: Iterable[Piece]) -> list[tuple[str, str | None]]:
+    """Read prefixes and delimiters from a NAMESPACE reply (RFC 2342): personal, other users', shared."""
+    found = _NAMESPACE.findall(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
+    return [(decode_name(prefix), delimiter.decode("latin-1") or None) for prefix, delimiter in found]
 
 
-def read_next_uid(pieces: Iterable[Piece]) -> UidMark:
-    """Read the UID that the next message will get from a STATUS reply; (0, 1) if it does not say."""
-    text = b" ".join(piece for piece in pieces if isinstance(piece, bytes))
-    items = {key.upper(): int(value) for key, value in _NEXT_UID.findall(text)}
-    return items.get(b"UIDVALIDITY", 0), items.get(b"UIDNEXT", 1)
-
-
-def read_copy_uid(lines: Sequence[bytes]) -> UidMark | None:
-    """Read which message one has become from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
+def read_copy_uid(lines: Sequence[bytes]) -> int | None:
+    """Read which UID one message has got from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines else []
-    is_one = len(words) == 3 and words[0].isdigit() and words[2].isdigit()  # noqa: PLR2004 - as above
-    return (int(words[0]), int(words[2])) if is_one else None
+    with suppress(ValueError, IndexError):
+        return _number(words[2])
+    return None
 
 
 def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
     """Read the numbers of SEARCH or SORT replies; ValueError for more of them than there can be."""
-    numbers = array("I")
+    numbers = array("Q")
     for line in (piece for piece in pieces if isinstance(piece, bytes)):
         # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
         for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
             numbers.append(_number(word[0]))
             if len(numbers) > most:
                 raise ValueError(f"more than {most} messages")
-    return numbers
-
-
-def read_set(text: bytes, most: int) -> list[int]:
-    """Return the numbers of a sequence set in its order, of which a range may run down (RFC 5267, 4.4).
-
-    ValueError if it is no set, or has more numbers than there can be.
-    """
-    numbers: list[int] = []
-    for part in text.split(b",") if text else ():
-        first, _, last = part.partition(b":")
-        start, end = _number(first), _number(last or first)
-        if len(numbers) + abs(end - start) >= most:
-            raise ValueError(f"more than {most} messages")
-        numbers.extend(range(start, end + 1) if start <= end else range(start, end - 1, -1))
     return numbers
 
 
@@ -227,7 +253,7 @@ def format_set(numbers: Iterable[int]) -> str:
 
 
 def _number(text: bytes) -> int:
-    number = int(text) if text.isdigit() and len(text) <= len(str(_HIGHEST_UID)) else 0
-    if not 1 <= number <= _HIGHEST_UID:
+    number = int(text) if text.isdigit() and len(text) <= len(str(HIGHEST_UID)) else 0
+    if not 1 <= number <= HIGHEST_UID:
         raise ValueError(f"{text[:20]!r} is no UID")
     return number

@@ -6,7 +6,6 @@ import asyncio
 import imaplib
 import socket
 import ssl
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +19,7 @@ from worker.mail.connection import BoundedConnection
 from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
 from worker.mail.imap.errors import failure, reason_of, refusal
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
-from worker.mail.imap.replies import Reply, read_numbers
+from worker.mail.imap.replies import Reply
 from worker.mail.imap.sign_in import sign_in
 from worker.mail.timeouts import Timeouts
 
@@ -29,6 +28,7 @@ _CHANGING = frozenset({"STORE", "EXPUNGE", "MOVE", "COPY"})
 # These may take longer the more there is in a folder.
 _LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
+_TELLING_COPY_UID = (b"Cyrus", b"Dovecot")
 _IDENTITY = '("name" "camunda-email-worker")'
 
 
@@ -41,6 +41,8 @@ class ImapSession:
 
     After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
     messages has been sent since `begin`. `is_current`: the folder has been looked at again since then.
+    `takes_partial`: the server gives parts of a section (RFC 9051, 6.4.5), as far as is known.
+    `tells_copy_uid`: the server has told by COPYUID what it has moved; if it does not, it has moved nothing.
     `exists`: how many messages the selected folder has, or more if some were removed meanwhile.
     `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
     Only `cut` may be called from another thread. `doing`, `thread`: see BlockingSession.
@@ -56,8 +58,8 @@ class ImapSession:
         self.doing = "the start of a session"
         self.thread: asyncio.Future[Any] | None = None
         self.limits = limits
-        self.is_usable = True
-        self.has_changed = self.is_current = False
+        self.is_usable = self.takes_partial = True
+        self.has_changed = self.is_current = self.tells_copy_uid = False
         self.may_change: Callable[[], None] = _do_nothing
         self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
@@ -87,8 +89,11 @@ class ImapSession:
             reply = self.attempt("CAPABILITY", "say what it can do", self.client.capability)
             told = [piece for piece in reply.data if isinstance(piece, bytes)]
         self.capabilities = frozenset(b" ".join(told[-1:]).decode("latin-1").upper().split())
-        if self.can("ID"):  # without it some providers refuse every SELECT
+        # 163.com and others refuse every SELECT without it.
+        if self.can("ID") or "ID" in self.client.capabilities:
             self.attempt("ID", "say who it is", self.client.xatom, "ID", _IDENTITY)
+            identity = b" ".join(self.told("ID"))
+            self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
         self._is_open = True
 
     def begin(self) -> None:
@@ -118,22 +123,21 @@ class ImapSession:
             except imaplib.IMAP4.error:
                 if self._lines.last.status != "BAD":
                     raise
-        return Reply(
-            self._lines.last.status, self._lines.last.text, [each for each in data if each is not None]
-        )
+        last = self._lines.last
+        return Reply(last.status, last.text, [each for each in data if each is not None], verb)
 
     def attempt_uid(self, doing: str, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
         """Send a UID command and return the reply, refusals too."""
         self.has_changed = self.has_changed or verb in _CHANGING
         return self.attempt(f"UID {verb}", doing, self.client.uid, verb, *arguments, octets=octets)
 
-    def uid(self, doing: str, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
+    def uid(self, doing: str, verb: str, *arguments: str | bytes) -> Reply:
         """Send a UID command and return the reply, which is OK."""
-        return self.require(self.attempt_uid(doing, verb, *arguments, octets=octets), doing)
+        return self.require(self.attempt_uid(doing, verb, *arguments), doing)
 
     def require(self, reply: Reply, doing: str) -> Reply:
-        """Return a reply that is OK; a refusal is raised as what its code means."""
-        if not reply.is_ok:
+        """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""
+        if not reply.is_whole:
             raise refusal(self.server, reply, doing)
         return reply
 
@@ -147,11 +151,6 @@ class ImapSession:
     def most_hits(self) -> int:
         """How many messages a search can find at most; some servers are late to tell of new ones."""
         return min(self.exists + _LATE_MESSAGES, MOST_MESSAGES)
-
-    def hits(self, reply: Reply, doing: str) -> array[int]:
-        """Return the UIDs that SEARCH or SORT has found; a refusal is raised as what its code means."""
-        with self.understood(doing):
-            return read_numbers(self.require(reply, doing).data, self.most_hits)
 
     @contextmanager
     def understood(self, doing: str) -> Iterator[None]:
@@ -167,10 +166,14 @@ class ImapSession:
         Dovecot for one does not look before it searches (RFC 9051, 5.2 lets it).
         """
         if not self.is_current:
-            doing = "look for new emails"
-            self.require(self.attempt("NOOP", doing, self.client.noop), doing)
-            self.take_news()
-            self.is_current = True
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Have the server look for what others have changed in the selected folder."""
+        doing = "look for new emails"
+        self.require(self.attempt("NOOP", doing, self.client.noop), doing)
+        self.take_news()
+        self.is_current = True
 
     def take_news(self) -> None:
         """Take what the server has told of the folder's size, and forget the rest, which imaplib keeps."""

@@ -1,16 +1,15 @@
-"""Which messages of a folder come first: sorted by the server (RFC 5256, 5267), or by remembered keys."""
+"""Which messages of a folder come first: sorted by the server (RFC 5256), or by remembered keys."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import Fetched, header_fields, read_set
+from worker.mail.imap.replies import Fetched, header_fields, read_numbers
 from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
@@ -26,9 +25,6 @@ _ITEM = {
 # A server sorts a message without a Date by its arrival; here such messages come last. An empty text is
 # in every field that is there (RFC 9051, 6.4.4).
 _DATED = 'HEADER "Date" ""'
-# What says that part of a sorted result may be asked for. Dovecot announces it by the second.
-_PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
-_PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
 # More keys are asked for in several commands.
 _FEW = 5000
 # Up to this many messages are sorted by the worker, in folders of any size.
@@ -46,14 +42,16 @@ class ListOrder:
 
 def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[int]:
     """Return the UIDs that come first: messages without the key last, equals by UID, in both directions."""
-    if not mailbox.session.can("SORT"):
-        return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
-    if order.field is not SortField.SENT_DATE:
-        return _sort(mailbox, order, "ALL")
-    dated = _sort(mailbox, order, _DATED)
-    if len(dated) < min(order.limit, mailbox.session.exists):
-        dated += sorted(mailbox.search(f"NOT {_DATED}", _SORTING))
-    return dated[: order.limit]
+    session = mailbox.session
+    if session.can("SORT"):
+        is_by_sent_date = order.field is SortField.SENT_DATE
+        uids = _sort(mailbox, order, _DATED if is_by_sent_date else "ALL")
+        if uids is not None:
+            if is_by_sent_date and len(uids) < min(order.limit, session.exists):
+                uids += sorted(set(mailbox.search("ALL", _SORTING)).difference(uids))
+            return uids[: order.limit]
+        session.capabilities -= {"SORT"}  # it does not do what it announces, or not for all messages
+    return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
 
 
 def first_of(
@@ -69,21 +67,14 @@ def first_of(
     return sort_numbers(keys, order.direction, limit=order.limit)
 
 
-def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:
+def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int] | None:
+    """Return the UIDs that come first, sorted by the server; None if it does not sort the whole folder."""
     session = mailbox.session
     direction = "REVERSE " if order.direction is SortOrder.DESC else ""
     program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
-    if session.can("ESORT") and session.capabilities & _PARTIAL:
-        part = f"RETURN (PARTIAL 1:{order.limit})"
-        reply = session.attempt_uid(_SORTING, "SORT", part, *program, octets=HIT * order.limit)
-        match = _PART.search(b" ".join(session.told("ESEARCH")))
-        if reply.is_ok and match:
-            with session.understood(_SORTING):
-                return read_set(match[1] or b"", order.limit)
-        # It does not do what it announces: not tried again in this session.
-        session.capabilities -= {"ESORT"}
     reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
-    return session.hits(reply, _SORTING)[: order.limit].tolist()
+    with session.understood(_SORTING):
+        return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
 
 
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:

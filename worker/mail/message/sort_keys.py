@@ -17,11 +17,13 @@ class SortKeys:
     def __init__(self, pairs: Iterable[tuple[int, int | None]] = ()) -> None:
         self.uids, self._keys = array("I"), array("q")
         for uid, key in pairs:
+            if uid >> 32 and self.uids.typecode == "I":  # no UID of RFC 9051, but some servers have them
+                self.uids = array("Q", self.uids)
             self.uids.append(uid)
             self._keys.append(_MISSING if key is None else key)
         if any(one >= other for one, other in itertools.pairwise(self.uids)):
             known = dict(self.items())
-            self.uids = array("I", sorted(known))
+            self.uids = array(self.uids.typecode, sorted(known))
             self._keys = array("q", (known[uid] for uid in self.uids))
 
     def items(self) -> Iterable[tuple[int, int]]:
