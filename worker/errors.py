@@ -69,6 +69,13 @@ class DocumentStoreMissing(InputError):
     remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."
 
 
+class TokenEndpointNotAllowed(InputError):
+    """The token endpoint is not among those that the operator allows. `details`: endpoint."""
+
+    code = "TOKEN_ENDPOINT_NOT_ALLOWED"
+    remedy = "Ask the operator to add the endpoint to EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS."
+
+
 class ExpressionFailed(EmailError):
     """A result or error expression does not evaluate, or gives the wrong kind of value. `details`: header.
 
@@ -131,6 +138,25 @@ class DocumentsUnavailable(DocumentError):
     code = "DOCUMENTS_UNAVAILABLE"
     is_retryable = True
     remedy = "If it lasts, check that what the message names is well and that the worker can reach it."
+
+
+class TokenError(EmailError):
+    """No access token could be fetched. `details`: server."""
+
+
+class TokenRefused(TokenError):
+    """The token endpoint gives no access token for these credentials. `details`: server, error."""
+
+    code = "TOKEN_REFUSED"
+    remedy = "Correct the client ID, secret, key, scopes or endpoint, as the endpoint's reason asks for."
+
+
+class TokenEndpointUnavailable(TokenError):
+    """The token endpoint cannot be reached or cannot answer now."""
+
+    code = "TOKEN_ENDPOINT_UNAVAILABLE"
+    is_retryable = True
+    remedy = "If it lasts, check that the worker can reach the endpoint, and that the endpoint is running."
 
 
 class MailServerError(EmailError):

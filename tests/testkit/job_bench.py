@@ -21,7 +21,8 @@ from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.command_trace import trace_commands
 from worker.mail.operation_result import OperationResult
-from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Request, Result, Server
 from worker.secret_store import SecretStore
 
 JOB_TIMEOUT_SECONDS = 60.0

@@ -13,7 +13,8 @@ from testkit.accounts import Account
 from testkit.document_server import DocumentServer
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions
 from worker.mail.account import Encryption, MailProtocol, account_of
-from worker.models.base import AuthenticationType, OptionalAuthentication, Server
+from worker.models.authentication import AuthenticationType, OptionalAuthentication
+from worker.models.base import Server
 from worker.operations.catalogue import BY_TASK_TYPE
 
 if TYPE_CHECKING:

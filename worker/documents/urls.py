@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from yarl import URL
 
-from worker.errors import UrlNotAllowed
+from worker.errors import EmailError, UrlNotAllowed
 
 _PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+)(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
@@ -42,22 +43,31 @@ class UrlPattern:
         )
 
 
+def _attachment_not_allowed(place: str) -> EmailError:
+    return UrlNotAllowed(
+        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
+        " ask the operator of the worker to add it.",
+        place=place,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class UrlPolicy:
-    """The operator's patterns; no pattern means no URL."""
+    """The operator's patterns; no pattern means no URL. `refusal`: the error for a place (scheme and host)."""
 
     patterns: tuple[UrlPattern, ...] = ()
+    refusal: Callable[[str], EmailError] = _attachment_not_allowed
 
     def admit(self, text: str) -> URL:
-        """Return the URL as it is to be requested; raises UrlNotAllowed."""
+        """Return the URL as it is to be requested; raises the refusal, which is UrlNotAllowed by default."""
         try:
             url = URL(text)
         except (ValueError, TypeError) as error:
-            raise _not_allowed("a URL that cannot be read") from error
+            raise self.refusal("a URL that cannot be read") from error
         is_plain = url.user is None and url.password is None and not _has_dot_segments(url)
         if is_plain and any(pattern.admits(url) for pattern in self.patterns):
             return url
-        raise _not_allowed(f"{url.scheme}://{url.host or ''}")
+        raise self.refusal(f"{url.scheme}://{url.host or ''}")
 
 
 def _has_dot_segments(url: URL) -> bool:
@@ -67,11 +77,3 @@ def _has_dot_segments(url: URL) -> bool:
     while (decoded := unquote(path)) != path:
         path = decoded
     return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
-
-
-def _not_allowed(place: str) -> UrlNotAllowed:
-    return UrlNotAllowed(
-        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
-        " ask the operator of the worker to add it.",
-        place=place,
-    )

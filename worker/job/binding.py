@@ -14,7 +14,7 @@ from worker.errors import InputError
 from worker.job.input_faults import GROUPS, InputFaults
 from worker.job.notation import OWN_NOTATION, Notation
 from worker.masking import Mask
-from worker.models.base import MAX_PASSWORD_CHARACTERS
+from worker.models.authentication import MAX_PASSWORD_CHARACTERS, SECRETS
 from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
@@ -47,7 +47,7 @@ def bind(
         resolved = resolver.resolve(given, ())
     except RecursionError:
         raise InputError("The variables have too many levels of lists and contexts.") from None
-    _learn_password(resolved["authentication"], mask)
+    _learn_secrets(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)
     except ValidationError as error:
@@ -90,11 +90,12 @@ class _Resolver:
         return resolved
 
 
-def _learn_password(authentication: Any, mask: Mask) -> None:
-    """Mask the password of a diagram that has it in clear text."""
-    password = authentication.get("password") if isinstance(authentication, dict) else None
-    if isinstance(password, str | int | float) and len(str(password)) <= MAX_PASSWORD_CHARACTERS:
-        mask.learn(str(password))
+def _learn_secrets(authentication: Any, mask: Mask) -> None:
+    """Mask passwords, tokens and keys of a diagram that has them in clear text."""
+    given = authentication if isinstance(authentication, dict) else {}
+    for value in map(given.get, SECRETS):
+        if isinstance(value, str | int | float) and len(str(value)) <= MAX_PASSWORD_CHARACTERS:
+            mask.learn(str(value))
 
 
 def _learn_changed(request: BaseModel, fields: Iterable[tuple[str, ...]], mask: Mask) -> None:

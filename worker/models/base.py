@@ -1,4 +1,4 @@
-"""The strict base of all models, and the two variables that every operation takes."""
+"""The strict base of all models, and the variable `server` that every operation takes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import re
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from worker.models.expectation import number_text
 
-# Long enough for the tokens of OAuth.
-MAX_PASSWORD_CHARACTERS = 16_384
-_MAX_USERNAME_CHARACTERS = 320
 _MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
 _NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
 
@@ -76,77 +73,6 @@ class Result(BaseModel):
     def to_variables(self) -> Any:
         """Return the result as JSON values with camelCase names."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-class AuthenticationType(StrEnum):
-    """How to sign in at the mail server."""
-
-    SIMPLE = "simple"
-    NO_AUTH = "noAuth"
-
-
-_USER_DESCRIPTION = "Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`."
-_USER_EXAMPLES = ["orders@example.com"]
-_SIGN_IN_DESCRIPTION = (
-    "Name a secret of the worker, never the password itself: everyone who sees the diagram would see it."
-    " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."
-)
-_SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
-
-
-class Authentication(Request):
-    """A sign-in with user name and password."""
-
-    type: Literal[AuthenticationType.SIMPLE] = Field(default=AuthenticationType.SIMPLE, title="Sign in with")
-    username: SecretStr = Field(
-        max_length=_MAX_USERNAME_CHARACTERS,
-        title="User name",
-        description=_USER_DESCRIPTION,
-        examples=_USER_EXAMPLES,
-    )
-    password: SecretStr = Field(
-        max_length=MAX_PASSWORD_CHARACTERS,
-        title="Password",
-        description=_SIGN_IN_DESCRIPTION,
-        examples=_SIGN_IN_EXAMPLES,
-    )
-
-    @field_validator("username", "password")
-    @classmethod
-    def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
-        if any(character in value.get_secret_value() for character in "\r\n\0"):
-            raise ValueError("may not hold a line break or NUL")
-        return value
-
-
-class OptionalAuthentication(Request):
-    """A sign-in with user name and password, or none (SMTP relays)."""
-
-    type: AuthenticationType = Field(
-        default=AuthenticationType.SIMPLE,
-        title="Sign in with",
-        description="“Nothing” is for a relay that takes mail from your network without a password.",
-    )
-    username: SecretStr | None = Field(
-        default=None,
-        max_length=_MAX_USERNAME_CHARACTERS,
-        title="User name",
-        description=_USER_DESCRIPTION,
-        examples=_USER_EXAMPLES,
-    )
-    password: SecretStr | None = Field(
-        default=None,
-        max_length=MAX_PASSWORD_CHARACTERS,
-        title="Password",
-        description=_SIGN_IN_DESCRIPTION,
-        examples=_SIGN_IN_EXAMPLES,
-    )
-
-    @model_validator(mode="after")
-    def _simple_needs_both(self) -> Self:
-        if self.type is AuthenticationType.SIMPLE:
-            Authentication.model_validate({"username": self.username, "password": self.password})
-        return self
 
 
 class CryptographicProtocol(StrEnum):

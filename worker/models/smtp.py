@@ -9,7 +9,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from worker.models.addresses import Address, AddressList, parse_addresses
-from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Request, Result, Server
 from worker.models.documents import Document, parse_documents
 from worker.models.expectation import number_text, shown
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.models.base import AuthenticationType, CryptographicProtocol
+from worker.models.authentication import AuthenticationType, ClientAuthentication
+from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
 from worker.models.smtp import ContentType
 from worker.template.property import Feel, Kind, Pattern

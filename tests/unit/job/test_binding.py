@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from worker.errors import InputError, SecretNotFound
 from worker.job.binding import bind
 from worker.masking import Mask, masking
-from worker.models.base import Authentication, OptionalAuthentication, Request, Server
+from worker.models.authentication import Authentication, OptionalAuthentication
+from worker.models.base import Request, Server
 from worker.models.email import SortField
 from worker.secret_store import SecretStore
 

@@ -10,7 +10,8 @@ import pytest
 
 from worker.errors import EmailError
 from worker.mail.account import account_of
-from worker.models.base import Authentication, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template import TemplateStore, make_templates
 from worker.template.inputs import request_fields
