@@ -38,7 +38,8 @@ class HttpResponse:
 
 def _document_too_large(server: str, max_bytes: int) -> EmailError:
     return DocumentTooLarge(
-        f"{server} gave more than the {max_bytes:,} bytes that EMAIL_WORKER_MAX_ATTACHMENT_BYTES leaves for it.",
+        f"{server} gave more than the {max_bytes:,} bytes that EMAIL_WORKER_MAX_ATTACHMENT_BYTES leaves for"
+        " it.",
         limit=max_bytes,
         server=server,
     )
@@ -60,7 +61,7 @@ class HttpClient:
         self,
         tls_context: ssl.SSLContext,
         timeouts: HttpTimeouts,
-        failures: HttpFailures = HttpFailures(),  # noqa: B008 - frozen
+        failures: HttpFailures = HttpFailures(),
         *,
         uses_proxy: bool = False,
     ) -> None:

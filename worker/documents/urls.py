@@ -53,7 +53,7 @@ def _attachment_not_allowed(place: str) -> EmailError:
 
 @dataclass(frozen=True, slots=True)
 class UrlPolicy:
-    """The operator's patterns; no pattern means no URL. `refusal`: the error for a place (scheme and host)."""
+    """The operator's patterns; no pattern means no URL. `refusal`: the error for scheme and host."""
 
     patterns: tuple[UrlPattern, ...] = ()
     refusal: Callable[[str], EmailError] = _attachment_not_allowed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -18,6 +18,7 @@ from worker.mail.command_trace import CommandTrace
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
+_TOKEN_BACKOFF_SECONDS = 5.0
 
 
 class NotAdmitted(Exception):
@@ -58,6 +59,7 @@ class Admission:
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
         self._returning = 0
+        self._awaiting_token: Counter[Hashable] = Counter()
         self._tick: asyncio.TimerHandle | None = None
         # Told when there is one more job that holds no place.
         self.on_place_left: Callable[[], None] = lambda: None
@@ -66,10 +68,11 @@ class Admission:
     def without_place(self) -> int:
         """How many jobs hold no place, though they are in the worker; no more than there are places.
 
-        They are returned, or wait for their server alone: while there are free places, all that wait.
+        They are returned, or wait for a token, or for their server alone: while there are free places, all
+        that wait.
         """
         waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
-        return min(waiting + self._returning, self._max_jobs)
+        return min(waiting + self._returning + self._awaiting_token.total(), self._max_jobs)
 
     @contextmanager
     def returning(self) -> Iterator[None]:
@@ -80,6 +83,21 @@ class Admission:
             yield
         finally:
             self._returning -= 1
+
+    @contextmanager
+    def awaiting_token(self, account: Hashable) -> Iterator[None]:
+        """Note that a job waits for an access token while the block runs; raises NotAdmitted if many do."""
+        is_crowded = self._awaiting_token.total() >= self._max_jobs
+        if is_crowded or self._awaiting_token[account] >= self._max_turns:
+            raise NotAdmitted("Many jobs wait for an access token already.", _TOKEN_BACKOFF_SECONDS)
+        self._awaiting_token[account] += 1
+        self.on_place_left()
+        try:
+            yield
+        finally:
+            self._awaiting_token[account] -= 1
+            if not self._awaiting_token[account]:
+                del self._awaiting_token[account]
 
     @property
     def open_circuits(self) -> int:

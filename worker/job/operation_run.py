@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from worker.job.assignment import Operation
 from worker.mail.account import Account
 from worker.mail.operation_result import OperationResult
+from worker.models.authentication import TokenCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,21 @@ class OperationRun:
     may_change: Callable[[], None] = lambda: None
 
 
+Work = Callable[[Account], Awaitable[None]]
+Waiting = Callable[[TokenCredentials], AbstractContextManager[None]]
+
+
+async def _with_password(account: Account, work: Work, waiting: Waiting) -> None:  # noqa: ARG001 - no token
+    await work(account)
+
+
 @dataclass(frozen=True, slots=True)
 class OperationRunner:
-    """The two calls into the operations: which account a request means, and running it there."""
+    """The calls into the operations: which account a request means, and running it there.
+
+    `sign_in`: does work with an access token, if the account needs one; holds `waiting` while it is fetched.
+    """
 
     account: Callable[[Operation, Any], Account]
     perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
+    sign_in: Callable[[Account, Work, Waiting], Awaitable[None]] = _with_password

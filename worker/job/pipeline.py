@@ -180,12 +180,17 @@ class Pipeline:
         )
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
-        async with self.admission.place(account.server, _mailbox_of(account), work.trace):
-            reference = _reference(job, self._rules.cluster_name)
-            work.delivered = self._progress.of(job, reference)
-            run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
-            perform = partial(self._runner.perform, assignment.operation, request, account, run)
-            await self._perform(job, assignment, work, perform)
+        reference = _reference(job, self._rules.cluster_name)
+
+        async def at_server(account: Account) -> None:
+            async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+                work.delivered = self._progress.of(job, reference)
+                run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
+                perform = partial(self._runner.perform, assignment.operation, request, account, run)
+                await self._perform(job, assignment, work, perform)
+
+        # Without a place at the mail server while a token is fetched: others shall not wait for that.
+        await self._runner.sign_in(account, at_server, self.admission.awaiting_token)
 
     async def _perform(
         self,

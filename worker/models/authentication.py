@@ -1,4 +1,4 @@
-"""How a task signs in at its mail server: the variable `authentication`, whose `type` decides on its fields."""
+"""How a task signs in at its mail server: `authentication`, whose `type` decides on its fields."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ TYPES_WITH_TOKEN_ENDPOINT = tuple(list(_FIELDS)[2:])
 
 @dataclass(frozen=True, slots=True)
 class TokenCredentials:
-    """What access tokens of one account are fetched with; `endpoint` is "" if only the private key names it."""
+    """What access tokens of one account are fetched with.
+
+    `endpoint`: "" if only the private key names it.
+    """
 
     type: AuthenticationType
     username: str = field(repr=False)
@@ -276,7 +279,7 @@ class Authentication(OptionalAuthentication):
 
 
 def _fault(name: str, sentence: str) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError("token_field", sentence), loc=(name,), input={})  # type: ignore[arg-type]
+    return InitErrorDetails(type=PydanticCustomError("token_field", sentence), loc=(name,), input={})
 
 
 def _text(value: SecretStr | None) -> str:

@@ -13,12 +13,21 @@ from pydantic.fields import FieldInfo
 
 from worker.models.base import CryptographicProtocol
 from worker.operations.catalogue import Operation
-from worker.template.panel import CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look
+from worker.template.panel import (
+    CHOICE_NAMES,
+    ENCRYPTION_NAMES,
+    LOOKS,
+    PORTS,
+    PROVIDERS,
+    WITH_TOKEN_ENDPOINT,
+    Look,
+)
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
 _NEVER_EMPTY = {"Boolean", "Dropdown", "Hidden"}
 _ENCRYPTION = "server.cryptographicProtocol"
+_PROVIDER = "authentication.provider"
 
 
 def input_properties(operation: Operation) -> list[Property]:
@@ -42,6 +51,12 @@ def request_fields(operation: Operation) -> Iterator[tuple[str, FieldInfo]]:
 
 def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[Property]:
     protocol = operation.protocol.value
+    if LOOKS[path].offers:
+        yield from _by_provider(path, field, protocol)
+        return
+    if path == "authentication.type":
+        yield from (_property(path, field, LOOKS[path], protocol), _provider(protocol))
+        return
     if path != "server.port":
         made = _property(path, field, LOOKS[path], protocol)
         warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
@@ -51,6 +66,45 @@ def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[P
         made = _property(path, field, LOOKS[path], protocol)
         offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
         yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
+
+
+def _provider(protocol: str) -> Property:
+    """Return the choice of who gives access tokens."""
+    return Property(
+        id=_id(protocol, _PROVIDER),
+        group="sign-in",
+        # The engine keeps it in the diagram and gives it to nobody.
+        binding=Binding("zeebe:property", "name", _PROVIDER),
+        kind="Dropdown",
+        label="Provider",
+        description="Who gives the access tokens: fills in what is the same for all of its customers.",
+        value=PROVIDERS[0][0],
+        choices=PROVIDERS,
+        conditions=(Condition(_id(protocol, WITH_TOKEN_ENDPOINT[0]), WITH_TOKEN_ENDPOINT[1]),),
+    )
+
+
+def _by_provider(path: str, field: FieldInfo, protocol: str) -> Iterator[Property]:
+    """Yield a field once for each value that providers fill in, and once for a person to fill in."""
+    look = LOOKS[path]
+    made = _property(path, field, look, protocol)
+    for value in dict.fromkeys(value for _, value in look.offers):
+        providers = tuple(provider for provider, offered in look.offers if offered == value)
+        filled = (
+            made
+            if value is None
+            else replace(
+                made,
+                id=f"{made.id}.{providers[0]}",
+                kind="Hidden",
+                value=value,
+                pattern=None,
+                feel=None,
+                placeholder="",
+                is_optional=False,
+            )
+        )
+        yield filled.only_while(Condition(_id(protocol, _PROVIDER), providers))
 
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.models.authentication import AuthenticationType, ClientAuthentication
+from worker.models.authentication import (
+    TYPES_WITH_TOKEN_ENDPOINT,
+    AuthenticationType,
+    ClientAuthentication,
+)
 from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
 from worker.models.smtp import ContentType
@@ -35,7 +39,8 @@ class Look:
     """How one field of a request is shown.
 
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
-    it whenever it is shown, though its default alone does not say so.
+    it whenever it is shown, though its default alone does not say so. `offers`: for each provider of access
+    tokens with which it matters, the value, or None for what a person fills in.
     """
 
     group: str
@@ -44,9 +49,35 @@ class Look:
     shown_while: tuple[str, tuple[str, ...]] | None = None
     is_needed: bool = False
     pattern: Pattern | None = None
+    offers: tuple[tuple[str, str | None], ...] = ()
 
 
-_WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
+_TYPE = "authentication.type"
+_WITH_PASSWORD = (_TYPE, (AuthenticationType.SIMPLE.value,))
+_WITH_USER = (
+    _TYPE,
+    tuple(each.value for each in AuthenticationType if each is not AuthenticationType.NO_AUTH),
+)
+_WITH_TOKEN = (_TYPE, (AuthenticationType.BEARER.value,))
+WITH_TOKEN_ENDPOINT = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT))
+_WITH_SECRET = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT[:2]))
+_WITH_CLIENT = (_TYPE, (AuthenticationType.CLIENT_CREDENTIALS.value,))
+_WITH_REFRESH_TOKEN = (_TYPE, (AuthenticationType.REFRESH_TOKEN.value,))
+_WITH_KEY = (_TYPE, (AuthenticationType.JWT_BEARER.value,))
+_MICROSOFT, _GOOGLE, _OTHER = "microsoft365", "googleWorkspace", "other"
+PROVIDERS: tuple[tuple[str, str], ...] = (
+    (_MICROSOFT, "Microsoft 365"),
+    (_GOOGLE, "Google Workspace"),
+    (_OTHER, "Another one"),
+)
+"""Who gives access tokens: the worker does not see this, but the fields that are filled in by it."""
+
+
+def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
+    """Return the look of a field that must name a secret."""
+    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
+    return Look("sign-in", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+
 
 LOOKS: dict[str, Look] = {
     "server.host": Look(
@@ -62,12 +93,48 @@ LOOKS: dict[str, Look] = {
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
     "authentication.type": Look("sign-in", "Dropdown", None),
-    "authentication.username": Look("sign-in", shown_while=_WITH_PASSWORD, is_needed=True),
-    "authentication.password": Look(
+    "authentication.username": Look("sign-in", shown_while=_WITH_USER, is_needed=True),
+    "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
+    "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
+    "authentication.tenantId": Look(
         "sign-in",
-        shown_while=_WITH_PASSWORD,
+        shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
-        pattern=Pattern(_PLACEHOLDER, "must name a secret, such as {{secrets.MAIL_PASSWORD}}."),
+        pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
+        offers=((_MICROSOFT, None),),
+    ),
+    "authentication.oauthTokenEndpoint": Look(
+        "sign-in",
+        shown_while=WITH_TOKEN_ENDPOINT,
+        is_needed=True,
+        pattern=Pattern(f"https?://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
+        offers=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
+    ),
+    "authentication.clientId": Look(
+        "sign-in",
+        shown_while=WITH_TOKEN_ENDPOINT,
+        offers=tuple((provider, None) for provider, _ in PROVIDERS),
+    ),
+    "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
+    "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
+    "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
+    "authentication.subject": Look(
+        "sign-in", shown_while=_WITH_KEY, offers=((_GOOGLE, None), (_OTHER, None))
+    ),
+    "authentication.scopes": Look(
+        "sign-in",
+        shown_while=WITH_TOKEN_ENDPOINT,
+        offers=(
+            (_MICROSOFT, "https://outlook.office365.com/.default"),
+            (_GOOGLE, "https://mail.google.com/"),
+            (_OTHER, None),
+        ),
+    ),
+    "authentication.audience": Look(
+        "sign-in", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), offers=((_OTHER, None),)
+    ),
+    "authentication.clientAuthentication": Look(
+        "sign-in", "Dropdown", None, shown_while=_WITH_SECRET, offers=((_OTHER, None),)
     ),
     "parameters.from": Look("email"),
     "parameters.to": Look("email"),
@@ -107,6 +174,12 @@ LOOKS: dict[str, Look] = {
 CHOICE_NAMES: dict[StrEnum, str] = {
     AuthenticationType.SIMPLE: "User name and password",
     AuthenticationType.NO_AUTH: "Nothing",
+    AuthenticationType.BEARER: "Access token that the process has (bearer)",
+    AuthenticationType.CLIENT_CREDENTIALS: "OAuth 2.0 client credentials",
+    AuthenticationType.REFRESH_TOKEN: "OAuth 2.0 refresh token",
+    AuthenticationType.JWT_BEARER: "OAuth 2.0 private key (JWT)",
+    ClientAuthentication.CREDENTIALS_BODY: "In the body",
+    ClientAuthentication.BASIC_AUTH_HEADER: "In the header (Basic)",
     ContentType.PLAIN: "Plain text",
     ContentType.HTML: "HTML",
     ContentType.MULTIPART: "Both plain text and HTML",

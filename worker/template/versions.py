@@ -6,15 +6,15 @@ Whoever changes a template raises its version here, and keeps it with `email-wor
 from __future__ import annotations
 
 VERSIONS: dict[str, int] = {
-    "email": 3,
-    "smtp.send": 3,
-    "pop3.list": 3,
-    "pop3.read": 3,
-    "pop3.delete": 3,
-    "pop3.search": 3,
-    "imap.list": 3,
-    "imap.read": 3,
-    "imap.delete": 3,
-    "imap.search": 3,
-    "imap.move": 3,
+    "email": 4,
+    "smtp.send": 4,
+    "pop3.list": 4,
+    "pop3.read": 4,
+    "pop3.delete": 4,
+    "pop3.search": 4,
+    "imap.list": 4,
+    "imap.read": 4,
+    "imap.delete": 4,
+    "imap.search": 4,
+    "imap.move": 4,
 }

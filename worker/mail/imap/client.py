@@ -39,6 +39,11 @@ class ImapClient(imaplib.IMAP4):
         self._max_message_bytes = max_message_bytes
         super().__init__(host)
 
+    @property
+    def last_reply(self) -> Reply:
+        """The line that ended the last command."""
+        return self._status_lines.last
+
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
         """Take the connection that is there already."""
         self.host, self.port, self.sock = host, port, self._bounded.socket

@@ -60,6 +60,12 @@ def may_mean_missing_folder(reply: Reply) -> bool:
     return reply.status == "NO" and _kind_of(reply) is None
 
 
+def is_temporary(reply: Reply) -> bool:
+    """Tell whether a refusal is for now."""
+    kind = _kind_of(reply)
+    return kind is not None and kind.is_retryable
+
+
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
     text = reply.text.lower()
     by_text = next((kind for words, kind in _ERROR_BY_TEXT.items() if words in text), None)
