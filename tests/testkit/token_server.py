@@ -8,12 +8,13 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import jwt
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 CLIENT_ID, CLIENT_SECRET = "email-worker", "cl13nt s3cret/+"
 AUDIENCE = "mail.example.org"
 SCOPE = "mail.send mail.read"
+
+
+@cache
+def signing_key() -> RSAPrivateKey:
+    """The key of all token servers of a test run: to make one takes long."""
+    return generate_private_key(65537, 2048)
+
 
 Fault = Callable[[dict[str, str]], Awaitable[web.StreamResponse | None]]
 
@@ -76,7 +84,7 @@ class TokenServer:
     _at_once: int = 0
 
     async def __aenter__(self) -> Self:
-        self._key = generate_private_key(65537, 2048)
+        self._key = signing_key()
         app = web.Application()
         app.router.add_post("/token", self._token)
         app.router.add_route("*", "/introspect", self._introspect)

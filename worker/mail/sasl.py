@@ -15,7 +15,8 @@ _OAUTHBEARER, _XOAUTH2 = "OAUTHBEARER", "XOAUTH2"
 # What a client says to the challenge that explains a refusal, so that the server ends the exchange.
 _LAST_WORD = {_OAUTHBEARER: b"\x01", _XOAUTH2: b""}
 _SHOWN_CHARACTERS = 200
-_EXPIRED = "the token has expired, was revoked, or is for another audience"
+# Dovecot says the same of all of these.
+_EXPIRED = "the token has expired or was revoked, or is for another audience, scope or user"
 _SCOPE = "the token lacks the scope"
 _MAILBOX = "the user name is not that of the token, or the app has no right to the mailbox"
 # RFC 7628, 3.2.2 and 3.2.3, and the numbers of HTTP that Google, Microsoft and Dovecot give instead.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +19,7 @@ _PASSING_STATUSES = {408, 429}
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
 _USUAL_LIFE_SECONDS = 300.0
+_LONGEST_LIFE_SECONDS = 86_400
 # More than clocks usually differ; token endpoints refuse assertions of a clock that is further off.
 _SKEW_SECONDS = 60
 _ADVICE = {
@@ -103,8 +103,9 @@ def _is_token(value: str) -> bool:
 
 
 def _life_seconds(value: object) -> float:
-    is_number = isinstance(value, int | float) and math.isfinite(value) and value > 0
-    return float(value) if is_number else _USUAL_LIFE_SECONDS  # type: ignore[arg-type]
+    if isinstance(value, int | float) and value > 0:
+        return float(min(value, _LONGEST_LIFE_SECONDS))
+    return _USUAL_LIFE_SECONDS
 
 
 def _skew(response: HttpResponse, now: datetime) -> str:

@@ -14,6 +14,8 @@ from worker.mail.smtp.replies import Reply, check_success
 
 _SUCCESS = 235
 _CHALLENGE = 334
+# What a command may have with its spaces and its end (RFC 4954, 4): a longer response goes alone.
+_MAX_LINE = 512 - 4
 _UNKNOWN_MECHANISM = 504
 _MAX_TEXT = 200
 
@@ -41,15 +43,18 @@ async def sign_in(smtp: SMTP, account: Account, ask: Ask) -> None:
 async def _show_token(smtp: SMTP, account: Account, ask: Ask) -> None:
     """Sign in by an access token, and ask for the reason if it is refused.
 
-    Not by aiosmtplib's `auth_xoauth2`, which sends the token in the command's line: 512 octets are too few
-    for it (RFC 4954, 4), and the reason is lost.
+    Not by aiosmtplib's `auth_xoauth2`, which loses the reason, and puts any token in the command's line.
     """
     mechanism = choose_mechanism(account, smtp.server_auth_methods)
-    reply = await ask("AUTH", smtp.execute_command(b"AUTH", mechanism.encode()))
+    response = base64.b64encode(token_response(mechanism, account))
+    command = (b"AUTH", mechanism.encode())
+    if sum(map(len, command)) + len(response) <= _MAX_LINE:
+        reply = await ask("AUTH", smtp.execute_command(*command, response))
+    else:
+        reply = await ask("AUTH", smtp.execute_command(*command))
+        if reply.code == _CHALLENGE:
+            reply = await ask("SASL", smtp.execute_command(response))
     challenge = b""
-    if reply.code == _CHALLENGE:
-        response = token_response(mechanism, account)
-        reply = await ask("SASL", smtp.execute_command(base64.b64encode(response)))
     if reply.code == _CHALLENGE:
         challenge = "".join(reply.lines).encode()
         reply = await ask("SASL", smtp.execute_command(base64.b64encode(last_word(mechanism))))
