@@ -77,7 +77,10 @@ def _takes(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
         return ", ".join(f"`{name}`" for name in first["enum"])
     lists = [choice for choice in choices if choice.get("type") == "array"]
     if lists:
-        return "addresses" if lists[0]["items"]["type"] == "string" else "documents"
+        items = lists[0]["items"]
+        if "$ref" in items:
+            return ", ".join(f"`{name}`" for name in kinds[items["$ref"].rpartition("/")[2]]["enum"])
+        return "addresses" if items["type"] == "string" else "documents"
     if first["type"] == "integer":
         return f"whole number, {first['minimum']} to {first['maximum']}"
     return {"string": "text", "object": "context", "boolean": "`true`, `false`"}[first["type"]]

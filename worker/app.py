@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -19,12 +20,13 @@ from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError, MailServerError
 from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
-from worker.job.binding import bind
 from worker.job.decision import to_json
+from worker.job.defaults import assign
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS
 from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.pipeline import Pipeline
+from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
@@ -73,7 +75,12 @@ class EmailWorker:
             prefix=settings.worker.secret_prefix,
             directory=settings.worker.secrets_dir,
         )
-        for secret in (settings.gateway.client_secret, settings.gateway.basic_password):
+        defaults = settings.defaults
+        for secret in (
+            settings.gateway.client_secret,
+            settings.gateway.basic_password,
+            *(defaults.smtp_password, defaults.imap_password, defaults.pop3_password),
+        ):
             if secret is not None:
                 secrets.mask.learn(secret.get_secret_value())
         return cls(settings, secrets)
@@ -90,7 +97,7 @@ class EmailWorker:
 
     async def __aenter__(self) -> Self:
         self._clients = open_mail_clients(self._settings.worker)
-        self._sign_in = open_sign_in(self._settings)
+        self._sign_in = open_sign_in(self._settings, self._secrets.mask)
         self._documents = open_document_client(self._settings, self._sign_in)
         self._tokens = open_access_tokens(self._settings.worker)
         return self
@@ -127,14 +134,7 @@ class EmailWorker:
     async def _do(self, task_type: str, variables: Mapping[str, Any], mask: Mask) -> Any:
         assignment = self._interpreter(task_type)(variables)
         operation = assignment.operation
-        request = bind(
-            operation.request,
-            assignment.variables,
-            secrets=self._secrets,
-            mask=mask,
-            secret_fields=self._settings.worker.secret_fields,
-            notation=assignment.notation,
-        )
+        request = await read_request(assignment, self._secrets, mask, self._settings.worker.secret_fields)
         account = self._account(operation, request)
         run = OperationRun(token_hex(16), datetime.now(UTC))
         done = await self._open_tokens.sign_in(
@@ -157,9 +157,10 @@ class EmailWorker:
             job_rules(self._settings),
             telemetry.observers,
         )
+        task_types = served_task_types(worker)
         served = [
-            Served(self._interpreter(name), self._subscription(name, served_as))
-            for name, served_as in served_task_types(worker).items()
+            Served(self._interpreter_of_served(name, task_types), self._subscription(name, served_as))
+            for name, served_as in task_types.items()
         ]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         try:
@@ -183,7 +184,25 @@ class EmailWorker:
                 operations=BY_TASK_TYPE,
                 stores_attachments=self._settings.gateway.rest_address is not None,
             )
-        return partial(Assignment, _operation(task_type))
+        operation = _operation(task_type)
+        return partial(assign, operation, self._settings.defaults.variables(operation.protocol.value))
+
+    def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
+        """Return the interpreter of a job type; jobs of the vendor's may ask for what is not served."""
+        interpret = self._interpreter(task_type)
+
+        def checked(variables: Mapping[str, Any]) -> Assignment:
+            assignment = interpret(variables)
+            wanted = assignment.operation.task_type
+            if wanted not in served:
+                raise InputError(
+                    f"This worker does not serve {wanted}; ask its operator to add it to"
+                    " EMAIL_WORKER_OPERATIONS.",
+                    field="data",
+                )
+            return assignment
+
+        return checked
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self._settings.worker
@@ -236,10 +255,25 @@ async def _commit(deferred: Deferred, server: str) -> None:
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:
-    """Return the task types to serve, each with the name under which diagrams know it."""
+    """Return the job types to serve, each with the name under which diagrams know it. Raises InputError."""
     prefix = f"{worker.task_type_prefix}." if worker.task_type_prefix else ""
-    served = {name: prefix + name for name in BY_TASK_TYPE}
+    for pattern in worker.operations:
+        if not any(_matches(pattern, name) for name in BY_TASK_TYPE):
+            raise InputError(
+                f"EMAIL_WORKER_OPERATIONS: {pattern} is none of {', '.join(BY_TASK_TYPE)}.",
+                field="EMAIL_WORKER_OPERATIONS",
+            )
+    served = {
+        name: prefix + name
+        for name in BY_TASK_TYPE
+        if any(_matches(pattern, name) for pattern in worker.operations)
+    }
     return served | ({vendor.TASK_TYPE: vendor.TASK_TYPE} if worker.vendor_task_type else {})
+
+
+def _matches(pattern: str, task_type: str) -> bool:
+    """Tell whether a pattern means an operation, with or without `email.` before it."""
+    return any(fnmatchcase(name, pattern) for name in (task_type, task_type.removeprefix("email.")))
 
 
 def _place(error: Exception) -> str:

@@ -41,7 +41,7 @@ async def check_setup(env_file: Path | None) -> bool:
 
 def _settings_table(settings: Settings) -> Table:
     table = Table("setting", "value", title="Effective settings")
-    for group in (settings.gateway, settings.worker, settings.traces):
+    for group in (settings.gateway, settings.worker, settings.defaults, settings.traces):
         for name, info in type(group).model_fields.items():
             table.add_row(str(info.alias), _shown(getattr(group, name)))
     table.add_section()

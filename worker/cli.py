@@ -42,6 +42,12 @@ def main() -> None:
     app()
 
 
+def _read_docs_url(url: str) -> str:
+    if url and not url.startswith(("https://", "http://")):
+        raise typer.BadParameter(f"must begin with https:// or http://, found {url!r}.")
+    return url if not url or "{page}" in url else f"{url.removesuffix('/')}/{{page}}/"
+
+
 def _read_prefix(prefix: str) -> str:
     from worker.settings.worker import check_task_type_prefix
 
@@ -125,13 +131,20 @@ def templates(
             help="Put before task types, ids, names and files: <prefix>.email.…", callback=_read_prefix
         ),
     ] = "",
+    docs_url: Annotated[
+        str,
+        typer.Option(
+            help="Where the documentation is read, such as https://docs.example.com/{page}/.",
+            callback=_read_docs_url,
+        ),
+    ] = "",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
     publish: Annotated[bool, typer.Option("--publish", help="Keep this version under versioned/.")] = False,
 ) -> None:
     """Write the element templates for Camunda Modeler, desktop and web."""
     from worker.template import TemplateStore, make_templates
 
-    made = make_templates(prefix=prefix)
+    made = make_templates(prefix=prefix, **({"documentation": docs_url} if docs_url else {}))
     unknown = set(only or ()) - {template.name for template in made}
     if unknown:
         names = ", ".join(template.name for template in made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import string
@@ -11,21 +12,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 _MASK = "***"
-_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
+_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=-_")
+# RFC 4648, 5: the alphabet for URLs and file names.
+_URL_SAFE = str.maketrans("-_", "+/")
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 # Shorter values are hidden only where they stand alone: else the mask would eat ordinary words.
 _SHORT = 4
 # About a thousand values; those that were not used for the longest time go first.
 _MAX_FORMS = 8_000
 # What a server or a line break may put between the characters of a value.
-_IGNORED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\ufffd\ud800-\udfff]+")
-_KEPT = re.compile(rf"[^{_IGNORED.pattern[1:-2]}]")
+_BLANK = r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\ufffd\ud800-\udfff]+"
+_IGNORED = re.compile(_BLANK)
+_CODE = re.compile(r"\d[\d.]\d")
+# The same, and a reply code at the start of a line (RFC 5321, 4.2.1) with its status (RFC 2034).
+_IGNORED_WITH_CODES = re.compile(
+    rf"{_BLANK}(?:[2-5]\d\d[ -]{_BLANK[:-1]}*)?(?:[245]\.\d{{1,3}}\.\d{{1,3}} )?"
+)
 
 
 class Mask:
     """Replaces secret values in any text by `***`, also encoded, quoted, or broken over several lines.
+
+    The letter case of ASCII does not matter, but in base64.
 
     `shared`: a mask whose values are hidden too, such as the worker's for a job's.
     """
@@ -38,7 +49,8 @@ class Mask:
     def learn(self, value: str) -> None:
         """Hide `value` from now on."""
         encoded = [(form, True) for form in _base64_forms(value)]
-        for form, is_base64 in (*encoded, *((form, False) for form in _forms_of(value))):
+        quoted = [(_in_a_url(form, "").translate(_LOWER), False) for form, _ in encoded if not form.isalnum()]
+        for form, is_base64 in (*encoded, *quoted, *((form, False) for form in _forms_of(value))):
             self._forms[form] = is_base64
             self._forms.move_to_end(form)
         while len(self._forms) > _MAX_FORMS:
@@ -67,22 +79,58 @@ class Mask:
 
     def forms(self) -> Iterator[tuple[str, bool]]:
         """Yield every form of every value to hide, and whether it is base64."""
-        yield from self._forms.items()
+        # A copy, as another thread may learn meanwhile.
+        yield from tuple(self._forms.items())
         if self._shared is not None:
             yield from self._shared.forms()
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where secret values begin and end in `text`."""
-        compact = _IGNORED.sub("", text)
-        positions: list[int] = []
+        lowered = text.translate(_LOWER)
+        readings = [_Reading(text, ignored) for ignored in _readings_of(text)]
         for form, is_base64 in self.forms():
             if len(form) < _SHORT:
-                yield from (place for place in _found(form, text) if _stands_alone(text, *place))
+                yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
                 continue
-            for start, stop in _found(form, compact):
-                positions = positions or [match.start() for match in _KEPT.finditer(text)]
-                place = positions[start], positions[stop - 1] + 1
-                yield _whole_word(text, *place) if is_base64 else place
+            for reading in readings:
+                # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
+                if form in (reading.encoded if is_base64 else reading.lowered):
+                    places = reading.places(form, is_base64=is_base64)
+                    yield from (_whole_word(text, *place) if is_base64 else place for place in places)
+
+
+def _readings_of(text: str) -> Iterator[re.Pattern[str]]:
+    yield _IGNORED
+    if _CODE.search(text):
+        yield _IGNORED_WITH_CODES
+
+
+class _Reading:
+    """A text without what is ignored between the characters of a value.
+
+    `lowered`: in small letters. `encoded`: with one alphabet of base64 for both.
+    """
+
+    def __init__(self, text: str, ignored: re.Pattern[str]) -> None:
+        self._text, self._ignored = text, ignored
+        compact = ignored.sub("", text)
+        self.lowered, self.encoded = compact.translate(_LOWER), compact.translate(_URL_SAFE)
+        self._positions: list[int] = []
+
+    def places(self, form: str, *, is_base64: bool) -> Iterator[tuple[int, int]]:
+        """Yield where a form begins and ends in the text."""
+        for start, stop in _found(form, self.encoded if is_base64 else self.lowered):
+            self._positions = self._positions or self._kept()
+            yield self._positions[start], self._positions[stop - 1] + 1
+
+    def _kept(self) -> list[int]:
+        """Return the position in the text of each character that is not ignored."""
+        positions: list[int] = []
+        end = 0
+        for gap in self._ignored.finditer(self._text):
+            positions += range(end, gap.start())
+            end = gap.end()
+        return [*positions, *range(end, len(self._text))]
 
 
 _NOTHING = Mask()
@@ -113,20 +161,34 @@ def excerpt(text: str, limit: int) -> str:
 
 def _forms_of(value: str) -> Iterator[str]:
     """Yield the forms in which a value may be shown; in long ones what `_IGNORED` skips is left out."""
-    for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], _imap_quoted(value), _in_a_url(value)):
-        compact = _IGNORED.sub("", form)
+    shown = (
+        value,
+        repr(value)[1:-1],
+        json.dumps(value)[1:-1],
+        _quoted(value),
+        _quoted(value).replace("/", "\\/"),
+        html.escape(value),
+        _in_a_url(value, ""),
+        _in_a_url(value, "/"),
+        quote_plus(value, errors="replace"),
+        # What a server that takes it for ASCII alone leaves of it.
+        "".join(filter(str.isascii, value)),
+    )
+    for form in shown:
+        compact = _IGNORED.sub("", form).translate(_LOWER)
         if len(compact) >= _SHORT:
             yield compact
-        elif form.strip():
-            yield form.strip()
+        elif form == value and form.strip():
+            yield form.strip().translate(_LOWER)
 
 
-def _imap_quoted(value: str) -> str:
+def _quoted(value: str) -> str:
+    """Return a value as IMAP, JSON and most languages write it between double quotes."""
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _in_a_url(value: str) -> str:
-    return quote(value, safe="", errors="replace")
+def _in_a_url(value: str, safe: str) -> str:
+    return quote(value, safe=safe, errors="replace")
 
 
 def _base64_forms(value: str) -> Iterator[str]:

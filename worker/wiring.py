@@ -30,6 +30,7 @@ from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
+from worker.masking import Mask
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
@@ -57,15 +58,18 @@ def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGate
         address,
         worker_name=settings.worker.name,
         tenant_ids=gateway.tenant_ids,
-        sign_in=sign_in or open_sign_in(settings),
+        sign_in=sign_in or open_sign_in(settings, Mask()),
     )
 
 
-def open_sign_in(settings: Settings) -> SignIn | None:
-    """Return how to sign in to the cluster; connects when it is needed. Raises InputError."""
+def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
+    """Return how to sign in to the cluster; connects when it is needed. Raises InputError.
+
+    `mask` learns the credentials.
+    """
     gateway = settings.gateway
     if gateway.strategy is SignInStrategy.BASIC:
-        return BasicSignIn(gateway.basic_username or "", _secret(gateway.basic_password))
+        return BasicSignIn(gateway.basic_username or "", _secret(gateway.basic_password), mask)
     if gateway.strategy is SignInStrategy.NONE:
         return None
     credentials = ClientCredentials(
@@ -75,7 +79,7 @@ def open_sign_in(settings: Settings) -> SignIn | None:
         audience=gateway.token_audience,
         scope=gateway.token_scope,
     )
-    return AccessToken(_cluster_client(settings, gateway.authorization_server_url), credentials)
+    return AccessToken(_cluster_client(settings, gateway.authorization_server_url), credentials, mask)
 
 
 def _secret(value: SecretStr | None) -> str:
@@ -91,6 +95,7 @@ def job_rules(settings: Settings) -> JobRules:
         max_result_bytes=worker.max_result_bytes,
         max_jobs=worker.max_jobs,
         max_jobs_per_server=worker.max_jobs_per_server,
+        max_sends_per_minute=worker.max_sends_per_minute,
         secret_fields=worker.secret_fields,
         cluster_name=worker.cluster_name or settings.gateway.target,
     )

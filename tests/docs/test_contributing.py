@@ -34,7 +34,7 @@ CHANGES: dict[str, list[tuple[str, str, str]]] = {
     "Add a field": [
         (
             "worker/models/smtp.py",
-            "    subject: str = Field(\n",
+            "    notify: tuple[Notify, ...] = Field(\n",
             '    organization: str | None = Field(default=None, title="Organization", description="Who.")\n',
         )
     ],
@@ -42,7 +42,7 @@ CHANGES: dict[str, list[tuple[str, str, str]]] = {
         (
             "worker/models/email.py",
             "    sent_date: UtcDateTime | None\n\n\nclass FoundEmail",
-            "    flagged: bool | None = None\n",
+            "    answered: bool | None = None\n",
         )
     ],
     "Add an operation": [

@@ -81,16 +81,41 @@ async def test_what_one_task_stores_another_sends(engine: Engine, dovecot: Dovec
     assert (attachment.get_filename(), attachment.get_content()) == ("Bill.pdf", PDF)
 
 
-async def test_nothing_is_stored_unless_the_task_asks(engine: Engine, dovecot: Dovecot) -> None:
-    user = stored_mail(dovecot)
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+async def test_attachments_are_stored_by_default_and_only_listed_if_they_are_not_wanted(
+    engine: Engine, dovecot: Dovecot, protocol: str
+) -> None:
+    port = dovecot.imap_port if protocol == "imap" else dovecot.pop3_port
+    listed = {"name": "Bill.pdf", "contentType": "application/pdf", "size": len(PDF)}
     async with (
         DocumentServer() as documents,
         serving(engine.address, ZEEBE_REST_ADDRESS=documents.address),
     ):
+        wanted = {"messageId": "<1@example.com>", "storeAttachments": False}
+        instance = await start(engine, f"email.{protocol}.read", port, stored_mail(dovecot), **wanted)
+        assert (await engine.completed(instance))["mail"]["attachments"] == [listed]
+        assert documents.requests == []
+        del wanted["storeAttachments"]
+        instance = await start(engine, f"email.{protocol}.read", port, stored_mail(dovecot), **wanted)
+        (stored,) = (await engine.completed(instance))["mail"]["attachments"]
+        assert stored.pop("reference")["documentId"] in documents.documents
+        assert stored == listed
+
+
+async def test_pop3_does_not_read_an_email_whose_attachments_would_be_lost(
+    engine: Engine, dovecot: Dovecot
+) -> None:
+    user = stored_mail(dovecot)
+    async with serving(engine.address):
         wanted = {"messageId": "<1@example.com>"}
         instance = await start(engine, "email.pop3.read", dovecot.pop3_port, user, **wanted)
-        assert "attachments" not in (await engine.completed(instance))["mail"]
-        assert documents.requests == []
+        incident = await engine.incident(instance)
+        assert incident.message.startswith("DOCUMENT_STORE_MISSING in email.pop3.read: ")
+        assert "Bill.pdf" in incident.message
+        await engine.cancel_instance(instance)
+        assert len(dovecot.messages(user)) == 1
+        instance = await start(engine, "email.imap.read", dovecot.imap_port, user, **wanted)
+        assert "reference" not in (await engine.completed(instance))["mail"]["attachments"][0]
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])

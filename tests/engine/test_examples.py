@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from email import message_from_bytes
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -149,10 +150,13 @@ async def test_a_question_that_is_answered_in_time_ends_there(
     async with serving(engine.address, **environment(certificates, desk)):
         instance = await engine.create_instance("unanswered-question", QUESTION)
         await passed(engine, instance, "wait", "ELEMENT_ACTIVATED")
-        await desk.deliver(DESK[0], mail(JANE[0], "Re: Question Q-17", "Blue."))
+        (question,) = await desk.wait_for(JANE[0])
+        asked = message_from_bytes(question)["Message-ID"]
+        answer = f"In-Reply-To: {asked}\r\n".encode() + mail(JANE[0], "Blue it is", "Blue.")
+        await desk.deliver(DESK[0], answer)
         await engine.increase_time(TWO_DAYS + 1)
         ended = await engine.completed(instance)
-    assert [answer["subject"] for answer in ended["answers"]] == ["Re: Question Q-17"]
+    assert [answer["subject"] for answer in ended["answers"]] == ["Blue it is"]
     assert await desk.messages(BOSS[0]) == []
     await passed(engine, instance, "answered")
 

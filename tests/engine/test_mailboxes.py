@@ -77,7 +77,39 @@ async def test_list(engine: Engine, dovecot: Dovecot, protocol: str, user: str) 
 async def test_search(engine: Engine, dovecot: Dovecot, protocol: str, user: str) -> None:
     criteria = {"operator": "and", "criteria": [{"field": "body", "value": "URGENT"}]}
     mails = await run(engine, dovecot, f"email.{protocol}.search", user, criteria=criteria)
-    assert mails == [{"messageId": "<1@example.com>", "subject": "An order"}]
+    facts = {"seen": False, "flagged": False, "hasAttachments": False} if protocol == "imap" else {}
+    assert mails == [{"messageId": "<1@example.com>", "subject": "An order", **facts}]
+
+
+async def test_search_by_the_form_and_by_other_criteria(
+    engine: Engine, dovecot: Dovecot, protocol: str, user: str
+) -> None:
+    task_type, to_desk = f"email.{protocol}.search", {"field": "TO", "value": "desk@example.com"}
+    for wanted, expected in (
+        ({"from": "jane", "subject": "ORDER"}, ["<1@example.com>"]),
+        ({"since": "2026-11-02", "sortField": "SENT_DATE", "maxToBeRead": 1}, ["<1@example.com>"]),
+        ({"criteria": {"operator": "NOT", "criteria": [to_desk]}}, []),
+        (
+            {"criteria": {"operator": "AND", "criteria": [to_desk, {"field": "ATTACHMENT", "value": False}]}},
+            2,
+        ),
+        ({"criteria": {"field": "HEADER", "name": "Message-ID", "value": "2@example"}}, ["<2@example.com>"]),
+        ({"criteria": {"field": "SENTON", "value": "2026-11-02"}, "maxToBeRead": 1, "sortOrder": "DESC"}, 1),
+    ):
+        found = [mail["messageId"] for mail in await run(engine, dovecot, task_type, user, **wanted)]
+        assert expected in (found, len(found)), wanted
+
+
+async def test_what_was_read_and_marked_is_not_unread_any_more(
+    engine: Engine, dovecot: Dovecot, user: str
+) -> None:
+    await run(engine, dovecot, "email.imap.read", user, messageId="<1@example.com>", markAsRead=True)
+    unread = await run(engine, dovecot, "email.imap.list", user, unreadOnly=True)
+    assert [(mail["messageId"], mail["seen"]) for mail in unread] == [("<2@example.com>", False)]
+    flags = {"seen": "true", "flagged": True, "keywords": {"add": ["$Processed"]}}
+    result = await run(engine, dovecot, "email.imap.flag", user, messageId="<2@example.com>", **flags)
+    assert (result["seen"], result["flagged"], result["keywords"]) == (True, True, ["$Processed"])
+    assert await run(engine, dovecot, "email.imap.search", user, unreadOnly=True) == []
 
 
 async def test_read(engine: Engine, dovecot: Dovecot, protocol: str, user: str) -> None:
@@ -106,3 +138,14 @@ async def test_move(engine: Engine, dovecot: Dovecot, user: str) -> None:
     # Dovecot stores what it copies with line ends of its own.
     (moved,) = dovecot.messages(user, "Archive/2026")
     assert moved.raw.replace(b"\n", b"\r\n") == FIRST
+
+
+async def test_what_is_filed_is_in_the_folder_once(engine: Engine, dovecot: Dovecot, user: str) -> None:
+    mail = {"from": "a@example.com", "to": "b@example.com", "subject": "Filed", "body": "Hello"}
+    for expected in (True, False):
+        result = await run(
+            engine, dovecot, "email.imap.append", user, folder="Sent", message="7@x.com", **mail
+        )
+        assert result == {"messageId": "<7@x.com>", "folder": "Sent", "appended": expected}
+    (folder,) = await run(engine, dovecot, "email.imap.folders", user, pattern="Sent")
+    assert (folder["name"], folder["messages"], folder["unread"]) == ("Sent", 1, 0)

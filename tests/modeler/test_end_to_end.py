@@ -15,7 +15,9 @@ from testkit.workers import serving
 
 from worker.sandbox import Engine, MailServer
 
+WITH_PASSWORD = "User name and password"  # a choice
 NOT_ENCRYPTED = "None: not protected (port 25)"
+OLDEST = "Oldest or smallest first"
 FIRST, SECOND = "1@numbered.example.org", "2@numbered.example.org"
 FIRST_ROW = {
     "messageId": f"<{FIRST}>",
@@ -24,6 +26,8 @@ FIRST_ROW = {
     "size": 183,
     "sentDate": "2023-11-14T22:14:20Z",
 }
+# What a test has its worker configured with.
+OPERATOR: dict[str, str] = {}
 numbers = itertools.count(1)
 
 Run = Callable[..., Awaitable[dict[str, Any]]]
@@ -50,7 +54,7 @@ def run(
         assert await modeler.lint() == []
         await engine.deploy((await modeler.xml()).encode(), f"{process_id}.bpmn")
         secrets = {"SECRET_MAIL_PASSWORD": "s3cret", "EMAIL_WORKER_TLS_CA_FILE": str(certificates.ca_file)}
-        async with serving(engine.address, **secrets):
+        async with serving(engine.address, **secrets, **OPERATOR):
             instance = await engine.create_instance(process_id, variables or {})
             return await engine.completed(instance)
 
@@ -70,8 +74,10 @@ def user(dovecot: Dovecot) -> str:
 def imap(dovecot: Dovecot, user: str) -> dict[str, str]:
     """What a person enters to reach the mailbox over IMAP."""
     return {
+        "Connection": "SSL: TLS from the start (port 993)",
         "Host": "127.0.0.1",
         "Port": str(dovecot.imaps_port),
+        "Authentication": WITH_PASSWORD,
         "User name": user,
         "Password": "{{secrets.MAIL_PASSWORD}}",
     }
@@ -80,16 +86,17 @@ def imap(dovecot: Dovecot, user: str) -> dict[str, str]:
 @pytest.fixture
 def pop3(dovecot: Dovecot, imap: dict[str, str]) -> dict[str, str]:
     """What a person enters to reach the mailbox over POP3."""
-    return {**imap, "Port": str(dovecot.pop3s_port)}
+    return {**imap, "Connection": "SSL: TLS from the start (port 995)", "Port": str(dovecot.pop3s_port)}
 
 
 @pytest.fixture
 def smtp(mail_server: MailServer) -> dict[str, str]:
     """What a person enters to send."""
     return {
+        "Connection": NOT_ENCRYPTED,
         "Host": "127.0.0.1",
-        "Encryption": NOT_ENCRYPTED,
         "Port": str(mail_server.smtp_port),
+        "Authentication": WITH_PASSWORD,
         "User name": "orders@example.com",
         "Password": "{{secrets.MAIL_PASSWORD}}",
     }
@@ -121,9 +128,10 @@ async def test_send(run: Run, smtp: dict[str, str], mail_server: MailServer) -> 
 
 
 async def test_imap_list(run: Run, imap: dict[str, str]) -> None:
-    fields = {**imap, "Maximum number of emails": "1", "Sort by": "Date sent"}
+    fields = {**imap, "Maximum number of emails": "1", "Sort by": "Date sent", "Order": OLDEST}
     ended = await run("imap.list", fields)
-    assert ended == {"emails": [{**FIRST_ROW, "receivedDateTime": "2023-11-14T22:14:20Z"}]}
+    facts = {"seen": False, "flagged": False, "hasAttachments": False}
+    assert ended == {"emails": [{**FIRST_ROW, "receivedDateTime": "2023-11-14T22:14:20Z", **facts}]}
 
 
 async def test_imap_read(run: Run, imap: dict[str, str], dovecot: Dovecot, user: str) -> None:
@@ -140,9 +148,51 @@ async def test_imap_delete(run: Run, imap: dict[str, str], dovecot: Dovecot, use
 
 
 async def test_imap_search(run: Run, imap: dict[str, str]) -> None:
-    fields = {**imap, "Search for": '{"field": "SUBJECT", "value": "message 2"}'}
+    fields = {**imap, "Criteria": '{"field": "SUBJECT", "value": "message 2"}'}
     ended = await run("imap.search", fields)
-    assert ended == {"foundEmails": [{"messageId": f"<{SECOND}>", "subject": "Message 2"}]}
+    (found,) = ended["foundEmails"]
+    assert (found["messageId"], found["subject"]) == (f"<{SECOND}>", "Message 2")
+
+
+async def test_imap_search_by_the_form(run: Run, imap: dict[str, str]) -> None:
+    fields = {**imap, "From": "=sender", "Subject": "message", "Since": "2023-01-01", "Unread only": "yes"}
+    ended = await run("imap.search", fields, {"sender": "sender1@example.org"})
+    assert [found["messageId"] for found in ended["foundEmails"]] == [f"<{FIRST}>"]
+
+
+async def test_imap_flag(run: Run, imap: dict[str, str]) -> None:
+    fields = {**imap, "Message id": FIRST, "Read": "Mark as read", "Result variable": "flags"}
+    ended = await run("imap.flag", {**fields, "Keywords": '={add: ["$Processed"]}'})
+    assert (ended["flags"]["seen"], ended["flags"]["keywords"]) == (True, ["$Processed"])
+
+
+async def test_imap_append_and_folders(run: Run, imap: dict[str, str]) -> None:
+    draft = {
+        "From": "a@example.com",
+        "Subject": "A draft",
+        "Text": "Dear",
+        "Folder": "Drafts",
+        "Flags": "Draft",
+    }
+    ended = await run("imap.append", {**imap, **draft, "Result variable": "draft"})
+    assert ended["draft"]["appended"] is True
+    ended = await run("imap.folders", {**imap, "Pattern": "D*"})
+    assert [(row["name"], row["messages"]) for row in ended["folders"]] == [("Drafts", 1)]
+
+
+async def test_a_task_that_leaves_all_to_the_worker(
+    run: Run, imap: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("HOST", imap["Host"]),
+        ("PORT", imap["Port"]),
+        ("CRYPTOGRAPHIC_PROTOCOL", "SSL"),
+        ("USERNAME", imap["User name"]),
+        ("PASSWORD", "s3cret"),
+    ):
+        monkeypatch.setitem(OPERATOR, f"EMAIL_WORKER_DEFAULT_IMAP_{name}", value)
+    ended = await run("imap.list", {})
+    assert [row["messageId"] for row in ended["emails"]] == [f"<{SECOND}>", f"<{FIRST}>"]
 
 
 async def test_imap_move(run: Run, imap: dict[str, str], dovecot: Dovecot, user: str) -> None:
@@ -155,7 +205,7 @@ async def test_imap_move(run: Run, imap: dict[str, str], dovecot: Dovecot, user:
 
 
 async def test_pop3_list(run: Run, pop3: dict[str, str], dovecot: Dovecot, user: str) -> None:
-    fields = {**pop3, "Maximum number of emails": "=1", "Order": "Oldest or smallest first"}
+    fields = {**pop3, "Maximum number of emails": "=1", "Order": OLDEST}
     ended = await run("pop3.list", fields)
     (row,) = ended["emails"]
     assert {name: row[name] for name in FIRST_ROW} == FIRST_ROW
@@ -177,7 +227,7 @@ async def test_pop3_delete(run: Run, pop3: dict[str, str], dovecot: Dovecot, use
 
 
 async def test_pop3_search(run: Run, pop3: dict[str, str]) -> None:
-    fields = {**pop3, "Search for": '={"field": "FROM", "value": sender}'}
+    fields = {**pop3, "Criteria": '={"field": "FROM", "value": sender}'}
     ended = await run("pop3.search", fields, {"sender": "sender2@example.org"})
     assert ended["foundEmails"] == [{"messageId": f"<{SECOND}>", "subject": "Message 2"}]
 
@@ -186,7 +236,7 @@ async def test_the_one_template_for_all_does_what_protocol_and_operation_say(
     run: Run, imap: dict[str, str], smtp: dict[str, str], mail_server: MailServer
 ) -> None:
     search = {"Protocol": "IMAP: work with the folders of a mailbox", "Operation": "Search a folder"}
-    ended = await run("email", {**search, **imap, "Search for": '{"field": "BODY", "value": "message 1."}'})
+    ended = await run("email", {**search, **imap, "Criteria": '{"field": "BODY", "value": "message 1."}'})
     assert [found["messageId"] for found in ended["foundEmails"]] == [f"<{FIRST}>"]
     mail = {
         "From": "orders@example.com",
@@ -201,5 +251,5 @@ async def test_the_one_template_for_all_does_what_protocol_and_operation_say(
 async def test_a_relay_needs_no_password(run: Run, smtp: dict[str, str], mail_server: MailServer) -> None:
     relay = {name: value for name, value in smtp.items() if name not in {"User name", "Password"}}
     mail = {"From": "orders@example.com", "To": "sales@example.com", "Subject": "Hello", "Text": "Good day."}
-    await run("smtp.send", {**relay, "Sign in with": "Nothing", **mail})
+    await run("smtp.send", {**relay, "Authentication": "Nothing", **mail})
     assert len(await mail_server.wait_for("sales@example.com")) == 1

@@ -17,6 +17,8 @@ TEMPLATES = sorted((HOME.parent.parent / "element-templates").glob("*.json"))
 PREFIX = "camunda-email-worker"
 IMAP = "IMAP: work with the folders of a mailbox"
 POP3 = "POP3: collect email from a mailbox"
+TLS = "TLS, begun by STARTTLS (port 587)"
+WITH_PASSWORD = "User name and password"  # a choice
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -65,12 +67,15 @@ async def test_an_empty_panel_complains_of_what_is_needed_alone(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]], name: str
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.{name.replace('-', '.')}")
+    own = {"Connection": (await modeler.field("Connection"))["choices"][1], "Authentication": WITH_PASSWORD}
+    await modeler.fill(own)
     fields = await modeler.fields()
     assert [field["error"] for field in fields if field["error"]] == [
         f"{field['label']} must not be empty." for field in fields if field["error"]
     ]
     assert {field["label"] for field in fields if field["error"]} >= {"Host", "User name", "Password"}
-    assert "Folder" not in {field["label"] for field in fields if field["error"]}
+    is_needed = name == "imap-append"
+    assert ("Folder" in {field["label"] for field in fields if field["error"]}) is is_needed
 
 
 @pytest.mark.parametrize(
@@ -85,10 +90,12 @@ async def test_choosing_an_encryption_offers_its_port(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]], template: str, ports: list[str]
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.{template}")
-    choices = (await modeler.field("Encryption"))["choices"]
+    configured, *choices = (await modeler.field("Connection"))["choices"]
+    assert configured == "As the worker is configured"
+    assert not {"Host", "Port", "User name", "Password"} & set(await labels(modeler))
     offered = []
     for choice in choices:
-        await modeler.fill({"Encryption": choice})
+        await modeler.fill({"Connection": choice})
         offered.append((await modeler.field("Port"))["value"])
     assert offered == ports
 
@@ -97,7 +104,8 @@ async def test_a_port_that_was_typed_stays_whatever_the_encryption(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
-    await modeler.fill({"Port": "2525", "Encryption": "None: not protected (port 25)"})
+    await modeler.fill({"Connection": TLS, "Port": "2525"})
+    await modeler.fill({"Connection": "None: not protected (port 25)"})
     assert (await modeler.field("Port"))["value"] == "2525"
 
 
@@ -153,9 +161,14 @@ async def test_a_task_of_the_first_version_is_upgraded_with_what_was_typed(
     first = read(path.parent / "versioned" / f"{path.stem}-1.json")
     await modeler.open(diagram, [first], "task", first["id"])
     typed = {"Host": "mail.example.com", "Port": "2525", "User name": "=user", "Attempts": "5"}
+    if "Attempts" not in await labels(modeler):
+        await modeler.fill({"Connection": (await modeler.field("Connection"))["choices"][1]})
+        await modeler.fill({"Authentication": WITH_PASSWORD})
+        typed["Retries"] = typed.pop("Attempts")
     await modeler.fill(typed)
     await modeler.open(await modeler.xml(), [first, *templates], "task", first["id"])
     shown = {field["label"]: field["value"] for field in await modeler.fields()}
+    typed["Retries"] = typed.pop("Attempts", "5")
     assert {label: shown[label] for label in typed} == {**typed, "User name": "user"}
     assert f'modelerTemplateVersion="{read(path)["version"]}"' in await modeler.xml()
 
@@ -190,10 +203,10 @@ async def test_formulas_typed_on_a_busy_machine_stand_each_in_its_field(
         ),
         ("Port", "smtp", "must be a number from 1 to 65535"),
         ("Port", "65536", "must be a number from 1 to 65535"),
-        ("Attempts", "0", "must be a whole number, 1 or more"),
+        ("Retries", "0", "must be a whole number, 1 or more"),
         ("Password", "hunter2", "must name a secret, such as {{secrets.MAIL_PASSWORD}}"),
         ("Result variable", "the mail", "must be letters, digits and _ only"),
-        ("Pause between attempts", "30 s", "must be a duration such as PT30S"),
+        ("Retry backoff", "30 s", "must be a duration such as PT30S"),
     ],
 )
 async def test_a_bad_value_is_explained_where_it_stands(
@@ -205,5 +218,5 @@ async def test_a_bad_value_is_explained_where_it_stands(
     complaint: str,
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
-    await modeler.fill({label: bad})
+    await modeler.fill({"Connection": TLS, "Authentication": WITH_PASSWORD, label: bad})
     assert (await modeler.field(label))["error"].startswith(f"{label} {complaint}")

@@ -102,7 +102,7 @@ async def test_a_token_opens_a_mailbox_by_both_protocols(
     (by_pop3,) = await worker.call("email.pop3.list", variables(sign_in, tokens_dovecot.pop3s_port))
     assert by_imap["subject"] == by_pop3["subject"] == "Hello"
     assert len(identity.forms) == 1
-    assert tokens_dovecot.log().count(f"method={mechanisms.split()[0].upper()}") == 2
+    assert tokens_dovecot.log().count(f"method={mechanisms.split(maxsplit=1)[0].upper()}") == 2
 
 
 @pytest.mark.parametrize("claims", [{"exp": 1_000_000}, {"scope": "mail.send"}, {"email": "bob@example.org"}])
@@ -143,7 +143,7 @@ async def test_a_new_token_needs_no_new_session(
     worker: EmailWorker, identity: TokenServer, dovecot_with_tokens: Dovecot
 ) -> None:
     identity.life_seconds = 0.001
-    async with CountingProxy(dovecot_with_tokens.imap_port, ImapWire()) as proxy:
+    async with CountingProxy(ImapWire, dovecot_with_tokens.imap_port) as proxy:
         given = variables(identity.authentication(), proxy.port)
         given["server"] |= {"host": "127.0.0.1", "cryptographicProtocol": "NONE"}
         for _ in range(3):

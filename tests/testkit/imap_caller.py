@@ -8,9 +8,28 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.mail.account import MailProtocol, account_of
-from worker.models.imap import DeleteRequest, ListRequest, MoveRequest, ReadRequest, SearchRequest
+from worker.models.imap import (
+    DeleteRequest,
+    FlagRequest,
+    ListRequest,
+    MoveRequest,
+    ReadRequest,
+    SearchRequest,
+)
+from worker.models.imap_append import AppendRequest
+from worker.models.imap_folders import FoldersRequest
+from worker.operations.catalogue import CATALOGUE
 from worker.operations.context import OperationContext
-from worker.operations.imap import delete_email, list_emails, move_email, read_email, search_emails
+from worker.operations.imap import (
+    append_email,
+    delete_email,
+    flag_email,
+    list_all_folders,
+    list_emails,
+    move_email,
+    read_email,
+    search_emails,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,6 +83,20 @@ class ImapCaller:
         parameters = {"messageId": message_id, "toFolder": to_folder, **parameters}
         return cast("dict[str, Any]", await self._call(move_email, MoveRequest, parameters))
 
+    async def flag(self, message_id: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.flag`."""
+        flagged = await self._call(flag_email, FlagRequest, {"messageId": message_id, **parameters})
+        return cast("dict[str, Any]", flagged)
+
+    async def append(self, folder: str, **parameters: Any) -> dict[str, Any]:
+        """`email.imap.append`."""
+        appended = await self._call(append_email, AppendRequest, {"folder": folder, **parameters})
+        return cast("dict[str, Any]", appended)
+
+    async def folders(self, **parameters: Any) -> list[dict[str, Any]]:
+        """`email.imap.folders`."""
+        return cast("list[dict[str, Any]]", await self._call(list_all_folders, FoldersRequest, parameters))
+
     async def _call(
         self,
         handler: Callable[[Any, OperationContext], Awaitable[OperationResult]],
@@ -104,7 +137,8 @@ class WorkerCaller(ImapCaller):
             "server": {"host": self.host, "port": self.port, "cryptographicProtocol": self.protocol},
             "parameters": parameters,
         }
-        return await self.worker.call(f"email.imap.{handler.__name__.partition('_')[0]}", variables)
+        operation = next(each for each in CATALOGUE if each.handler is handler)
+        return await self.worker.call(operation.task_type, variables)
 
 
 @dataclass(frozen=True)
@@ -113,6 +147,7 @@ class Spot:
 
     `removed`: capabilities that the server is to do without. `is_size_wrong`: its RFC822.SIZE is that of
     the body alone. `ends_rival_moves`: of two who move the same mail it may cut one off.
+    `lacks`: fields that it cannot search for.
     """
 
     port: int
@@ -120,6 +155,7 @@ class Spot:
     removed: tuple[str, ...] = ()
     is_size_wrong: bool = False
     ends_rival_moves: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass

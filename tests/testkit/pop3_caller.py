@@ -67,9 +67,10 @@ class Pop3Caller:
         """`email.pop3.search`."""
         return _rows(await self.call(search_emails, SearchRequest, {"criteria": criteria}))
 
-    async def read(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
+    async def read(self, message_id: str, **parameters: Any) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.read`, up to where the engine is told."""
-        return _deferred(await self.call(read_email, ReadRequest, {"messageId": message_id}))
+        parameters = {"messageId": message_id, **parameters}
+        return _deferred(await self.call(read_email, ReadRequest, parameters))
 
     async def delete(self, message_id: str) -> tuple[dict[str, Any], Deferred]:
         """`email.pop3.delete`, up to where the engine is told."""

@@ -66,7 +66,8 @@ class PostfixOptions:
 
     With an `account`, mail is taken after a login only, and logins are taken before TLS only with
     `takes_plaintext_logins`. `requires_tls` refuses all commands before STARTTLS; without
-    `offers_starttls` there is none. `sasl`: how the Dovecot is set up that is asked about logins. `refused` and `deferred` recipients get 550 and 450.
+    `offers_starttls` there is none. `sasl`: how the Dovecot is set up that is asked about logins.
+    `refused` and `deferred` recipients get 550 and 450.
     """
 
     account: Account | None = None

@@ -63,7 +63,8 @@ class TokenServer:
     """Gives JWTs for `subject`, whose user name is in the claim `email`, signed by a key of its own.
 
     `faults`: what happens to the next requests, one for each. `claims`: changes to the next tokens' claims.
-    `forms`, `authorizations`: what came. `rotates`: each refresh token is good once. `refused_tokens`: those
+    `forms`, `authorizations`: what came;
+    `asked`: something has. `rotates`: each refresh token is good once. `refused_tokens`: those
     that introspection says are revoked. `clock_seconds`: how far its clock is ahead.
     """
 
@@ -80,6 +81,7 @@ class TokenServer:
     refresh_tokens: set[str] = field(default_factory=lambda: {"refresh-0"})
     assertion_key: str = ""
     clock_seconds: float = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     most_at_once: int = 0
     _at_once: int = 0
 
@@ -152,6 +154,7 @@ class TokenServer:
         try:
             form = {name: str(value) for name, value in (await request.post()).items()}
             self.forms.append(form)
+            self.asked.set()
             self.authorizations.append(request.headers.get("Authorization", ""))
             if self.faults and (answer := await self.faults.popleft()(form)) is not None:
                 return answer

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from worker.app import served_task_types
 from worker.errors import InputError
+from worker.operations.catalogue import BY_TASK_TYPE
 from worker.settings import LogFormat, LogLevel, Settings, read_environment, settings_fields
 
 CLIENT = {"ZEEBE_CLIENT_ID": "worker", "ZEEBE_CLIENT_SECRET": "t0ps3cret"}
@@ -464,3 +466,43 @@ def test_a_url_pattern_that_cannot_be_read_is_named() -> None:
     message = refusal({"EMAIL_WORKER_ALLOWED_DOCUMENT_URLS": "https://a/*, files.example.com"})
     assert message.startswith("EMAIL_WORKER_ALLOWED_DOCUMENT_URLS must be a URL such as")
     assert message.endswith("found 'files.example.com'.")
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"EMAIL_WORKER_DEFAULT_IMAP_USERNAME": "ann"}, "EMAIL_WORKER_DEFAULT_IMAP_USERNAME and"),
+        (
+            {
+                "EMAIL_WORKER_DEFAULT_POP3_USERNAME": "ann",
+                "EMAIL_WORKER_DEFAULT_POP3_PASSWORD": "s3cret",
+            },
+            "EMAIL_WORKER_DEFAULT_POP3_HOST is required",
+        ),
+        ({"EMAIL_WORKER_DEFAULT_IMPA_HOST": "x"}, "did you mean EMAIL_WORKER_DEFAULT_IMAP_HOST"),
+        ({"EMAIL_WORKER_DEFAULT_SMTP_PORT": "0"}, "EMAIL_WORKER_DEFAULT_SMTP_PORT must be at least 1"),
+    ],
+)
+def test_a_wrong_default_is_named(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        Settings.from_environment(environment)
+    assert "s3cret" not in caught.value.message
+
+
+def test_an_smtp_server_by_default_needs_no_account() -> None:
+    environment = {"EMAIL_WORKER_DEFAULT_SMTP_HOST": "relay", "EMAIL_WORKER_DEFAULT_SMTP_PORT": "25"}
+    defaults = Settings.from_environment(environment).defaults
+    assert defaults.variables("smtp")["authentication"] == {"type": "noAuth"}
+    assert defaults.variables("imap") == {}
+
+
+def test_operations_are_chosen_by_patterns() -> None:
+    def served(patterns: str) -> list[str]:
+        settings = Settings.from_environment({"EMAIL_WORKER_OPERATIONS": patterns})
+        return list(served_task_types(settings.worker))
+
+    assert served("smtp.send") == served("email.smtp.*") == ["email.smtp.send"]
+    assert "email.smtp.send" not in served("imap.*,pop3.*")
+    assert len(served("*")) == len(BY_TASK_TYPE)
+    with pytest.raises(InputError, match=r"EMAIL_WORKER_OPERATIONS: imap\.reed is none of"):
+        served("imap.reed")

@@ -10,7 +10,7 @@ import pytest
 WORKER = Path(__file__).parents[2] / "worker"
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 40
 # A table of fields with their checks, which belong together.
-LONGER_FILES = {"models/smtp.py"}
+LONGER_FILES: set[str] = set()
 FILES = sorted(str(path.relative_to(WORKER)) for path in WORKER.rglob("*.py"))
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from worker.documents.http_client import HttpClient, HttpResponse
-from worker.documents.sign_in import without_credentials
 from worker.errors import DocumentRefused, DocumentsUnavailable
+from worker.masking import Mask
 
 _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
 # A token is renewed before it ends, as a request under way still needs it.
 _MARGIN_SECONDS = 30.0
-# Answers to requests with an older token may still come.
-_REMEMBERED_TOKENS = 4
 _OK = 200
 _BUSY = 429
 _SERVER_ERROR = 500
@@ -46,13 +43,17 @@ class ClientCredentials:
 
 
 class AccessToken:
-    """A token that is fetched when it is first needed, shared by gRPC and REST, and renewed in time."""
+    """A token that is fetched when it is first needed, shared by gRPC and REST, and renewed in time.
 
-    def __init__(self, http: HttpClient, credentials: ClientCredentials) -> None:
+    `mask` learns the secret and each token.
+    """
+
+    def __init__(self, http: HttpClient, credentials: ClientCredentials, mask: Mask) -> None:
+        self.mask = mask
         self._http = http
         self._credentials = credentials
         self._lock = asyncio.Lock()
-        self._tokens: deque[str] = deque(maxlen=_REMEMBERED_TOKENS)
+        self._token = ""
         self._ends_at = 0.0
 
     async def authorization(self) -> str:
@@ -60,16 +61,12 @@ class AccessToken:
         async with self._lock:
             if time.monotonic() >= self._ends_at:
                 await self._renew()
-            return f"Bearer {self._tokens[-1]}"
+            return f"Bearer {self._token}"
 
     def forget(self, authorization: str) -> None:
         """Do not give out `authorization` again: it was refused."""
-        if self._tokens and authorization == f"Bearer {self._tokens[-1]}":
+        if authorization == f"Bearer {self._token}":
             self._ends_at = 0.0
-
-    def hide(self, text: str) -> str:
-        """Return a text of the cluster without the secret and the tokens."""
-        return without_credentials(text, (self._credentials.client_secret, *self._tokens))
 
     async def close(self) -> None:
         """Close the connection to the authorization server; a later request opens it again."""
@@ -77,6 +74,8 @@ class AccessToken:
 
     async def _renew(self) -> None:
         who = self._credentials
+        # At each renewal, as a mask forgets what was not used for long.
+        self.mask.learn(who.client_secret)
         form = {
             "grant_type": "client_credentials",
             "client_id": who.client_id,
@@ -102,7 +101,8 @@ class AccessToken:
         token, life_seconds = told.get("access_token"), _life_seconds(told)
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise DocumentRefused("The authorization server gave no access token.")
-        self._tokens.append(token)
+        self.mask.learn(token)
+        self._token = token
         self._ends_at = time.monotonic() + max(life_seconds - _MARGIN_SECONDS, life_seconds / 2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +38,8 @@ class DocumentClient:
         left = self.max_bytes
         for number, document in enumerate(documents, start=1):
             file = _named(await self._fetch(document, left), number)
+            if document.content_id:
+                file = replace(file, content_id=document.content_id)
             left -= len(file.content)
             files.append(file)
         return tuple(files)
@@ -45,6 +47,15 @@ class DocumentClient:
     async def keep(self, file: File) -> dict[str, Any]:
         """Store a file in the cluster; return its reference. Raises a DocumentError."""
         return await self.require_store().create(file)
+
+    def is_to_store(self, *, wanted: bool | None) -> bool:
+        """Tell whether attachments are stored: as wanted, or by default if there is a store.
+
+        Raises DocumentStoreMissing if they are wanted there and it is not.
+        """
+        if wanted:
+            self.require_store()
+        return self.store is not None if wanted is None else wanted
 
     def require_store(self) -> DocumentStore:
         """Return the store; raises DocumentStoreMissing."""
@@ -102,4 +113,4 @@ def _named(file: File, number: int) -> File:
     if file.name:
         return file
     extension = _TYPES.guess_extension(file.content_type.partition(";")[0].strip()) or ""
-    return File(f"attachment-{number}{extension}", file.content_type, file.content)
+    return replace(file, name=f"attachment-{number}{extension}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from yarl import URL
 from worker.errors import EmailError, UrlNotAllowed
 
 _PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+)(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
+_END_OF_NAME = re.compile(r"[;\x00-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -73,7 +75,9 @@ class UrlPolicy:
 def _has_dot_segments(url: URL) -> bool:
     """Tell whether a server could read `.` or `..` in the path, which lead out of what a pattern covers."""
     path = url.raw_path
-    # A server may decode several times, take a backslash for a slash, and drop what follows a semicolon.
+    # A server may decode several times, take a backslash for a slash and a wide dot for a dot, and drop what
+    # follows a semicolon or a control character.
     while (decoded := unquote(path)) != path:
         path = decoded
-    return any(segment.partition(";")[0].strip() in {".", ".."} for segment in re.split(r"[/\\]", path))
+    segments = re.split(r"[/\\]", unicodedata.normalize("NFKC", path))
+    return any(_END_OF_NAME.split(segment, 1)[0].strip() in {".", ".."} for segment in segments)

@@ -11,14 +11,20 @@ from typing import cast
 
 import structlog
 
-from worker.errors import ConnectionFailed, MailServerError, SendOutcomeUnknown, ServerTimeout
+from worker.errors import (
+    ConnectionFailed,
+    MailServerError,
+    SendOutcomeUnknown,
+    ServerTimeout,
+    TokenEndpointUnavailable,
+    TokenError,
+)
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
 
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
-_TOKEN_BACKOFF_SECONDS = 5.0
 
 
 class NotAdmitted(Exception):
@@ -34,7 +40,7 @@ class _Entry:
     """A job that waits, or is at work. `mailbox`: set if its jobs take turns there."""
 
     server: str
-    mailbox: str | None
+    mailbox: Hashable | None
     trace: CommandTrace
     may_begin: asyncio.Future[bool] | None = None
     began_at: float = 0.0
@@ -45,7 +51,8 @@ class Admission:
     """The places of a worker: at most `max_jobs` jobs work at once, of each server `max_jobs_per_server`.
 
     A job whose server is at its limit, or has not answered lately, waits for a moment without a place. If
-    that is not enough it is returned, as are the jobs of servers that do not answer.
+    that is not enough it is returned, as are the jobs of servers that do not answer. Token endpoints are
+    servers too, while a job waits for an access token.
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
@@ -54,12 +61,11 @@ class Admission:
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
         # POP3 lets one session at a time into a mailbox: those that wait for it leave room at its server.
-        self._turns: Counter[str] = Counter()
+        self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
         self._returning = 0
-        self._awaiting_token: Counter[Hashable] = Counter()
         self._tick: asyncio.TimerHandle | None = None
         # Told when there is one more job that holds no place.
         self.on_place_left: Callable[[], None] = lambda: None
@@ -68,11 +74,10 @@ class Admission:
     def without_place(self) -> int:
         """How many jobs hold no place, though they are in the worker; no more than there are places.
 
-        They are returned, or wait for a token, or for their server alone: while there are free places, all
-        that wait.
+        They are returned, or wait for their server alone: while there are free places, all that wait.
         """
         waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
-        return min(waiting + self._returning + self._awaiting_token.total(), self._max_jobs)
+        return min(waiting + self._returning, self._max_jobs)
 
     @contextmanager
     def returning(self) -> Iterator[None]:
@@ -84,21 +89,6 @@ class Admission:
         finally:
             self._returning -= 1
 
-    @contextmanager
-    def awaiting_token(self, account: Hashable) -> Iterator[None]:
-        """Note that a job waits for an access token while the block runs; raises NotAdmitted if many do."""
-        is_crowded = self._awaiting_token.total() >= self._max_jobs
-        if is_crowded or self._awaiting_token[account] >= self._max_turns:
-            raise NotAdmitted("Many jobs wait for an access token already.", _TOKEN_BACKOFF_SECONDS)
-        self._awaiting_token[account] += 1
-        self.on_place_left()
-        try:
-            yield
-        finally:
-            self._awaiting_token[account] -= 1
-            if not self._awaiting_token[account]:
-                del self._awaiting_token[account]
-
     @property
     def open_circuits(self) -> int:
         """How many mail servers do not answer."""
@@ -109,7 +99,7 @@ class Admission:
         self._note(server, self._breaker.answered(server))
 
     @asynccontextmanager
-    async def place(self, server: str, mailbox: str | None, trace: CommandTrace) -> AsyncIterator[None]:
+    async def place(self, server: str, mailbox: Hashable | None, trace: CommandTrace) -> AsyncIterator[None]:
         """Hold a place while the block works at `server`; raises NotAdmitted.
 
         `mailbox`: set for jobs that take turns there. If the server goes silent, a block that has sent no
@@ -126,7 +116,7 @@ class Admission:
             if not entry.limit.expired():
                 raise
             raise self._not_admitted(entry) from None
-        except MailServerError as error:
+        except (MailServerError, TokenError) as error:
             attempt, code = _attempt_of(error), error.code
             raise
         finally:
@@ -232,10 +222,11 @@ class Admission:
             log.info("mail_server_back", server=server)
 
 
-def _attempt_of(error: MailServerError) -> Attempt:
+def _attempt_of(error: MailServerError | TokenError) -> Attempt:
     if isinstance(error, ServerTimeout | SendOutcomeUnknown):
         return Attempt.TIMED_OUT
-    return Attempt.NOT_CONNECTED if isinstance(error, ConnectionFailed) else Attempt.ANSWERED
+    is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
+    return Attempt.NOT_CONNECTED if is_unavailable else Attempt.ANSWERED
 
 
 def _now() -> float:

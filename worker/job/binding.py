@@ -14,7 +14,8 @@ from worker.errors import InputError
 from worker.job.input_faults import GROUPS, InputFaults
 from worker.job.notation import OWN_NOTATION, Notation
 from worker.masking import Mask
-from worker.models.authentication import MAX_PASSWORD_CHARACTERS, SECRETS
+from worker.models.authentication import SECRETS
+from worker.models.bounds import FIELDS, LEVELS, PASSWORD_CHARACTERS
 from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
@@ -42,11 +43,11 @@ def bind(
     """
     # A group that is missing is read as empty: some operations need none of its fields.
     given = {name: {} if (value := variables.get(name)) is None else value for name in GROUPS}
+    for name, value in given.items():
+        if isinstance(value, dict) and len(value) > FIELDS:
+            raise InputError(f"{name} must have at most {FIELDS} fields; found {len(value):,}.", field=name)
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
-    try:
-        resolved = resolver.resolve(given, ())
-    except RecursionError:
-        raise InputError("The variables have too many levels of lists and contexts.") from None
+    resolved = resolver.resolve(given, ())
     _learn_secrets(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)
@@ -65,14 +66,17 @@ class _Resolver:
         self._patterns = patterns
         self.resolved_fields: set[tuple[str, ...]] = set()
 
-    def resolve(self, value: Any, path: tuple[str, ...]) -> Any:
-        """Return `value`, the field at `path`, with its secrets resolved at any depth."""
+    def resolve(self, value: Any, path: tuple[str, ...], level: int = 0) -> Any:
+        """Return `value`, the field at `path`, with its secrets resolved; raises InputError if too deep."""
         if isinstance(value, str):
             return self._resolve_text(value, path)
+        if level > LEVELS:
+            field = ".".join(path[:2])
+            raise InputError(f"{field} is nested more than {LEVELS} levels deep.", field=field)
         if isinstance(value, Mapping):
-            return {name: self.resolve(item, (*path, str(name))) for name, item in value.items()}
+            return {name: self.resolve(item, (*path, str(name)), level + 1) for name, item in value.items()}
         if isinstance(value, list):
-            return [self.resolve(item, path) for item in value]
+            return [self.resolve(item, path, level + 1) for item in value]
         return value
 
     def _resolve_text(self, text: str, path: tuple[str, ...]) -> str:
@@ -94,7 +98,7 @@ def _learn_secrets(authentication: Any, mask: Mask) -> None:
     """Mask passwords, tokens and keys of a diagram that has them in clear text."""
     given = authentication if isinstance(authentication, dict) else {}
     for value in map(given.get, SECRETS):
-        if isinstance(value, str | int | float) and len(str(value)) <= MAX_PASSWORD_CHARACTERS:
+        if isinstance(value, str | int | float) and len(str(value)) <= PASSWORD_CHARACTERS:
             mask.learn(str(value))
 
 

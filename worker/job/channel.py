@@ -88,7 +88,7 @@ class SignedCalls:
 
     def hide(self, text: str) -> str:
         """Return what the gateway says, without credentials."""
-        return self._sign_in.hide(text)
+        return self._sign_in.mask.hide(text)
 
     async def close(self) -> None:
         """Close what signing in has opened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from worker.job.assignment import Operation
 from worker.mail.account import Account
 from worker.mail.operation_result import OperationResult
-from worker.models.authentication import TokenCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class OperationRun:
 
 
 Work = Callable[[Account], Awaitable[None]]
-Waiting = Callable[[TokenCredentials], AbstractContextManager[None]]
+Waiting = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 async def _with_password(account: Account, work: Work, waiting: Waiting) -> None:  # noqa: ARG001 - no token
@@ -40,7 +39,8 @@ async def _with_password(account: Account, work: Work, waiting: Waiting) -> None
 class OperationRunner:
     """The calls into the operations: which account a request means, and running it there.
 
-    `sign_in`: does work with an access token, if the account needs one; holds `waiting` while it is fetched.
+    `sign_in`: does work with an access token, if the account needs one; while that is fetched, `waiting` is
+    held for the token endpoint (`host:port`).
     """
 
     account: Callable[[Operation, Any], Account]

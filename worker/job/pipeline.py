@@ -18,7 +18,6 @@ from worker.errors import EmailError, GatewayUnavailable, JobGone, SendOutcomeUn
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.attempts import Attempts
-from worker.job.binding import bind
 from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.gateway import Gateway
@@ -29,6 +28,8 @@ from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
+from worker.job.request import read_request
+from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
 from worker.job.work import Work
 from worker.mail.account import Account, MailProtocol
@@ -53,6 +54,7 @@ class JobRules:
     max_jobs_per_server: int
     secret_fields: tuple[str, ...]
     cluster_name: str
+    max_sends_per_minute: int = 0
 
 
 class Pipeline:
@@ -74,6 +76,7 @@ class Pipeline:
         self._completed_work = CompletedWork()
         self._attempts = Attempts()
         self._progress = Progress()
+        self._send_rate = SendRate(rules.max_sends_per_minute, time.monotonic)
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
@@ -170,27 +173,25 @@ class Pipeline:
             await lease.retime(work.headers.job_timeout_seconds)
         assignment = interpret(job.variables)
         work.operation = assignment.operation.task_type
-        request = bind(
-            assignment.operation.request,
-            assignment.variables,
-            secrets=self._secrets,
-            mask=work.mask,
-            secret_fields=self._rules.secret_fields,
-            notation=assignment.notation,
-        )
+        request = await read_request(assignment, self._secrets, work.mask, self._rules.secret_fields)
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
-        reference = _reference(job, self._rules.cluster_name)
 
         async def at_server(account: Account) -> None:
             async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+                if not work.is_counted:
+                    self._send_rate.admit(account)
+                    work.is_counted = True
+                reference = _reference(job, self._rules.cluster_name)
                 work.delivered = self._progress.of(job, reference)
                 run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
                 perform = partial(self._runner.perform, assignment.operation, request, account, run)
                 await self._perform(job, assignment, work, perform)
 
-        # Without a place at the mail server while a token is fetched: others shall not wait for that.
-        await self._runner.sign_in(account, at_server, self.admission.awaiting_token)
+        # A job that waits for an access token has a place at the token endpoint, none at the mail server.
+        await self._runner.sign_in(
+            account, at_server, lambda endpoint: self.admission.place(endpoint, None, work.trace)
+        )
 
     async def _perform(
         self,
@@ -287,9 +288,12 @@ def _result_of(done: Entry) -> Any:
     return done[0]
 
 
-def _mailbox_of(account: Account) -> str | None:
-    """Name the mailbox that one session at a time may use; None if there is no such limit."""
-    return f"{account.username} {account.server}" if account.protocol is MailProtocol.POP3 else None
+def _mailbox_of(account: Account) -> Account | None:
+    """Return the mailbox that one session at a time may use; None if there is no such limit.
+
+    Its password belongs to it: whoever has another one takes no places of the owner.
+    """
+    return account if account.protocol is MailProtocol.POP3 else None
 
 
 def _reference(job: Job, cluster_name: str) -> str:

@@ -96,8 +96,8 @@ def interpret(
     }
     if protocol == "smtp":
         parameters = _without_hidden_body(parameters)
-    if stores_attachments and "attachments" in action.entries:
-        parameters["storeAttachments"] = True
+    if "attachments" in action.entries:
+        parameters["storeAttachments"] = stores_attachments
     sign_in = _context(variables, "authentication")
     return Assignment(
         operation=operations[action.task_type],
@@ -180,4 +180,7 @@ def _reshape(entries: tuple[str, ...], result: Any) -> Any:
     if isinstance(result, list):
         return [_reshape(entries, item) for item in result]
     expected = {name: value for name, value in result.items() if name in entries}
-    return {"attachments": [], **expected} if "attachments" in entries else expected
+    if "attachments" in entries:
+        attachments = result.get("attachments", ())
+        expected["attachments"] = [each["reference"] for each in attachments if "reference" in each]
+    return expected

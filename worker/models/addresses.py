@@ -8,38 +8,36 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any
 
 import idna
 from pydantic import BeforeValidator, WithJsonSchema
 
+from worker.models.bounds import ADDRESS_CHARACTERS, ADDRESS_LIST_CHARACTERS, ADDRESSES
 from worker.models.expectation import shown
+from worker.models.texts import check_characters
 
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
 _SHOWN_CHARACTERS = 80
-# An address has at most 254; the rest is for its name. Patterns below take the square of it.
-_MAX_ENTRY_CHARACTERS = 2_000
 _MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets; how long a local part may be, servers say
 
-_QUOTED = r'"(?:\\.|[^"\\])*"'
-_INNER_COMMENT = r"\((?:\\.|[^()\\])*\)"
-_COMMENT = rf"\((?:\\.|[^()\\]|{_INNER_COMMENT})*\)"
-_LITERAL = r"\[[^\[\]]*\]"
-_ANGLED = rf'<(?:{_QUOTED}|[^<>"])*>'
-_PART = re.compile(rf'{_QUOTED}|{_COMMENT}|{_LITERAL}|{_ANGLED}|[^"(\[<,;:]+|.', re.DOTALL)
-_NAMED = re.compile(
-    rf"(?P<name>(?:{_QUOTED}|{_COMMENT}|[^<\"])*)<(?P<mailbox>(?:{_QUOTED}|[^<>\"])*)>(?:\s|{_COMMENT})*",
-    re.DOTALL,
-)
+# A backslash and what follows are read as a unit: what is not closed is looked for once, not at every `"`.
+# The bounds are there because each step of a repeated group takes memory.
+_QUOTED = r'"(?:\\.|[^"\\]++){0,2000}+"'
+_INNER_COMMENT = r"\((?:\\.|[^()\\]++){0,2000}+\)"
+_COMMENT = rf"\((?:\\.|[^()\\]++|{_INNER_COMMENT}){{0,2000}}+\)"
+_LITERAL = r"\[[^\[\]]*+\]"
+_ANGLED = rf'<(?:{_QUOTED}|\\.|[^<>"\\]++){{0,2000}}+>'
+_TOKEN = re.compile(rf'{_QUOTED}|{_COMMENT}|{_LITERAL}|{_ANGLED}|[^"(\[<,;:\\]++|\\?.', re.DOTALL)
 _MAILBOX = re.compile(rf"(?P<local>{_QUOTED}|[^@\"]+)@(?P<domain>[^@]+)")
-_QUOTED_PART = re.compile(_QUOTED)
-_QUOTED_OR_COMMENT = re.compile(rf"({_QUOTED})|{_COMMENT}")
 _ROUTE = re.compile(r"^(?:@[^:,@]*,?)+:")  # RFC 5322 4.4: to be ignored
-_AROUND_A_DOT = re.compile(rf"({_QUOTED})|(?<![ \t])[ \t]*+([@.])[ \t]*+")
+_AROUND_A_DOT = re.compile(rf"({_QUOTED}|\\.|[ \t]++(?![@.]))|[ \t]*+([@.])[ \t]*+", re.DOTALL)
 # RFC 5322 atext, and with RFC 6531 everything beyond ASCII that is neither a space nor a control.
 _ATOM = r'[^\s()<>\[\]:;@\\,".\x00-\x20\x7f-\x9f]+'
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_LOCAL = re.compile(r'"(?:\\[\x20-\x7e]|[\x20\x21\x23-\x5b\x5d-\x7e])*"')
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _FOLDING = re.compile(r"\r?\n[ \t]+|\t")
 _SPECIAL = re.compile(r"[<>:;\\,\"]")
@@ -71,7 +69,11 @@ def parse_addresses(value: Any) -> tuple[Address, ...]:
     """
     if isinstance(value, tuple):  # a field's default
         return value
-    return tuple(address for text in _texts(value, "") for address in _parse_list(text))
+    every = (address for text in _texts(value, "") for address in _parse_list(text))
+    addresses = tuple(islice(every, ADDRESSES + 1))
+    if len(addresses) > ADDRESSES:
+        raise ValueError(f"must have at most {ADDRESSES:,} addresses")
+    return addresses
 
 
 def _texts(value: Any, path: str) -> Iterator[str]:
@@ -87,6 +89,9 @@ def _texts(value: Any, path: str) -> Iterator[str]:
 
 
 def _parse_list(text: str) -> Iterator[Address]:
+    check_characters(text)
+    if len(text) > ADDRESS_LIST_CHARACTERS:
+        raise ValueError(f"must have at most {ADDRESS_LIST_CHARACTERS:,} characters in one text")
     if _CONTROL.search(text):
         raise ValueError(f"may not hold control characters, found {_shown(text)}")
     for entry in _entries(_FOLDING.sub(" ", text)):
@@ -96,13 +101,17 @@ def _parse_list(text: str) -> Iterator[Address]:
                 f"may not hold line breaks within an address, found {_shown(stripped)};"
                 " put commas between addresses"
             )
+        if len(stripped) > ADDRESS_CHARACTERS:
+            raise ValueError(
+                f"must have addresses of at most {ADDRESS_CHARACTERS:,} characters, found {_shown(stripped)}"
+            )
         if stripped:
             yield _parse_one(stripped)
 
 
 def _entries(text: str) -> Iterator[str]:
     """Part a list at its commas; of a group (`name: a@x, b@x;`) only the members count."""
-    parts = _PART.findall(text)
+    parts = _TOKEN.findall(text)
     last_semicolon = max((index for index, part in enumerate(parts) if part == ";"), default=-1)
     entry: list[str] = []
     is_in_group = False
@@ -135,17 +144,15 @@ def _is_blank(character: str) -> bool:
 # A process writes from the same address again and again, and to the same few domains (below).
 @lru_cache(maxsize=1_000)
 def _parse_one(text: str) -> Address:
-    if len(text) > _MAX_ENTRY_CHARACTERS:
-        raise ValueError(
-            f"must have at most {_MAX_ENTRY_CHARACTERS:,} characters in an address, found {_shown(text)}"
-        )
-    named = _NAMED.fullmatch(text)
-    if named:
-        name, written = _display_name(named["name"], text), _without_comments(named["mailbox"])
+    tokens = _TOKEN.findall(text)
+    angled = next((index for index, token in enumerate(tokens) if _is_of(token, "<")), None)
+    if angled is not None and _are_comments(tokens[angled + 1 :]):
+        name = _display_name(tokens[:angled], text)
+        written = _without_comments(_TOKEN.findall(tokens[angled][1:-1]))
     else:
         # The old way to write a name: jane@example.com (Jane Doe).
-        comments = [found[0] for found in _QUOTED_OR_COMMENT.finditer(text) if not found[1]]
-        name, written = (comments[-1][1:-1].strip() if comments else ""), _without_comments(text)
+        comments = [token for token in tokens if _is_of(token, "(")]
+        name, written = (comments[-1][1:-1].strip() if comments else ""), _without_comments(tokens)
     written = _ROUTE.sub("", _AROUND_A_DOT.sub(lambda found: found[1] or found[2], written))
     mailbox = _MAILBOX.fullmatch(_without_invisible_ends(written))
     if mailbox:
@@ -158,14 +165,24 @@ def _parse_one(text: str) -> Address:
     return address
 
 
-def _without_comments(text: str) -> str:
-    return _QUOTED_OR_COMMENT.sub(lambda found: found[1] or " ", text)
+def _is_of(token: str, opening: str) -> bool:
+    """Tell whether a token is more than its opening sign: a quoted text, a comment, or in angle brackets."""
+    return len(token) > 1 and token.startswith(opening)
 
 
-def _display_name(text: str, found: str) -> str:
-    if _SPECIAL.search(_QUOTED_OR_COMMENT.sub("", text)):
+def _are_comments(tokens: list[str]) -> bool:
+    return all(_is_of(token, "(") or token.isspace() for token in tokens)
+
+
+def _without_comments(tokens: list[str]) -> str:
+    return "".join(" " if _is_of(token, "(") else token for token in tokens)
+
+
+def _display_name(tokens: list[str], found: str) -> str:
+    bare = "".join(token for token in tokens if not (_is_of(token, '"') or _is_of(token, "(")))
+    if _SPECIAL.search(bare):
         raise ValueError(f"must have names with special characters in double quotes, found {_shown(found)}")
-    name = _QUOTED_PART.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[0][1:-1]), text)
+    name = "".join(_ESCAPED.sub(r"\1", token[1:-1]) if _is_of(token, '"') else token for token in tokens)
     return _without_invisible_ends(name)
 
 
@@ -180,8 +197,7 @@ def _check_visible(mailbox: str, found: str) -> None:
 
 
 def _is_local_part(local: str) -> bool:
-    pattern = _QUOTED_LOCAL if local.startswith('"') else _DOT_ATOM
-    return pattern.fullmatch(local) is not None
+    return (_QUOTED_LOCAL.fullmatch(local) or _DOT_ATOM.fullmatch(local)) is not None
 
 
 def _ascii_domain(domain: str, found: str) -> str:

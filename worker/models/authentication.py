@@ -12,11 +12,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from worker.models.base import Request
+from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNAME_CHARACTERS
+from worker.models.texts import check_characters
 
-# Long enough for access tokens and private keys.
-MAX_PASSWORD_CHARACTERS = 16_384
-_MAX_USERNAME_CHARACTERS = 320
-_MAX_NAME_CHARACTERS = 2_000
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _MICROSOFT_ENDPOINT = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
@@ -88,7 +86,7 @@ class TokenCredentials:
 def _secret(title: str, description: str, example: str) -> Any:
     return Field(
         default=None,
-        max_length=MAX_PASSWORD_CHARACTERS,
+        max_length=PASSWORD_CHARACTERS,
         title=title,
         description=description,
         examples=[f"{{{{secrets.{example}}}}}"],
@@ -98,7 +96,7 @@ def _secret(title: str, description: str, example: str) -> Any:
 def _name(title: str, description: str, example: str) -> Any:
     return Field(
         default=None,
-        max_length=_MAX_NAME_CHARACTERS,
+        max_length=SIGN_IN_CHARACTERS,
         title=title,
         description=description,
         examples=[example],
@@ -110,12 +108,13 @@ class OptionalAuthentication(Request):
 
     type: AuthenticationType = Field(
         default=AuthenticationType.SIMPLE,
-        title="Sign in with",
-        description="“Nothing” is for a relay that takes mail from your network without a password.",
+        title="Authentication",
+        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
+        " network without a password.",
     )
     username: SecretStr | None = Field(
         default=None,
-        max_length=_MAX_USERNAME_CHARACTERS,
+        max_length=USERNAME_CHARACTERS,
         title="User name",
         description="Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`.",
         examples=["orders@example.com"],
@@ -172,6 +171,8 @@ class OptionalAuthentication(Request):
     def _no_line_breaks(cls, value: SecretStr | None) -> SecretStr | None:
         if value and any(character in value.get_secret_value() for character in "\r\n\0"):
             raise ValueError("may not hold a line break or NUL")
+        if value:
+            check_characters(value.get_secret_value())
         return value
 
     @field_validator("username")
@@ -273,8 +274,8 @@ class Authentication(OptionalAuthentication):
         AuthenticationType.JWT_BEARER,
     ] = Field(
         default=AuthenticationType.SIMPLE,
-        title="Sign in with",
-        description="A password, or an access token (OAuth 2.0).",
+        title="Authentication",
+        description="How to sign in to the mail server: with a password, or an access token (OAuth 2.0).",
     )
 
 

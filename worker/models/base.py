@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, get_args
 
+import idna
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from worker.models.bounds import HOST_CHARACTERS
 from worker.models.expectation import number_text
 
-_MAX_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4
-_NOT_IN_A_HOST = re.compile(r"[\s/@\0]")
+_NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
+_DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
 class Request(BaseModel):
@@ -86,18 +90,39 @@ class CryptographicProtocol(StrEnum):
 def one_spelling(host: str) -> str:
     """Return a host as all its spellings are kept: in small letters, without the dot at its end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets; one
+    that stands for an IPv4 address becomes that, as do its old forms (127.1). Other letters than ASCII are
+    encoded as for DNS.
     """
-    host = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    return str(ip_address(host)) if _is_ip_address(host) else host
+    host = host.strip().removeprefix("[").removesuffix("]").lower()
+    host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
+    if (address := _ip_address(host)) is not None:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return host
 
 
-def _is_ip_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        return ip_address(host)
+    with suppress(ValueError, OverflowError):
+        return _old_ipv4_address(host) if _NUMBERS.fullmatch(host) else None
+    return None
+
+
+def _old_ipv4_address(text: str) -> IPv4Address:
+    """Read what systems take for an address too (inet_aton): 127.1, 0x7f.0.0.1, 2130706433."""
+    *first, last = (
+        int(part, 8 if part.startswith("0") and not part.startswith("0x") else 0) for part in text.split(".")
+    )
+    octets = bytes(first) + last.to_bytes(4 - len(first), "big")
+    return IPv4Address(octets)
+
+
+def _ascii_label(label: str) -> str:
+    """Return a label of a name as DNS has it (IDNA 2008); one that is none, as in a pattern, as it is."""
+    with suppress(idna.IDNAError):
+        return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
+    return label
 
 
 class Server(Request):
@@ -105,7 +130,7 @@ class Server(Request):
 
     host: str = Field(
         min_length=1,
-        max_length=_MAX_HOST_CHARACTERS,
+        max_length=HOST_CHARACTERS,
         title="Host",
         description="The mail server's name or IP address, as your mail provider gives it.",
         examples=["mail.example.com"],
@@ -119,15 +144,15 @@ class Server(Request):
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,
-        title="Encryption",
-        description="How the way to the server is protected. TLS is right for nearly every server.",
+        title="Connection",
+        description="How the connection to the mail server is encrypted. TLS is right for nearly all.",
     )
 
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = one_spelling(host)
-        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and not _is_ip_address(host)):
+        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and _ip_address(host) is None):
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host
 

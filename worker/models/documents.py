@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _KIND = "camunda.document.type"
 _MAX_TEXT = 2_000
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class StoredDocument:
     content_hash: str | None = None
     name: str | None = None
     content_type: str | None = None
+    content_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class InlineDocument:
     content: bytes = field(repr=False)
     name: str | None = None
     content_type: str | None = None
+    content_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class ExternalDocument:
 
     url: str
     name: str | None = None
+    content_id: str | None = None
 
 
 Document = StoredDocument | InlineDocument | ExternalDocument
@@ -44,17 +49,22 @@ Document = StoredDocument | InlineDocument | ExternalDocument
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`."""
+    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`.
+
+    `content_id`: by which the HTML of its email shows it, without angle brackets.
+    """
 
     name: str
     content_type: str
     content: bytes = field(repr=False)
+    content_id: str | None = None
 
 
 def parse_documents(value: Any) -> tuple[Document, ...]:
     """Read one reference or a list of them; lists in the list are laid out, null in it does not count.
 
-    Raises ValueError with a phrase that completes "<field> …" and names the path to the fault.
+    An attachment as reading an email returns it counts as the reference that it has. Raises ValueError with a
+    phrase that completes "<field> …" and names the path to the fault.
     """
     return tuple(_read(reference, path) for reference, path in _references(value, ""))
 
@@ -71,6 +81,26 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 
 
 def _read(reference: Mapping[str, Any], path: str) -> Document:
+    if _KIND not in reference and ("contentType" in reference or "reference" in reference):
+        inner = reference.get("reference")
+        if not isinstance(inner, Mapping):
+            raise _fault(f"{path}.reference", "is missing: the attachment was listed, and not stored")
+        document = _read(inner, f"{path}.reference")
+    else:
+        document = _read_kind(reference, path)
+    content_id = _content_id(reference, path)
+    return replace(document, content_id=content_id) if content_id else document
+
+
+def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
+    text = _text(reference, "contentId", path)
+    content_id = text and text.removeprefix("<").removesuffix(">")
+    if content_id and not _CONTENT_ID.fullmatch(content_id):
+        raise _fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
+    return content_id or None
+
+
+def _read_kind(reference: Mapping[str, Any], path: str) -> Document:
     match reference.get(_KIND):
         case "camunda":
             return _read_stored(reference, path)

@@ -35,8 +35,12 @@ def format_utc(moment: datetime) -> str:
 UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
 
 
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class ListedEmail(Result):
-    """One row of a list. What the mail lacks is null. `size` in octets."""
+    """One row of a list. What the email lacks is null. `size` in octets."""
 
     message_id: str | None
     from_address: str | None
@@ -53,6 +57,22 @@ class FoundEmail(Result):
     subject: str | None
 
 
+class ImapFacts(Result):
+    """What IMAP tells of an email; left out if the server does not tell."""
+
+    seen: bool | None = Field(default=None, exclude_if=_is_none)
+    flagged: bool | None = Field(default=None, exclude_if=_is_none)
+    has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
+
+
+class ListedImapEmail(ImapFacts, ListedEmail):
+    """One row of a list over IMAP."""
+
+
+class FoundImapEmail(ImapFacts, FoundEmail):
+    """One hit of a search over IMAP."""
+
+
 class Smime(StrEnum):
     """What S/MIME (RFC 8551) has made of a mail. The signature of a signed one is not checked."""
 
@@ -67,15 +87,24 @@ class Header(Result):
     value: str
 
 
-def _is_none(value: Any) -> bool:
-    return value is None
+class Attachment(Result):
+    """A file that came with an email. `size` in octets, decoded.
+
+    `content_id`: by which the HTML shows it, without angle brackets. `reference`: the document, if it was
+    stored.
+    """
+
+    name: str
+    content_type: str
+    size: int
+    content_id: str | None = Field(default=None, exclude_if=_is_none)
+    reference: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
 
 
 class ReadEmail(Result):
     """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
 
     `truncated` is there only where a body or the header was cut to fit the engine's message limit.
-    `attachments` are references to Camunda's document store, and there only where they were to be stored.
     `smime` is there only for S/MIME; the bodies of an encrypted mail are null.
     """
 
@@ -90,7 +119,7 @@ class ReadEmail(Result):
     sent_date: UtcDateTime | None
     to_addresses: tuple[str, ...]
     cc_addresses: tuple[str, ...]
-    attachments: tuple[dict[str, Any], ...] | None = Field(default=None, exclude_if=_is_none)
+    attachments: tuple[Attachment, ...] = ()
     truncated: bool = False
     smime: Smime | None = Field(default=None, exclude_if=_is_none)
 
@@ -115,3 +144,14 @@ class MovedEmail(Result):
     message_id: str
     from_folder: str = Field(alias="from")
     to_folder: str = Field(alias="to")
+
+
+class FlaggedEmail(Result):
+    """The flags of an email after they were set. `keywords` as the server writes them, in order."""
+
+    message_id: str
+    folder: str
+    seen: bool
+    flagged: bool
+    answered: bool
+    keywords: tuple[str, ...]

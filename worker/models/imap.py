@@ -1,17 +1,35 @@
-"""List, read, delete, search and move email over IMAP: what the process gives."""
+"""List, read, delete, search, move and flag email over IMAP: what the process gives."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from worker.models.authentication import Authentication
 from worker.models.base import Request, Server
+from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
-from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId, check_text
+from worker.models.mailbox import (
+    CRITERIA_DESCRIPTION,
+    FROM_DESCRIPTION,
+    MAXIMUM_DESCRIPTION,
+    SINCE_DESCRIPTION,
+    STORE_ATTACHMENTS_DESCRIPTION,
+    SUBJECT_DESCRIPTION,
+    Criteria,
+    Day,
+    MaxToBeRead,
+    MessageId,
+    SearchText,
+    check_text,
+)
+from worker.models.search import Condition, Criterion, SearchField, all_of
 
-_MAX_FOLDER = 1000
+# RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
+_KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
+_MOST_KEYWORDS = 50
 
 
 def _is_a_folder(path: str) -> str:
@@ -23,8 +41,11 @@ def _is_a_folder(path: str) -> str:
     return path
 
 
-Folder = Annotated[str, Field(max_length=_MAX_FOLDER), AfterValidator(_is_a_folder)]
+Folder = Annotated[str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(_is_a_folder)]
 _FOLDER = "A folder inside another is written with a dot or a slash between them: `Projects.2023`."
+_UNREAD_ONLY = Field(
+    default=False, title="Unread only", description="Leave out emails that somebody has read (`seen`)."
+)
 
 
 class ListParameters(Request):
@@ -36,6 +57,7 @@ class ListParameters(Request):
         description=f"New email arrives in `INBOX`. {_FOLDER}",
         examples=["Projects.2023"],
     )
+    unread_only: bool = _UNREAD_ONLY
     max_to_be_read: MaxToBeRead = 100
     sort_field: SortField = Field(
         default=SortField.RECEIVED_DATE,
@@ -67,11 +89,13 @@ class ReadParameters(Request):
         description=f"New email arrives in `INBOX`. {_FOLDER}",
         examples=["Projects.2023"],
     )
-    store_attachments: bool = Field(
+    store_attachments: bool | None = Field(
+        default=None, title="Store attachments", description=STORE_ATTACHMENTS_DESCRIPTION
+    )
+    mark_as_read: bool = Field(
         default=False,
-        title="Store attachments",
-        description="Whether to put what is attached into Camunda's document store, and references to it into"
-        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+        title="Mark as read",
+        description="Mark the email as read on the server, after its attachments were stored.",
     )
 
 
@@ -104,11 +128,25 @@ class DeleteRequest(Request):
 
 
 class SearchParameters(Request):
-    """Which mails to find."""
+    """Which emails to find, in which order; all that is given must hold."""
 
+    from_: SearchText | None = Field(
+        default=None,
+        alias="from",
+        title="From",
+        description=FROM_DESCRIPTION,
+        examples=["jane@example.com"],
+    )
+    subject: SearchText | None = Field(
+        default=None, title="Subject", description=SUBJECT_DESCRIPTION, examples=["order"]
+    )
+    since: Day | None = Field(
+        default=None, title="Since", description=SINCE_DESCRIPTION, examples=["2026-11-27"]
+    )
+    unread_only: bool = _UNREAD_ONLY
     criteria: Criteria = Field(
         default=None,
-        title="Search for",
+        title="Criteria",
         description=CRITERIA_DESCRIPTION,
         examples=[{"field": "SUBJECT", "value": "order"}],
     )
@@ -118,6 +156,33 @@ class SearchParameters(Request):
         description=f"New email arrives in `INBOX`. {_FOLDER}",
         examples=["Projects.2023"],
     )
+    max_to_be_read: MaxToBeRead | None = Field(
+        default=None, title="Maximum number of emails", description=MAXIMUM_DESCRIPTION, examples=[10]
+    )
+    sort_field: SortField | None = Field(
+        default=None,
+        title="Sort by",
+        description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
+        " they are in the order in which they came into the folder.",
+    )
+    sort_order: SortOrder = Field(
+        default=SortOrder.ASC,
+        title="Order",
+        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+    )
+
+    @property
+    def criterion(self) -> Criterion | None:
+        """All that must hold."""
+        return all_of(
+            (
+                Condition(SearchField.FROM, self.from_) if self.from_ else None,
+                Condition(SearchField.SUBJECT, self.subject) if self.subject else None,
+                Condition(SearchField.SINCE, self.since) if self.since else None,
+                Condition(SearchField.SEEN, value=False) if self.unread_only else None,
+                self.criteria,
+            )
+        )
 
 
 class SearchRequest(Request):
@@ -151,3 +216,74 @@ class MoveRequest(Request):
     authentication: Authentication
     server: Server
     parameters: MoveParameters
+
+
+def _is_a_keyword(keyword: str) -> str:
+    if not _KEYWORD.fullmatch(keyword):
+        raise ValueError("must be a keyword of 1 to 100 ASCII letters and digits, such as $Processed")
+    return keyword
+
+
+Keyword = Annotated[str, AfterValidator(_is_a_keyword)]
+
+
+class Keywords(Request):
+    """Keywords to add to an email, and to remove from it."""
+
+    add: tuple[Keyword, ...] = Field(default=(), max_length=_MOST_KEYWORDS)
+    remove: tuple[Keyword, ...] = Field(default=(), max_length=_MOST_KEYWORDS)
+
+
+class FlagParameters(Request):
+    """Which email, and the flags that it gets or loses."""
+
+    message_id: MessageId
+    folder: Folder = Field(
+        default="INBOX",
+        title="Folder",
+        description=f"New email arrives in `INBOX`. {_FOLDER}",
+        examples=["Projects.2023"],
+    )
+    seen: bool | None = Field(default=None, title="Read", description="Whether the email has been read.")
+    flagged: bool | None = Field(default=None, title="Flagged", description="Whether the email is starred.")
+    answered: bool | None = Field(
+        default=None, title="Answered", description="Whether the email has been answered."
+    )
+    keywords: Keywords | None = Field(
+        default=None,
+        title="Keywords",
+        description='Labels of your own, such as `{add: ["$Processed"], remove: ["$Pending"]}`. Not every'
+        " mail server keeps them.",
+        examples=['{add: ["$Processed"]}'],
+    )
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The flags that the email gets, as the protocol writes them."""
+        return self._flags(is_set=True).union(self.keywords.add if self.keywords else ())
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """The flags that the email loses, as the protocol writes them."""
+        return self._flags(is_set=False).union(self.keywords.remove if self.keywords else ())
+
+    @model_validator(mode="after")
+    def _has_something_to_do(self) -> Self:
+        if not (self.added or self.removed):
+            raise ValueError("must have at least one of seen, flagged, answered and keywords")
+        both = {flag.casefold() for flag in self.added} & {flag.casefold() for flag in self.removed}
+        if both:
+            raise ValueError(f"must not both add and remove the keyword {min(both)}")
+        return self
+
+    def _flags(self, *, is_set: bool) -> frozenset[str]:
+        wanted = {r"\Seen": self.seen, r"\Flagged": self.flagged, r"\Answered": self.answered}
+        return frozenset(flag for flag, value in wanted.items() if value is is_set)
+
+
+class FlagRequest(Request):
+    """The request of `email.imap.flag`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: FlagParameters

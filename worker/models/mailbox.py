@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from worker.models.search import Condition, Group, parse_criteria
-
-# RFC 5322, 2.1.1 bounds a line at 998; what is longer than this is no id.
-_MAX_MESSAGE_ID = 2000
+from worker.models.bounds import MESSAGE_ID_CHARACTERS
+from worker.models.search import (
+    FIELDS_WITHOUT_FLAGS,
+    Condition,
+    Group,
+    SearchField,
+    parse_criteria,
+    read_day,
+    read_text,
+)
 
 
 def check_text(text: str) -> str:
@@ -31,17 +39,23 @@ def _is_no_boolean(value: Any) -> Any:
     return value
 
 
-def _read_criteria(value: Any) -> Any:
-    return value if isinstance(value, Condition | Group) else parse_criteria(value)
+def _read_criteria(value: Any, fields: Iterable[SearchField] = tuple(SearchField)) -> Any:
+    return value if isinstance(value, Condition | Group) else parse_criteria(value, fields)
 
+
+def _read_criteria_without_flags(value: Any) -> Any:
+    return _read_criteria(value, FIELDS_WITHOUT_FLAGS)
+
+
+MAXIMUM_DESCRIPTION = "At most this many emails are returned, from 1 to 10000."
 
 MessageId = Annotated[
     str,
     Field(
-        max_length=_MAX_MESSAGE_ID,
+        max_length=MESSAGE_ID_CHARACTERS,
         title="Message id",
-        description="Which email: the messageId that a list or search gave, such as `=emails[1].messageId`,"
-        " or the Message-ID of its header, with or without `<` and `>`.",
+        description="Which email, such as `=emails[1].messageId`. Give the messageId of a list or search, or"
+        " the Message-ID of its header, with or without `<` and `>`.",
         examples=["<20240819.42@example.com>"],
     ),
     AfterValidator(_is_a_message_id),
@@ -52,15 +66,26 @@ MaxToBeRead = Annotated[
         ge=1,
         le=10_000,
         title="Maximum number of emails",
-        description="The list ends here, whatever else there is. From 1 to 10000.",
+        description=MAXIMUM_DESCRIPTION,
         examples=[10],
     ),
     BeforeValidator(_is_no_boolean),
 ]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
+CriteriaWithoutFlags = Annotated[Condition | Group | None, BeforeValidator(_read_criteria_without_flags)]
+
+SearchText = Annotated[str, BeforeValidator(read_text)]
+Day = Annotated[date, BeforeValidator(read_day)]
 
 CRITERIA_DESCRIPTION = (
-    "What the emails must hold, letter case aside; `field` is `FROM`, `SUBJECT` or `BODY`. Several conditions"
-    ' are joined by `AND` or `OR`: `{"operator": "AND", "criteria": [{"field": "FROM", "value":'
-    ' "jane@example.com"}, {"field": "SUBJECT", "value": "order"}]}`. Empty finds every email.'
+    'More criteria, such as `{"field": "BODY", "value": "order"}`. They are case-insensitive, and joined by'
+    ' `AND`, `OR` and `NOT`: `{"operator": "OR", "criteria": [{"field": "TO", "value": "jane@example.com"},'
+    ' {"field": "HEADER", "name": "In-Reply-To", "value": "4711@example.com"}]}`.'
+)
+FROM_DESCRIPTION = "Part of the sender's address or name. All that you give must hold."
+SUBJECT_DESCRIPTION = "Part of the subject, case-insensitive."
+SINCE_DESCRIPTION = 'Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`.'
+STORE_ATTACHMENTS_DESCRIPTION = (
+    "Store attachments in Camunda's document store and return references. By default they are stored if the"
+    " worker knows the store (`ZEEBE_REST_ADDRESS`)."
 )

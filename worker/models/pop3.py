@@ -9,7 +9,20 @@ from pydantic import Field
 from worker.models.authentication import Authentication
 from worker.models.base import Request, Server
 from worker.models.email import SortField, SortOrder
-from worker.models.mailbox import CRITERIA_DESCRIPTION, Criteria, MaxToBeRead, MessageId
+from worker.models.mailbox import (
+    CRITERIA_DESCRIPTION,
+    FROM_DESCRIPTION,
+    MAXIMUM_DESCRIPTION,
+    SINCE_DESCRIPTION,
+    STORE_ATTACHMENTS_DESCRIPTION,
+    SUBJECT_DESCRIPTION,
+    CriteriaWithoutFlags,
+    Day,
+    MaxToBeRead,
+    MessageId,
+    SearchText,
+)
+from worker.models.search import Condition, Criterion, SearchField, all_of
 
 
 class ListParameters(Request):
@@ -40,11 +53,11 @@ class ReadParameters(Request):
     """Which mail to read, and to delete with that."""
 
     message_id: MessageId
-    store_attachments: bool = Field(
-        default=False,
+    store_attachments: bool | None = Field(
+        default=None,
         title="Store attachments",
-        description="Whether to put what is attached into Camunda's document store, and references to it into"
-        " the result. The worker must know the store (`ZEEBE_REST_ADDRESS`).",
+        description=f"{STORE_ATTACHMENTS_DESCRIPTION} Without a store, reading an email that has attachments"
+        " fails and the email stays; with `false`, they are only listed, and deleted with the email.",
     )
 
 
@@ -71,14 +84,53 @@ class DeleteRequest(Request):
 
 
 class SearchParameters(Request):
-    """Which mails to find."""
+    """Which emails to find, in which order; all that is given must hold."""
 
-    criteria: Criteria = Field(
+    from_: SearchText | None = Field(
         default=None,
-        title="Search for",
+        alias="from",
+        title="From",
+        description=FROM_DESCRIPTION,
+        examples=["jane@example.com"],
+    )
+    subject: SearchText | None = Field(
+        default=None, title="Subject", description=SUBJECT_DESCRIPTION, examples=["order"]
+    )
+    since: Day | None = Field(
+        default=None, title="Since", description=SINCE_DESCRIPTION, examples=["2026-11-27"]
+    )
+    criteria: CriteriaWithoutFlags = Field(
+        default=None,
+        title="Criteria",
         description=CRITERIA_DESCRIPTION,
         examples=[{"field": "SUBJECT", "value": "order"}],
     )
+    max_to_be_read: MaxToBeRead | None = Field(
+        default=None, title="Maximum number of emails", description=MAXIMUM_DESCRIPTION, examples=[10]
+    )
+    sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] | None = Field(
+        default=None,
+        title="Sort by",
+        description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
+        " they are in the order of the server's numbers.",
+    )
+    sort_order: SortOrder = Field(
+        default=SortOrder.ASC,
+        title="Order",
+        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+    )
+
+    @property
+    def criterion(self) -> Criterion | None:
+        """All that must hold."""
+        return all_of(
+            (
+                Condition(SearchField.FROM, self.from_) if self.from_ else None,
+                Condition(SearchField.SUBJECT, self.subject) if self.subject else None,
+                Condition(SearchField.SINCE, self.since) if self.since else None,
+                self.criteria,
+            )
+        )
 
 
 class SearchRequest(Request):

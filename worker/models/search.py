@@ -1,49 +1,93 @@
-"""What to search for: conditions on sender, subject and text, joined by AND and OR."""
+"""What to search for: conditions on an email, joined by AND, OR and NOT."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
 from worker.models.expectation import number_text, shown
 
-MAX_DEPTH = 50
-MAX_CONDITIONS = 1000
-
 _SHOWN_CHARACTERS = 60
+_LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
+# A date of FEEL, or of a date and time; of that, the day is taken as it is written.
+_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
 
 E = TypeVar("E", bound=StrEnum)
 
 
 class SearchField(StrEnum):
-    """What a condition looks at: the sender with its display name, the subject, or the text."""
+    """What a condition looks at, in the words of IMAP (RFC 9051, 6.4.4).
+
+    FROM to HEADER contain a text. SINCE, BEFORE and ON are about the day of receipt, SENTSINCE, SENTBEFORE
+    and SENTON about the date that the sender wrote. SEEN to ATTACHMENT are true or false. LARGER and SMALLER
+    are about octets.
+    """
 
     FROM = "FROM"
+    TO = "TO"
+    CC = "CC"
+    BCC = "BCC"
     SUBJECT = "SUBJECT"
     BODY = "BODY"
+    HEADER = "HEADER"
+    SINCE = "SINCE"
+    BEFORE = "BEFORE"
+    ON = "ON"
+    SENTSINCE = "SENTSINCE"
+    SENTBEFORE = "SENTBEFORE"
+    SENTON = "SENTON"
+    SEEN = "SEEN"
+    FLAGGED = "FLAGGED"
+    ANSWERED = "ANSWERED"
+    ATTACHMENT = "ATTACHMENT"
+    LARGER = "LARGER"
+    SMALLER = "SMALLER"
+
+
+F = SearchField
+DATE_FIELDS = frozenset({F.SINCE, F.BEFORE, F.ON, F.SENTSINCE, F.SENTBEFORE, F.SENTON})
+FLAG_FIELDS = frozenset({F.SEEN, F.FLAGGED, F.ANSWERED})
+SIZE_FIELDS = frozenset({F.LARGER, F.SMALLER})
+# What an email alone can tell, without a mail server that keeps flags.
+FIELDS_WITHOUT_FLAGS = tuple(field for field in SearchField if field not in FLAG_FIELDS)
 
 
 class SearchOperator(StrEnum):
-    """How the criteria of a group are joined."""
+    """How the criteria of a group are joined; NOT takes a single one."""
 
     AND = "AND"
     OR = "OR"
+    NOT = "NOT"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field contains a text, letter case aside. The text is not empty and has no line break or NUL."""
+    """A field and what it must be or contain.
+
+    A text has no line break or NUL, and its letter case does not matter. It is empty for HEADER alone, where
+    it means that the field is there. `header`: the name of that field.
+    """
 
     field: SearchField
-    value: str
+    value: str | bool | int | date
+    header: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value of a condition on a text."""
+        return str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All (AND) or any (OR) of at least one criterion."""
+    """All (AND), any (OR) or none (NOT) of at least one criterion."""
 
     operator: SearchOperator
     criteria: tuple[Criterion, ...]
@@ -52,7 +96,24 @@ class Group:
 Criterion = Condition | Group
 
 
-def parse_criteria(value: Any) -> Criterion | None:
+def conditions_of(criterion: Criterion | None) -> Iterable[Condition]:
+    """Yield every condition of a tree."""
+    if isinstance(criterion, Condition):
+        yield criterion
+    elif criterion is not None:
+        for member in criterion.criteria:
+            yield from conditions_of(member)
+
+
+def all_of(criteria: Iterable[Criterion | None]) -> Criterion | None:
+    """Join criteria by AND; those that are None do not count, and of none comes None."""
+    given = tuple(criterion for criterion in criteria if criterion is not None)
+    if len(given) > 1:
+        return Group(SearchOperator.AND, given)
+    return given[0] if given else None
+
+
+def parse_criteria(value: Any, fields: Iterable[SearchField] = tuple(SearchField)) -> Criterion | None:
     """Read criteria from a context or its JSON text; None means every message.
 
     Letter case of names, operators and fields does not matter. Raises ValueError with a phrase that
@@ -62,7 +123,52 @@ def parse_criteria(value: Any) -> Criterion | None:
         value = _from_json(value)
     if value is None or value == {}:
         return None
-    return _Parser().parse(value, path="", depth=1)
+    return _Parser(tuple(fields)).parse(value, path="", depth=1)
+
+
+def read_text(value: Any) -> str:
+    """Read a text to search for; raises ValueError with a phrase that completes "<field> …"."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = number_text(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
+    if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("may not hold a line break, NUL or half a character")
+    if len(value) > CONDITION_CHARACTERS:
+        raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
+    return value
+
+
+def read_day(value: Any) -> date:
+    """Read a day, such as 2026-11-27; raises ValueError with a phrase that completes "<field> …"."""
+    match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    try:
+        return date.fromisoformat(match[1] if match else "")
+    except ValueError:
+        found = shown(value, _SHOWN_CHARACTERS)
+        raise ValueError(f"must be a date such as 2026-11-27, found {found}") from None
+
+
+def _read_truth(value: Any) -> bool:
+    truth = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(truth, bool):
+        raise ValueError(f"must be true or false, found {shown(value, _SHOWN_CHARACTERS)}")  # noqa: TRY004 - as all faults
+    return truth
+
+
+def _read_size(value: Any) -> int:
+    text = number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit():
+        return min(int(text.strip()[:20]), _LARGEST_SIZE)
+    raise ValueError(f"must be a whole number of octets, found {shown(value, _SHOWN_CHARACTERS)}")
+
+
+def _reader(field: SearchField) -> Callable[[Any], str | bool | int | date]:
+    if field in DATE_FIELDS:
+        return read_day
+    if field in SIZE_FIELDS:
+        return _read_size
+    return _read_truth if field in FLAG_FIELDS or field is F.ATTACHMENT else read_text
 
 
 def _from_json(text: str) -> Any:
@@ -78,14 +184,15 @@ def _from_json(text: str) -> Any:
 class _Parser:
     """Reads one tree and counts what is in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: tuple[SearchField, ...]) -> None:
+        self._fields = fields
         self._conditions = 0
 
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             raise _fault(path, "must be a context with field and value, or with operator and criteria")
-        if depth > MAX_DEPTH:
-            raise _fault(path, f"is nested more than {MAX_DEPTH} levels deep")
+        if depth > CRITERIA_LEVELS:
+            raise _fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
         if "operator" in entries or "criteria" in entries:
             return self._parse_group(entries, path, depth)
@@ -93,11 +200,15 @@ class _Parser:
 
     def _parse_group(self, entries: dict[str, Any], path: str, depth: int) -> Group:
         _refuse_others(entries, ("operator", "criteria"), path)
-        operator = _choose(SearchOperator, entries.get("operator"), _join(path, "operator"))
+        operator = _choose(tuple(SearchOperator), entries.get("operator"), _join(path, "operator"))
         members = entries.get("criteria")
         members_path = _join(path, "criteria")
+        if operator is SearchOperator.NOT and isinstance(members, Mapping):
+            members = [members]
         if not isinstance(members, list | tuple) or not members:
             raise _fault(members_path, "must be a list of at least one criterion")
+        if operator is SearchOperator.NOT and len(members) > 1:
+            raise _fault(members_path, f"must be one criterion for NOT, found {len(members)}")
         return Group(
             operator,
             tuple(
@@ -107,20 +218,34 @@ class _Parser:
         )
 
     def _parse_condition(self, entries: dict[str, Any], path: str) -> Condition:
-        _refuse_others(entries, ("field", "value"), path)
-        field = _choose(SearchField, entries.get("field"), _join(path, "field"))
-        value = entries.get("value")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            value = number_text(value)
-        if not isinstance(value, str) or not value.strip():
-            found = shown(value, _SHOWN_CHARACTERS)
-            raise _fault(_join(path, "value"), f"must be a text that is not empty, found {found}")
-        if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
-            raise _fault(_join(path, "value"), "may not hold a line break, NUL or half a character")
+        field = _choose(self._fields, entries.get("field"), _join(path, "field"))
+        value, header, value_path = entries.get("value"), "", _join(path, "value")
+        if field is F.HEADER:
+            _refuse_others(entries, ("field", "name", "value"), path)
+            header = _header_name(entries.get("name"), _join(path, "name"))
+        else:
+            _refuse_others(entries, ("field", "value"), path)
+        try:
+            read = self._read_value(field, value)
+        except ValueError as error:
+            raise _fault(value_path, str(error)) from None
         self._conditions += 1
-        if self._conditions > MAX_CONDITIONS:
-            raise _fault(path, f"is one condition too many: at most {MAX_CONDITIONS} are taken")
-        return Condition(field, value)
+        if self._conditions > CONDITIONS:
+            raise _fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
+        return Condition(field, read, header)
+
+    def _read_value(self, field: SearchField, value: Any) -> str | bool | int | date:
+        if value is None and (field in FLAG_FIELDS or field is F.ATTACHMENT):
+            return True
+        if field is F.HEADER and value in (None, ""):
+            return ""
+        return _reader(field)(value)
+
+
+def _header_name(name: Any, path: str) -> str:
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name.strip()):
+        raise _fault(path, "must be the name of a header field, such as In-Reply-To")
+    return name.strip()
 
 
 def _fold_names(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
@@ -135,22 +260,24 @@ def _fold_names(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
     return entries
 
 
-def _refuse_others(entries: dict[str, Any], names: tuple[str, str], path: str) -> None:
+def _refuse_others(entries: dict[str, Any], names: tuple[str, ...], path: str) -> None:
     for name in entries:
         if name not in names:
-            raise _fault(_join(path, name), f"is not expected beside {names[0]} and {names[1]}")
+            *first, last = names
+            raise _fault(_join(path, name), f"is not expected beside {', '.join(first)} and {last}")
 
 
-def _choose(kind: type[E], value: Any, path: str) -> E:
-    try:
-        return kind(value.strip().upper())
-    except (AttributeError, ValueError):
+def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:
+    name = re.sub(r"[\s_-]", "", value).upper() if isinstance(value, str) else None
+    chosen = next((choice for choice in choices if choice.value == name), None)
+    if chosen is None:
         found = shown(value, _SHOWN_CHARACTERS)
-        raise _fault(path, f"must be {_alternatives(kind)}, found {found}") from None
+        raise _fault(path, f"must be {_alternatives(choices)}, found {found}")
+    return chosen
 
 
-def _alternatives(kind: type[StrEnum]) -> str:
-    *others, last = kind
+def _alternatives(choices: tuple[StrEnum, ...]) -> str:
+    *others, last = choices
     return f"{', '.join(others)} or {last}"
 
 

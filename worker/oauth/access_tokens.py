@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -23,7 +23,7 @@ from worker.mail.account import Account
 from worker.mail.connection import TokenMissing
 from worker.masking import current_mask
 from worker.models.authentication import AuthenticationType, TokenCredentials
-from worker.oauth.token_request import TokenRequest, build_token_request
+from worker.oauth.token_request import TokenRequest, build_token_request, token_endpoint
 from worker.oauth.token_response import TokenResponse, read_token_response
 
 T = TypeVar("T")
@@ -87,12 +87,12 @@ class AccessTokens:
         self,
         account: Account,
         work: Callable[[Account], Awaitable[T]],
-        waiting: Callable[[TokenCredentials], AbstractContextManager[object]] = nullcontext,
+        waiting: Callable[[str], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> T:
         """Do work at a mail server; if it misses a token, fetch one, and begin again.
 
-        A token that the mail server refuses is fetched again, once. `waiting`: what holds while a token is
-        fetched, in place of what `work` holds. Raises what both raise, InputError, and a TokenError.
+        A token that the mail server refuses is fetched again, once. `waiting`: held for the token endpoint
+        (`host:port`) while a token is fetched. Raises what both raise, InputError, and a TokenError.
         """
         credentials = account.token_credentials
         if credentials is None:
@@ -102,8 +102,10 @@ class AccessTokens:
             try:
                 return await work(replace(account, token=token))
             except TokenMissing:
-                with waiting(credentials):
-                    token = await self.fetch(credentials)
+                endpoint = self._endpoints.admit(token_endpoint(credentials))
+                async with waiting(f"{endpoint.host}:{endpoint.port}"):
+                    # Another job may have fetched one while this one waited for its turn.
+                    token = self._valid_token(credentials) or await self.fetch(credentials)
             except AuthenticationFailed:
                 if was_refused:
                     raise
@@ -152,6 +154,7 @@ class AccessTokens:
     async def _fetch(self, credentials: TokenCredentials) -> str:
         kept = self._kept.get(credentials) or _Kept()
         refresh_token = kept.refresh_token or credentials.refresh_token
+        current_mask().learn(refresh_token)
         # Reading a key and signing take milliseconds.
         request = await asyncio.to_thread(build_token_request, credentials, refresh_token, self._now())
         try:

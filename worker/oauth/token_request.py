@@ -58,6 +58,16 @@ def build_token_request(credentials: TokenCredentials, refresh_token: str, now: 
     return TokenRequest(credentials.endpoint, body, headers)
 
 
+def token_endpoint(credentials: TokenCredentials) -> str:
+    """Return the URL at which tokens are fetched, of the JSON key if no other. Raises InputError."""
+    if credentials.endpoint:
+        return credentials.endpoint
+    endpoint = read_service_account(credentials.private_key).token_endpoint
+    if not endpoint:
+        raise InputError(f"{_ENDPOINT_FIELD} is required: the JSON key names none.", field=_ENDPOINT_FIELD)
+    return endpoint
+
+
 def _client_secret(credentials: TokenCredentials) -> tuple[dict[str, str], dict[str, str]]:
     """Return the client secret as a header, or as fields of the form (RFC 6749, 2.3.1)."""
     secret = credentials.client_secret
@@ -103,9 +113,7 @@ def _with_key(credentials: TokenCredentials, now: float) -> TokenRequest:
 
 def _for_service_account(credentials: TokenCredentials, account: ServiceAccount, now: float) -> TokenRequest:
     """Sign for a user whom the service account may act for (domain-wide delegation)."""
-    endpoint = credentials.endpoint or account.token_endpoint
-    if not endpoint:
-        raise InputError(f"{_ENDPOINT_FIELD} is required: the JSON key names none.", field=_ENDPOINT_FIELD)
+    endpoint = token_endpoint(credentials)
     current_mask().learn(account.private_key)
     subject = credentials.subject or credentials.username
     claims = _claims(account.email, subject, credentials.audience or endpoint, now)

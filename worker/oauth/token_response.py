@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeGuard
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
 
@@ -58,8 +59,7 @@ def read_token_response(
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         raise _no_token(response, server) from None
     access_token, refresh_token = token.get("access_token"), token.get("refresh_token") or ""
-    is_token = isinstance(access_token, str) and _is_token(access_token)
-    if response.status != _OK or not is_token or not isinstance(refresh_token, str):
+    if response.status != _OK or not _is_token(access_token) or not isinstance(refresh_token, str):
         raise _no_token(response, server)
     return TokenResponse(access_token, _life_seconds(token.get("expires_in")), refresh_token)
 
@@ -91,15 +91,11 @@ def _no_token(response: HttpResponse, server: str) -> TokenRefused:
     )
 
 
-def _is_token(value: str) -> bool:
+def _is_token(value: object) -> TypeGuard[str]:
     """Tell whether this can be sent as a bearer token (RFC 6750, 2.1)."""
-    return (
-        isinstance(value, str)
-        and value.isascii()
-        and value.isprintable()
-        and bool(value)
-        and " " not in value
-    )
+    if not isinstance(value, str):
+        return False
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 def _life_seconds(value: object) -> float:

@@ -1,4 +1,4 @@
-"""The ten operations: the one source of truth for task types, requests, results and handlers."""
+"""The operations: the one source of truth for task types, requests, results and handlers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from worker.mail.operation_result import OperationResult
 from worker.models import imap as imap_models
 from worker.models import pop3 as pop3_models
 from worker.models.base import Request, Result
-from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, MovedEmail, ReadEmail
+from worker.models.email import (
+    DeletedEmail,
+    FlaggedEmail,
+    FoundEmail,
+    FoundImapEmail,
+    ListedEmail,
+    ListedImapEmail,
+    MovedEmail,
+    ReadEmail,
+)
+from worker.models.imap_append import AppendedEmail, AppendRequest
+from worker.models.imap_folders import FolderRow, FoldersRequest
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
 from worker.operations.context import OperationContext
@@ -35,11 +46,14 @@ class Operation:
     is_list: bool = False
 
 
+_TITLES = {"append": "Put email into folder", "folders": "List folders"}
+
+
 def _row(
     protocol: MailProtocol, name: str, request: type[Request], result: type[Result], handler: Handler
 ) -> Operation:
-    is_list = name in {"list", "search"}
-    title = f"{name.capitalize()} {'emails' if is_list else 'email'}"
+    is_list = name in {"list", "search", "folders"}
+    title = _TITLES.get(name, f"{name.capitalize()} {'emails' if is_list else 'email'}")
     if protocol is not MailProtocol.SMTP:
         title += f" ({protocol.value.upper()})"
     return Operation(f"email.{protocol.value}.{name}", title, protocol, request, result, handler, is_list)
@@ -53,11 +67,14 @@ CATALOGUE: tuple[Operation, ...] = (
     _row(_POP3, "read", pop3_models.ReadRequest, ReadEmail, pop3.read_email),
     _row(_POP3, "delete", pop3_models.DeleteRequest, DeletedEmail, pop3.delete_email),
     _row(_POP3, "search", pop3_models.SearchRequest, FoundEmail, pop3.search_emails),
-    _row(_IMAP, "list", imap_models.ListRequest, ListedEmail, imap.list_emails),
+    _row(_IMAP, "list", imap_models.ListRequest, ListedImapEmail, imap.list_emails),
     _row(_IMAP, "read", imap_models.ReadRequest, ReadEmail, imap.read_email),
     _row(_IMAP, "delete", imap_models.DeleteRequest, DeletedEmail, imap.delete_email),
-    _row(_IMAP, "search", imap_models.SearchRequest, FoundEmail, imap.search_emails),
+    _row(_IMAP, "search", imap_models.SearchRequest, FoundImapEmail, imap.search_emails),
     _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
+    _row(_IMAP, "flag", imap_models.FlagRequest, FlaggedEmail, imap.flag_email),
+    _row(_IMAP, "append", AppendRequest, AppendedEmail, imap.append_email),
+    _row(_IMAP, "folders", FoldersRequest, FolderRow, imap.list_all_folders),
 )
 
 BY_TASK_TYPE = {operation.task_type: operation for operation in CATALOGUE}

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
-from worker.errors import MailServerError, MessageNotFound
+from worker.errors import ConnectionFailed, MailServerError, MessageNotFound
+from worker.mail.imap.append import append_message
+from worker.mail.imap.flags import change_flags
+from worker.mail.imap.folder_list import list_folders
 from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message, search_messages
+from worker.mail.imap.reading import (
+    ReceivedEmail,
+    SearchOrder,
+    list_messages,
+    read_message,
+    search_messages,
+)
 from worker.mail.imap.removal import delete_message, is_in_folder, move_message
 from worker.mail.imap.sorting import ListOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
-from worker.models.email import DeletedEmail, MovedEmail, ReadEmail
+from worker.models.email import DeletedEmail, FlaggedEmail, MovedEmail, ReadEmail
 from worker.models.imap import (
     DeleteRequest,
+    FlagRequest,
     ListRequest,
     MoveParameters,
     MoveRequest,
     ReadRequest,
     SearchRequest,
 )
-from worker.operations.attachments import store_attachments
+from worker.models.imap_append import AppendedEmail, AppendRequest
+from worker.models.imap_folders import FoldersRequest
+from worker.operations.attachments import store_attachments, with_attachments_listed
+from worker.operations.composition import compose_email
 from worker.operations.context import OperationContext
 
 T = TypeVar("T")
@@ -33,27 +50,32 @@ async def list_emails(request: ListRequest, context: OperationContext) -> Operat
     """List the first emails of a folder in the order asked for."""
     wanted = request.parameters
     order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    mails = await context.clients.imap.run(
-        context.account, lambda mailbox: list_messages(mailbox, wanted.folder, order)
+    mails = await _look(
+        context,
+        lambda mailbox: list_messages(mailbox, wanted.folder, order, is_unread_only=wanted.unread_only),
     )
     return OperationResult([*mails])
 
 
 async def read_email(request: ReadRequest, context: OperationContext) -> OperationResult:
-    """Read one email whole; it stays unread."""
+    """Read one email whole; it stays unread unless it is to be marked as read."""
     wanted = request.parameters
-    if wanted.store_attachments:
-        context.documents.require_store()
+    is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
 
-    def read(mailbox: ImapMailbox) -> tuple[ReadEmail, bytes]:
+    def read(mailbox: ImapMailbox) -> tuple[ReadEmail, bytes, str]:
         received = read_message(mailbox, wanted.folder, wanted.message_id)
+        result = _read_mail(received, wanted.message_id)
         # Octets that nobody needs any more go before the text is written as JSON.
-        raw = received.raw if wanted.store_attachments else b""
-        return _read_mail(received, wanted.message_id), raw
+        if is_stored:
+            return result, received.raw, received.own_id
+        return with_attachments_listed(result, received.raw), b"", received.own_id
 
-    result, raw = await context.clients.imap.run(context.account, read)
-    if wanted.store_attachments:
+    result, raw, own_id = await context.clients.imap.run(context.account, read)
+    if is_stored:
         result = await store_attachments(result, raw, context.documents)
+    if wanted.mark_as_read:
+        with suppress(MessageNotFound):  # somebody has moved or deleted what was read
+            await _change_flags(context, wanted.folder, own_id, added={r"\Seen"})
     return OperationResult(await asyncio.to_thread(truncate_result, result, context.clients.max_result_bytes))
 
 
@@ -72,13 +94,68 @@ async def delete_email(request: DeleteRequest, context: OperationContext) -> Ope
     return OperationResult(DeletedEmail(deleted=True, message_id=wanted.message_id), has_effect=True)
 
 
+async def flag_email(request: FlagRequest, context: OperationContext) -> OperationResult:
+    """Set and clear flags of one email; what is as wanted already stays untouched."""
+    wanted = request.parameters
+    flags = await _change_flags(
+        context, wanted.folder, wanted.message_id, added=wanted.added, removed=wanted.removed
+    )
+    folded = {flag.lower() for flag in flags}
+    result = FlaggedEmail(
+        message_id=wanted.message_id,
+        folder=wanted.folder,
+        seen=r"\seen" in folded,
+        flagged=r"\flagged" in folded,
+        answered=r"\answered" in folded,
+        keywords=tuple(sorted(flag for flag in flags if not flag.startswith("\\"))),
+    )
+    return OperationResult(result)
+
+
+async def _change_flags(
+    context: OperationContext,
+    folder: str,
+    message_id: str,
+    *,
+    added: AbstractSet[str],
+    removed: AbstractSet[str] = frozenset(),
+) -> frozenset[str]:
+    def change(mailbox: ImapMailbox) -> frozenset[str]:
+        mailbox.session.may_change = context.may_change
+        return change_flags(mailbox, folder, message_id, added=added, removed=removed)
+
+    return await context.clients.imap.run(context.account, change)
+
+
+async def append_email(request: AppendRequest, context: OperationContext) -> OperationResult:
+    """Put an email into a folder, unless it is there already."""
+    wanted = request.parameters
+    message = await compose_email(wanted, context, message_id=wanted.message, has_bcc=True)
+
+    def append(mailbox: ImapMailbox) -> bool:
+        mailbox.session.may_change = context.may_change
+        return append_message(mailbox, wanted.folder, message, wanted.all_flags)
+
+    is_new = await context.clients.imap.run(context.account, append)
+    result = AppendedEmail(message_id=message.message_id, folder=wanted.folder, appended=is_new)
+    return OperationResult(result, has_effect=is_new)
+
+
+async def list_all_folders(request: FoldersRequest, context: OperationContext) -> OperationResult:
+    """List the folders that match, with what is in them."""
+    pattern = request.parameters.pattern
+    rows = await context.clients.imap.run(context.account, lambda mailbox: list_folders(mailbox, pattern))
+    return OperationResult([*rows])
+
+
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
     """Find emails by criteria; the server does the search."""
     wanted = request.parameters
-    found = await context.clients.imap.run(
-        context.account,
+    order = SearchOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    found = await _look(
+        context,
         lambda mailbox: search_messages(
-            mailbox, wanted.folder, wanted.criteria, context.clients.max_result_bytes
+            mailbox, wanted.folder, wanted.criterion, order, context.clients.max_result_bytes
         ),
     )
     return OperationResult([*found])
@@ -105,6 +182,21 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
         {"messageId": wanted.message_id, "from": wanted.from_folder, "to": wanted.to_folder}
     )
     return OperationResult(moved, has_effect=has_effect)
+
+
+async def _look(context: OperationContext, work: Callable[[ImapMailbox], T]) -> T:
+    """Do work that asks for structures of messages, at worst without: GreenMail breaks off at odd ones."""
+    has_asked = threading.Event()
+    try:
+        return await context.clients.imap.run(
+            context.account, lambda mailbox: work(replace(mailbox, on_structure=has_asked.set))
+        )
+    except ConnectionFailed:
+        if not has_asked.is_set():
+            raise
+        return await context.clients.imap.run(
+            context.account, lambda mailbox: work(replace(mailbox, has_structures=False))
+        )
 
 
 def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[], T]) -> T:

@@ -6,15 +6,17 @@ Reading and deleting delete only when Camunda has stored the result: that is the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from worker.documents.client import DocumentClient
-from worker.errors import DocumentsUnavailable, ResultTooLarge
-from worker.mail.local_search import body_values, decide, find_values
-from worker.mail.message.ordering import sort_numbers
-from worker.mail.message.parse import searchable_texts
+from worker.errors import DocumentStoreMissing, DocumentsUnavailable, ResultTooLarge
+from worker.mail.local_search import HEADER_FIELDS, Facts, body_values, decide, find_values
+from worker.mail.message.ordering import SortKey, sort_numbers
+from worker.mail.message.parse import read_header_fields, searchable_texts
+from worker.mail.message.parse_attachments import is_with_attachments
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.mail.pop3.ids import read_id
@@ -22,12 +24,20 @@ from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.memory import KnownEmail
 from worker.models.base import Result
 from worker.models.email import DeletedEmail, FoundEmail, ListedEmail, ReadEmail, SortField
-from worker.models.pop3 import DeleteRequest, ListParameters, ListRequest, ReadRequest, SearchRequest
-from worker.models.search import Criterion
-from worker.operations.attachments import store_attachments
+from worker.models.pop3 import (
+    DeleteRequest,
+    ListParameters,
+    ListRequest,
+    ReadRequest,
+    SearchParameters,
+    SearchRequest,
+)
+from worker.models.search import Criterion, conditions_of
+from worker.operations.attachments import store_attachments, with_attachments_listed
 from worker.operations.context import OperationContext
 
 _MOST_KEPT_BYTES = 32 * 1024 * 1024
+_SHOWN_NAMES = 5
 
 
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
@@ -40,19 +50,31 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
     """Read one email. It is deleted once Camunda has stored the result, unless that is only a part of it.
 
     Attachments are stored first: if that fails, or takes so long that others wait for the mailbox, the
-    email stays.
+    email stays. It stays too if they would be stored nowhere, unless the process does not want them.
     """
     wanted = request.parameters
-    if wanted.store_attachments:
-        context.documents.require_store()
+    is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
     async with context.clients.pop3.visit(context.account) as visit:
-        number, raw, result = await visit.run(partial(_read, wanted.message_id), with_listing=False)
-        if wanted.store_attachments:
+        number, raw, result = await visit.run(
+            partial(_read, wanted.message_id, is_stored), with_listing=False
+        )
+        if is_stored:
             result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
+        elif result.attachments and wanted.store_attachments is None:
+            raise _nowhere_to_store(result)
         result = truncate_result(result, context.clients.max_result_bytes)
         if result.truncated:
             return OperationResult(result)
         return OperationResult(result, deferred=visit.defer_deletion(number))
+
+
+def _nowhere_to_store(email: ReadEmail) -> DocumentStoreMissing:
+    names = ", ".join(attachment.name for attachment in email.attachments[:_SHOWN_NAMES])
+    return DocumentStoreMissing(
+        f"The attachments of the email ({names}) would be lost: the worker has no document store, and reading"
+        " over POP3 deletes the email. Nothing was deleted; ask the operator for ZEEBE_REST_ADDRESS, or set"
+        " storeAttachments to false if the attachments are not needed."
+    )
 
 
 async def _store_in_time(
@@ -78,9 +100,9 @@ async def delete_email(request: DeleteRequest, context: OperationContext) -> Ope
 
 
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
-    """Find emails by sender, subject and text."""
+    """Find emails by criteria, which are decided here."""
     async with context.clients.pop3.visit(context.account) as visit:
-        return OperationResult(await visit.run(partial(_search, request.parameters.criteria)))
+        return OperationResult(await visit.run(partial(_search, request.parameters)))
 
 
 def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
@@ -94,22 +116,53 @@ def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
     return list(map(_listed, mailbox.ids_of(emails), emails))
 
 
-def _search(criteria: Criterion | None, mailbox: Pop3Mailbox) -> list[Result]:
-    """Only what sender and subject leave open is fetched whole."""
+def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
+    """Only what the known headers leave open is fetched: first the header, then the whole email."""
+    criterion = parameters.criterion
     found: dict[int, KnownEmail] = {}
     undecided: dict[int, KnownEmail] = {}
-    candidates = (item for item in mailbox.emails() if _decide(criteria, item[1]) is not False)
+    candidates = (item for item in mailbox.emails() if _decide(criterion, _facts(item[1])) is not False)
     for number, email in _bounded(candidates):
-        (found if _decide(criteria, email) else undecided)[number] = email
-    if criteria is not None and undecided:
-        values = body_values(criteria)
+        (found if _decide(criterion, _facts(email)) else undecided)[number] = email
+    if any(condition.field in HEADER_FIELDS for condition in conditions_of(criterion)):
+        for number, block in mailbox.header_blocks(list(undecided)):
+            verdict = _decide(criterion, replace(_facts(undecided[number]), fields=read_header_fields(block)))
+            if verdict is not None:
+                email = undecided.pop(number)
+                found |= {number: email} if verdict else {}
+    if criterion is not None and undecided:
+        values = body_values(criterion)
         for number, raw in mailbox.messages(list(undecided)):
-            in_body = find_values(values, searchable_texts(raw))
-            if _decide(criteria, undecided[number], in_body):
+            facts = replace(
+                _facts(undecided[number]),
+                fields=read_header_fields(raw),
+                found_in_body=find_values(values, searchable_texts(raw)),
+                has_attachments=is_with_attachments(raw),
+            )
+            if _decide(criterion, facts):
                 found[number] = undecided[number]
-    emails = [email for _, email in sorted(found.items())]
+    emails = [found[number] for number in _in_order(found, parameters)]
     rows = zip(mailbox.ids_of(emails), emails, strict=True)
     return [FoundEmail(message_id=email_id, subject=email.subject) for email_id, email in rows]
+
+
+def _in_order(found: Mapping[int, KnownEmail], parameters: SearchParameters) -> list[int]:
+    keys: dict[int, SortKey | None] = {number: number for number in found}
+    if parameters.sort_field is SortField.SIZE:
+        keys = {number: email.size for number, email in found.items()}
+    elif parameters.sort_field is not None:
+        keys = {number: email.sent_date for number, email in found.items()}
+    return sort_numbers(keys.items(), parameters.sort_order, limit=parameters.max_to_be_read)
+
+
+def _facts(email: KnownEmail) -> Facts:
+    return Facts(
+        from_text=email.from_text,
+        subject=email.subject,
+        size=email.size,
+        received_date=email.received_date,
+        sent_date=email.sent_date,
+    )
 
 
 def _bounded(emails: Iterable[tuple[int, KnownEmail]]) -> Iterator[tuple[int, KnownEmail]]:
@@ -125,12 +178,8 @@ def _bounded(emails: Iterable[tuple[int, KnownEmail]]) -> Iterator[tuple[int, Kn
         yield number, email
 
 
-def _decide(
-    criteria: Criterion | None, email: KnownEmail, in_body: frozenset[str] | None = None
-) -> bool | None:
-    return criteria is None or decide(
-        criteria, from_text=email.from_text, subject=email.subject, found_in_body=in_body
-    )
+def _decide(criterion: Criterion | None, facts: Facts) -> bool | None:
+    return criterion is None or decide(criterion, facts)
 
 
 def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
@@ -144,7 +193,7 @@ def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
     )
 
 
-def _read(message_id: str, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:
+def _read(message_id: str, is_stored: bool, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:  # noqa: FBT001 - bound by partial
     number, mail, raw = mailbox.read(message_id)
     summary = mail.summary
     result = mail.to_read(
@@ -152,4 +201,4 @@ def _read(message_id: str, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]
         size=mailbox.sizes[number],
         received_date=summary.received_date or summary.sent_date,
     )
-    return number, raw, result
+    return number, raw, result if is_stored else with_attachments_listed(result, raw)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
+from dataclasses import replace
 
 from worker.errors import MailServerError
-from worker.mail.message.compose import ComposedMessage, compose_message
+from worker.mail.message.compose import ComposedMessage
 from worker.mail.operation_result import OperationResult
 from worker.models.smtp import SendRequest, SendResult
+from worker.operations.composition import compose_email
 from worker.operations.context import OperationContext
-
-# Above this, writing the message takes long enough to make other work wait.
-_LARGE_CHARACTERS = 200_000
 
 
 async def send(request: SendRequest, context: OperationContext) -> OperationResult:
@@ -21,7 +18,9 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
     Raises a MailServerError or a DocumentError if another attempt may succeed, and SendOutcomeUnknown
     if the email may have been sent.
     """
-    message = await _compose(request, context)
+    mail = request.parameters
+    message = await compose_email(mail, context)
+    message = replace(message, notify=",".join(mail.notify))
     try:
         delivery = await context.clients.smtp.run(
             context.account, lambda session: session.send(message, context.delivered, context.may_change)
@@ -31,9 +30,9 @@ async def send(request: SendRequest, context: OperationContext) -> OperationResu
             raise
         raise _partly_sent(error, message, context.delivered) from error
     result = SendResult(
-        subject=request.parameters.subject,
+        subject=request.parameters.subject_line,
         sent=delivery.is_sent,
-        message_id=message.message_id,
+        message_id=message.message_id if delivery.is_sent else None,
         refused_recipients=list(delivery.refused_recipients) or None,
         error=delivery.refusal,
     )
@@ -50,14 +49,3 @@ def _partly_sent(error: MailServerError, message: ComposedMessage, delivered: se
         **error.details,
         deliveredRecipients=has_it,
     )
-
-
-async def _compose(request: SendRequest, context: OperationContext) -> ComposedMessage:
-    mail = request.parameters
-    files = await context.documents.fetch(mail.attachments) if mail.attachments else ()
-    compose = partial(
-        compose_message, mail, reference=context.reference, date=context.started_at, files=files
-    )
-    if files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
-        return await asyncio.to_thread(compose)
-    return compose()

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from worker.errors import InputError
 from worker.models.expectation import expectation
 from worker.settings.camunda_names import NAMES, near_misses
+from worker.settings.defaults import DEFAULT_PREFIX, DefaultSettings
 from worker.settings.gateway import GatewaySettings
 from worker.settings.group import PREFIX, SettingsGroup, without_user_info
 from worker.settings.traces import TraceSettings
@@ -31,6 +32,7 @@ class Settings(SettingsGroup):
 
     gateway: GatewaySettings
     worker: WorkerSettings
+    defaults: DefaultSettings = DefaultSettings()
     traces: TraceSettings
 
     @classmethod
@@ -42,11 +44,13 @@ class Settings(SettingsGroup):
             for name, value in given.items()
             if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
         }
+        defaults = {name: ours.pop(name) for name in list(ours) if name.startswith(DEFAULT_PREFIX)}
         for wrong, right in near_misses(sorted(given), _aliases(GatewaySettings)):
             raise InputError(_did_you_mean(wrong, right), field=wrong)
         return cls(
             gateway=_read_gateway(given),
             worker=_read(WorkerSettings, ours),
+            defaults=_read(DefaultSettings, defaults),
             traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
         )
 
@@ -70,7 +74,7 @@ def settings_fields() -> list[tuple[str, str, str]]:
     """Return (variable, default, description) for each setting, in the order of the table."""
     return [
         (str(info.alias), _shown(info.default, name), f"{info.description}{_other_names(str(info.alias))}")
-        for model in (GatewaySettings, WorkerSettings, TraceSettings)
+        for model in (GatewaySettings, WorkerSettings, DefaultSettings, TraceSettings)
         for name, info in model.model_fields.items()
     ]
 

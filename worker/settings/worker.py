@@ -44,6 +44,18 @@ class WorkerSettings(SettingsGroup):
         None,
         "Serve `<prefix>.email.smtp.send` and so on: for teams with a worker each on one cluster.",
     )
+    operations: Names = setting(
+        "OPERATIONS",
+        ("*",),
+        "Operations that this worker serves: patterns such as `imap.*, smtp.send`.",
+    )
+    max_sends_per_minute: int = setting(
+        "MAX_SENDS_PER_MINUTE",
+        0,
+        "Emails that an account may send within a minute; more are sent later. `0`: no limit.",
+        ge=0,
+        le=100_000,
+    )
     cluster_name: str | None = setting(
         "CLUSTER_NAME",
         None,

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 from worker.models.base import CryptographicProtocol
 from worker.operations.catalogue import Operation
 from worker.template.panel import (
+    AS_CONFIGURED,
     CHOICE_NAMES,
     ENCRYPTION_NAMES,
     LOOKS,
@@ -21,6 +23,7 @@ from worker.template.panel import (
     PROVIDERS,
     WITH_TOKEN_ENDPOINT,
     Look,
+    look_of,
 )
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
@@ -51,19 +54,19 @@ def request_fields(operation: Operation) -> Iterator[tuple[str, FieldInfo]]:
 
 def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[Property]:
     protocol = operation.protocol.value
-    if LOOKS[path].offers:
+    if LOOKS[path].by_provider:
         yield from _by_provider(path, field, protocol)
         return
     if path == "authentication.type":
         yield from (_property(path, field, LOOKS[path], protocol), _provider(protocol))
         return
     if path != "server.port":
-        made = _property(path, field, LOOKS[path], protocol)
+        made = _property(path, field, look_of(operation.task_type, path), protocol)
         warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
         yield replace(made, description=f"{warning}\n{made.description}".strip())
         return
     for encryption, port in PORTS[protocol].items():
-        made = _property(path, field, LOOKS[path], protocol)
+        made = _property(path, field, look_of(operation.task_type, path), protocol)
         offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
         yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
 
@@ -72,7 +75,7 @@ def _provider(protocol: str) -> Property:
     """Return the choice of who gives access tokens."""
     return Property(
         id=_id(protocol, _PROVIDER),
-        group="sign-in",
+        group="authentication",
         # The engine keeps it in the diagram and gives it to nobody.
         binding=Binding("zeebe:property", "name", _PROVIDER),
         kind="Dropdown",
@@ -88,8 +91,8 @@ def _by_provider(path: str, field: FieldInfo, protocol: str) -> Iterator[Propert
     """Yield a field once for each value that providers fill in, and once for a person to fill in."""
     look = LOOKS[path]
     made = _property(path, field, look, protocol)
-    for value in dict.fromkeys(value for _, value in look.offers):
-        providers = tuple(provider for provider, offered in look.offers if offered == value)
+    for value in dict.fromkeys(value for _, value in look.by_provider):
+        providers = tuple(provider for provider, offered in look.by_provider if offered == value)
         filled = (
             made
             if value is None
@@ -109,23 +112,26 @@ def _by_provider(path: str, field: FieldInfo, protocol: str) -> Iterator[Propert
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:
     values = _members(field.annotation)
-    kind = "Hidden" if len(values) == 1 else look.kind
+    kind = "Hidden" if len(values) == 1 and not look.is_left_to_worker else look.kind
     conditions = (
         [Condition(_id(protocol, look.shown_while[0]), look.shown_while[1])] if look.shown_while else []
     )
+    choices = look.choices or _choices(values, protocol) if kind == "Dropdown" else ()
+    if look.is_left_to_worker:
+        choices = (AS_CONFIGURED, *choices)
     return Property(
         id=_id(protocol, path),
         group=look.group,
         binding=Binding(INPUT, "name", path),
         kind=kind,
         label=field.title or "",
-        description=field.description or "",
+        description=look.description or field.description or "",
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
-        value=_default(field),
+        value=_offered(field, look, choices),
         feel=look.feel,
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
-        choices=() if kind == "Hidden" else tuple((value.value, _name(value, protocol)) for value in values),
+        choices=choices,
         conditions=tuple(conditions),
     )
 
@@ -138,9 +144,15 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
     """Return what an enum or a choice of its members admits, or nothing for any other type."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
+    if get_origin(annotation) in (UnionType, Union):  # with None: the field may be left out
+        return tuple(value for each in get_args(annotation) for value in _members(each))
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return tuple(annotation)
     return ()
+
+
+def _choices(values: tuple[StrEnum, ...], protocol: str) -> tuple[tuple[str, str], ...]:
+    return tuple((value.value, _name(value, protocol)) for value in values)
 
 
 def _name(value: StrEnum, protocol: str) -> str:
@@ -154,6 +166,11 @@ def _default(field: FieldInfo) -> str | bool | None:
     if isinstance(default, bool):
         return default
     return str(default) if isinstance(default, str | int) else None
+
+
+def _offered(field: FieldInfo, look: Look, choices: tuple[tuple[str, str], ...]) -> str | bool | None:
+    default = None if look.is_left_to_worker else look.offered or _default(field)
+    return choices[0][0] if default is None and choices else default
 
 
 def _example(field: FieldInfo, look: Look) -> str:

@@ -37,9 +37,9 @@ def _result_variable(operation: Operation, wording: Wording) -> Property:
     return replace(
         _header(
             "resultVariable",
-            "result",
+            "output",
             "Result variable",
-            f"The process variable that gets the whole result: {what}. Empty: it is not kept.",
+            f"Process variable for the whole result. It is {what}. Leave it empty if you do not need it.",
         ),
         value=wording.result_variable,
         placeholder="mail",
@@ -51,10 +51,9 @@ def _result_expression(wording: Wording) -> Property:
     return replace(
         _header(
             "resultExpression",
-            "result",
+            "output",
             "Result expression",
-            "FEEL for a context: each of its entries becomes a process variable. The result is `response`"
-            " there.",
+            "FEEL context whose entries become process variables. The result is `response` there.",
         ),
         placeholder=wording.result_expression,
         feel="required",
@@ -67,9 +66,10 @@ def _error_expression(wording: Wording) -> Property:
             "errorExpression",
             "errors",
             "Error expression",
-            "FEEL that decides what becomes of a failure (`error.code`, `error.message`) or of a result"
-            " (`response`): `bpmnError(code, message)` for a boundary event to catch, `jobError(message)`,"
-            " `ignoreError()`, or `null`. Empty: the task is tried again, then stops with an incident.",
+            "FEEL expression that maps a failure or result to a BPMN error, a job error or nothing. It sees"
+            " `error.code`, `error.message` and `response`, and gives `bpmnError(code, message)` for a"
+            " boundary event to catch, `jobError(message)`, `ignoreError()`, or `null`. Left empty, the task"
+            " is retried, then stops with an incident.",
         ),
         placeholder=wording.error_expression,
         feel="required",
@@ -82,9 +82,9 @@ def _attempts() -> Property:
         group="retries",
         binding=Binding("zeebe:taskDefinition", "property", "retries"),
         kind="String",
-        label="Attempts",
-        description="How often the task is tried in all before it stops with an incident. What cannot pass by"
-        " itself, such as a wrong password, is not tried again.",
+        label="Retries",
+        description="How often the task is tried in all before it stops with an incident. Permanent failures,"
+        " such as a wrong password, are not retried.",
         value="3",
         feel="optional",
         pattern=_COUNT,
@@ -96,9 +96,9 @@ def _pause() -> Property:
         _header(
             "retryBackoff",
             "retries",
-            "Pause between attempts",
-            "A duration, such as `PT30S` for 30 seconds or `PT5M` for 5 minutes. Empty: 30 seconds, then"
-            " 8 minutes, so that a mail server may be restarted meanwhile.",
+            "Retry backoff",
+            "Duration before the next retry, such as `PT30S` for 30 seconds. Left empty: 30 seconds, then 8"
+            " minutes, so that a mail server may be restarted meanwhile.",
         ),
         placeholder="PT30S",
         pattern=_DURATION,
@@ -109,10 +109,10 @@ def _time_limit() -> Property:
     return replace(
         _header(
             "jobTimeout",
-            "timeouts",
-            "Time limit",
-            "How long the engine waits for the worker before it gives the task to another one, such as `PT2M`"
-            " for two minutes. Empty: the worker asks for more time as long as it is at work.",
+            "timeout",
+            "Job timeout",
+            "Duration after which Camunda gives the job to another worker, such as `PT2M`. Left empty, the"
+            " worker extends it as long as it is at work.",
         ),
         placeholder="PT2M",
         pattern=_DURATION,

@@ -12,22 +12,22 @@ from worker.models.authentication import (
 )
 from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
-from worker.models.smtp import ContentType
+from worker.models.message import ContentType
 from worker.template.property import Feel, Kind, Pattern
 
 GROUPS: tuple[tuple[str, str], ...] = (
     ("operation", "Operation"),
     ("server", "Server"),
-    ("sign-in", "Sign-in"),
+    ("authentication", "Authentication"),
     ("email", "Email"),
-    ("result", "Result"),
-    ("errors", "Errors"),
+    ("output", "Output mapping"),
+    ("errors", "Error handling"),
     ("retries", "Retries"),
-    ("timeouts", "Timeouts"),
+    ("timeout", "Job timeout"),
 )
 """Id and label, in the order in which a person thinks. The first ones are open from the start."""
 
-OPEN_GROUPS = frozenset({"operation", "server", "sign-in", "email", "result"})
+OPEN_GROUPS = frozenset({"operation", "server", "authentication", "email", "output"})
 
 _PLACEHOLDER = r"\{\{ *secrets\.[^{}]+\}\}"
 _HOST = r"[^\s/@:]+|[^\s/@:]*(:[^\s/@:]*){2,}"  # one colon parts a name from a port, IPv6 has more
@@ -39,8 +39,11 @@ class Look:
     """How one field of a request is shown.
 
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
-    it whenever it is shown, though its default alone does not say so. `offers`: for each provider of access
-    tokens with which it matters, the value, or None for what a person fills in.
+    it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
+    field's type does not give them; the first one is offered. `is_left_to_worker`: the first choice is
+    what the worker is configured with. `description`: in place of the model's. `offered`: what a new task
+    has in place of the model's default. `by_provider`: for each provider of access tokens with which the
+    field matters, the value, or None for what a person fills in.
     """
 
     group: str
@@ -49,9 +52,19 @@ class Look:
     shown_while: tuple[str, tuple[str, ...]] | None = None
     is_needed: bool = False
     pattern: Pattern | None = None
-    offers: tuple[tuple[str, str | None], ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
+    is_left_to_worker: bool = False
+    description: str = ""
+    offered: str | None = None
+    by_provider: tuple[tuple[str, str | None], ...] = ()
 
 
+UNSET = "=null"
+"""The value of a choice that leaves a field to the worker."""
+
+AS_CONFIGURED = (UNSET, "As the worker is configured")
+
+_WITH_SERVER = ("server.cryptographicProtocol", tuple(CryptographicProtocol))
 _TYPE = "authentication.type"
 _WITH_PASSWORD = (_TYPE, (AuthenticationType.SIMPLE.value,))
 _WITH_USER = (
@@ -76,66 +89,89 @@ PROVIDERS: tuple[tuple[str, str], ...] = (
 def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
     """Return the look of a field that must name a secret."""
     pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
-    return Look("sign-in", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+    return Look("authentication", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+
+
+def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
+    return (UNSET, "Leave as it is"), ("true", f"Mark as {is_set}"), ("false", f"Mark as {is_clear}")
 
 
 LOOKS: dict[str, Look] = {
+    "server.cryptographicProtocol": Look(
+        "server",
+        "Dropdown",
+        None,
+        is_left_to_worker=True,
+        description="The worker's mail server, or how the connection to another one is encrypted. TLS is"
+        " right for nearly every server.",
+    ),
     "server.host": Look(
         "server",
+        shown_while=_WITH_SERVER,
+        is_needed=True,
         pattern=Pattern(
             f"{_HOST}|{_PLACEHOLDER}",
             "must be a name such as mail.example.com, without https:// or a port.",
         ),
     ),
-    "server.cryptographicProtocol": Look("server", "Dropdown", None),
     "server.port": Look(
         "server",
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
-    "authentication.type": Look("sign-in", "Dropdown", None),
-    "authentication.username": Look("sign-in", shown_while=_WITH_USER, is_needed=True),
+    "authentication.type": Look(
+        "authentication",
+        "Dropdown",
+        None,
+        is_left_to_worker=True,
+        description="The worker's account, or how to sign in with another one.",
+    ),
+    "authentication.username": Look("authentication", shown_while=_WITH_USER, is_needed=True),
     "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
     "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
     "authentication.tenantId": Look(
-        "sign-in",
+        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
         pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
-        offers=((_MICROSOFT, None),),
+        by_provider=((_MICROSOFT, None),),
     ),
     "authentication.oauthTokenEndpoint": Look(
-        "sign-in",
+        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
-        pattern=Pattern(f"https?://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
-        offers=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
+        pattern=Pattern(f"https://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
+        by_provider=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
     ),
     "authentication.clientId": Look(
-        "sign-in",
+        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
-        offers=tuple((provider, None) for provider, _ in PROVIDERS),
     ),
     "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
     "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
     "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
     "authentication.subject": Look(
-        "sign-in", shown_while=_WITH_KEY, offers=((_GOOGLE, None), (_OTHER, None))
+        "authentication", shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))
     ),
     "authentication.scopes": Look(
-        "sign-in",
+        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
-        offers=(
+        by_provider=(
             (_MICROSOFT, "https://outlook.office365.com/.default"),
             (_GOOGLE, "https://mail.google.com/"),
             (_OTHER, None),
         ),
     ),
     "authentication.audience": Look(
-        "sign-in", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), offers=((_OTHER, None),)
+        "authentication", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
     ),
     "authentication.clientAuthentication": Look(
-        "sign-in", "Dropdown", None, shown_while=_WITH_SECRET, offers=((_OTHER, None),)
+        "authentication", "Dropdown", None, shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
     ),
+    "parameters.messageId": Look("email"),
+    "parameters.folder": Look("email"),
+    "parameters.fromFolder": Look("email"),
+    "parameters.toFolder": Look("email"),
+    "parameters.message": Look("email"),
     "parameters.from": Look("email"),
     "parameters.to": Look("email"),
     "parameters.cc": Look("email"),
@@ -155,21 +191,56 @@ LOOKS: dict[str, Look] = {
         is_needed=True,
     ),
     "parameters.attachments": Look("email", feel="required"),
+    "parameters.replyTo": Look("email"),
+    "parameters.inReplyTo": Look("email"),
+    "parameters.importance": Look(
+        "email",
+        "Dropdown",
+        None,
+        choices=((UNSET, "Not given"), ("high", "High"), ("normal", "Normal"), ("low", "Low")),
+    ),
+    "parameters.readReceiptTo": Look("email"),
+    "parameters.notify": Look("email"),
     "parameters.headers": Look("email", feel="required"),
-    "parameters.messageId": Look("email"),
-    "parameters.folder": Look("email"),
-    "parameters.fromFolder": Look("email"),
-    "parameters.toFolder": Look("email"),
-    "parameters.storeAttachments": Look("email", "Boolean", None),
+    "parameters.storeAttachments": Look(
+        "email",
+        "Dropdown",
+        None,
+        choices=(
+            (UNSET, "If the worker has a document store"),
+            ("true", "Always"),
+            ("false", "Never: list them only"),
+        ),
+    ),
+    "parameters.markAsRead": Look("email", "Boolean", None),
+    "parameters.seen": Look("email", "Dropdown", None, choices=_flag_choices("read", "unread")),
+    "parameters.flagged": Look("email", "Dropdown", None, choices=_flag_choices("flagged", "not flagged")),
+    "parameters.answered": Look("email", "Dropdown", None, choices=_flag_choices("answered", "not answered")),
+    "parameters.keywords": Look("email", feel="required"),
+    "parameters.flags": Look("email"),
+    "parameters.pattern": Look("email"),
+    "parameters.since": Look("email"),
+    "parameters.unreadOnly": Look("email", "Boolean", None),
     "parameters.criteria": Look("email", "Text"),
     "parameters.maxToBeRead": Look(
         "email",
+        offered="100",
         pattern=Pattern("[1-9][0-9]{0,3}|10000", "must be a whole number from 1 to 10000."),
     ),
     "parameters.sortField": Look("email", "Dropdown", None),
-    "parameters.sortOrder": Look("email", "Dropdown", None),
+    "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
 }
 """Every field of every request, in the order of the panel."""
+
+_LOOKS_OF: dict[tuple[str, str], Look] = {
+    ("email.imap.append", "parameters.seen"): Look("email", "Boolean", None),
+}
+
+
+def look_of(task_type: str, path: str) -> Look:
+    """Return how a field of an operation is shown."""
+    return _LOOKS_OF.get((task_type, path), LOOKS[path])
+
 
 CHOICE_NAMES: dict[StrEnum, str] = {
     AuthenticationType.SIMPLE: "User name and password",
@@ -186,8 +257,8 @@ CHOICE_NAMES: dict[StrEnum, str] = {
     SortField.RECEIVED_DATE: "Date received",
     SortField.SENT_DATE: "Date sent",
     SortField.SIZE: "Size",
-    SortOrder.ASC: "Oldest or smallest first",
     SortOrder.DESC: "Newest or largest first",
+    SortOrder.ASC: "Oldest or smallest first",
 }
 
 ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {

@@ -13,6 +13,8 @@ Feel = Literal["optional", "required"]
 INPUT = "zeebe:input"
 """The binding of an input variable. Left empty, it reaches the worker as null (Camunda 8.8 and later)."""
 
+# A point inside backticks ends no sentence.
+_SENTENCE_END = re.compile(r"(?<=[.!?`])(?:\n|\s+)(?=[A-Z⚠`“=])(?=(?:[^`]*`[^`]*`)*[^`]*\Z)")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -88,10 +90,12 @@ class Property:
 
     def to_json(self) -> dict[str, Any]:
         """Return the property as the schema writes it, without what is empty."""
+        first, rest = _first_sentence(self.description)
         entries = {
             "id": self.id,
             "label": self.label,
-            "description": _to_html(self.description),
+            "description": _to_html(first),
+            "tooltip": _to_html(rest),
             "group": self.group,
             "type": self.kind,
             "feel": self.feel,
@@ -126,6 +130,12 @@ class Property:
                 return condition.to_json()
             case conditions:
                 return {"allMatch": [condition.to_json() for condition in conditions]}
+
+
+def _first_sentence(description: str) -> tuple[str, str]:
+    """Part a description into the line that is always shown and what explains it."""
+    match = _SENTENCE_END.search(description)
+    return (description[: match.start()], description[match.end() :]) if match else (description, "")
 
 
 def _to_html(description: str) -> str:

@@ -1,4 +1,4 @@
-"""The eleven templates: one for each operation, and "Email" with all of them."""
+"""The templates: one for each operation, and "Email" with all of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from worker.template.wording import WORDINGS
 
 # Web Modeler takes this address alone, without a version in it.
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
-# The operations and their fields are those of Camunda's own connector; this page describes them.
-DOCUMENTATION = "https://docs.camunda.io/docs/components/connectors/out-of-the-box-connectors/email/"
+# Where the pages of docs/ are read.
+DOCUMENTATION = "https://github.com/camunda-email-worker/camunda-email-worker/blob/main/docs/{page}.md"
+# Camunda 8.6 and 8.7 refuse an input that is left empty.
+ENGINES = "^8.8"
 ID_PREFIX = "camunda-email-worker"
 _TASK_TYPE = Binding("zeebe:taskDefinition", "property", "type")
 _PROTOCOLS = {
@@ -57,9 +59,19 @@ class _Head:
     keywords: tuple[str, ...]
 
 
-def make_templates(*, prefix: str = "") -> list[Template]:
-    """Return all templates; with a prefix, `<prefix>.email.smtp.send` is the task type of sending."""
-    return [_email(prefix), *(_single(operation, prefix) for operation in CATALOGUE)]
+def make_templates(*, prefix: str = "", documentation: str = DOCUMENTATION) -> list[Template]:
+    """Return all templates; with a prefix, `<prefix>.email.smtp.send` is the job type of sending.
+
+    `documentation`: the address of a page, with `{page}` in the place of its name.
+    """
+    made = [_email(prefix), *(_single(operation, prefix) for operation in CATALOGUE)]
+    return [_with_page(template, documentation) for template in made]
+
+
+def _with_page(template: Template, documentation: str) -> Template:
+    page = f"operations/{template.name.replace('.', '-') if '.' in template.name else 'index'}"
+    reference = {"documentationRef": documentation.replace("{page}", page)}
+    return replace(template, content={**template.content, **reference})
 
 
 def _single(operation: Operation, prefix: str) -> Template:
@@ -80,7 +92,7 @@ def _email(prefix: str) -> Template:
     head = _Head(
         "email",
         "Email",
-        "Sends, lists, reads, searches, moves and deletes email.",
+        "Sends, lists, reads, searches, moves, flags and deletes email.",
         ("e-mail", "smtp", "imap", "pop3", *keywords),
     )
     return _template(head, [*_choices(prefix), *_merged(prefix)], prefix)
@@ -101,8 +113,8 @@ def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Templ
         "version": version,
         "description": head.description,
         "keywords": list(dict.fromkeys(head.keywords)),
-        "documentationRef": DOCUMENTATION,
-        "engines": {"camunda": "^8.8"},
+        "documentationRef": "",
+        "engines": {"camunda": ENGINES},
         "category": {"id": ID_PREFIX, "name": "Email"},
         "appliesTo": ["bpmn:Task"],
         "elementType": {"value": "bpmn:ServiceTask"},
@@ -149,7 +161,7 @@ def _choices(prefix: str) -> Iterator[Property]:
         binding=Binding("zeebe:property", "name", "protocol"),
         kind="Dropdown",
         label="Protocol",
-        description="SMTP sends. IMAP and POP3 look into a mailbox; IMAP does more if your server has both.",
+        description="SMTP sends, IMAP and POP3 look into a mailbox. IMAP does more if your server has both.",
         value="smtp",
         choices=tuple(_PROTOCOLS.items()),
     )
@@ -196,7 +208,12 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
 def _place(made: Property) -> tuple[int, int]:
     """Sort by the order of the panel; what has no look of its own keeps its order."""
     path = made.binding.value
-    return [group for group, _ in GROUPS].index(made.group), [*LOOKS, path].index(path)
+    return [group for group, _ in GROUPS].index(made.group), [
+        *LOOKS,
+        "resultVariable",
+        "resultExpression",
+        path,
+    ].index(path)
 
 
 def _with_ids_of_their_own(properties: Sequence[Property]) -> list[Property]:

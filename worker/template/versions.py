@@ -17,4 +17,7 @@ VERSIONS: dict[str, int] = {
     "imap.delete": 4,
     "imap.search": 4,
     "imap.move": 4,
+    "imap.flag": 1,
+    "imap.append": 1,
+    "imap.folders": 1,
 }

@@ -41,7 +41,7 @@ WORDINGS: dict[str, Wording] = {
         "Sends an email through your mail server.",
         ("smtp", "mail", "message", "notify", "confirmation"),
         "={sentAs: response.messageId}",
-        '=if response.sent = false then bpmnError("NOT_SENT", "It was taken for nobody") else null',
+        '=if response.sent = false then bpmnError("NOT_SENT", "The server accepted no recipient") else null',
     ),
     "email.imap.list": Wording(
         "List emails of a folder",
@@ -80,6 +80,28 @@ WORDINGS: dict[str, Wording] = {
         ("mail", "file", "archive", "folder", "inbox"),
         "={filedIn: response.to}",
         _GONE,
+    ),
+    "email.imap.flag": Wording(
+        "Mark an email as read, flagged or answered",
+        "Sets and clears the flags of one email: read, flagged, answered, and keywords.",
+        ("mail", "mark", "read", "unread", "star", "label", "keyword", "inbox"),
+        "={isRead: response.seen}",
+        _GONE,
+    ),
+    "email.imap.append": Wording(
+        "Put an email into a folder",
+        "Writes an email into a folder, such as a copy of what was sent, or a draft. It is not sent.",
+        ("mail", "sent", "draft", "copy", "save", "file", "folder"),
+        "={filedAs: response.messageId}",
+        _error("QUOTA_EXCEEDED"),
+    ),
+    "email.imap.folders": Wording(
+        "List folders",
+        "Lists the folders of a mailbox, with how many emails are in them and how many are unread.",
+        ("mail", "mailbox", "folder", "count", "unread"),
+        "={unread: sum(response.unread)}",
+        _error("AUTHENTICATION_FAILED"),
+        result_variable="folders",
     ),
     "email.pop3.list": Wording(
         "List emails of the mailbox",

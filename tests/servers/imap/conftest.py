@@ -44,6 +44,7 @@ DOVECOT_WITHOUT = {
     "dovecot without NAMESPACE": ("NAMESPACE",),
 }
 SERVERS = (*DOVECOT_WITHOUT, "greenmail", "cyrus")
+_NOT_IN_GREENMAIL = ("SENTON", "LARGER", "SMALLER")
 numbers = itertools.count()
 
 MakeMailboxes = Callable[..., ImapMailboxes]
@@ -99,7 +100,7 @@ def spot(request: pytest.FixtureRequest) -> Spot:
     if request.param == "greenmail":
         account = Account(f"user{next(numbers)}@example.org", "s3cret")
         port = request.getfixturevalue("greenmail").imap_port
-        return Spot(port, account, is_size_wrong=True, ends_rival_moves=True)
+        return Spot(port, account, is_size_wrong=True, ends_rival_moves=True, lacks=_NOT_IN_GREENMAIL)
     return Spot(request.getfixturevalue("cyrus").imap_port, request.getfixturevalue("cyrus_account"))
 
 

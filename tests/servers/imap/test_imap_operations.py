@@ -39,6 +39,9 @@ async def test_a_list_says_what_the_documentation_shows(place: Place) -> None:
             "size": listed["size"],
             "receivedDateTime": "2026-11-20T08:00:00Z",
             "sentDate": "2024-08-19T06:54:28Z",
+            "seen": False,
+            "flagged": False,
+            "hasAttachments": False,
         }
     ]
 
@@ -235,9 +238,10 @@ async def test_a_search_is_done_by_the_server(place: Place) -> None:
             },
         ],
     }
+    facts = {"seen": False, "flagged": False, "hasAttachments": False}
     assert await place.caller.search(tree) == [
-        {"messageId": "<1@example.org>", "subject": "urgent"},
-        {"messageId": "<2@example.org>", "subject": "important"},
+        {"messageId": "<1@example.org>", "subject": "urgent", **facts},
+        {"messageId": "<2@example.org>", "subject": "important", **facts},
     ]
     assert ids(await place.caller.search('{"field": "FROM", "value": "Jane Doe"}')) == ["1", "2"]
     assert ids(await place.caller.search({"field": "BODY", "value": "needle"})) == ["3"]

@@ -435,7 +435,7 @@ async def test_a_search_that_finds_more_than_the_engine_takes_is_refused(
         caller.max_result_bytes = limit
         with pytest.raises(ResultTooLarge, match="3 messages"):
             await caller.search()
-    caller.max_result_bytes = 200
+    caller.max_result_bytes = 400
     assert len(await caller.search()) == 3
 
 

@@ -95,6 +95,10 @@ async def callers(mailbox: Mailbox) -> AsyncIterator[Callers]:
     await by_imap.close()
 
 
+MOST_DIFFERING = 3
+ONLY_BY_IMAP = {"receivedDateTime", "seen", "flagged", "hasAttachments"}
+
+
 async def deliver(mailbox: Mailbox, raw: bytes) -> None:
     try:
         await mailbox.deliver(raw)
@@ -108,7 +112,7 @@ def comparable_rows(mailbox: Mailbox, rows: list[dict[str, Any]]) -> list[dict[s
 
 def comparable(mailbox: Mailbox, row: dict[str, Any]) -> dict[str, Any]:
     """A row without what the protocols say differently: when a server took the mail, and ids of ours."""
-    kept = {name: value for name, value in row.items() if name != "receivedDateTime"}
+    kept = {name: value for name, value in row.items() if name not in ONLY_BY_IMAP}
     if row["messageId"].startswith(("pop3:", "imap:")):
         kept["messageId"] = "ours"
     if mailbox.make == "greenmail":
@@ -129,11 +133,16 @@ async def test_lists_and_reads_are_the_same(mailbox: Mailbox, callers: Callers) 
     pop3, imap = callers
     # All of them at one server, some at the others, which are slow at it.
     step = 1 if mailbox.make == "dovecot" else 8
+    differing = []
     for pop3_row, imap_row in zip(by_pop3[::step], by_imap[::step], strict=True):
-        read, deferred = await pop3.read(pop3_row["messageId"])
+        read, deferred = await pop3.read(pop3_row["messageId"], storeAttachments=False)
         await deferred.abandon()
         expected = await imap.read(imap_row["messageId"])
         assert comparable(mailbox, read) == comparable(mailbox, expected)
+        if mailbox.make == "dovecot" and imap_row["hasAttachments"] is not bool(read["attachments"]):
+            differing.append(imap_row["subject"])
+    # Reading alone can tell what is in opaque S/MIME; of a damaged structure, each has a view of its own.
+    assert len(differing) <= MOST_DIFFERING
 
 
 # GreenMail's search by IMAP minds letter case.

@@ -66,6 +66,7 @@ async def test_a_read_mail_goes_with_the_commit_and_not_before(
         "sentDate": None,
         "toAddresses": [],
         "ccAddresses": [],
+        "attachments": [],
     }
     assert len(dovecot.messages(user)) == 2
     await deferred.commit()

@@ -83,7 +83,7 @@ async def test_all_recipients_refused_permanently_is_not_sent(
     assert variables == {
         "subject": "Hello",
         "sent": False,
-        "messageId": "<job-1@example.org>",
+        "messageId": None,
         "refusedRecipients": [
             {"address": "gone@example.org", "code": 550, "message": "5.1.1 No such user here"}
         ],
@@ -114,6 +114,7 @@ async def test_a_message_refused_permanently_is_not_sent(
         variables = await caller.at(server.port).send()
 
     assert variables["sent"] is False
+    assert variables["messageId"] is None
     assert variables["error"] == {"code": 554, "message": "5.7.1 Looks like spam"}
     assert "refusedRecipients" not in variables
     assert server.accepted == []

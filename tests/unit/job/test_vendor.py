@@ -341,14 +341,15 @@ def test_a_list_has_the_vendors_entries_and_no_others() -> None:
 def test_a_mail_that_was_read_always_has_attachments() -> None:
     reshape = assignment_of(vendor_variables("pop3", "readEmailPop3")).reshape
     assert reshape({"messageId": "<1@x>", "toAddresses": []}) == {"messageId": "<1@x>", "attachments": []}
-    assert reshape({"attachments": [{"documentId": "7"}]}) == {"attachments": [{"documentId": "7"}]}
+    stored, listed = {"name": "a.pdf", "reference": {"documentId": "7"}}, {"name": "b.pdf"}
+    assert reshape({"attachments": [stored, listed]}) == {"attachments": [{"documentId": "7"}]}
 
 
 def test_attachments_are_stored_where_there_is_a_store() -> None:
     variables = vendor_variables("imap", "readEmailImap", messageId="<1@x>")
     stored = assignment_of(variables, stores_attachments=True).variables["parameters"]
     assert stored["storeAttachments"] is True
-    assert "storeAttachments" not in assignment_of(variables).variables["parameters"]
+    assert assignment_of(variables).variables["parameters"]["storeAttachments"] is False
 
 
 NAMES = sorted(

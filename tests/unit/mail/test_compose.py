@@ -272,3 +272,60 @@ def test_a_line_with_an_encoded_word_has_no_more_than_76_characters(name: str, l
     lines = message.content.decode().split("\r\n")
     assert all(len(line) <= 76 for line in lines if "=?" in line)
     assert text_of(message, name) == text
+
+
+def fields_of(message: ComposedMessage) -> list[str]:
+    return [name.lower() for name in message_from_bytes(message.content)]
+
+
+def test_an_answer_names_the_email_and_its_thread() -> None:
+    message = compose(inReplyTo="1@example.org", subject="Re: RE : re: Hello")
+    assert unfolded(message, "In-Reply-To") == unfolded(message, "References") == "<1@example.org>"
+    assert text_of(message, "Subject") == "Re: Hello"
+    assert "in-reply-to" not in fields_of(compose(subject="Re: Re: Hello"))
+    assert text_of(compose(subject="Re: Re: Hello"), "Subject") == "Re: Re: Hello"
+
+
+def read_result(**headers: str) -> dict[str, Any]:
+    fields = [{"header": name.replace("_", "-"), "value": value} for name, value in headers.items()]
+    return {"messageId": "<3@x.org>", "headers": fields, "subject": "Hello", "attachments": []}
+
+
+@pytest.mark.parametrize(
+    ("answered", "references"),
+    [
+        (read_result(References="<1@x.org>\r\n <2@x.org>"), "<1@x.org> <2@x.org> <3@x.org>"),
+        (read_result(In_Reply_To="<2@x.org>"), "<2@x.org> <3@x.org>"),
+        (read_result(In_Reply_To="<1@x.org> <2@x.org>"), "<3@x.org>"),
+        (read_result(), "<3@x.org>"),
+        ({**read_result(Message_ID="<4@x.org>"), "messageId": "imap:1.7"}, "<4@x.org>"),
+    ],
+)
+def test_an_answer_to_a_read_email_continues_its_thread(answered: dict[str, Any], references: str) -> None:
+    message = compose(inReplyTo=answered)
+    assert unfolded(message, "References") == references
+    assert unfolded(message, "In-Reply-To") == references.rsplit(maxsplit=1)[-1]
+
+
+def test_an_answer_to_an_email_without_an_id_begins_a_thread() -> None:
+    message = compose(inReplyTo={**read_result(), "messageId": "pop3:7"})
+    assert not {"in-reply-to", "references"} & set(fields_of(message))
+
+
+def test_a_long_thread_keeps_its_first_and_its_last_emails() -> None:
+    thread = " ".join(f"<{number}@x.org>" for number in range(500))
+    references = unfolded(compose(inReplyTo=read_result(References=thread)), "References").split()
+    assert references[0] == "<0@x.org>"
+    assert references[-2:] == ["<499@x.org>", "<3@x.org>"]
+    assert len(references) == 32
+
+
+def test_answers_receipts_and_importance_have_their_fields() -> None:
+    message = compose(
+        replyTo="Desk <desk@example.org>, b@x.org", readReceiptTo=["r@x.org"], importance="HIGH"
+    )
+    assert names_of(message, "Reply-To") == [("Desk", "desk@example.org"), ("", "b@x.org")]
+    assert unfolded(message, "Disposition-Notification-To") == "r@x.org"
+    parsed = read(message)
+    assert (parsed["Importance"], parsed["X-Priority"], parsed["X-MSMail-Priority"]) == ("high", "1", "High")
+    assert not {"importance", "x-priority", "reply-to"} & set(fields_of(compose()))

@@ -140,3 +140,35 @@ def test_any_name_at_all_survives(name: str) -> None:
 def test_any_octets_survive(first: bytes, second: bytes) -> None:
     files = (File("a", "application/x-a", first), File("b", "application/x-b", second))
     assert tuple(read_attachments(composed(*files))) == files
+
+
+LOGO = File("logo.png", "image/png", b"\x89PNG", content_id="logo@x")
+
+
+def types_of(message: EmailMessage) -> list[str]:
+    return [part.get_content_type() for part in message.walk()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "types"),
+    [
+        ({"contentType": "HTML"}, ["multipart/related", "text/html", "image/png"]),
+        (
+            {"contentType": "MULTIPART", "body": "Hello"},
+            ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"],
+        ),
+    ],
+)
+def test_an_image_with_a_content_id_goes_with_the_html(fields: dict[str, Any], types: list[str]) -> None:
+    mail = {**fields, "htmlBody": '<img src="cid:logo@x">', "body": fields.get("body")}
+    message = parsed(composed(LOGO, **mail))
+    assert types_of(message) == types
+    image = next(part for part in message.walk() if part.get_content_type() == "image/png")
+    assert (image["Content-ID"], image.get_content_disposition()) == ("<logo@x>", "inline")
+    assert types_of(parsed(composed(PDF, LOGO, **mail))) == ["multipart/mixed", *types, "application/pdf"]
+    (listed,) = read_attachments(composed(LOGO, **mail))
+    assert (listed.content, listed.content_id) == (LOGO.content, "logo@x")
+
+
+def test_without_html_an_image_is_attached() -> None:
+    assert types_of(parsed(composed(LOGO))) == ["multipart/mixed", "text/plain", "image/png"]

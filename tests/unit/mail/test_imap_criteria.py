@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.mail.imap.criteria import to_query, with_literals
-from worker.models.search import Condition, Group, SearchField, SearchOperator
+from worker.models.search import Condition, Group, SearchField, SearchOperator, parse_criteria
 
 if TYPE_CHECKING:
     from worker.models.search import Criterion
@@ -64,12 +64,28 @@ def test_an_or_of_many_is_not_nested_deeply() -> None:
     assert re.findall(r"s\d+", text) == [f"s{number}" for number in range(1000)]
 
 
+@pytest.mark.parametrize(
+    ("criteria", "keys"),
+    [
+        ({"field": "TO", "value": "a"}, b'(TO "a")'),
+        ({"field": "HEADER", "name": "In-Reply-To", "value": "1@x"}, b'(HEADER "In-Reply-To" "1@x")'),
+        ({"field": "SINCE", "value": "2026-01-02"}, b"(SINCE 2-Jan-2026)"),
+        ({"field": "SENT_BEFORE", "value": "2026-11-27T10:00:00Z"}, b"(SENTBEFORE 27-Nov-2026)"),
+        ({"field": "SEEN", "value": False}, b"(UNSEEN)"),
+        ({"field": "LARGER", "value": "10"}, b"(LARGER 10)"),
+        ({"operator": "NOT", "criteria": {"field": "ANSWERED"}}, b"NOT ((ANSWERED))"),
+    ],
+)
+def test_every_kind_of_condition_is_a_search_key(criteria: Any, keys: bytes) -> None:
+    tree = parse_criteria(criteria)
+    assert tree is not None
+    assert line(tree) == keys
+
+
 values = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1)
 trees = st.recursive(
-    st.builds(Condition, st.sampled_from(SearchField), values),
-    lambda members: st.builds(
-        Group, st.sampled_from(SearchOperator), st.lists(members, min_size=1).map(tuple)
-    ),
+    st.builds(Condition, st.sampled_from([SearchField.FROM, SearchField.SUBJECT, SearchField.BODY]), values),
+    lambda members: st.builds(Group, st.sampled_from([AND, OR]), st.lists(members, min_size=1).map(tuple)),
     max_leaves=30,
 )
 

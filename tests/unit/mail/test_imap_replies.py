@@ -53,6 +53,27 @@ def test_what_a_quoted_text_says_is_no_item() -> None:
     assert message == Fetched(9, size=2, section=b'UID 7 "RFC822.SIZE 8" {3}')
 
 
+def test_a_structure_is_read_with_its_literals_and_what_follows_it() -> None:
+    pieces: list[Piece] = [
+        (
+            b'1 (UID 9 BODYSTRUCTURE ((("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)("IMAGE" "PNG" ("NAME" {3}',
+            b"a)(",
+        ),
+        (b') "<x>" NIL "BASE64" 8) "RELATED") "MIXED") BODY[HEADER] {4}', b"A: b"),
+        b" RFC822.SIZE 5)",
+    ]
+    assert list(read_fetched(pieces)) == [Fetched(9, size=5, section=b"A: b", has_attachments=True)]
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [b"(", b"()", b"(())", b"(NIL NIL)", b'("A")', b"((NIL) NIL"],
+)
+def test_a_structure_that_is_none_says_nothing_of_attachments(structure: bytes) -> None:
+    (message,) = read_fetched([b"1 (UID 9 RFC822.SIZE 5 BODYSTRUCTURE " + structure + b")"])
+    assert (message.size, message.has_attachments) == (5, None)
+
+
 def test_header_fields_may_come_in_sections_of_their_own() -> None:
     pieces: list[Piece] = [
         (b"1 (UID 5 BODY[HEADER.FIELDS (A)] {8}", b"A: 1\r\n\r\n"),
@@ -81,7 +102,8 @@ def test_news_of_another_clients_flags_is_no_answer(items: bytes) -> None:
 
 
 def test_an_answer_that_has_such_news_in_it_is_one() -> None:
-    assert list(read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"])) == [Fetched(5, size=9)]
+    (message,) = read_fetched([b"5 (FLAGS (\\Seen) UID 5 RFC822.SIZE 9)"])
+    assert message == Fetched(5, size=9, flags=frozenset({r"\Seen"}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.mail.local_search import body_values, decide, find_values, fold
+from worker.mail.local_search import Facts, body_values, decide, find_values, fold
 from worker.models.search import Criterion, parse_criteria
 
 
@@ -41,23 +42,23 @@ def group(operator: str, *members: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_subject_contains_a_text_whatever_its_case_and_its_accents(sought: str, text: str) -> None:
-    assert decide(criteria(condition("SUBJECT", sought)), from_text="", subject=text) is True
+    assert decide(criteria(condition("SUBJECT", sought)), Facts(from_text="", subject=text)) is True
 
 
 @pytest.mark.parametrize(("sought", "text"), [("strasse", "Straße"), ("ba", "ab"), ("a  b", "a b")])
 def test_a_subject_does_not_contain_what_only_looks_alike(sought: str, text: str) -> None:
-    assert decide(criteria(condition("SUBJECT", sought)), from_text="", subject=text) is False
+    assert decide(criteria(condition("SUBJECT", sought)), Facts(from_text="", subject=text)) is False
 
 
 def test_from_is_searched_with_its_display_name_and_address() -> None:
     for sought in ("jane", "DOE", "doe <jane", "@example.org"):
         assert decide(
-            criteria(condition("FROM", sought)), from_text="Jane Doe <jane@example.org>", subject=None
+            criteria(condition("FROM", sought)), Facts(from_text="Jane Doe <jane@example.org>", subject=None)
         )
 
 
 def test_a_mail_without_a_subject_has_nothing_in_it() -> None:
-    assert decide(criteria(condition("SUBJECT", "x")), from_text="", subject=None) is False
+    assert decide(criteria(condition("SUBJECT", "x")), Facts(from_text="", subject=None)) is False
 
 
 @pytest.mark.parametrize(
@@ -68,14 +69,14 @@ def test_a_body_is_left_open_only_where_it_matters(
     operator: str, from_sought: str, verdict: bool | None
 ) -> None:
     tree = criteria(group(operator, condition("BODY", "x"), condition("FROM", from_sought)))
-    assert decide(tree, from_text="ann@example.org", subject=None) is verdict
+    assert decide(tree, Facts(from_text="ann@example.org", subject=None)) is verdict
 
 
 def test_what_was_found_in_the_body_decides() -> None:
     tree = criteria(group("AND", condition("BODY", "one"), condition("BODY", "two")))
     assert body_values(tree) == {"one", "two"}
-    assert decide(tree, from_text="", subject=None, found_in_body={"one", "two"}) is True
-    assert decide(tree, from_text="", subject=None, found_in_body={"one"}) is False
+    assert decide(tree, Facts(from_text="", subject=None, found_in_body={"one", "two"})) is True
+    assert decide(tree, Facts(from_text="", subject=None, found_in_body={"one"})) is False
 
 
 def test_values_are_found_in_any_of_several_texts_and_no_more_texts_are_read_than_needed() -> None:
@@ -113,11 +114,73 @@ def test_folding_forgets_case_and_composition(text: str) -> None:
 def test_a_verdict_without_the_body_holds_for_every_body(tree: dict[str, Any]) -> None:
     parsed = criteria(tree)
     for from_text in ("", "a", "bc"):
-        early = decide(parsed, from_text=from_text, subject=None)
+        early = decide(parsed, Facts(from_text=from_text, subject=None))
         bodies = [
             {value for value, is_in in zip("abc", choice, strict=True) if is_in}
             for choice in product([True, False], repeat=3)
         ]
-        late = {decide(parsed, from_text=from_text, subject=None, found_in_body=body) for body in bodies}
+        late = {
+            decide(parsed, Facts(from_text=from_text, subject=None, found_in_body=body)) for body in bodies
+        }
         assert None not in late
         assert early is None or late == {early}
+
+
+def facts(**known: Any) -> Facts:
+    return Facts(
+        from_text="Jane <jane@example.org>",
+        subject="An order",
+        size=1000,
+        received_date=datetime(2026, 11, 27, 10, tzinfo=UTC),
+        sent_date=datetime(2026, 11, 26, 23, tzinfo=UTC),
+        **known,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "verdict"),
+    [
+        ("SINCE", "2026-11-27", True),
+        ("SINCE", "2026-11-28", False),
+        ("BEFORE", "2026-11-27", False),
+        ("BEFORE", "2026-11-28T01:00:00Z", True),
+        ("ON", "2026-11-27", True),
+        ("SENTSINCE", "2026-11-27", False),
+        ("sent_on", "2026-11-26", True),
+        ("SENTBEFORE", "2026-11-27", True),
+        ("LARGER", 999, True),
+        ("LARGER", "1000", False),
+        ("SMALLER", 1000, False),
+        ("SMALLER", 1001, True),
+    ],
+)
+def test_days_and_octets_are_compared(field: str, value: Any, verdict: bool) -> None:
+    tree = {"field": field, "value": value}
+    assert decide(criteria(tree), facts()) is verdict
+    assert decide(criteria(group("NOT", tree)), facts()) is not verdict
+
+
+def test_an_email_without_a_date_meets_no_condition_on_it() -> None:
+    for field in ("SINCE", "BEFORE", "ON", "SENTSINCE", "SENTBEFORE", "SENTON"):
+        tree = criteria(condition(field, "2026-11-27"))
+        assert decide(tree, Facts(from_text="", subject=None)) is False
+
+
+def test_other_header_fields_are_unknown_until_the_header_is_read() -> None:
+    fields = [("to", "Bob <bob@example.org>"), ("in-reply-to", "<1@x>"), ("x-empty", "")]
+    for tree, verdict in (
+        (condition("TO", "BOB"), True),
+        (condition("CC", "bob"), False),
+        ({"field": "HEADER", "name": "In-Reply-To", "value": "1@x"}, True),
+        ({"field": "HEADER", "name": "X-Empty"}, True),
+        ({"field": "HEADER", "name": "X-Other"}, False),
+    ):
+        assert decide(criteria(tree), facts()) is None
+        assert decide(criteria(tree), facts(fields=fields)) is verdict
+
+
+def test_attachments_are_unknown_until_the_email_is_read() -> None:
+    tree = criteria(group("OR", {"field": "ATTACHMENT", "value": False}, condition("SUBJECT", "bill")))
+    assert decide(tree, facts()) is None
+    assert decide(tree, facts(has_attachments=True)) is False
+    assert decide(tree, facts(has_attachments=False)) is True

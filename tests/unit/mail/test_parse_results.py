@@ -40,6 +40,7 @@ def test_a_read_mail_has_all_that_the_documentation_names() -> None:
         "sentDate": "2024-08-19T06:54:28Z",
         "toAddresses": ["bob@example.com"],
         "ccAddresses": ["carol@example.com"],
+        "attachments": [],
     }
 
 

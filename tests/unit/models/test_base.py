@@ -14,7 +14,15 @@ from worker.models.base import Server
         ("[2001:DB8:0:0::1]", "2001:db8::1"),
         ("2001:db8:0000::0001", "2001:db8::1"),
         ("192.0.2.1", "192.0.2.1"),
-        ("BÜCHER.example.", "bücher.example"),
+        ("BÜCHER.example.", "xn--bcher-kva.example"),
+        ("bücher。example", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("[::FFFF:192.0.2.1]", "192.0.2.1"),
+        ("127.1", "127.0.0.1"),
+        ("0x7f.0.0.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("08.example", "08.example"),
+        ("256.1.1.1", "256.1.1.1"),
     ],
 )
 def test_a_server_has_one_spelling(written: str, host: str) -> None:

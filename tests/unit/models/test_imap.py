@@ -56,5 +56,5 @@ def test_criteria_are_read_from_a_context_or_a_text() -> None:
         request = SearchRequest.model_validate({**COMMON, "parameters": {"criteria": criteria}})
         assert request.parameters.criteria == Condition(SearchField.FROM, "x")
     assert "criteria[0].field" in message_of(
-        SearchRequest, {"criteria": {"operator": "or", "criteria": [{"field": "to", "value": "x"}]}}
+        SearchRequest, {"criteria": {"operator": "or", "criteria": [{"field": "content", "value": "x"}]}}
     )

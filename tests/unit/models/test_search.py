@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.models.search import MAX_CONDITIONS, MAX_DEPTH, Condition, Group, SearchField, SearchOperator
+from worker.models.bounds import CONDITIONS, CRITERIA_LEVELS
+from worker.models.search import Condition, Group, SearchField, SearchOperator
 from worker.models.search import parse_criteria as parse
 
 CONDITION = {"field": "FROM", "value": "jane@example.org"}
@@ -46,7 +47,7 @@ def test_a_value_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
-        ({"field": "TO", "value": "x"}, "field must be FROM, SUBJECT or BODY"),
+        ({"field": "CONTENT", "value": "x"}, "field must be FROM, TO, CC, BCC, SUBJECT, BODY,"),
         ({"field": "FROM"}, "value must be a text"),
         ({"field": "FROM", "value": " "}, "value must be a text"),
         ({"field": "FROM", "value": True}, "value must be a text"),
@@ -54,7 +55,22 @@ def test_a_value_is_taken_as_it_is() -> None:
         ({"field": "FROM", "value": "a\0"}, "value may not hold"),
         ({"field": "FROM", "value": "\ud83d"}, "value may not hold"),
         ({"value": "x"}, "field must be"),
-        ({"operator": "XOR", "criteria": [CONDITION]}, "operator must be AND or OR"),
+        ({"operator": "XOR", "criteria": [CONDITION]}, "operator must be AND, OR or NOT"),
+        (
+            {"operator": "NOT", "criteria": [CONDITION, CONDITION]},
+            "criteria must be one criterion for NOT, found 2",
+        ),
+        (
+            {"field": "SINCE", "value": "27.11.2026"},
+            "value must be a date such as 2026-11-27, found '27.11.2026'",
+        ),
+        ({"field": "SINCE", "value": "2026-13-01"}, "value must be a date"),
+        ({"field": "SEEN", "value": "yes"}, "value must be true or false, found 'yes'"),
+        ({"field": "LARGER", "value": -1}, "value must be a whole number of octets, found -1"),
+        ({"field": "LARGER", "value": 1.5}, "value must be a whole number"),
+        ({"field": "HEADER", "value": "x"}, "name must be the name of a header field"),
+        ({"field": "HEADER", "name": "a b", "value": "x"}, "name must be the name of a header field"),
+        ({"field": "FROM", "name": "X", "value": "x"}, "name is not expected"),
         ({"operator": "AND"}, "criteria must be a list"),
         ({"operator": "AND", "criteria": []}, "criteria must be a list"),
         ({"operator": "AND", "criteria": CONDITION}, "criteria must be a list"),
@@ -79,8 +95,8 @@ def test_a_fault_is_named_with_the_path_to_it(value: Any, fault: str) -> None:
 
 
 def test_depth_and_size_are_bounded() -> None:
-    assert parse(nested(MAX_DEPTH - 1)) is not None
+    assert parse(nested(CRITERIA_LEVELS - 1)) is not None
     with pytest.raises(ValueError, match="nested more than"):
-        parse(nested(MAX_DEPTH))
+        parse(nested(CRITERIA_LEVELS))
     with pytest.raises(ValueError, match=r"criteria\[1000\] is one condition too many"):
-        parse({"operator": "OR", "criteria": [CONDITION] * (MAX_CONDITIONS + 1)})
+        parse({"operator": "OR", "criteria": [CONDITION] * (CONDITIONS + 1)})

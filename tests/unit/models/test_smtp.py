@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from worker.models.smtp import ContentType, Refusal, RefusedRecipient, SendParameters, SendRequest, SendResult
+from worker.models.message import ContentType
+from worker.models.smtp import Refusal, RefusedRecipient, SendParameters, SendRequest, SendResult
 
 MAIL = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
 
@@ -233,3 +234,61 @@ def test_the_models_can_be_described_to_a_program() -> None:
     schema = SendRequest.model_json_schema(by_alias=True)["$defs"]["SendParameters"]
     assert schema["required"] == ["from", "subject"]
     assert schema["properties"]["htmlBody"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"inReplyTo": "imap:1.7"}, "must be a Message-ID such as <unique@example.com>"),
+        ({"inReplyTo": {"subject": "x"}}, "must be a Message-ID"),
+        ({"inReplyTo": 7}, "must be a Message-ID"),
+        ({"importance": "urgent"}, "Input should be 'high', 'normal' or 'low'"),
+        ({"notify": "NEVER, DELAY"}, "must not have NEVER beside other events"),
+        ({"notify": ["BOUNCE"]}, "Input should be"),
+        ({"replyTo": "desk"}, "must be an address"),
+        (
+            {"replyTo": "a@x.org", "headers": {"reply-to": "b@x.org"}},
+            "must not have both replyTo and the header",
+        ),
+        (
+            {"inReplyTo": "a@x.org", "headers": {"References": "<b@x.org>"}},
+            "must not have both inReplyTo and",
+        ),
+        (
+            {"importance": "low", "headers": {"X-Priority": "1"}},
+            "must not have both importance and the header",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named(changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in error_of(**changes)[1]
+
+
+def test_options_may_be_written_in_many_ways() -> None:
+    mail = parameters(
+        notify=" failure, DELAY,", importance=" High ", replyTo=["a@x.org", None], inReplyTo=" 1@x "
+    )
+    assert [str(event) for event in mail.notify] == ["FAILURE", "DELAY"]
+    assert mail.importance == "high"
+    assert mail.in_reply_to is not None
+    assert mail.in_reply_to.message_id == "<1@x>"
+    assert parameters(notify=None, importance="", replyTo=[], inReplyTo=None).in_reply_to is None
+
+
+def test_the_attachments_of_a_read_email_are_sent_as_they_are_listed() -> None:
+    stored = {"camunda.document.type": "camunda", "documentId": "7"}
+    listed = {
+        "name": "a.png",
+        "contentType": "image/png",
+        "size": 4,
+        "contentId": "<logo@x>",
+        "reference": stored,
+    }
+    (document,) = parameters(attachments=[listed]).attachments
+    assert document.content_id == "logo@x"
+    (inline,) = parameters(attachments=[{**stored, "contentId": "logo"}]).attachments
+    assert inline.content_id == "logo"
+    del listed["reference"]
+    assert "attachments" in error_of(attachments=[listed])[0]
+    assert "listed, and not stored" in error_of(attachments=[listed])[1]
+    assert "contentId must be ASCII" in error_of(attachments=[{**stored, "contentId": "a b"}])[1]

@@ -7,7 +7,7 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,6 @@ from worker.models.base import Server
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SERVER = Server.model_validate({"host": "mail.example.org"})
@@ -193,8 +192,7 @@ async def test_a_slow_endpoint_holds_up_nobody_else(server: TokenServer, tokens:
     release, mail = asyncio.Event(), MailServer()
     server.faults.append(hold(release))
     ann = asyncio.create_task(tokens.sign_in(account(server.authentication()), mail.work))
-    while not server.forms:
-        await asyncio.sleep(0)
+    await server.asked.wait()
     bob = account(server.authentication(username="bob@example.org"))
     assert await tokens.sign_in(bob, mail.work)
     assert not ann.done()
@@ -208,8 +206,7 @@ async def test_one_who_gives_up_does_not_take_the_token_from_the_others(
     release, mail, ann = asyncio.Event(), MailServer(), account(server.authentication())
     server.faults.append(hold(release))
     first, second = (asyncio.create_task(tokens.sign_in(ann, mail.work)) for _ in range(2))
-    while not server.forms:
-        await asyncio.sleep(0)
+    await server.asked.wait()
     first.cancel()
     release.set()
     assert await second == server.tokens[0]
@@ -220,8 +217,9 @@ async def test_a_job_that_waits_for_a_token_holds_what_it_is_told_to(
 ) -> None:
     held: list[str] = []
 
-    @contextmanager
-    def waiting(_: object) -> Iterator[None]:
+    @asynccontextmanager
+    async def waiting(endpoint: str) -> AsyncIterator[None]:
+        assert endpoint == f"localhost:{server.port}"
         held.append("waits")
         yield
         held.append("goes on")
@@ -328,8 +326,7 @@ async def test_what_the_endpoint_gives_is_masked(server: TokenServer, tokens: Ac
 
 
 def refreshing(server: TokenServer, **changes: Any) -> dict[str, Any]:
-    given = server.authentication(type="oauth-refresh-token-flow", refreshToken="refresh-0", **changes)
-    return given
+    return server.authentication(type="oauth-refresh-token-flow", refreshToken="refresh-0", **changes)
 
 
 async def test_a_refresh_token_that_the_endpoint_replaces_is_replaced(
@@ -342,6 +339,9 @@ async def test_a_refresh_token_that_the_endpoint_replaces_is_replaced(
         clock.seconds += 4_000
     sent = [form["refresh_token"] for form in server.forms]
     assert sent == ["refresh-0", "refresh-1", "refresh-2"]
+    server.faults.append(status(400, '{"error": "invalid_grant", "error_description": "no refresh-3"}'))
+    with masking(Mask()), pytest.raises(TokenRefused, match=r"no \*\*\*"):
+        await tokens.sign_in(ann, mail.work)
     assert {"client_id", "client_secret", "scope", "grant_type"} <= set(server.forms[0])
 
 

@@ -15,7 +15,7 @@ from worker.models.base import Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template import TemplateStore, make_templates
 from worker.template.inputs import request_fields
-from worker.template.panel import GROUPS, LOOKS
+from worker.template.panel import GROUPS, UNSET, look_of
 from worker.template.wording import WORDINGS
 
 COMMITTED = Path(__file__).parent.parent.parent.parent / "element-templates"
@@ -53,6 +53,14 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if path == "server.port":
             continue
         default = field.get_default(call_default_factory=True)
+        look = look_of(operation.task_type, path)
+        if look.choices or look.offered or look.is_left_to_worker:
+            offered = look.offered or UNSET
+            assert [made["value"] for made in bound[path]] == [offered] * len(bound[path]), path
+            continue
+        if field.default is None and bound[path][0]["type"] == "Dropdown":
+            assert [made["value"] for made in bound[path]] == [bound[path][0]["choices"][0]["value"]], path
+            continue
         # What is hidden is filled in by the provider's choice.
         seen = [made for made in bound[path] if made["type"] != "Hidden"]
         shown = [None if made.get("value") is None else str(made["value"]) for made in seen]
@@ -65,20 +73,24 @@ def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation
     for path, field in request_fields(operation):
         for made in filter(lambda made: made["type"] != "Hidden", bound[path]):
             is_needed = made.get("constraints", {}).get("notEmpty", False)
-            assert is_needed == (field.is_required() or LOOKS[path].is_needed), path
+            assert is_needed == (field.is_required() or look_of(operation.task_type, path).is_needed), path
 
 
 @operations
 def test_a_dropdown_offers_the_choices_of_the_model(operation: Operation) -> None:
     schema = operation.request.model_json_schema()
     for path, (made, *_) in inputs(properties(operation)).items():
-        if made["type"] != "Dropdown":
+        look = look_of(operation.task_type, path)
+        if made["type"] != "Dropdown" or look.choices:
             continue
         group, name = path.split(".")
         model = schema["$defs"][schema["properties"][group]["$ref"].rsplit("/", 1)[1]]
         wanted = model["properties"][name]
+        wanted = wanted["anyOf"][0] if "anyOf" in wanted else wanted
         wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[1]] if "$ref" in wanted else wanted
-        assert [choice["value"] for choice in made["choices"]] == wanted["enum"], path
+        expected = [UNSET] * look.is_left_to_worker + (wanted.get("enum") or [wanted["const"]])
+        # The order is that of a person, not of the model.
+        assert sorted(choice["value"] for choice in made["choices"]) == sorted(expected), path
 
 
 @operations

@@ -19,6 +19,8 @@ ENTRY = {
     "plainTextBody": "Ten pencils",
     "sent": True,
     "deleted": True,
+    "seen": True,
+    "unread": 3,
     "from": "INBOX",
     "to": "Orders",
 }

@@ -12,6 +12,9 @@ FOLDER_LIST = 4 * _MEBIBYTE
 # For each message. More header fields are not asked for.
 HEADER_FIELDS = 64 * 1024
 LIST_ROW = HEADER_FIELDS + 1024
+STRUCTURE = 2 * 1024
+# What the structures of all messages of an answer may have besides: one of 10,000 parts takes 2 MB.
+STRUCTURES = 8 * _MEBIBYTE
 WHOLE_HEADER = 4 * _MEBIBYTE
 SORT_KEY = 2 * 1024
 HIT = 11

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from imap_tools import AND, H
@@ -14,7 +14,7 @@ from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
-from worker.mail.imap.limits import HIT, LIST_ROW
+from worker.mail.imap.limits import HIT, LIST_ROW, STRUCTURES
 from worker.mail.imap.replies import Fetched, Reply, format_set, header_fields, read_fetched
 from worker.mail.imap.session import ImapSession
 from worker.mail.imap.sort_keys import SortKeyMemory
@@ -24,18 +24,25 @@ _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer comman
 # imaplib collects the whole answer to a command.
 _MOST_AT_ONCE, _OCTETS_AT_ONCE = 5000, 64 * 1024 * 1024
 _MOST_CANDIDATES = 1000  # more messages that may have an id say that it is none
+_STRUCTURE = "BODYSTRUCTURE "
 _FINDING = "find the message"
 _ID = header_fields("MESSAGE-ID")
 
 
 @dataclass(frozen=True, slots=True)
 class ImapMailbox:
-    """One account as seen through one session."""
+    """One account as seen through one session.
+
+    `has_structures`: whether structures of messages (BODYSTRUCTURE) are asked for; `on_structure` is called
+    before that.
+    """
 
     account: Account
     session: ImapSession
     folders: ImapFolders
     sort_keys: SortKeyMemory
+    has_structures: bool = True
+    on_structure: Callable[[], None] = lambda: None
 
     def fetch(self, uids: Iterable[int], items: str, doing: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
         """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""
@@ -50,9 +57,19 @@ class ImapMailbox:
 
     def fetch_set(self, uid_set: str, items: str, doing: str, octets: int) -> Iterator[Fetched]:
         """Fetch items of the messages of a sequence set, `octets` of all together at most."""
-        reply = self.session.uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
+        without = items.removeprefix(_STRUCTURE)
+        reply = None
+        if without != items and self.has_structures:
+            self.on_structure()
+            reply = self._attempt_fetch(uid_set, items, doing, octets + STRUCTURES)
+        if reply is None or not reply.is_ok:  # a server may refuse the structure of a message
+            reply = self._attempt_fetch(uid_set, without, doing, octets)
+        reply = self.session.require(reply, doing)
         with self.session.understood(doing):
             yield from read_fetched(reply.data)
+
+    def _attempt_fetch(self, uid_set: str, items: str, doing: str, octets: int) -> Reply:
+        return self.session.attempt_uid(doing, "FETCH", uid_set, f"({items})", octets=octets)
 
     def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:
         """Search the selected folder and return the reply, refusals too: see `ImapSession.hits`."""

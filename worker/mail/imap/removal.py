@@ -35,7 +35,7 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message permanently; messages that others have flagged as deleted stay."""
     folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
-    _refuse_read_only(mailbox, folder)
+    refuse_read_only(mailbox, folder)
     _remove(mailbox, uid)
 
 
@@ -49,7 +49,7 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
     uid = mailbox.find_one(folder, message_id)
     if target == folder.name:
         return False
-    _refuse_read_only(mailbox, folder)
+    refuse_read_only(mailbox, folder)
     if not folders.exists(target):
         folders.create(target)
     free = folders.next_uid(target)
@@ -72,7 +72,8 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
         return False
 
 
-def _refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
+def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
+    """Raise ServerRefused if the account may only read the folder."""
     if folder.is_read_only:
         server = mailbox.session.server
         raise ServerRefused(f"{server} lets this account only read the folder {folder.name}.", server=server)

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import length_hint
 
 from imap_tools.imap_utf7 import utf7_decode
 
+from worker.mail.imap.body_structure import read_body_structure
 from worker.mail.imap.limits import HEADER_FIELDS
+from worker.mail.message.parse_attachments import has_attachments
 from worker.mail.message.parse_dates import read_date
 
 # A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
@@ -22,14 +25,17 @@ UidMark = tuple[int, int]
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
-_QUOTED = rb'"((?:[^"\\]|\\.)*)"'
+# Longer texts come as literals; each step of a repeated group takes memory.
+_QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
 _PERSONAL = re.compile(rb"\(\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
 _NEXT_UID = re.compile(rb"(UIDNEXT|UIDVALIDITY) (\d{1,20})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
-    rb"|(?P<body>\bBODY\[[^\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|" + _QUOTED + rb"|~?\{\d+\+?\}",
+    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
+    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^)]*)\)"
+    # A text that does not end takes the rest, so that it is not looked for again from each place in it.
+    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z',
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -70,6 +76,12 @@ class Fetched:
     size: int | None = None
     received: datetime | None = None
     section: bytes | None = None
+    has_attachments: bool | None = None
+    flags: frozenset[str] | None = None
+
+    def has_flag(self, flag: str) -> bool | None:
+        """Tell whether it has a flag; None if the flags were not told. Letter case does not matter."""
+        return None if self.flags is None else flag.lower() in {each.lower() for each in self.flags}
 
 
 def tolerated(line: bytes) -> bytes:
@@ -104,27 +116,38 @@ def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
             heads.append(piece[0])
             literals.append(piece[1])
             continue
-        message = _read_message(b" ".join([*heads, piece]), iter(literals))
+        message = _read_message(b" ".join([*heads, piece]), literals)
         if message is not None:
             yield message
         heads, literals = [], []
 
 
-def _read_message(text: bytes, literals: Iterator[bytes]) -> Fetched | None:
+def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
     values: dict[str, bytes] = {}
     sections: list[bytes] = []
+    structure = None
+    remaining = iter(literals)
     for item in _FETCH_ITEM.finditer(text):
-        literal = next(literals, b"") if item[0].endswith(b"}") else None
+        literal = next(remaining, b"") if item[0].endswith(b"}") else None
         values |= {name: value for name, value in item.groupdict().items() if value is not None}
         if item["body"] and (literal is not None or item[5] is not None):
             sections.append(_ESCAPED.sub(rb"\1", item[5]) if literal is None else literal)
+        elif item["structure"] is not None:
+            structure = read_body_structure(
+                text[item.end() :], literals[len(literals) - length_hint(remaining) :]
+            )
     if len(sections) > 1:  # some servers give each header field in a section of its own
         sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
-    if "uid" not in values or len(values) == 1:
+    if "uid" not in values or not values.keys() - {"uid", "flags"}:
         return None
-    size = int(values["size"]) if "size" in values else None
-    received = read_date(values.get("received", b""))
-    return Fetched(_number(values["uid"]), size, received, sections[0] if sections else None)
+    return Fetched(
+        _number(values["uid"]),
+        size=int(values["size"]) if "size" in values else None,
+        received=read_date(values.get("received", b"")),
+        section=sections[0] if sections else None,
+        has_attachments=has_attachments(structure) if structure else None,
+        flags=frozenset(values["flags"].decode("latin_1").split()) if "flags" in values else None,
+    )
 
 
 def read_folders(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, str | None, bool]]:

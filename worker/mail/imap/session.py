@@ -27,7 +27,7 @@ from worker.mail.timeouts import Timeouts
 # To create a folder that is there already does no harm, so that is not among them.
 _CHANGING = frozenset({"STORE", "EXPUNGE", "MOVE", "COPY"})
 # These may take longer the more there is in a folder.
-_LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST"})
+_LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
 _IDENTITY = '("name" "camunda-email-worker")'
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields, read_set
+from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
@@ -29,6 +31,8 @@ _PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
 _PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
 # More keys are asked for in several commands.
 _FEW = 5000
+# So many messages are sorted here, whatever else the folder has.
+_FEW_TO_SORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,19 @@ def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) 
     if len(dated) < min(order.limit, mailbox.session.exists):
         dated += sorted(mailbox.search(f"NOT {_DATED}", _SORTING))
     return dated[: order.limit]
+
+
+def first_of(
+    mailbox: ImapMailbox, folder: SelectedFolder, uids: Collection[int], order: ListOrder
+) -> list[int]:
+    """Return those of some messages of the folder that come first, as `sorted_uids` does of all."""
+    if len(uids) > _FEW_TO_SORT:
+        everything = replace(order, limit=mailbox.session.most_hits)
+        wanted = set(uids)
+        return [uid for uid in sorted_uids(mailbox, folder, everything) if uid in wanted][: order.limit]
+    fetched = mailbox.fetch(uids, _ITEM[order.field], _SORTING, SORT_KEY)
+    keys = ((each.uid, _key(each, order.field)) for each in fetched)
+    return sort_numbers(keys, order.direction, limit=order.limit)
 
 
 def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int]:

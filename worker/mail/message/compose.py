@@ -19,7 +19,8 @@ from worker.mail.message.compose_attachments import attachment_part
 from worker.mail.message.compose_parts import multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
-from worker.models.smtp import ADDRESS_HEADERS, SendParameters, is_structured
+from worker.models.headers import ADDRESS_HEADERS, is_structured
+from worker.models.message import Importance, MessageParameters
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1 asks for it; 998 is the limit
 _ENCODED_LINE_WIDTH = 76  # RFC 2047 2: of a line with an encoded word
@@ -32,13 +33,22 @@ _PLAIN_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
 _NOT_IN_MESSAGE_ID = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
+# As mail clients write and read them.
+_IMPORTANCE: dict[Importance | None, tuple[str, ...]] = {
+    Importance.HIGH: ("Importance: high\r\n", "X-Priority: 1\r\n", "X-MSMail-Priority: High\r\n"),
+    Importance.NORMAL: ("Importance: normal\r\n", "X-Priority: 3\r\n", "X-MSMail-Priority: Normal\r\n"),
+    Importance.LOW: ("Importance: low\r\n", "X-Priority: 5\r\n", "X-MSMail-Priority: Low\r\n"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ComposedMessage:
     """A message and its envelope.
 
     `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, but for
     mailboxes that need SMTPUTF8. `recipients`: each mailbox once, Bcc among them. `smtputf8_mailboxes`:
-    those that only a server with SMTPUTF8 (RFC 6531) can take.
+    those that only a server with SMTPUTF8 (RFC 6531) can take. `notify`: of what mail servers tell the sender
+    (RFC 3461), such as `FAILURE,DELAY`; empty for what they do by themselves.
     """
 
     message_id: str
@@ -46,35 +56,34 @@ class ComposedMessage:
     recipients: tuple[str, ...]
     content: bytes
     smtputf8_mailboxes: tuple[str, ...] = ()
+    notify: str = ""
 
 
 def compose_message(
-    parameters: SendParameters, *, reference: str, date: datetime, files: Sequence[File] = ()
+    parameters: MessageParameters,
+    *,
+    reference: str,
+    date: datetime,
+    files: Sequence[File] = (),
+    message_id: str | None = None,
+    has_bcc: bool = False,
 ) -> ComposedMessage:
     """Compose the message that `parameters` describe, with `files` in the place of its attachments.
 
-    `reference` names the work: the same reference gives the same Message-ID. `date`: aware.
+    `reference` names the work: the same reference gives the same Message-ID, unless `message_id` is given.
+    `date`: aware. `has_bcc`: for the sender's own copy, which says who got a blind copy.
     """
-    message_id = _message_id(parameters, reference)
+    message_id = _in_brackets(message_id) if message_id else _message_id(parameters, reference)
     recipients = (*parameters.to, *parameters.cc, *parameters.bcc)
-    extra = {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
-    reply_addresses = [
-        address
-        for name, value in extra.items()
-        if name.lower() in ADDRESS_HEADERS
-        for address in parse_addresses(value)
-    ]
     fields = [
         _date_field(date.replace(microsecond=0)),
         *_originator_fields(parameters.from_),
-        *(
-            _address_field(name, addresses)
-            for name, addresses in (("To", parameters.to), ("Cc", parameters.cc))
-            if addresses
-        ),
-        _text_field("Subject", parameters.subject),
+        *_destination_fields(parameters, has_bcc=has_bcc),
+        _text_field("Subject", parameters.subject_line),
         f"Message-ID: {message_id}\r\n",
-        *(_extra_field(name, value) for name, value in extra.items()),
+        *_thread_fields(parameters),
+        *_IMPORTANCE.get(parameters.importance, ()),
+        *(_extra_field(name, value) for name, value in _extra_headers(parameters).items()),
         "MIME-Version: 1.0\r\n",
     ]
     return ComposedMessage(
@@ -84,10 +93,34 @@ def compose_message(
         content="".join(fields).encode() + _content(parameters, files),
         smtputf8_mailboxes=_specs(
             address
-            for address in (*parameters.from_, *recipients, *reply_addresses)
+            for address in (*parameters.from_, *recipients, *_reply_addresses(parameters))
             if address.needs_smtputf8
         ),
     )
+
+
+def _extra_headers(parameters: MessageParameters) -> dict[str, str]:
+    return {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
+
+
+def _reply_addresses(parameters: MessageParameters) -> Iterator[Address]:
+    """Yield the addresses that are in the header and get nothing."""
+    yield from (*parameters.reply_to, *parameters.read_receipt_to)
+    for name, value in parameters.headers.items():
+        if name.lower() in ADDRESS_HEADERS:
+            yield from parse_addresses(value)
+
+
+def _destination_fields(parameters: MessageParameters, *, has_bcc: bool) -> Iterator[str]:
+    for name, addresses in (
+        ("To", parameters.to),
+        ("Cc", parameters.cc),
+        ("Bcc", parameters.bcc if has_bcc else ()),
+        ("Reply-To", parameters.reply_to),
+        ("Disposition-Notification-To", parameters.read_receipt_to),
+    ):
+        if addresses:
+            yield _address_field(name, addresses)
 
 
 # All emails of a second have the same.
@@ -96,11 +129,15 @@ def _date_field(date: datetime) -> str:
     return f"Date: {format_datetime(date)}\r\n"
 
 
-def _message_id(parameters: SendParameters, reference: str) -> str:
+def _message_id(parameters: MessageParameters, reference: str) -> str:
     for name, value in parameters.headers.items():
         if name.lower() == "message-id":
-            return f"<{value.removeprefix('<').removesuffix('>')}>"
+            return _in_brackets(value)
     return f"<{_NOT_IN_MESSAGE_ID.sub('-', reference)}@{parameters.from_[0].domain}>"
+
+
+def _in_brackets(message_id: str) -> str:
+    return f"<{message_id.removeprefix('<').removesuffix('>')}>"
 
 
 def _specs(addresses: Iterable[Address]) -> tuple[str, ...]:
@@ -111,6 +148,13 @@ def _originator_fields(senders: tuple[Address, ...]) -> Iterator[str]:
     yield _address_field("From", senders)
     if len(senders) > 1:  # RFC 5322 3.6.2: one of them has sent it
         yield _address_field("Sender", senders[:1])
+
+
+def _thread_fields(parameters: MessageParameters) -> Iterator[str]:
+    answered = parameters.in_reply_to
+    if answered and answered.message_id:
+        yield _fold("In-Reply-To", [answered.message_id])
+        yield _fold("References", answered.references)
 
 
 def _extra_field(name: str, value: str) -> str:
@@ -187,16 +231,22 @@ def _fold(name: str, words: Iterable[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _content(parameters: SendParameters, files: Sequence[File]) -> bytes:
-    """Write the MIME fields, the empty line and all that follows."""
-    body = _body(parameters.text, parameters.html)
-    return multipart("mixed", [[body], *map(attachment_part, files)]) if files else body
+def _content(parameters: MessageParameters, files: Sequence[File]) -> bytes:
+    """Write the MIME fields, the empty line and all that follows, images beside their HTML (RFC 2387)."""
+    html = None if parameters.html is None else text_part(parameters.html, "html")
+    shown = [file for file in files if file.content_id and html is not None]
+    if html is not None and shown:
+        images = [attachment_part(file, is_inline=True) for file in shown]
+        html = multipart("related", [[html], *images], 'type="text/html"')
+    body = _body(parameters.text, html)
+    attached = [file for file in files if file not in shown]
+    return multipart("mixed", [[body], *map(attachment_part, attached)]) if attached else body
 
 
-def _body(text: str | None, html: str | None) -> bytes:
+def _body(text: str | None, html: bytes | None) -> bytes:
     """Write what is to be read; text comes before its HTML (RFC 2046 5.1.4)."""
     if html is None:
         return text_part(text or "", "plain")
     if text is None:
-        return text_part(html, "html")
-    return multipart("alternative", [[text_part(text, "plain")], [text_part(html, "html")]])
+        return html
+    return multipart("alternative", [[text_part(text, "plain")], [html]])

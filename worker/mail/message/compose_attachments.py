@@ -18,12 +18,14 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9 !#$&'()+,.;=@\[\]^_`{}~-]{1,60}")
 _SEGMENT_CHARACTERS = 50
 
 
-def attachment_part(file: File) -> tuple[bytes, bytes]:
-    """Return the MIME fields of a file, and its content."""
+def attachment_part(file: File, *, is_inline: bool = False) -> tuple[bytes, bytes]:
+    """Return the MIME fields of a file, and its content. `is_inline`: the HTML shows it."""
+    disposition = "inline" if is_inline else "attachment"
     lines = [
         f"Content-Type: {_content_type(file.content_type)}",
         "Content-Transfer-Encoding: base64",
-        ";\r\n ".join(["Content-Disposition: attachment", *_file_name(file.name)]),
+        ";\r\n ".join([f"Content-Disposition: {disposition}", *_file_name(file.name)]),
+        *([f"Content-ID: <{file.content_id}>"] if file.content_id else ()),
         "\r\n",
     ]
     return "\r\n".join(lines).encode("ascii"), base64_lines(file.content)

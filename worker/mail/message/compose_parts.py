@@ -24,8 +24,10 @@ def text_part(text: str, subtype: str) -> bytes:
     return fields.encode() + content
 
 
-def multipart(subtype: str, parts: Sequence[Sequence[bytes]]) -> bytes:
+def multipart(subtype: str, parts: Sequence[Sequence[bytes]], parameters: str = "") -> bytes:
     """Return the MIME fields and the content of parts, each given in pieces.
+
+    `parameters`: further ones of Content-Type, such as `type="text/html"`.
 
     The same parts give the same octets: the boundary is made of them, so that no line of them can be it.
     """
@@ -34,7 +36,8 @@ def multipart(subtype: str, parts: Sequence[Sequence[bytes]]) -> bytes:
         for piece in part:
             digest.update(piece)
     boundary = f"=_{digest.hexdigest()[:40]}"
-    pieces = [f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"\r\n'.encode()]
+    kind = f"{subtype}; {parameters}" if parameters else subtype
+    pieces = [f'Content-Type: multipart/{kind};\r\n boundary="{boundary}"\r\n'.encode()]
     for part in parts:
         pieces += [f"\r\n--{boundary}\r\n".encode(), *part]
     return b"".join([*pieces, f"\r\n--{boundary}--\r\n".encode()])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from worker.models.email import ListedEmail, SortField, SortOrder
 
 SortKey = int | float | datetime
+L = TypeVar("L", bound=ListedEmail)
 
 
 def sort_numbers(
@@ -31,8 +32,8 @@ def sort_numbers(
 
 
 def sort_listed(
-    mails: Iterable[tuple[int, ListedEmail]], field: SortField, order: SortOrder, *, limit: int | None = None
-) -> list[ListedEmail]:
+    mails: Iterable[tuple[int, L]], field: SortField, order: SortOrder, *, limit: int | None = None
+) -> list[L]:
     """Return emails, given with their numbers, in order: see `sort_numbers`."""
     by_number = dict(mails)
     keys = ((number, sort_key(mail, field)) for number, mail in by_number.items())

@@ -102,6 +102,12 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
     return _summarize(read_fields(with_line_feeds(raw_header_block)).fields)
 
 
+def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
+    """Return name in lower case and decoded value of each header field, of a header block or a whole mail."""
+    fields = read_fields(with_line_feeds(raw_header_block)).fields
+    return tuple((field.name.decode("ascii").lower(), decode_words(unfold(field.value))) for field in fields)
+
+
 def searchable_texts(raw: bytes) -> Iterator[str]:
     """Yield the decoded text parts of an email one by one, those of attached messages and files too."""
     message = open_message(raw)

@@ -69,7 +69,7 @@ class SmtpSession:
         Raises SendOutcomeUnknown if the connection broke between the end of the message and the reply,
         or the work was cancelled there. Any other error means that nobody but `delivered` gets it.
         """
-        self._check_smtputf8(message)
+        self._check_extensions(message)
         recipients = Recipients(self._server, message.recipients, delivered)
         while batch := recipients.next_batch():
             offer = await self._offer_on_open_connection(message, batch)
@@ -86,7 +86,13 @@ class SmtpSession:
                 break
         return recipients.delivery()
 
-    def _check_smtputf8(self, message: ComposedMessage) -> None:
+    def _check_extensions(self, message: ComposedMessage) -> None:
+        if message.notify and "dsn" not in self._extensions:
+            raise NotSupported(
+                f"{self._server} cannot notify of the delivery (notify): it lacks DSN.",
+                server=self._server,
+                extension="DSN",
+            )
         if message.smtputf8_mailboxes and "smtputf8" not in self._extensions:
             raise NotSupported(
                 f"{self._server} cannot take the address {message.smtputf8_mailboxes[0]}: it lacks SMTPUTF8,"
@@ -112,7 +118,7 @@ class SmtpSession:
     async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
         """Name sender and recipients and ask for DATA, in one go where the server takes that (RFC 2920)."""
         mail = self._mail_command(message)
-        recipients = [f"RCPT TO:<{mailbox}>" for mailbox in batch]
+        recipients = [_recipient_command(message, mailbox) for mailbox in batch]
         if "pipelining" in self._extensions:
             self._connection.write(mail, *recipients, "DATA")
             sender, *replies = [await self._connection.read() for _ in range(len(recipients) + 2)]
@@ -129,6 +135,8 @@ class SmtpSession:
         command = f"MAIL FROM:<{message.envelope_from}>"
         if "size" in self._extensions:  # RFC 1870
             command += f" SIZE={len(message.content)}"
+        if message.notify:  # RFC 3461, 4.3 and 4.4
+            command += f" RET=HDRS ENVID={_xtext(message.message_id.strip('<>'))}"
         if message.smtputf8_mailboxes:
             command += " SMTPUTF8"
             if "8bitmime" in self._extensions:  # which RFC 6531 asks to be offered with it
@@ -166,6 +174,23 @@ class SmtpSession:
             server=self._server,
             messageId=message.message_id,
         )
+
+
+def _recipient_command(message: ComposedMessage, mailbox: str) -> str:
+    command = f"RCPT TO:<{mailbox}>"
+    if message.notify:
+        command += f" NOTIFY={message.notify}"
+        if mailbox.isascii():
+            command += f" ORCPT=rfc822;{_xtext(mailbox)}"
+    return command
+
+
+def _xtext(text: str) -> str:
+    """Encode a parameter's value (RFC 3461, 4)."""
+    return "".join(
+        character if "!" <= character <= "~" and character not in "+=" else f"+{ord(character):02X}"
+        for character in text
+    )
 
 
 def _dot_stuffed(content: bytes) -> bytes:

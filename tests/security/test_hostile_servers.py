@@ -1,0 +1,149 @@
+"""Whatever an SMTP or IMAP server sends, an operation ends, takes less than 100 MB, and holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from testkit.accounts import Account
+from testkit.scripted_imap import ImapOptions, ScriptedImap
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import Dialogue, ScriptedServer, Step, drip, endless_line
+from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.worker_client import run_apart
+
+MOST_BYTES = 100 * 1024 * 1024
+# What the event loop may do at most before it turns to other work.
+MOST_MILLISECONDS = 100
+ACCOUNT = Account("ann@example.org", "hunter2-Xyz")
+LETTER = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": "b"}
+CODES = {"PROTOCOL_ERROR", "TIMEOUT", "RESULT_TOO_LARGE", "SEND_OUTCOME_UNKNOWN", "SERVER_REFUSED"}
+
+
+def flood(piece: bytes) -> Step:
+    """Send a piece again and again, for as long as somebody takes it."""
+
+    async def step(dialogue: Dialogue) -> None:
+        while True:
+            await dialogue.send(piece)
+
+    return step
+
+
+def once(*pieces: bytes, times: int) -> Step:
+    """Send the first piece, the second one so many times, the third one, and that the command is done."""
+
+    async def step(dialogue: Dialogue) -> None:
+        first, repeated, last = pieces
+        await dialogue.send(first + repeated * times + last)
+        await dialogue.say("{tag} OK done")
+
+    return step
+
+
+LINES: dict[str, Callable[[bytes], Step]] = {
+    "reply lines without end": lambda code: flood(b"%b-x\r\n" % code * 10_000),
+    "reply lines without end, of one letter a second": lambda code: drip(f"{code.decode()}-x\r\n" * 99, 1),
+    "a line without end": lambda _: endless_line(),
+    "octets without sense": lambda _: flood(b"\0" * 60_000),
+    "empty lines without end": lambda _: flood(b"\r\n" * 30_000),
+}
+SMTP_CODES = {
+    SmtpStep.GREETING: b"220",
+    SmtpStep.EHLO: b"250",
+    SmtpStep.AUTH: b"535",
+    SmtpStep.RCPT: b"250",
+    SmtpStep.ANSWER: b"250",
+}
+IMAP_FAULTS: dict[str, tuple[str, str, Step]] = {
+    "a greeting without end": ("list", "GREETING", endless_line()),
+    "capabilities without end": ("list", "CAPABILITY", flood(b"* CAPABILITY " + b"X " * 5_000 + b"\r\n")),
+    "lines before sign-in without end": ("list", "LOGIN", flood(b"* OK still here\r\n" * 5_000)),
+    "folders without end": ("list", "LIST", flood(b'* LIST () "/" a\r\n' * 5_000)),
+    "a line that is not closed": (
+        "list",
+        "UID FETCH",
+        once(b'* 1 FETCH (UID 1 "', b'\\"', b"\r\n", times=400_000),
+    ),
+    "sections that are not closed": (
+        "list",
+        "UID FETCH",
+        once(b"* 1 FETCH (", b"BODY[", b"\r\n", times=150_000),
+    ),
+    "nine million brackets": ("list", "UID FETCH", once(b"* 1 FETCH ", b"(", b"\r\n", times=9_000_000)),
+    "literals without end": (
+        "list",
+        "UID FETCH",
+        flood(b" BODY[X] {60000}\r\n" + b"y" * 60_000),
+    ),
+    "a literal of two gigabytes": (
+        "list",
+        "UID FETCH",
+        once(b"* 1 FETCH (UID 1 BODY[] {", b"2000000000", b"}\r\n", times=1),
+    ),
+    "messages without end": (
+        "list",
+        "UID FETCH",
+        flood(b"* 1 FETCH (UID 1 RFC822.SIZE 1 BODY[] {3}\r\nyyy)\r\n" * 1_000),
+    ),
+    "hits without end": ("search", "UID SEARCH", flood(b"* SEARCH " + b"1 " * 5_000 + b"\r\n")),
+    "nine million hits": ("search", "UID SEARCH", once(b"* SEARCH ", b"1 ", b"\r\n", times=9_000_000)),
+    "a range of millions": (
+        "search",
+        "UID SEARCH",
+        once(b"* ESEARCH UID ALL ", b"1:9999999", b"\r\n", times=1),
+    ),
+    "a reply of one letter a second": ("search", "UID SEARCH", drip("* SEARCH " + "1 " * 999, 1)),
+}
+POP3_FAULTS = {
+    "two million sizes": ("LIST", b"1 1000\r\n"),
+    "two million unique ids": ("UIDL", b"1 u\r\n"),
+    "a header without end": ("TOP", b"Subject: x\r\n"),
+}
+
+
+def account(port: int, **parameters: Any) -> dict[str, Any]:
+    return {
+        "authentication": {"username": ACCOUNT.username, "password": ACCOUNT.password},
+        "server": {"host": ScriptedServer.host, "port": port, "cryptographicProtocol": "NONE"},
+        "parameters": parameters,
+    }
+
+
+async def assert_bounded(task_type: str, variables: dict[str, Any]) -> None:
+    told = await asyncio.to_thread(run_apart, task_type, variables)
+    assert told["code"] in CODES | {None}, told
+    assert told["grown_bytes"] < MOST_BYTES, told
+    assert told["busy"] < MOST_MILLISECONDS, told
+
+
+@pytest.mark.parametrize("kind", LINES)
+@pytest.mark.parametrize("step", SMTP_CODES)
+async def test_a_hostile_smtp_server_is_left_in_time(step: SmtpStep, kind: str) -> None:
+    options = SmtpOptions(account=ACCOUNT)
+    async with ScriptedSmtp({step: LINES[kind](SMTP_CODES[step])}, options) as server:
+        await assert_bounded("email.smtp.send", account(server.port, **LETTER))
+
+
+@pytest.mark.parametrize("fault", IMAP_FAULTS)
+async def test_a_hostile_imap_server_is_left_in_time(fault: str) -> None:
+    operation, verb, step = IMAP_FAULTS[fault]
+    parameters = {"criteria": {"field": "SUBJECT", "value": "s"}} if operation == "search" else {}
+    async with ScriptedImap(ImapOptions(faults={verb: step})) as server:
+        await assert_bounded(f"email.imap.{operation}", account(server.port, **parameters))
+
+
+@pytest.mark.parametrize("fault", POP3_FAULTS)
+async def test_a_hostile_pop3_server_holds_up_nobody(fault: str) -> None:
+    verb, line = POP3_FAULTS[fault]
+
+    async def step(dialogue: Dialogue) -> None:
+        await dialogue.send(b"+OK\r\n")
+        for _ in range(200):
+            await dialogue.send(line * 10_000)
+        await dialogue.send(b".\r\n")
+
+    async with ScriptedPop3({"1": b"Subject: x\r\n\r\nx\r\n"}, Pop3Options(faults={verb: step})) as server:
+        await assert_bounded("email.pop3.list", account(server.port))

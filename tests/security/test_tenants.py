@@ -1,0 +1,105 @@
+"""Nobody gets more of a server, or of the operator's network, by another spelling."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from worker.documents.urls import UrlPattern, UrlPolicy
+from worker.errors import ServerNotAllowed, UrlNotAllowed
+from worker.job.admission import Admission
+from worker.job.pipeline import _mailbox_of
+from worker.mail.account import MailProtocol, ServerPolicy, account_of
+from worker.mail.command_trace import CommandTrace
+from worker.models.authentication import Authentication
+from worker.models.base import Server
+from worker.models.documents import parse_documents
+
+SPELLINGS = {
+    "mail.example.com": [
+        "MAIL.example.com",
+        "mail.example.com.",
+        " Mail.Example.Com ",
+        "\uff4d\uff41\uff49\uff4c.example\u3002com",
+    ],
+    "2001:db8::1": ["[2001:DB8::1]", "2001:0db8:0:0:0:0:0:1", "2001:db8:0:0::0.0.0.1"],
+    "127.0.0.1": ["127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "::FFFF:7f00:1"],
+    "xn--bcher-kva.example": ["bücher.example", "BÜCHER.example", "XN--BCHER-KVA.example"],
+}
+
+
+def account(host: str, password: str = "p", protocol: MailProtocol = MailProtocol.POP3) -> Any:
+    return account_of(
+        protocol, Server(host=host), Authentication.model_validate({"username": "u", "password": password})
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "spelling"), [(host, spelling) for host, others in SPELLINGS.items() for spelling in others]
+)
+def test_all_spellings_of_a_server_have_one_share_and_one_pattern(host: str, spelling: str) -> None:
+    assert account(spelling).server == account(host).server
+    ServerPolicy((host if ":" not in host else f"[{host}]",)).admit(account(spelling))
+    ServerPolicy((spelling.strip() if "::" not in spelling else f"[{spelling.strip('[]')}]",)).admit(
+        account(host)
+    )
+    with pytest.raises(ServerNotAllowed):
+        ServerPolicy(("other.example.com",)).admit(account(spelling))
+
+
+async def test_strangers_with_wrong_passwords_leave_the_owner_a_turn_at_the_mailbox() -> None:
+    admission = Admission(max_jobs=64, max_jobs_per_server=8)
+    is_over = asyncio.Event()
+    owner = account("mail.example.com", "right")
+    admission.answered(owner.server)
+
+    async def stranger(number: int) -> None:
+        one = account("mail.example.com", f"wrong{number % 2}")
+        async with admission.place(one.server, _mailbox_of(one), CommandTrace()):
+            await is_over.wait()
+
+    strangers = [asyncio.ensure_future(stranger(0)) for _ in range(6)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10), admission.place(owner.server, _mailbox_of(owner), CommandTrace()):
+        assert not any(task.done() for task in strangers)
+    is_over.set()
+    await asyncio.gather(*strangers)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/invoices/..;/admin",
+            "/invoices/.;/..;x=1/admin",
+            "/invoices/..%3b/admin",
+            "/invoices/%2e%2e/admin",
+        ),
+        *(
+            "/invoices/%252e%252e/admin",
+            "/invoices/..%2fadmin",
+            "/invoices/..\\admin",
+            "/invoices/..%5cadmin",
+        ),
+        *(
+            "/invoices/%2e%2e;a=b/admin",
+            "/invoices/..%00/admin",
+            "/invoices/%2E./admin",
+        ),
+        *("/invoices/..%09/admin", "/invoices/..%253b/admin", "/invoices;/../admin", "/invoices/..;"),
+        *("/invoices/\uff0e\uff0e/admin", "/invoices/..%c2%a0/admin", "/invoices/..%20/admin", "/admin"),
+    ],
+)
+def test_no_url_leads_out_of_the_path_that_is_allowed(path: str) -> None:
+    policy = UrlPolicy((UrlPattern.parse("http://files.example.com/invoices/*"),))
+    policy.admit("http://files.example.com/invoices/2026/1..2.pdf")
+    with pytest.raises(UrlNotAllowed):
+        policy.admit(f"http://files.example.com{path}")
+
+
+@pytest.mark.parametrize("document_id", [".", "..", " .. "])
+def test_a_document_id_cannot_leave_its_path(document_id: str) -> None:
+    with pytest.raises(ValueError, match="documentId may not be"):
+        parse_documents({"camunda.document.type": "camunda", "documentId": document_id})

@@ -1,0 +1,45 @@
+"""The mail server and account of a task that names none: those of the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from worker.errors import InputError
+from worker.job.assignment import Assignment, Operation
+
+
+def assign(
+    operation: Operation, defaults: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
+) -> Assignment:
+    """Read a job of one of our own types. `defaults`: the worker's `server` and `authentication`, or empty.
+
+    The worker's account is for the worker's server alone: no diagram can have it sent elsewhere. Raises
+    InputError if the task leaves the server to a worker that has none.
+    """
+    server = variables.get("server")
+    if not _is_empty(server):
+        return Assignment(operation, variables)
+    if not defaults:
+        if server is None:
+            return Assignment(operation, variables)
+        protocol = operation.task_type.split(".")[1].upper()
+        raise InputError(
+            "server names no mail server, and the worker has none of its own: fill it in, or ask the operator"
+            f" to set EMAIL_WORKER_DEFAULT_{protocol}_HOST.",
+            field="server",
+        )
+    given = {} if _is_empty(variables.get("authentication")) else variables
+    authentication = given.get("authentication", defaults["authentication"])
+    return Assignment(
+        operation, {**variables, "server": defaults["server"], "authentication": authentication}
+    )
+
+
+def _is_empty(group: Any) -> bool:
+    """Tell whether nothing is given: null, or a context in which all is null or blank."""
+    if group is None:
+        return True
+    if not isinstance(group, Mapping):
+        return False
+    return all(value is None or (isinstance(value, str) and not value.strip()) for value in group.values())

@@ -1,0 +1,67 @@
+"""How many emails an account sends within a minute."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from worker.job.admission import NotAdmitted
+from worker.mail.account import Account, MailProtocol
+
+_WINDOW_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Account:
+    """When the account sent lately, and how many jobs it has refused since it last sent."""
+
+    sent_at: deque[float] = field(default_factory=deque)
+    refused: int = 0
+
+
+class SendRate:
+    """A limit on what each account sends within any minute. `clock`: monotonic seconds."""
+
+    def __init__(self, max_per_minute: int, clock: Callable[[], float]) -> None:
+        self._max = max_per_minute
+        self._clock = clock
+        self._accounts: dict[str, _Account] = {}
+
+    def admit(self, account: Account) -> None:
+        """Count an email that is about to be sent; raises NotAdmitted for one too many."""
+        if account.protocol is MailProtocol.SMTP and (
+            pause := self.take(f"{account.username} {account.server}")
+        ):
+            raise NotAdmitted(
+                f"The account has sent {self._max} emails to {account.server} within a minute, which is its"
+                " limit (EMAIL_WORKER_MAX_SENDS_PER_MINUTE).",
+                pause,
+            )
+
+    def take(self, account: str) -> float:
+        """Count a send and return 0; or count none and return the seconds after which to try again.
+
+        Jobs refused one after the other are told later and later times, so that they do not all come back at
+        once.
+        """
+        if not self._max:
+            return 0.0
+        now = self._clock()
+        self._forget(now)
+        entry = self._accounts.setdefault(account, _Account())
+        if len(entry.sent_at) < self._max:
+            entry.sent_at.append(now)
+            entry.refused = 0
+            return 0.0
+        seconds = entry.sent_at[0] + _WINDOW_SECONDS - now
+        pause = seconds + entry.refused * _WINDOW_SECONDS / self._max
+        entry.refused += 1
+        return pause
+
+    def _forget(self, now: float) -> None:
+        for account, entry in list(self._accounts.items()):
+            while entry.sent_at and entry.sent_at[0] <= now - _WINDOW_SECONDS:
+                entry.sent_at.popleft()
+            if not entry.sent_at:
+                del self._accounts[account]

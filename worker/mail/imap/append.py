@@ -1,0 +1,33 @@
+"""Putting a message into a folder, once. It blocks: use it in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from worker.errors import FolderNotFound
+from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.removal import is_in_folder, refuse_read_only
+from worker.mail.message.compose import ComposedMessage
+
+_APPENDING = "put the message into the folder"
+
+
+def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, flags: Iterable[str]) -> bool:
+    """Put the message into a folder, which is created if it is missing; return whether it was not there yet.
+
+    An attempt that broke off may have put it there: so its Message-ID is looked for first.
+    """
+    session, folders = mailbox.session, mailbox.folders
+    try:
+        folder = folders.open(path)
+    except FolderNotFound:
+        folders.create(folders.name_of(path))
+        folder = folders.open(path)
+    refuse_read_only(mailbox, folder)
+    if is_in_folder(mailbox, path, message.message_id):
+        return False
+    session.may_change()
+    session.has_changed = True
+    arguments = (folders.encoded(folder.name), f"({' '.join(flags)})", None, message.content)
+    session.require(session.attempt("APPEND", _APPENDING, session.client.append, *arguments), _APPENDING)
+    return True

@@ -1,0 +1,56 @@
+"""Setting and clearing the flags of one message. It blocks: use it in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from worker.errors import NotSupported
+from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.removal import refuse_read_only
+
+_FLAGGING = "set the flags of the message"
+
+
+def change_flags(
+    mailbox: ImapMailbox,
+    path: str,
+    message_id: str,
+    *,
+    added: AbstractSet[str],
+    removed: AbstractSet[str] = frozenset(),
+) -> frozenset[str]:
+    """Add and remove flags of the message, only those that it lacks or has; return its flags then.
+
+    Raises NotSupported if the server does not keep one of them.
+    """
+    folder = mailbox.folders.open(path, is_current=False)
+    uid = mailbox.find_one(folder, message_id)
+    refuse_read_only(mailbox, folder)
+    flags, is_changed = _flags_of(mailbox, uid), False
+    for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
+        if wanted:
+            mailbox.session.may_change()
+            listed = f"({' '.join(sorted(wanted))})"
+            mailbox.session.uid(_FLAGGING, "STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
+            is_changed = True
+    flags = _flags_of(mailbox, uid) if is_changed else flags
+    lost = _without(added, flags)
+    if lost:
+        server = mailbox.session.server
+        raise NotSupported(
+            f"{server} does not keep the flag {min(lost)} in the folder {folder.name}.",
+            server=server,
+            extension="PERMANENTFLAGS",
+        )
+    return flags
+
+
+def _flags_of(mailbox: ImapMailbox, uid: int) -> frozenset[str]:
+    fetched = list(mailbox.fetch([uid], "RFC822.SIZE FLAGS", _FLAGGING))
+    return next((each.flags for each in fetched if each.flags is not None), frozenset())
+
+
+def _without(flags: AbstractSet[str], others: AbstractSet[str]) -> set[str]:
+    """Return the flags that are not among others; letter case does not matter (RFC 9051, 2.3.2)."""
+    folded = {flag.lower() for flag in others}
+    return {flag for flag in flags if flag.lower() not in folded}

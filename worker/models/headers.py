@@ -1,0 +1,126 @@
+"""Header fields that a process adds to an email: which, and what may stand in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from worker.models.addresses import parse_addresses
+from worker.models.bounds import HEADER_CHARACTERS, HEADERS
+from worker.models.expectation import number_text, shown
+from worker.models.texts import check_characters
+
+# RFC 5322 3.6.8: printable ASCII but the colon.
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
+_BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
+_ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
+_MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
+_MAX_MESSAGE_ID = 250
+
+# What the worker writes itself, or the servers on the way: a second one would contradict the first.
+_WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
+_WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
+_RESERVED_PREFIXES = ("content-", "resent-")
+# Fields of which programs read each word (RFC 2047 5: no encoded words there), beside List-*.
+_STRUCTURED_HEADERS = frozenset(
+    {
+        *(
+            "archived-at",
+            "auto-submitted",
+            "autocrypt",
+            "expires",
+            "feedback-id",
+            "importance",
+            "in-reply-to",
+        ),
+        *("message-context", "mt-priority", "obsoletes", "precedence", "priority", "references"),
+        *(
+            "reply-by",
+            "sensitivity",
+            "supersedes",
+            "tls-required",
+            "x-auto-response-suppress",
+            "x-msmail-priority",
+        ),
+        "x-priority",
+    }
+)
+_FOLDING = re.compile(r"\r?\n[ \t]+")
+_PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
+ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
+
+
+def is_structured(name: str) -> bool:
+    """Whether a header field is made of words that programs read, and is not a text for people."""
+    return name.lower() in _STRUCTURED_HEADERS or name.lower().startswith("list-")
+
+
+def read_headers(headers: dict[Any, Any]) -> dict[str, str]:
+    """Return the fields that are given, each with its text; raises ValueError for what is no text."""
+    if len(headers) > HEADERS:
+        raise ValueError(f"must have at most {HEADERS} header fields")
+    texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
+    # "Reply-To" may be an empty list of addresses, as "cc" may.
+    return {
+        name: text for name, text in texts.items() if name.lower() not in ADDRESS_HEADERS or text.strip(", ")
+    }
+
+
+def check_headers(headers: dict[str, str]) -> None:
+    """Raise ValueError, with a phrase that completes "headers …", for a field that may not be there."""
+    seen: set[str] = set()
+    for name, value in headers.items():
+        _check_header(name, value)
+        if name.lower() in seen:
+            raise ValueError(f"must hold {name} once, whatever the case of its letters")
+        seen.add(name.lower())
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip(" \t"))
+
+
+def _header_text(name: Any, value: Any) -> str:
+    if isinstance(value, str):
+        # As a field of another email may hold it, folded; elsewhere a line break is a slip or an attack.
+        return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must hold texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
+    return number_text(value)
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
+    if _BREAKS_A_HEADER.search(value):
+        raise ValueError(f"may not hold a line break or NUL, but {name} does")
+    if len(value) > HEADER_CHARACTERS:
+        raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
+    try:
+        check_characters(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, but {name} does") from error
+    lowered = name.lower()
+    if lowered in _WRITTEN_BY_FIELD:
+        raise ValueError(f"may not hold {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
+    if lowered in _WRITTEN_BY_WORKER or lowered.startswith(_RESERVED_PREFIXES):
+        raise ValueError(f"may not hold {name}: the worker or the mail servers write it")
+    if lowered == "message-id":
+        check_message_id(value)
+    if lowered in ADDRESS_HEADERS:
+        _check_addresses(name, value)
+    if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
+        raise ValueError(f"may hold printable ASCII characters only in {name}, found {shown(value, 80)}")
+
+
+def check_message_id(value: str) -> None:
+    """Raise ValueError for what is no Message-ID, with or without angle brackets."""
+    if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
+        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {value[:80]!r}")
+
+
+def _check_addresses(name: str, value: str) -> None:
+    try:
+        parse_addresses(value)
+    except ValueError as error:
+        raise ValueError(f"are refused because {name} {error}") from error

@@ -1,0 +1,76 @@
+"""Put an email into a folder over IMAP, such as a copy of what was sent, or a draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Result, Server
+from worker.models.headers import check_message_id
+from worker.models.imap import Folder, Keyword
+from worker.models.mailbox import MessageId
+from worker.models.message import MessageParameters
+
+_SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered"}
+
+
+class AppendParameters(MessageParameters):
+    """The message, and where it goes."""
+
+    folder: Folder = Field(
+        title="Folder",
+        description="Where to put the email. A folder that does not exist yet is created.",
+        examples=["Sent"],
+    )
+    message: MessageId | None = Field(
+        default=None,
+        title="Message-ID",
+        description="That of the email just sent, as `=mail.messageId`: the copy gets the same. If it is in"
+        " the folder already, nothing is added.",
+        examples=["=mail.messageId"],
+    )
+    seen: bool = Field(default=True, title="Mark as read", description="Whether the email is marked as read.")
+    flags: tuple[Keyword, ...] = Field(
+        default=(),
+        title="Flags",
+        description="`Draft`, `Flagged`, `Answered` or your own keywords, separated by commas or as a list.",
+        examples=["Draft"],
+    )
+
+    @field_validator("flags", mode="before")
+    @classmethod
+    def _are_words(cls, flags: Any) -> Any:
+        return (
+            [word.strip() for word in flags.split(",") if word.strip()] if isinstance(flags, str) else flags
+        )
+
+    @field_validator("message")
+    @classmethod
+    def _is_a_message_id(cls, message: str | None) -> str | None:
+        if message is not None:
+            check_message_id(message)
+        return message
+
+    @property
+    def all_flags(self) -> tuple[str, ...]:
+        """The flags as the protocol writes them."""
+        given = [_SYSTEM_FLAGS.get(flag.lower(), flag) for flag in self.flags]
+        return tuple(dict.fromkeys([*((r"\Seen",) if self.seen else ()), *given]))
+
+
+class AppendRequest(Request):
+    """The request of `email.imap.append`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: AppendParameters
+
+
+class AppendedEmail(Result):
+    """Where the email is. `appended`: false if it was there already."""
+
+    message_id: str
+    folder: str
+    appended: bool

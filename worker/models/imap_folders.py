@@ -1,0 +1,45 @@
+"""List the folders of a mailbox over IMAP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Result, Server
+from worker.models.mailbox import check_text
+
+_MAX_PATTERN = 1000
+
+
+class FoldersParameters(Request):
+    """Which folders to list."""
+
+    pattern: Annotated[str, Field(max_length=_MAX_PATTERN), AfterValidator(check_text)] = Field(
+        default="*",
+        title="Pattern",
+        description="`*` stands for any characters, `%` for those of one level, as in `Projects.*`.",
+        examples=["Projects.*"],
+    )
+
+
+class FoldersRequest(Request):
+    """The request of `email.imap.folders`."""
+
+    authentication: Authentication
+    server: Server
+    parameters: FoldersParameters = FoldersParameters()
+
+
+class FolderRow(Result):
+    """One folder. `messages` and `unread` are null if it holds folders alone, or the server does not tell.
+
+    `special_use`: what it is for (RFC 6154), such as Sent with a backslash; null if the server does not tell.
+    """
+
+    name: str
+    delimiter: str | None
+    messages: int | None
+    unread: int | None
+    special_use: str | None

@@ -1,0 +1,258 @@
+"""An email to be written: what the process gives of its header, its text and its files."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+
+from worker.models.addresses import Address, AddressList
+from worker.models.answer import AnsweredEmail
+from worker.models.base import Request
+from worker.models.bounds import ATTACHMENTS, BODY_CHARACTERS, SUBJECT_CHARACTERS
+from worker.models.documents import Document, parse_documents
+from worker.models.headers import check_headers, read_headers
+from worker.models.texts import check_characters
+
+_BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
+_SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
+_BODIES = {"body": "body", "html_body": "htmlBody"}
+# Which of our fields writes a header field.
+_FIELD_OF_HEADER = {
+    "reply-to": "reply_to",
+    "in-reply-to": "in_reply_to",
+    "references": "in_reply_to",
+    "importance": "importance",
+    "x-priority": "importance",
+    "x-msmail-priority": "importance",
+    "disposition-notification-to": "read_receipt_to",
+}
+
+
+class ContentType(StrEnum):
+    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the reader's program chooses."""
+
+    PLAIN = "PLAIN"
+    HTML = "HTML"
+    MULTIPART = "MULTIPART"
+
+
+def _read_documents(value: Any) -> Any:
+    documents = parse_documents(value)
+    if len(documents) > ATTACHMENTS:
+        raise ValueError(f"must have at most {ATTACHMENTS:,} documents")
+    return documents
+
+
+Documents = Annotated[
+    tuple[Document, ...],
+    PlainValidator(_read_documents),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+]
+
+
+class Importance(StrEnum):
+    """How urgent the sender finds it."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class MessageParameters(Request):
+    """The message itself: its header fields, its text and its files."""
+
+    may_be_empty = frozenset({"subject", "body", "htmlBody"})
+
+    from_: AddressList = Field(
+        alias="from",
+        title="From",
+        description="The sender, with or without a name. Your mail server may insist on the address you sign"
+        " in with.",
+        examples=["Orders <orders@example.com>"],
+    )
+    to: AddressList = Field(
+        default=(),
+        title="To",
+        description="One address, several with commas between them, or a list such as"
+        ' `=[buyer.email, "joe@example.com"]`. To, Cc or Bcc must name someone.',
+        examples=["jane@example.com, Joe Doe <joe@example.com>"],
+    )
+    cc: AddressList = Field(
+        default=(),
+        title="Cc",
+        description="Who gets a copy, seen by all. Written as in To.",
+        examples=["sales@example.com"],
+    )
+    bcc: AddressList = Field(
+        default=(),
+        title="Bcc",
+        description="Who gets a copy that the others do not see. Written as in To.",
+        examples=["archive@example.com"],
+    )
+    reply_to: AddressList = Field(
+        default=(),
+        title="Reply to",
+        description="Where answers go, if not to the sender. Written as in To.",
+        examples=["desk@example.com"],
+    )
+    in_reply_to: AnsweredEmail | None = Field(
+        default=None,
+        title="In reply to",
+        description="The email that this one answers: its Message-ID, or the whole result of reading it, as"
+        " `=email`. Mail clients show both in one thread.",
+        examples=["=email"],
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict,
+        title="More headers",
+        description='A context of further header fields, such as `{"X-Order": "4711"}`. Subject,'
+        " Date, the addresses above and what mail servers write are refused here.",
+        examples=[{"X-Order": "4711"}],
+    )
+    subject: str = Field(
+        max_length=SUBJECT_CHARACTERS,
+        title="Subject",
+        description="A single line, what the reader sees first.",
+        examples=["Your order is on its way"],
+    )
+    content_type: ContentType = Field(
+        default=ContentType.PLAIN,
+        title="Format",
+        description="With both, the recipient's mail client picks the format it supports.",
+    )
+    body: str | None = Field(
+        default=None,
+        max_length=BODY_CHARACTERS,
+        title="Text",
+        description="The text of the email. Variables come in with FEEL:"
+        ' `="Dear " + customer.name + ", it is on its way."`',
+        examples=["Good morning, …"],
+    )
+    html_body: str | None = Field(
+        default=None,
+        max_length=BODY_CHARACTERS,
+        title="HTML",
+        description="The HTML of the email. Variables come in with FEEL:"
+        ' `="<p>Dear " + customer.name + "</p>"`',
+        examples=["<p>Good morning, …</p>"],
+    )
+
+    attachments: Documents = Field(
+        default=(),
+        title="Attachments",
+        description="A list of documents, such as `[invoice]`. A form's file field or reading an email gives"
+        ' them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
+        ' shows it by `<img src="cid:logo">`. The worker must know the document store'
+        " (`ZEEBE_REST_ADDRESS`).",
+        examples=["[invoice]"],
+    )
+    importance: Importance | None = Field(
+        default=None, title="Importance", description="How mail clients mark the email."
+    )
+    read_receipt_to: AddressList = Field(
+        default=(),
+        title="Read receipt to",
+        description="Who is told that the email was read, if the recipient's mail client asks and agrees.",
+        examples=["desk@example.com"],
+    )
+
+    @field_validator("subject")
+    @classmethod
+    def _is_one_line(cls, subject: str) -> str:
+        if _BREAKS_A_HEADER.search(subject):
+            raise ValueError("may not hold a line break or NUL")
+        return subject
+
+    @field_validator("subject", "body", "html_body", mode="before")
+    @classmethod
+    def _has_whole_characters(cls, text: Any) -> Any:
+        return check_characters(text) if isinstance(text, str) else text
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _are_texts(cls, headers: Any) -> Any:
+        return read_headers(headers) if isinstance(headers, dict) else headers
+
+    @field_validator("headers")
+    @classmethod
+    def _are_sound(cls, headers: dict[str, str]) -> dict[str, str]:
+        check_headers(headers)
+        return headers
+
+    @field_validator("importance", mode="before")
+    @classmethod
+    def _in_small_letters(cls, importance: Any) -> Any:
+        return importance.strip().lower() if isinstance(importance, str) else importance
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        _check_given_once(self)
+        _check_null(self)
+        if self.content_type is ContentType.PLAIN:
+            _check_plain(self)
+        elif self.content_type is ContentType.HTML:
+            _check_html(self)
+        elif self.body is None or self.html_body is None:
+            raise ValueError("must have both body and htmlBody when contentType is MULTIPART")
+        return self
+
+    @field_validator("from_")
+    @classmethod
+    def _has_sender(cls, senders: tuple[Address, ...]) -> tuple[Address, ...]:
+        if not senders:
+            raise ValueError("must hold at least one address, found none")
+        return senders
+
+    @property
+    def subject_line(self) -> str:
+        """The subject; that of an answer has one "Re:" at most (RFC 5322 3.6.5)."""
+        return _SECOND_RE.sub("Re: ", self.subject) if self.in_reply_to else self.subject
+
+    @property
+    def text(self) -> str | None:
+        """What is sent as text/plain."""
+        return None if self.content_type is ContentType.HTML else self.body
+
+    @property
+    def html(self) -> str | None:
+        """What is sent as text/html."""
+        if self.content_type is ContentType.PLAIN:
+            return None
+        if self.content_type is ContentType.HTML:
+            return self.html_body or self.body or self.html_body
+        return self.html_body
+
+
+def _check_given_once(parameters: MessageParameters) -> None:
+    for name in parameters.headers:
+        field = _FIELD_OF_HEADER.get(name.lower())
+        if field and getattr(parameters, field):
+            alias = MessageParameters.model_fields[field].alias
+            raise ValueError(f"must not have both {alias} and the header {name}")
+
+
+def _check_null(parameters: MessageParameters) -> None:
+    """Refuse a null where a text is needed: an email without it is not what the process means to send."""
+    if parameters.content_type is ContentType.HTML and parameters.html is not None:
+        return
+    needed = {"body": "body"} if parameters.content_type is ContentType.PLAIN else _BODIES
+    for name, alias in needed.items():
+        if name in parameters.model_fields_set and getattr(parameters, name) is None:
+            raise ValueError(f"has a fault: {alias} is null: its expression gave nothing")
+
+
+def _check_plain(parameters: MessageParameters) -> None:
+    if parameters.body is None and not parameters.attachments:
+        raise ValueError("must have a body or attachments when contentType is PLAIN")
+    if parameters.html_body:
+        raise ValueError("may have an htmlBody only when contentType is HTML or MULTIPART")
+
+
+def _check_html(parameters: MessageParameters) -> None:
+    if parameters.body is None and parameters.html_body is None:
+        raise ValueError("must have an htmlBody when contentType is HTML")
+    if parameters.body and parameters.html_body:
+        raise ValueError("may not have both body and htmlBody when contentType is HTML; MULTIPART sends both")
