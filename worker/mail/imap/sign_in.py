@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import imaplib
+import base64
 
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
@@ -45,20 +45,17 @@ def _show_password(box: ConnectedMailBox, client: ImapClient, account: Account) 
 
 
 def _show_token(client: ImapClient, account: Account) -> None:
-    """Sign in by an access token. imaplib answers the challenges; a second one explains a refusal."""
+    """Sign in by an access token, with the command if the server takes it so (RFC 4959)."""
     offered = [name.removeprefix("AUTH=") for name in client.capabilities if name.startswith("AUTH=")]
     mechanism = choose_mechanism(account, offered)
-    challenges: list[bytes] = []
-
-    def respond(challenge: bytes) -> bytes:
-        challenges.append(challenge)
-        return token_response(mechanism, account) if len(challenges) == 1 else last_word(mechanism)
-
-    try:
-        client.authenticate(mechanism, respond)
-    except imaplib.IMAP4.error as error:
-        refused = client.last_reply
-        if refused.status != "NO" or is_temporary(refused):
-            raise
-        explanation = b"".join(challenges[1:])
-        raise token_refusal(account.server, reason_of(refused), explanation) from error
+    response = base64.b64encode(token_response(mechanism, account))
+    farewell = base64.b64encode(last_word(mechanism))
+    if "SASL-IR" in client.capabilities:
+        client.send_literals(farewell)
+        client.xatom("AUTHENTICATE", mechanism, response.decode())
+    else:
+        client.send_literals(response, farewell)
+        client.xatom("AUTHENTICATE", mechanism)
+    refused = client.last_reply
+    if refused.status == "NO" and not is_temporary(refused):
+        raise token_refusal(account.server, reason_of(refused), client.last_challenge)
