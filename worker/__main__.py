@@ -16,9 +16,9 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
     _open_standard_streams()
-    from worker.cli import app  # noqa: PLC0415 - see above
+    from worker import cli  # noqa: PLC0415 - see above
 
-    app()
+    cli.main()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -35,7 +35,7 @@ from worker.masking import Mask, masking
 from worker.oauth.access_tokens import AccessTokens
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
-from worker.secret_store import SecretStore
+from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
 from worker.wiring import (
@@ -70,6 +70,7 @@ class EmailWorker:
         """Read settings and secrets from the environment and an env file; raises InputError."""
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
+        check_directory(settings.worker.secrets_dir)
         secrets = SecretStore(
             environment,
             prefix=settings.worker.secret_prefix,
@@ -118,7 +119,7 @@ class EmailWorker:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
 
         Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
-        logged (`mail_not_removed`).
+        logged (`email_not_deleted`).
         """
         _ = self._open_clients  # raises outside of `async with`
         mask = Mask(shared=self._secrets.mask)
@@ -251,7 +252,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
         await deferred.commit()
     except MailServerError as error:
         # The email may be gone for all that: what was read of it must not be lost as well.
-        log.error("mail_not_removed", code=error.code, server=server)
+        log.error("email_not_deleted", code=error.code, server=server)
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:

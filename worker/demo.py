@@ -54,7 +54,7 @@ async def run_demo(*, keep: bool) -> None:
             await _send_one(engine, mail_server, narrator)
             if keep:
                 await _stay_up(engine, mail_server, narrator.console)
-    narrator.console.print("Everything has been stopped again.")
+    narrator.console.print("Everything has stopped.")
 
 
 def example(name: str) -> Path:

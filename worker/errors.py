@@ -296,6 +296,10 @@ class GatewayUnavailable(EngineError):
     """The gateway cannot be reached or cannot take the command now; it may later."""
 
 
+class InstanceNotEnded(EngineError):
+    """A process instance has not ended within the time that was given to it."""
+
+
 class JobGone(EngineError):
     """The job was completed, cancelled or failed meanwhile: nothing can be said about it any more."""
 

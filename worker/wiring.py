@@ -32,10 +32,13 @@ from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context
 from worker.masking import Mask
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
+from worker.rest_api import RestApi
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
 # The name of the variable travels with the result, and counts.
 _NAMING_BYTES = 200
+# Of Camunda on this machine, and of the sandbox.
+_USUAL_REST_ADDRESS = "http://localhost:8080"
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -168,6 +171,17 @@ def open_access_tokens(worker: WorkerSettings) -> AccessTokens:
     http = HttpClient(tls_context, timeouts, TOKEN_FAILURES, uses_proxy=True)
     patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_token_endpoints)
     return AccessTokens(http, UrlPolicy(patterns, endpoint_not_allowed))
+
+
+def open_rest_api(settings: Settings, sign_in: SignIn | None) -> RestApi | None:
+    """Return the cluster's REST API; the gateway localhost:26500 goes with http://localhost:8080."""
+    gateway = settings.gateway
+    address = gateway.rest_address
+    if address is None and is_this_machine(gateway.target) and gateway.target.endswith(":26500"):
+        address = _USUAL_REST_ADDRESS
+    if address is None:
+        return None
+    return RestApi(_cluster_client(settings, address), address, sign_in)
 
 
 def _cluster_client(settings: Settings, url: str) -> HttpClient:

@@ -131,7 +131,7 @@ async def test_a_mail_that_could_not_be_removed_is_logged_and_the_job_stays_comp
             bench.gateway.offer(make_job())
             await bench.gateway.until_taken(1)
     assert [command.name for command in bench.gateway.tried] == ["complete"]
-    (line,) = [line for line in logs if line["event"] == "mail_not_removed"]
+    (line,) = [line for line in logs if line["event"] == "email_not_deleted"]
     assert (line["log_level"], line["code"]) == ("error", "CONNECTION_FAILED")
     assert line["server"] == "mail.example.com:587"
     assert "canary" not in str(line)
@@ -147,6 +147,6 @@ async def test_a_removal_that_is_cut_off_by_the_end_of_the_worker_is_logged() ->
             bench.gateway.offer(make_job())
             await bench.gateway.until_taken(1)
     assert deferred.ends == ["commit"]
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["mail_not_removed"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["email_not_deleted"]
     assert [line["outcome"] for line in logs if line["event"] == "job_ended"] == ["COMPLETED"]
     assert len(bench.gateway.tried) == 1

@@ -15,7 +15,7 @@ from worker.settings.camunda_names import NAMES
 
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SETTING = re.compile(r"\b(?:EMAIL_WORKER|ZEEBE|CAMUNDA)_[A-Z0-9_]*[A-Z0-9]\b")
-LOG_CALL = re.compile(r"log\.\w+\(\s*\"(\w+)\"")
+LOG_CALL = re.compile(r"log\.\w+\(\s*(?:[\w.]+, )?\"(\w+)\"")
 OURS = {name for name, _, _ in settings_fields()}.union(*NAMES.values())
 
 

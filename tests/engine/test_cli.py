@@ -1,4 +1,4 @@
-"""`email-worker deploy` and `email-worker start`, against the real engine."""
+"""`email-worker deploy`, `start` and `sandbox`, against the real engine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from testkit.bpmn import one_task_process
+from testkit.processes import free_port
+from testkit.workers import serving
+
+from worker.sandbox.rest import rest_api
 
 if TYPE_CHECKING:
-    from worker.sandbox import Engine
+    from worker.sandbox import Engine, MailServer
+
+ONE_TASK = Path(__file__).with_name("one_task.bpmn")
 
 
-async def email_worker(engine: Engine, *arguments: str) -> tuple[int | None, str]:
+async def email_worker(engine: Engine, *arguments: str, **environment: str) -> tuple[int | None, str]:
     """Run a command of the worker's command line; gives its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", *arguments),
-        env={**os.environ, "ZEEBE_ADDRESS": engine.address},
+        env={**os.environ, "ZEEBE_ADDRESS": engine.address, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -62,3 +69,80 @@ async def test_a_file_that_is_no_process_is_refused_with_the_engines_reason(
     assert code == 1
     assert "broken.bpmn" in said
     assert "Traceback" not in said
+
+
+def letter(mail_server: MailServer, **parameters: str) -> list[str]:
+    """The process variables of an email, as options of `start`."""
+    sent = {"from": "a@example.com", "to": "alice@example.com", "subject": "Grüße", "body": "b", **parameters}
+    server = {"host": mail_server.host, "port": mail_server.smtp_port, "cryptographicProtocol": "NONE"}
+    options = ["--set", "authentication.type=noAuth", "--set", f"server={json.dumps(server)}"]
+    return [
+        *options,
+        *(word for name, value in sent.items() for word in ("--set", f"parameters.{name}={value}")),
+    ]
+
+
+@pytest.mark.parametrize("has_rest_api", [True, False])
+async def test_start_waits_for_the_end_and_prints_the_variables(
+    engine: Engine, has_rest_api: bool, tmp_path: Path
+) -> None:
+    await engine.deploy(ONE_TASK)
+    file = tmp_path / "variables.json"
+    file.write_text(json.dumps({"skipped": False, "order": {"id": 7}}))
+    given = ("--variables", str(file), "--set", "skipped=true", "--set", "order.name=Grüße", "--set", "n=[1]")
+    port = free_port()
+    async with rest_api(engine, "127.0.0.1", port):
+        rest = {"ZEEBE_REST_ADDRESS": f"http://127.0.0.1:{port}"} if has_rest_api else {}
+        code, said = await email_worker(engine, "start", "one-task", *given, "--wait", **rest)
+    assert code == 0, said
+    assert json.loads(said) == {"skipped": True, "order": {"id": 7, "name": "Grüße"}, "n": [1]}
+
+
+async def test_start_waits_for_an_incident_and_prints_its_text_with_exit_code_1(
+    engine: Engine, mail_server: MailServer
+) -> None:
+    await engine.deploy(one_task_process("waited-for", "waited.email.smtp.send"), "waited-for.bpmn")
+    port = free_port()
+    async with (
+        rest_api(engine, "127.0.0.1", port),
+        serving(engine.address, EMAIL_WORKER_TASK_TYPE_PREFIX="waited"),
+    ):
+        rest = {"ZEEBE_REST_ADDRESS": f"http://127.0.0.1:{port}"}
+        options = letter(mail_server, to="nobody")
+        code, said = await email_worker(engine, "start", "waited-for", *options, "--wait", **rest)
+        assert code == 1
+        assert "has an incident at task: INVALID_INPUT in waited.email.smtp.send: parameters.to" in said
+        code, said = await email_worker(engine, "start", "waited-for", *letter(mail_server), "--wait", **rest)
+        assert code == 0, said
+
+
+@pytest.mark.parametrize("has_rest_api", [True, False])
+async def test_start_does_not_wait_longer_than_it_is_told_to(engine: Engine, has_rest_api: bool) -> None:
+    await engine.deploy(ONE_TASK)
+    port = free_port()
+    async with rest_api(engine, "127.0.0.1", port):
+        rest = {"ZEEBE_REST_ADDRESS": f"http://127.0.0.1:{port}"} if has_rest_api else {}
+        given = ("--set", "skipped=false", "--wait", "--timeout", "1")
+        code, said = await email_worker(engine, "start", "one-task", *given, **rest)
+    assert code == 1
+    assert "has not ended within 1 s" in said
+    assert ("set ZEEBE_REST_ADDRESS to see its incidents" in said) != has_rest_api
+
+
+@pytest.mark.parametrize("command", [("deploy", str(ONE_TASK)), ("start", "x"), ("start", "x", "--wait")])
+async def test_a_gateway_that_is_away_is_told_of_as_check_does(
+    engine: Engine, command: tuple[str, ...]
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    code, said = await email_worker(engine, *command, ZEEBE_ADDRESS=nowhere)
+    assert code == 1
+    assert said.startswith(f"The gateway {nowhere} cannot be reached or refuses the credentials (UNAVAILABLE")
+    assert said.endswith("; check ZEEBE_ADDRESS, the TLS settings and the credentials.\n")
+
+
+async def test_run_refuses_to_start_without_the_directory_of_its_secrets(
+    engine: Engine, tmp_path: Path
+) -> None:
+    missing = str(tmp_path / "secrets")
+    code, said = await email_worker(engine, "run", EMAIL_WORKER_SECRETS_DIR=missing)
+    assert (code, said) == (1, f"EMAIL_WORKER_SECRETS_DIR: {missing} does not exist.\n")

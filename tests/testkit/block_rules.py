@@ -8,6 +8,7 @@ feel title="resultExpression"               evaluated; the next block may be jso
 xml title="…"                               task headers, run on the engine with the variables before them
 sh, python, ini title=".env"                run, run, read as settings
 yaml title="values.yaml"                    given to the Helm chart
+docs/first-process.md                       done from its first block to its last, by a test of its own
 json with status and reasons                asked of the health page of a worker that is told to stop
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = ROOT / "README.md"
+FIRST_PROCESS = ROOT / "docs" / "first-process.md"
 _VARIABLES = re.compile(r"Variables of (?P<task_type>email\.\w+\.\w+)")
 _OUTCOMES = ("Result", "Error")
 _GROUPS = {"authentication", "server", "parameters"}
@@ -74,6 +77,13 @@ class Shell:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step of docs/first-process.md."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
 class Python:
     """Python to be run with `variables`, and the call that has them."""
 
@@ -116,12 +126,26 @@ class Uncovered:
     block: Block
 
 
-Rule = Call | Evaluation | TaskHeaders | Shell | Python | EnvFile | ChartValues | Tree | Health | Uncovered
+Rule = (
+    Call
+    | Evaluation
+    | TaskHeaders
+    | Shell
+    | Step
+    | Python
+    | EnvFile
+    | ChartValues
+    | Tree
+    | Health
+    | Uncovered
+)
 
 
 def rules_of(page: Path) -> list[Rule]:
     """Return what is to be executed of a page, in order."""
     blocks = read_blocks(page)
+    if page == FIRST_PROCESS:
+        return [EnvFile(block) if block.title == ".env" else Step(block) for block in blocks]
     rules: list[Rule] = []
     scope: Block | None = None
     while blocks:
@@ -135,6 +159,13 @@ def rules_of(page: Path) -> list[Rule]:
         if follower in (getattr(rule, "outcome", None), getattr(rule, "given", None)) and follower:
             blocks.pop(0)
     return [_with_call(rule, rules) for rule in rules]
+
+
+def commands_of(block: Block) -> list[str]:
+    """Return the commands of a block, without comments; a backslash joins two lines."""
+    joined = block.text.replace("\\\n", " ")
+    commands = [shlex.join(shlex.split(line, comments=True)) for line in joined.splitlines()]
+    return [command for command in commands if command]
 
 
 def all_rules() -> Iterator[Rule]:

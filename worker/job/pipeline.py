@@ -89,7 +89,9 @@ class Pipeline:
             job_key=job.key,
             task_type=job.type,
             process_instance_key=job.process_instance_key,
+            bpmn_process_id=job.bpmn_process_id,
             element_id=job.element_id,
+            tenant_id=job.tenant_id,
         )
         started_at = time.monotonic()
         work = Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
@@ -128,8 +130,7 @@ class Pipeline:
             ended_at=time.monotonic(),
             trace=work.trace,
         )
-        # An outcome's message may quote variables and what servers say of emails: it is for the engine alone.
-        log.info("job_ended", **report.line())
+        log.log(report.level, "job_ended", **report.line())
         self._observers.job_ended(report)
 
     async def _outcome(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> Outcome:

@@ -50,9 +50,9 @@ class Work:
             await self.deferred.commit()
         except MailServerError as error:
             # Without the message, as for every job: it may quote what the server says of the email.
-            log.error("mail_not_removed", code=error.code, server=self.server)
+            log.error("email_not_deleted", code=error.code, server=self.server)
         except asyncio.CancelledError:
-            log.error("mail_not_removed", reason="The worker was told to stop.")
+            log.error("email_not_deleted", reason="The worker was told to stop.")
             raise
 
     async def abandon(self) -> None:

@@ -200,7 +200,7 @@ async def test_a_call_without_an_engine_gives_what_it_read_though_the_deletion_f
                 },
             )
     assert result["subject"] == "one"
-    (line,) = [line for line in logs if line["event"] == "mail_not_removed"]
+    (line,) = [line for line in logs if line["event"] == "email_not_deleted"]
     assert line["code"] == "CONNECTION_FAILED"
 
 
