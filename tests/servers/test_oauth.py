@@ -161,8 +161,8 @@ async def test_who_knows_the_user_name_alone_gets_no_session_of_another(
     with pytest.raises(AuthenticationFailed):
         await worker.call("email.imap.list", variables({**bearer, "token": "guessed"}, port))
     await worker.call("email.imap.list", variables(identity.authentication(), port))
+    given = variables(identity.authentication(clientSecret="guessed"), port)
     with pytest.raises(TokenRefused):
-        given = variables(identity.authentication(clientSecret="guessed"), port)
         await worker.call("email.imap.list", given)
 
 
@@ -179,7 +179,7 @@ async def test_a_server_that_takes_no_tokens_is_named_before_one_is_shown(
     worker: EmailWorker, identity: TokenServer, dovecot: Dovecot
 ) -> None:
     for protocol, port in (("imap", dovecot.imaps_port), ("pop3", dovecot.pop3s_port)):
-        with pytest.raises(NotSupported, match="OAUTHBEARER or XOAUTH2.*PLAIN"):
+        with pytest.raises(NotSupported, match=r"OAUTHBEARER or XOAUTH2.*PLAIN"):
             await worker.call(f"email.{protocol}.list", variables(identity.authentication(), port))
 
 

@@ -28,7 +28,7 @@ introspection_mode = local
 local_validation_key_dict = fs:posix:prefix={directory}/keys/
 """
 REMOTE = """
-introspection_mode = get
+introspection_mode = {mode}
 introspection_url = {url}
 active_attribute = active
 active_value = true
@@ -40,19 +40,30 @@ def oauth_options(
     *,
     public_key: str = "",
     introspection_url: str = "",
+    introspection_mode: str = "get",
+    client_secret: str = "",
     audience: str = AUDIENCE,
     key_id: str = "default",
     mechanisms: str = "xoauth2 oauthbearer",
 ) -> Iterator[DovecotOptions]:
-    """Options for tokens for `audience` signed by `public_key`, or that `introspection_url` knows."""
+    """Options for tokens for `audience` signed by `public_key`, or that `introspection_url` knows.
+
+    `introspection_mode`: "get" puts the token behind the URL, "post" sends it as a form (RFC 7662) with
+    `client_secret`, the mail server's own; its client ID is the audience.
+    """
     directory = Path(tempfile.mkdtemp(prefix="dovecot-oauth-"))
     directory.chmod(0o755)
     try:
-        mode = LOCAL if public_key else REMOTE
-        lines = COMMON + mode.format(directory=directory, url=introspection_url)
-        lines += f"client_id = {audience}\n" if public_key else ""
+        lines = COMMON + (LOCAL if public_key else REMOTE).format(
+            directory=directory, url=introspection_url, mode=introspection_mode
+        )
+        lines += (
+            f"client_id = {audience}\nclient_secret = {client_secret}\n"
+            if public_key or client_secret
+            else ""
+        )
         (directory / "oauth2.conf").write_text(lines)
-        for party in ("default", "email-worker"):
+        for party in ("default", "email-worker", "email-worker-with-key"):
             keys = directory / "keys" / party / "RS256"
             keys.mkdir(parents=True)
             (keys / key_id).write_text(public_key)

@@ -71,7 +71,7 @@ class PostfixOptions:
     """
 
     account: Account | None = None
-    sasl: DovecotOptions = DovecotOptions()
+    sasl: DovecotOptions = field(default_factory=DovecotOptions)
     takes_plaintext_logins: bool = True
     offers_starttls: bool = True
     requires_tls: bool = False

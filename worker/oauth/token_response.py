@@ -26,7 +26,7 @@ _SKEW_SECONDS = 60
 _ADVICE = {
     "invalid_client": "check clientId and clientSecret, or the key and its certificate",
     "invalid_scope": "check scopes",
-    "unauthorized_client": "allow this flow for the app",
+    "unauthorized_client": "check clientId and clientSecret, and that the app may use this flow",
     "unsupported_grant_type": "choose another authentication type, or allow this one at the endpoint",
     "invalid_target": "check audience",
 }

@@ -8,23 +8,16 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 from testkit.certificates import Certificates
+from testkit.client_keys import certificate_of, pem_of, public_pem
 from testkit.token_server import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -372,21 +365,6 @@ async def test_a_key_that_cannot_be_read_is_the_tasks_fault(
 
 
 SUBJECT = "ann@example.org"
-
-
-def pem_of(key: RSAPrivateKey | EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def public_pem(key: RSAPrivateKey | EllipticCurvePrivateKey) -> str:
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-
-def certificate_of(key: RSAPrivateKey | EllipticCurvePrivateKey) -> str:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "email-worker")])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def with_key(server: TokenServer, key: str, **changes: Any) -> dict[str, Any]:
