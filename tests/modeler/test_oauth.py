@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-import pytest
+import pytest_asyncio
 from testkit.bpmn import ZEEBE
 
 from worker.models.authentication import Authentication, TokenCredentials
@@ -23,7 +23,7 @@ async def drawn(modeler: Modeler, fields: dict[str, str]) -> TokenCredentials:
     assert [field for field in await modeler.fields() if field["error"]] == []
     assert await modeler.lint() == []
     given: dict[str, Any] = {}
-    for mapping in ElementTree.fromstring(await modeler.xml()).iter(f"{{{ZEEBE}}}input"):
+    for mapping in ET.fromstring(await modeler.xml()).iter(f"{{{ZEEBE}}}input"):
         group, _, name = mapping.attrib["target"].partition(".")
         if group == "authentication":
             given[name] = mapping.attrib.get("source")
@@ -32,7 +32,7 @@ async def drawn(modeler: Modeler, fields: dict[str, str]) -> TokenCredentials:
     return credentials
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def panel(modeler: Modeler, diagram: str, templates: list[dict[str, Any]]) -> Modeler:
     await modeler.open(diagram, templates, "task", "camunda-email-worker.imap.list")
     return modeler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,22 @@ async def test_a_token_that_is_not_good_is_fetched_again_once_and_then_told(
     assert len(identity.tokens) == 2
     assert not any(token in caught.value.message for token in identity.tokens)
     assert "user name and password" not in caught.value.message
+
+
+async def test_a_server_that_asks_for_the_token_gets_it_and_says_why_it_is_refused(
+    certificates: Certificates, worker: EmailWorker, identity: TokenServer
+) -> None:
+    with (
+        oauth_options(public_key=identity.public_key) as options,
+        Dovecot(certificates.server, replace(options, capability="IMAP4rev1 UIDPLUS")) as server,
+    ):
+        server.add_user(ANN, "unused")
+        given = variables(identity.authentication(), server.imaps_port)
+        assert await worker.call("email.imap.list", given) == []
+        identity.claims = {"exp": 1_000_000}
+        other = variables(identity.authentication(audience="another"), server.imaps_port)
+        with pytest.raises(AuthenticationFailed, match="expired or was revoked, or is for another"):
+            await worker.call("email.imap.list", other)
 
 
 async def test_a_revoked_token_is_replaced_without_an_error(
