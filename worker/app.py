@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 
 class EmailWorker:
-    """The operations in one object: `call` does one, `serve` does those that the engine asks for.
+    """The operations in one object: `call` does one, `serve` serves the jobs of Camunda.
 
     Use it as an async context manager: sessions with mail servers are kept between calls and closed at
     the end.
@@ -118,7 +118,7 @@ class EmailWorker:
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
 
-        Raises EmailError; no secret is in its text. A POP3 mail that could not be deleted after that is
+        Raises EmailError; no secret is in its text. A POP3 email that could not be deleted afterwards is
         logged (`email_not_deleted`).
         """
         _ = self._open_clients  # raises outside of `async with`
@@ -129,7 +129,7 @@ class EmailWorker:
         except EmailError as error:
             raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
         except Exception as error:  # noqa: BLE001 - it is reported in one sentence
-            # Its text is as likely as not a piece of the variables: kind and place are enough to mend it.
+            # Its text may quote variables: kind and place are enough to fix it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None
 
     async def _do(self, task_type: str, variables: Mapping[str, Any], mask: Mask) -> Any:
@@ -147,7 +147,7 @@ class EmailWorker:
         return result
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Take jobs from the engine until `stop` is set, then end them within the grace."""
+        """Take jobs from Camunda until `stop` is set, then end them within the grace."""
         worker = self._settings.worker
         gateway = open_gateway(self._settings, self._sign_in)
         telemetry = Telemetry(self._settings, self._secrets.mask, BY_TASK_TYPE)
@@ -286,6 +286,6 @@ def _operation(task_type: str) -> Operation:
     operation = BY_TASK_TYPE.get(task_type)
     if operation is None:
         raise InputError(
-            f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="task type"
+            f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="job type"
         )
     return operation

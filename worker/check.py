@@ -11,7 +11,7 @@ from rich.table import Table
 from worker.app import served_task_types
 from worker.errors import EngineError, InputError
 from worker.health import check_port
-from worker.mail.tls import build_tls_context
+from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment, without_user_info
 from worker.wiring import open_gateway
@@ -93,12 +93,8 @@ def _file_problems(worker: WorkerSettings) -> list[str]:
         problems.append(error.message)
     try:
         build_tls_context(worker.tls_ca_file)
-    except FileNotFoundError:
-        problems.append(f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} does not exist.")
     except OSError as error:
-        problems.append(
-            f"EMAIL_WORKER_TLS_CA_FILE: {worker.tls_ca_file} has no certificate that can be read ({error})."
-        )
+        problems.append(f"EMAIL_WORKER_TLS_CA_FILE: {ca_file_problem(worker.tls_ca_file, error)}.")
     return problems
 
 

@@ -58,7 +58,7 @@ async def run_demo(*, keep: bool) -> None:
 
 
 def example(name: str) -> Path:
-    """Return the path of an example process, beside the package or in it."""
+    """Return the path of an example process, next to the package or in it."""
     return next(place / name for place in _PLACES if (place / name).is_file())
 
 
@@ -110,7 +110,7 @@ async def _serving(gateway: str) -> AsyncIterator[None]:
 
 async def _stay_up(engine: Engine, mail_server: MailServer, console: Console) -> None:
     console.print(
-        f"\nStill running: the engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
+        f"\nStill running: Camunda's engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
         f"{mail_server.smtp_port}, IMAP at port {mail_server.imap_port}. Ctrl-C ends it."
     )
     stop = asyncio.Event()

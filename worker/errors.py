@@ -1,7 +1,7 @@
-"""Every way in which a job can fail, each with a stable code.
+"""All errors with which a job can fail, each with a stable code.
 
-EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is for the
-worker alone: what happened to a command to Camunda.
+EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is
+used inside the worker only: a command to Camunda failed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 
 class EmailError(Exception):
-    """A failure that a person can read: one sentence, a stable code, and whether a retry may help.
+    """A failure with a sentence for people, a stable code, and whether a retry may help.
 
-    The sentence says what and where, and may say what to do behind a semicolon, better than the code's
-    `remedy` does for all: an incident has the one or the other.
-    `details` are JSON values that say the same to a program: they reach the error expression as
-    `error.variables`. Neither the sentence nor the details ever hold a secret.
+    The sentence says what failed and where. After a semicolon it may say what to do; if it does not, the
+    incident adds the code's `remedy`.
+    `details` are JSON values with the same facts for programs: the error expression sees them as
+    `error.variables`. Neither the sentence nor the details ever contain a secret.
     """
 
     code: ClassVar[str]
@@ -29,7 +29,7 @@ class EmailError(Exception):
 
 
 class InputError(EmailError):
-    """A variable or header of the job is not what the operation takes.
+    """A variable or header of the job is not valid for the operation.
 
     `details`: field, and fields if there are several; for an expression with line and column.
     """
@@ -42,18 +42,18 @@ class SecretNotFound(InputError):
     """A `{{secrets.NAME}}` names a secret that the worker does not have. `details`: secret."""
 
     code = "SECRET_NOT_FOUND"
-    remedy = "Give the secret to the worker under the name in the message, or correct the name."
+    remedy = "Add the secret to the worker under the name in the message, or correct the name."
 
 
 class ServerNotAllowed(InputError):
-    """The mail server is not among those that the operator allows. `details`: server."""
+    """The operator does not allow this mail server. `details`: server."""
 
     code = "SERVER_NOT_ALLOWED"
     remedy = "Ask the operator to add the server to EMAIL_WORKER_ALLOWED_SERVERS."
 
 
 class UrlNotAllowed(InputError):
-    """An attachment is to come from a URL that is not among those that the operator allows.
+    """The attachment's URL is not allowed by the operator.
 
     `details`: place (scheme and host).
     """
@@ -77,38 +77,41 @@ class TokenEndpointNotAllowed(InputError):
 
 
 class ExpressionFailed(EmailError):
-    """A result or error expression does not evaluate, or gives the wrong kind of value. `details`: header.
+    """A result or error expression cannot be evaluated, or gives the wrong kind of value. `details`: header.
 
-    The work is done; it is not done again for this.
+    The work is done and is not repeated.
     """
 
     code = "EXPRESSION_FAILED"
-    remedy = "Correct the expression in the named task header; migrate the instance or end it by hand."
+    remedy = (
+        "Correct the expression in the named task header; the work is done: cancel or migrate the instance,"
+        " do not retry."
+    )
 
 
 class ResultTooLarge(EmailError):
-    """The result is larger than the engine takes. `details`: bytes, limit."""
+    """The result is larger than Camunda accepts. `details`: bytes, limit."""
 
     code = "RESULT_TOO_LARGE"
     remedy = "Ask for fewer or smaller messages."
 
 
 class ResultRefused(EmailError):
-    """The engine did not take the result; the work is done and is not done again."""
+    """Camunda refused the result. The work is done and is not repeated."""
 
     code = "RESULT_REFUSED"
-    remedy = "End the instance by hand or migrate it, as the engine's reason asks for."
+    remedy = "Cancel or migrate the instance, depending on Camunda's reason; do not retry."
 
 
 class InternalError(EmailError):
-    """The worker failed in a way that it should not; its log has the trace."""
+    """Unexpected error in the worker; its log has the stack trace."""
 
     code = "INTERNAL_ERROR"
-    remedy = "Report the log line with this job's key."
+    remedy = "Report the log entry with this job's key to the maintainers."
 
 
 class DocumentError(EmailError):
-    """A document could not be had or kept. `details`: server or status, where there is one."""
+    """A document could not be fetched or stored. `details`: server or status, if known."""
 
 
 class DocumentNotFound(DocumentError):
@@ -126,18 +129,18 @@ class DocumentTooLarge(DocumentError):
 
 
 class DocumentRefused(DocumentError):
-    """The document store, the authorization server or a URL refused the request for good."""
+    """The document store, the authorization server or the server of a URL refused the request permanently."""
 
     code = "DOCUMENT_REFUSED"
-    remedy = "Check the reference, ZEEBE_REST_ADDRESS, and what the client may do there."
+    remedy = "Check the reference, ZEEBE_REST_ADDRESS, and the permissions of the client."
 
 
 class DocumentsUnavailable(DocumentError):
-    """The document store, the authorization server or a URL cannot be reached or cannot answer now."""
+    """The document store, the authorization server or the server of a URL is temporarily unavailable."""
 
     code = "DOCUMENTS_UNAVAILABLE"
     is_retryable = True
-    remedy = "If it lasts, check that what the message names is well and that the worker can reach it."
+    remedy = "If it persists, check that the named service is running and that the worker can reach it."
 
 
 class TokenError(EmailError):
@@ -160,11 +163,11 @@ class TokenEndpointUnavailable(TokenError):
 
 
 class MailServerError(EmailError):
-    """A mail server could not be reached or did not do what was asked. `details`: server."""
+    """A mail server could not be reached or did not perform the request. `details`: server."""
 
 
 class ConnectionFailed(MailServerError):
-    """No connection, or it broke before the work was done."""
+    """No connection, or it was lost before the work was done."""
 
     code = "CONNECTION_FAILED"
     is_retryable = True
@@ -176,7 +179,7 @@ class ServerTimeout(MailServerError):
 
     code = "TIMEOUT"
     is_retryable = True
-    remedy = "Check that the server is well, or raise the timeout if it is only slow."
+    remedy = "Check that the server is running, or raise the timeout if it is only slow."
 
 
 class TlsFailed(MailServerError):
@@ -187,18 +190,18 @@ class TlsFailed(MailServerError):
 
 
 class AuthenticationFailed(MailServerError):
-    """The server refused the sign-in. Never retried: repeated attempts lock accounts."""
+    """The server refused the sign-in. Never retried, because repeated attempts lock accounts."""
 
     code = "AUTHENTICATION_FAILED"
     remedy = "Correct the user name or password, or enable sign-in for this protocol on the server."
 
 
 class ServerUnavailable(MailServerError):
-    """The server said that it cannot do this now (421, other 4xx, UNAVAILABLE, LIMIT)."""
+    """The server is temporarily unable to do this (421, other 4xx, UNAVAILABLE, LIMIT)."""
 
     code = "SERVER_UNAVAILABLE"
     is_retryable = True
-    remedy = "If it lasts, ask the server's operator about the reason that it gives."
+    remedy = "If it persists, ask the server's operator about the reason that it gives."
 
 
 class MailboxBusy(MailServerError):
@@ -206,25 +209,25 @@ class MailboxBusy(MailServerError):
 
     code = "MAILBOX_BUSY"
     is_retryable = True
-    remedy = "If it lasts, find the other client that holds the mailbox."
+    remedy = "If it persists, find the other client that uses the mailbox."
 
 
 class QuotaExceeded(MailServerError):
     """The mailbox is full."""
 
     code = "QUOTA_EXCEEDED"
-    remedy = "Make room in the mailbox or raise its quota."
+    remedy = "Delete emails from the mailbox or raise its quota."
 
 
 class ServerRefused(MailServerError):
-    """The server refused the command for good."""
+    """The server refused the command permanently."""
 
     code = "SERVER_REFUSED"
     remedy = "Ask the server's operator about the reason that it gives."
 
 
 class ProtocolViolation(MailServerError):
-    """The server's answer is not what the protocol allows."""
+    """The server's reply violates the protocol."""
 
     code = "PROTOCOL_ERROR"
     is_retryable = True
@@ -232,68 +235,70 @@ class ProtocolViolation(MailServerError):
 
 
 class NotSupported(MailServerError):
-    """The server lacks an extension that this request needs. `details`: server, extension."""
+    """The server does not support an extension that this request needs. `details`: server, extension."""
 
     code = "NOT_SUPPORTED"
-    remedy = "Avoid what the message names, or use a server that supports it."
+    remedy = "Do not use what the message names, or use a server that supports it."
 
 
 class FolderNotFound(MailServerError):
-    """There is no folder of that name. `details`: server, folder, closest (list of names)."""
+    """No folder has this name. `details`: server, folder, closest (list of names)."""
 
     code = "FOLDER_NOT_FOUND"
     remedy = "Use one of the names in the message."
 
 
 class MessageNotFound(MailServerError):
-    """There is no message with that id in the folder. `details`: server, messageId, folder (IMAP)."""
+    """No message in the folder has this id. `details`: server, messageId, folder (IMAP)."""
 
     code = "MESSAGE_NOT_FOUND"
-    remedy = "Check messageId and folder; somebody, or an earlier attempt of this job, may have moved it."
+    remedy = (
+        "Check messageId and folder; somebody or an earlier attempt of this job may have moved or deleted it."
+    )
 
 
 class MessageIdAmbiguous(MailServerError):
-    """Several messages have that id. `details`: server, messageId, candidates (list of ids)."""
+    """Several messages have this id. `details`: server, messageId, candidates (list of ids)."""
 
     code = "MESSAGE_ID_AMBIGUOUS"
     remedy = "Use one of the ids in the message: each names one message."
 
 
 class RecipientRefused(MailServerError):
-    """The server took no recipient, at least one of them only for now.
+    """The server accepted no recipient, and refused at least one of them only temporarily.
 
     `details`: server, refusedRecipients (list of address, code, message).
     """
 
     code = "RECIPIENT_REFUSED"
     is_retryable = True
-    remedy = "If it lasts, ask the server's operator about the reasons that it gives."
+    remedy = "If it persists, ask the server's operator about the reasons that it gives."
 
 
 class MessageRefused(MailServerError):
-    """The server did not take the message for now (4xx). `details`: server, replyCode."""
+    """The server refused the message temporarily (4xx). `details`: server, replyCode."""
 
     code = "MESSAGE_REFUSED"
     is_retryable = True
-    remedy = "If it lasts, ask the server's operator about the reason that it gives."
+    remedy = "If it persists, ask the server's operator about the reason that it gives."
 
 
 class SendOutcomeUnknown(MailServerError):
-    """The connection broke after the message was handed over: it may have been sent. Never retried.
+    """The connection was lost after the message was transferred: it may have been sent. Never retried.
 
     `details`: server, messageId.
     """
 
     code = "SEND_OUTCOME_UNKNOWN"
-    remedy = "Look for the Message-ID at the server or the recipient; retry only if it did not arrive."
+    remedy = "Search for the Message-ID on the server or ask the recipient; retry only if it did not arrive."
 
 
 class EngineError(Exception):
-    """A command to the engine did not succeed."""
+    """A command to Camunda failed."""
 
 
 class GatewayUnavailable(EngineError):
-    """The gateway cannot be reached or cannot take the command now; it may later."""
+    """The gateway cannot be reached or is temporarily unable to accept the command."""
 
 
 class InstanceNotEnded(EngineError):
@@ -301,8 +306,8 @@ class InstanceNotEnded(EngineError):
 
 
 class JobGone(EngineError):
-    """The job was completed, cancelled or failed meanwhile: nothing can be said about it any more."""
+    """The job was completed, cancelled or failed meanwhile: its outcome can no longer be reported."""
 
 
 class CommandRefused(EngineError):
-    """The engine does not take this command, however often it is sent."""
+    """Camunda refuses this command permanently."""

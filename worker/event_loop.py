@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-# Each has a thread, which a silent name server holds for as long as the operating system waits for it.
+# Each has a thread, which an unresponsive name server occupies for as long as the operating system waits for
+# it.
 _MAX_LOOKUPS = 512
 
 

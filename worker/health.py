@@ -17,14 +17,14 @@ _ASK_SECONDS = 2.0
 
 
 class PortTaken(Exception):
-    """The pages cannot be served where they should be."""
+    """The port of the pages is in use or not available."""
 
 
 @asynccontextmanager
 async def health_pages(host: str, port: int, liveness: Liveness, metrics: Metrics) -> AsyncIterator[None]:
-    """Serve the pages while the block runs; port 0 means not at all. Raises PortTaken.
+    """Serve the pages while the block runs; port 0 means no pages. Raises PortTaken.
 
-    They hold numbers and the names of operations, so they ask for no password.
+    They contain only numbers and names of operations, so they need no password.
     """
     if not port:
         yield

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.errors import InstanceNotEnded
+from worker.errors import DocumentError, InstanceNotEnded
 from worker.masking import Mask
 from worker.rest_api import RestApi
 from worker.settings import Settings
@@ -44,8 +43,8 @@ class Cluster:
         self, process_id: str, variables: Mapping[str, Any], *, within_seconds: float
     ) -> End:
         """Start an instance and wait for its end or its first incident. Raises EngineError, EmailError."""
-        rest_api = self._rest_api
-        if rest_api is not None and (self._needs_rest_api or await rest_api.is_there()):
+        rest_api = await self._find_rest_api()
+        if rest_api is not None:
             instance = await self.gateway.start(process_id, variables)
             return await _wait(rest_api, instance, within_seconds)
         try:
@@ -56,17 +55,47 @@ class Cluster:
                 " see its incidents."
             )
 
+    async def _find_rest_api(self) -> RestApi | None:
+        """Return the REST API; None if no address is set and none answers at the usual one."""
+        if self._rest_api is None:
+            return None
+        try:
+            await self._rest_api.check()
+        except DocumentError:
+            if self._needs_rest_api:
+                raise
+            return None
+        return self._rest_api
+
 
 async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> End:
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        state = await rest_api.state(instance)
-        if state == "COMPLETED":
-            return End(await rest_api.variables(instance))
-        if state == "TERMINATED":
-            return End(problem=f"Instance {instance} was cancelled.")
-        incident = await rest_api.incident(instance)
-        if incident is not None:
-            return End(problem=f"Instance {instance} has an incident at {incident}")
-        await asyncio.sleep(_PAUSE_SECONDS)
-    return End(problem=f"Instance {instance} has not ended within {within_seconds:g} s, and has no incident.")
+    state = None
+    try:
+        async with asyncio.timeout(within_seconds):
+            while True:
+                state = await rest_api.state(instance)
+                end = await _end(rest_api, instance, state)
+                if end is not None:
+                    return end
+                await asyncio.sleep(_PAUSE_SECONDS)
+    except TimeoutError:
+        if state is not None:
+            problem = f"Instance {instance} has not ended within {within_seconds:g} s, and has no incident."
+        else:
+            problem = (
+                f"Instance {instance} has started, but the REST API does not know it after"
+                f" {within_seconds:g} s; ZEEBE_REST_ADDRESS must be of the same cluster as ZEEBE_ADDRESS,"
+                " Camunda 8.8 or newer."
+            )
+        return End(problem=problem)
+    except DocumentError as error:
+        return End(problem=f"Instance {instance} has started, but its end is not known: {error.message}")
+
+
+async def _end(rest_api: RestApi, instance: int, state: str | None) -> End | None:
+    if state == "COMPLETED":
+        return End(await rest_api.variables(instance))
+    if state == "TERMINATED":
+        return End(problem=f"Instance {instance} was cancelled.")
+    incident = await rest_api.incident(instance)
+    return None if incident is None else End(problem=f"Instance {instance} has an incident at {incident}")

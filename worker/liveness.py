@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from worker.job.runtime import Runtime
 
 _BEAT_SECONDS = 1.0
-# Longer than anything the loop does at once, shorter than what a job's lease bears.
+# Longer than any single step of the loop, shorter than what a job's lease tolerates.
 _DEADLY_LAG_SECONDS = 10.0
 
 
 class Heartbeat:
     """Measures how late the event loop is: it should beat once a second.
 
-    A loop that stands still answers no probe; one that is free again after a long standstill would
-    answer at once, as if nothing had been. So the lag of the latest beat counts until the next.
+    A blocked loop answers no probe; one that is free again after a long block would answer immediately, as if
+    nothing had happened. So the lag of the latest beat counts until the next.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class Heartbeat:
         return max(self._latest_lag, self._clock() - self._due_at, 0.0)
 
     def beat(self) -> None:
-        """Note that the loop has come round."""
+        """Note that the loop is running."""
         now = self._clock()
         self._latest_lag = max(now - self._due_at, 0.0)
         self._due_at = now + _BEAT_SECONDS
@@ -70,7 +70,7 @@ class Liveness:
 
     @property
     def running_jobs(self) -> int:
-        """How many jobs are under way."""
+        """How many jobs are running."""
         return self._runtime.running_jobs
 
     @property
@@ -89,18 +89,20 @@ class Liveness:
         return self._why_not_connected() is None
 
     def why_not_alive(self) -> list[str]:
-        """Return what would be mended by a restart; nothing where all is well."""
+        """Return what a restart would fix; empty if everything works."""
         lag_seconds = self.heartbeat.lag_seconds
         if lag_seconds < _DEADLY_LAG_SECONDS:
             return []
-        return [f"The event loop stood still for {lag_seconds:.0f} seconds."]
+        return [f"The event loop was blocked for {lag_seconds:.0f} seconds."]
 
     def why_not_ready(self) -> list[str]:
-        """Return what keeps the worker from taking jobs; nothing where it takes them."""
+        """Return what keeps the worker from taking jobs; empty if it takes them."""
         runtime = self._runtime
         if runtime.is_stopping:
-            return [f"The worker is stopping; {runtime.running_jobs} jobs are under way."]
-        reasons = [] if runtime.is_polling else ["The engine is not asked for jobs."]
+            count = runtime.running_jobs
+            jobs = "1 job is" if count == 1 else f"{count} jobs are"
+            return [f"The worker is stopping; {jobs} running."]
+        reasons = [] if runtime.is_polling else ["The worker does not ask Camunda for jobs."]
         unconnected = self._why_not_connected()
         return [*reasons, unconnected] if unconnected else reasons
 

@@ -84,7 +84,7 @@ class _Lines:
         self._file = file
 
     def write(self, line: str) -> None:
-        """Write a line at once."""
+        """Write a line immediately."""
         with suppress(OSError, ValueError):  # a pipe without a reader, a file that was closed
             self._file.write(f"{line}\n")
             self._file.flush()
@@ -114,7 +114,7 @@ def _first_line(event: EventDict) -> str:
 def _where_it_failed(exc_info: ExcInfo) -> str:
     """Return the places and kinds of an error and of what caused it, without their texts.
 
-    An unexpected error's text is as likely as not a piece of an email or of a job's variables.
+    The text of an unexpected error may quote an email or a job's variables.
     """
     return " <- ".join(_place(error) for error in _chain(exc_info[1]))
 
@@ -133,7 +133,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = ", ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames)
-    return f"{type(error).__qualname__} in {places or 'an unknown place'}"
+    return f"{type(error).__qualname__} in {places or 'no known place'}"
 
 
 def _level(settings: WorkerSettings) -> int:

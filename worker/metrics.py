@@ -1,7 +1,7 @@
-"""Figures for Prometheus: jobs and commands are counted as they come, the rest is read at each scrape.
+"""Metrics for Prometheus: jobs and commands are counted as they happen, the rest is read at each scrape.
 
-Labels have few values: operations, outcome codes, protocols and names of commands. Never a server, a mailbox
-or the code of a BPMN error, of which there may be any number.
+Labels have few values: operations, outcome codes, protocols and command names. Never a server, a mailbox or
+the code of a BPMN error: their number is not limited.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from worker.mail.command_trace import Step
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From one round trip on a warm session to a message of 100 MB over a slow line.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-# Shown as 0 from the start, so that an alert sees the first of them.
+# Exported as 0 from the start, so that an alert sees the first increase.
 _AWAITED_OUTCOMES = (
     "COMPLETED",
     "RETURNED",
-    "NOT_DELIVERED",
+    "NOT_REPORTED",
     "AUTHENTICATION_FAILED",
     "SEND_OUTCOME_UNKNOWN",
     "INTERNAL_ERROR",
@@ -46,19 +46,28 @@ _AWAITED_OUTCOMES = (
 
 
 class Metrics:
-    """The figures of one worker, in a registry of their own."""
+    """The metrics of one worker, in a separate registry."""
 
     def __init__(self, operations: Iterable[str], *, version: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a third more lines that nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a third more lines that nobody needs
         self._registry = CollectorRegistry()
-        self._jobs = self._counter("jobs", "Jobs that have ended here.", "operation", "outcome")
-        self._incidents = self._counter("incidents", "Jobs that a person has to look at.", "operation")
-        self._commands = self._counter("mail_commands", "Commands to mail servers.", "protocol", "command")
-        self._delayed = self._counter("command_retries", "Outcomes that the engine could not take at once.")
-        self._job_seconds = self._histogram("job_duration", "From activation to the outcome.")
-        self._server_seconds = self._histogram("mail_server_duration", "Of this, waiting for mail servers.")
-        self._round_trips = self._counter("mail_round_trips", "Waits for a mail server.", "operation")
-        build = Gauge("email_worker_build_info", "1.", ["version", "python"], registry=self._registry)
+        self._jobs = self._counter("jobs", "Finished jobs, by operation and outcome.", "operation", "outcome")
+        self._incidents = self._counter("incidents", "Jobs that became incidents.", "operation")
+        self._commands = self._counter(
+            "mail_commands", "Commands sent to mail servers.", "protocol", "command"
+        )
+        self._delayed = self._counter("command_retries", "Retried reports of outcomes to Camunda.")
+        self._job_seconds = self._histogram("job_duration", "Time from activation to the outcome.")
+        self._server_seconds = self._histogram(
+            "mail_server_duration", "Part of the job duration spent waiting for mail servers."
+        )
+        self._round_trips = self._counter("mail_round_trips", "Round trips to mail servers.", "operation")
+        build = Gauge(
+            "email_worker_build_info",
+            "Always 1; the labels tell the versions.",
+            ["version", "python"],
+            registry=self._registry,
+        )
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=self._registry)
         for operation in operations:
@@ -71,7 +80,7 @@ class Metrics:
         self._registry.register(_Present(clients, liveness))
 
     def render(self) -> bytes:
-        """Return all figures in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def job_ended(self, report: JobReport) -> None:
@@ -85,16 +94,16 @@ class Metrics:
             self._server_seconds(report.operation).observe(report.trace.seconds)
             self._round_trips(report.operation).inc(report.trace.round_trips)
 
-    def command_delayed(self) -> None:
-        """Count an outcome that the engine could not take."""
+    def report_retried(self) -> None:
+        """Count a report that Camunda did not accept and that is sent again."""
         self._delayed().inc()
 
     def step_begun(self, step: Step) -> None:
-        """Count commands; from any thread."""
+        """Count commands; may be called from any thread."""
         for command in step.commands:
             self._commands(step.protocol.value, command).inc()
 
-    # The series of some labels, from a cache: prometheus_client takes longer to find one than to count.
+    # Cached: prometheus_client takes longer to find a series by its labels than to count.
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
         counter = Counter(f"email_worker_{name}", meaning, labels, registry=self._registry)
@@ -108,7 +117,7 @@ class Metrics:
 
 
 class _Present(Collector):
-    """What is at the moment of a scrape."""
+    """The metrics that are read at a scrape."""
 
     def __init__(self, clients: MailClients, liveness: Liveness) -> None:
         self._clients = clients
@@ -118,23 +127,33 @@ class _Present(Collector):
         """Yield the families."""
         yield from self._of_the_worker()
         yield from self._of_sessions()
-        yield from self._of_mails()
+        yield from self._of_deletions()
 
     def _of_the_worker(self) -> Iterator[Metric]:
         liveness = self._liveness
-        yield _gauge("jobs_running", "Jobs under way.", liveness.running_jobs)
-        yield _gauge("jobs_running_max", "How many jobs may be under way.", liveness.max_jobs)
-        circuits = "Mail servers that do not answer: one job at a time tries each of them."
+        yield _gauge("jobs_running", "Jobs that are running.", liveness.running_jobs)
+        yield _gauge("jobs_running_max", "Jobs that may run at the same time.", liveness.max_jobs)
+        circuits = "Mail servers that do not answer; one job at a time tries each."
         yield _gauge("mail_servers_unreachable", circuits, liveness.open_circuits)
-        yield _gauge("gateway_connected", "1: the gateway answers.", liveness.is_connected)
-        yield _gauge("ready", "1: /health/ready says so.", not liveness.why_not_ready())
-        yield _gauge("event_loop_lag_seconds", "How late the event loop is.", liveness.heartbeat.lag_seconds)
+        yield _gauge("gateway_connected", "1 if the gateway answers, else 0.", liveness.is_connected)
+        yield _gauge(
+            "ready", "1 if the worker is ready (/health/ready), else 0.", not liveness.why_not_ready()
+        )
+        yield _gauge(
+            "event_loop_lag_seconds", "Delay of the event loop, in seconds.", liveness.heartbeat.lag_seconds
+        )
 
     def _of_sessions(self) -> Iterator[Metric]:
-        sessions = Gauges("email_worker_sessions", "Open at mail servers.", labels=["protocol", "state"])
-        waiters = Gauges("email_worker_session_waiters", "Jobs waiting for one.", labels=["protocol"])
-        opened = Counters("email_worker_sessions_opened", "Opened in all.", labels=["protocol"])
-        reconnects = Counters("email_worker_reconnects", "Replaced, as they had died.", labels=["protocol"])
+        sessions = Gauges(
+            "email_worker_sessions", "Open sessions with mail servers.", labels=["protocol", "state"]
+        )
+        waiters = Gauges("email_worker_session_waiters", "Jobs waiting for a session.", labels=["protocol"])
+        opened = Counters("email_worker_sessions_opened", "Sessions opened.", labels=["protocol"])
+        reconnects = Counters(
+            "email_worker_reconnects",
+            "Sessions replaced because their connection was lost.",
+            labels=["protocol"],
+        )
         for protocol, figures in self._clients.figures().items():
             sessions.add_metric([protocol, "idle"], figures.idle)
             sessions.add_metric([protocol, "busy"], figures.busy)
@@ -143,12 +162,14 @@ class _Present(Collector):
             reconnects.add_metric([protocol], figures.reconnects)
         yield from (sessions, waiters, opened, reconnects)
 
-    def _of_mails(self) -> Iterator[Metric]:
+    def _of_deletions(self) -> Iterator[Metric]:
         mailboxes = self._clients.pop3
-        yield _gauge("mails_held", "POP3 emails read but not yet deleted.", mailboxes.pending_deletions)
+        yield _gauge(
+            "pending_deletions", "POP3 emails read but not yet deleted.", mailboxes.pending_deletions
+        )
         yield Counters(
             "email_worker_failed_deletions",
-            "Mails not seen to go although the engine has them.",
+            "POP3 emails stored by Camunda whose deletion the server did not confirm.",
             value=mailboxes.failed_deletions,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.documents.http_client import HttpClient
 from worker.documents.sign_in import SignIn
-from worker.errors import DocumentRefused, EmailError
+from worker.errors import DocumentRefused, DocumentsUnavailable
 
 _MAX_ANSWER_BYTES = 50 * 1024 * 1024
 _MAX_VARIABLES = 1_000
@@ -22,13 +22,19 @@ class RestApi:
         self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2"
         self._sign_in = sign_in
 
-    async def is_there(self) -> bool:
-        """Tell whether Camunda answers at the address."""
+    async def check(self) -> None:
+        """Raise DocumentError unless Camunda answers at the address."""
         try:
             answer = await self._ask("GET", "/topology")
-        except EmailError:
-            return False
-        return isinstance(answer, dict) and "gatewayVersion" in answer
+        except DocumentsUnavailable as error:
+            raise DocumentsUnavailable(
+                f"The REST API at {self._url} cannot be reached: {error.message.removesuffix('.')};"
+                " check ZEEBE_REST_ADDRESS."
+            ) from error
+        if not isinstance(answer, dict) or "gatewayVersion" not in answer:
+            raise DocumentRefused(
+                f"There is no REST API of Camunda at {self._url}; check ZEEBE_REST_ADDRESS."
+            )
 
     async def state(self, instance: int) -> str | None:
         """Return ACTIVE, COMPLETED or TERMINATED; None if the API does not know the instance yet."""

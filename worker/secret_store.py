@@ -14,7 +14,7 @@ _NAME_PATTERN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 _NAME = re.compile(_NAME_PATTERN)
 _BRACES = r"\{\{([^{}]*)\}\}"
 _PLACEHOLDER = re.compile(_BRACES)
-# Both in one pass: what a secret holds is never read as a placeholder.
+# Both in one pass: the value of a secret is never read as a placeholder.
 _PLACEHOLDER_OR_BARE = re.compile(rf"{_BRACES}|(?<![\w.-])secrets\.({_NAME_PATTERN})")
 _LARGEST_FILE = 64 * 1024
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Beyond the time of a poll, within which the engine need not say anything.
+# In addition to the time of a poll, during which Camunda may not answer.
 _ANSWER_SECONDS = 15.0
 
 
@@ -39,8 +39,8 @@ class Telemetry:
 
     @property
     def observers(self) -> Observers:
-        """Who the pipeline shall tell."""
-        return Observers(self._job_ended, self._metrics.command_delayed, self._metrics.step_begun)
+        """The observers of the pipeline."""
+        return Observers(self._job_ended, self._metrics.report_retried, self._metrics.step_begun)
 
     @asynccontextmanager
     async def exposed(
@@ -69,9 +69,9 @@ def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
     if not settings.are_wanted:
         return None
     try:
-        # Only here: the extra may be missing, and its import takes its time.
+        # Imported only here: the extra may be missing, and the import is slow.
         from worker.traces import Traces, open_exporter  # noqa: PLC0415
     except ModuleNotFoundError:
-        log.warning("traces_not_made", install="pip install 'camunda-email-worker[traces]'")
+        log.warning("traces_not_installed", install="pip install 'camunda-email-worker[traces]'")
         return None
     return Traces(open_exporter(settings.exporter, settings.url), version=__version__, hide=mask.hide)

@@ -1,7 +1,7 @@
-"""OpenTelemetry: one span for each job, and under it what was said to mail servers. Needs the extra `traces`.
+"""OpenTelemetry: a span for each job, with a child span for each step at a mail server. Extra: `traces`.
 
-Attributes follow OpenTelemetry's semantic conventions (messaging, server, network, error) where there are
-any. What was in a job or an email is in none of them.
+Attributes follow OpenTelemetry's semantic conventions (messaging, server, network, error) where they exist.
+They never contain the contents of a job or an email.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from worker.mail.command_trace import Step
 
 
 def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
-    """Return where spans go; without a `url` it is OpenTelemetry's default."""
+    """Return the exporter of spans; without a `url` it is OpenTelemetry's default."""
     if exporter == "console":
         return ConsoleSpanExporter()
     return OTLPSpanExporter(url)
 
 
 class Traces:
-    """Draws each job when it has ended, since only then it is known what it was.
+    """Makes the spans of each job when it has ended, because only then its outcome is known.
 
     `hide` masks secrets: the name of a mail server may be one.
     """
@@ -77,7 +77,7 @@ class Traces:
         span.end(epoch(report.ended_at))
 
     async def close(self) -> None:
-        """Send what is still to be sent."""
+        """Send the remaining spans."""
         await asyncio.to_thread(self._provider.shutdown)
 
     def _draw(self, step: Step, parent: Span, epoch: Callable[[float], int]) -> None:
@@ -99,6 +99,6 @@ class Traces:
 
 
 def _epoch_clock() -> Callable[[float], int]:
-    """Return what turns monotonic seconds into nanoseconds since 1970."""
+    """Return a function from monotonic seconds to nanoseconds since 1970."""
     offset = time.time_ns() - time.monotonic_ns()
     return lambda monotonic_seconds: offset + int(monotonic_seconds * 1e9)

@@ -29,7 +29,7 @@ from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.mailboxes import Pop3Mailboxes
 from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
-from worker.mail.tls import build_tls_context
+from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 from worker.rest_api import RestApi
@@ -218,6 +218,4 @@ def _tls_context(variable: str, ca_file: Path | None) -> ssl.SSLContext:
     try:
         return build_tls_context(ca_file)
     except OSError as error:
-        raise InputError(
-            f"{variable}: {ca_file} has no certificate that can be read ({error}).", field=variable
-        ) from error
+        raise InputError(f"{variable}: {ca_file_problem(ca_file, error)}.", field=variable) from error

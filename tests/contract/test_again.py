@@ -33,13 +33,13 @@ async def test_a_sent_mail_whose_completion_never_got_through_is_completed_when_
     with capture_logs() as logs:
         async with bench.serving():
             bench.gateway.offer(JOB)
-            await bench.gateway.until(lambda: "outcome_not_delivered" in events(logs))
+            await bench.gateway.until(lambda: "outcome_not_reported" in events(logs))
             bench.gateway.come_back()
             bench.gateway.offer(JOB)
             (command,) = await bench.gateway.until_taken(1)
     assert (command.name, command.fields["variables"]) == ("complete", {"mail": {"text": "sent"}})
     assert bench.handler.runs == 1
-    assert "job_done_before" in events(logs)
+    assert "job_already_done" in events(logs)
 
 
 @on_skipping_clock
@@ -179,7 +179,7 @@ async def test_a_job_handed_out_again_while_it_runs_is_joined() -> None:
             bench.gateway.offer(JOB)
             await bench.until_running(1)
             bench.gateway.offer(JOB, JOB)
-            await bench.gateway.until(lambda: events(logs).count("job_joined") == 2)
+            await bench.gateway.until(lambda: events(logs).count("job_already_running") == 2)
             bench.handler.open()
             await bench.gateway.until_taken(1)
             await asyncio.sleep(100)

@@ -138,7 +138,7 @@ async def test_a_silent_server_sends_jobs_back_unharmed_and_the_others_go_on() -
     assert [command.name for command in back] == ["fail", "fail"]
     assert [command.fields["retries"] for command in back] == [3, 3]
     assert all(4 <= command.fields["backoff_seconds"] <= 8 for command in back)
-    assert back[0].fields["message"] == "slow.example.com:587 does not answer now; it is tried again later."
+    assert back[0].fields["message"] == "slow.example.com:587 does not answer; the job is retried later."
     assert [command.name for command in bench.gateway.taken[2:]] == ["complete"] * 3
 
 
@@ -274,4 +274,4 @@ async def test_a_server_that_comes_back_says_so_once_and_gets_all_its_jobs() -> 
             bench.gateway.offer(*(make_job() for _ in range(8)))
             await bench.gateway.until_taken(17)
     events = [line["event"] for line in logs if line["event"].startswith("mail_server_")]
-    assert events == ["mail_server_unreachable", "mail_server_back"]
+    assert events == ["mail_server_unreachable", "mail_server_recovered"]

@@ -29,7 +29,7 @@ async def test_an_hour_without_a_gateway_is_one_line_and_its_return_another() ->
             await bench.gateway.until_taken(1)
             await asyncio.sleep(POLL_SECONDS * 2)
     lines = [line["event"] for line in logs if line["event"].startswith("gateway_")]
-    assert lines == ["gateway_reached", "gateway_unreachable", "gateway_back"]
+    assert lines == ["gateway_reached", "gateway_unreachable", "gateway_reconnected"]
     (loss,) = [line for line in logs if line["event"] == "gateway_unreachable"]
     assert (loss["log_level"], loss["reason"]) == ("warning", "UNAVAILABLE: connection refused")
 
@@ -52,7 +52,7 @@ async def test_a_long_poll_from_before_the_loss_is_no_return() -> None:
             await asyncio.sleep(POLL_SECONDS * 3)
     events = [line["event"] for line in logs]
     assert events.count("gateway_unreachable") == 1
-    assert "gateway_back" not in events
+    assert "gateway_reconnected" not in events
 
 
 @on_skipping_clock

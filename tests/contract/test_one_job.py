@@ -69,7 +69,7 @@ async def test_a_completion_that_is_never_taken_is_given_up_at_the_deadline() ->
             ended_after = bench.gateway.tried[-1].at
     assert JOB_TIMEOUT_SECONDS - 5 <= ended_after <= JOB_TIMEOUT_SECONDS + 5
     assert bench.gateway.extended == []
-    assert [line["log_level"] for line in logs if line["event"] == "outcome_not_delivered"] == ["error"]
+    assert [line["log_level"] for line in logs if line["event"] == "outcome_not_reported"] == ["error"]
 
 
 @on_skipping_clock
@@ -211,7 +211,7 @@ async def test_an_engine_that_takes_no_command_at_all_does_not_end_the_worker() 
             bench.gateway.offer(make_job(key=9))
             (command,) = await bench.gateway.until_taken(1)
     assert command.job_key == 9
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["job_lost"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["job_crashed"]
 
 
 @on_skipping_clock
@@ -245,7 +245,7 @@ async def test_no_command_carries_a_secret_that_a_server_echoes() -> None:
         await bench.gateway.until_taken(1)
         bench.handler.open()
         full, failed = await bench.gateway.until_taken(2)
-    assert full.fields["message"] == "***:587 does not answer now; it is tried again later."
+    assert full.fields["message"] == "***:587 does not answer; the job is retried later."
     assert f"AUTHENTICATION_FAILED in {TASK_TYPE}: 535 alice/*** at ***; " in failed.fields["message"]
 
 

@@ -165,7 +165,7 @@ async def test_a_gateway_that_is_away_does_not_delay_the_end(trouble: Exception 
             await bench.until_running(1)
             bench.gateway.always("fail", trouble)
     assert now() < 12
-    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_delivered"] == ["RETURNED"]
+    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_reported"] == ["RETURNED"]
 
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
@@ -181,7 +181,7 @@ async def test_a_mail_that_may_be_out_does_not_delay_the_end_where_nobody_can_be
             await bench.until_running(1)
             bench.gateway.always("fail", trouble)
     assert now() < 12
-    lines = [line for line in logs if line["event"] == "outcome_not_delivered"]
+    lines = [line for line in logs if line["event"] == "outcome_not_reported"]
     assert [line["outcome"] for line in lines] == ["SEND_OUTCOME_UNKNOWN"]
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""The names that the documentation mentions in passing are names of the product."""
+"""The names that the documentation mentions are names of the product, and texts use plain words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 from testkit.pages import PAGES, ROOT
+from testkit.prose import sentences
 
 from worker import feel
 from worker.cli import app
@@ -69,3 +70,65 @@ def test_the_lines_of_the_log_are_those_of_the_code() -> None:
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     sources = "".join(file.read_text("utf-8") for file in (ROOT / "worker").rglob("*.py"))
     assert named == set(LOG_CALL.findall(sources))
+
+
+# Words and phrases that readers stumble over, each with what to write instead.
+PLAIN_WORDS = {
+    r"\bmails\b|\bmail\b(?!\.\w)(?! (server|client|provider|account|relay|system|session)s?\b)": "email",
+    r"\bmaildrop": "mailbox",
+    r"\btask types?\b": "job type",
+    r"\blog(s|ged|ging)?[- ]?ins?\b": "sign in, sign-in, authentication",
+    r"\bpass(es)? by itself\b": "temporary failure",
+    r"\bwill not pass\b|\bfor good\b(?! reason)": "permanent, permanently",
+    r"\bbec(o|a)mes? of\b": "what happens to",
+    r"\b(told|tells?) again\b": "repeats the report",
+    r"\b(hand(s|ed)?|gives?|given|gave)( \w+)? back\b": "return",
+    r"\bbeside\b": "in addition to, next to",
+    r"\banew\b": "again",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\bby turns\b": "alternating",
+    r"\bbe had\b": "be fetched, be available",
+    r"\blets? go\b": "release",
+    r"\bso (do|does|did) (?!not)": "a sentence with its own verb",
+    r"\bof (its|their|his|her|your|my|our) own\b": "separate, own",
+    r"\bat once\b": "immediately, at the same time",
+    r"\bno \w+ but\b|\bbut for\b": "only, except",
+    r"\bput(s|ting)? in\b(?! \w+ (folder|mailbox))": "resolve (a secret), insert",
+    r"(^|[.;:|] +)Where [^.`]*,": "If …, …",
+    r"\bwhatever\b": "any, every",
+    r"\bhold(s|ing)?\b|\bheld\b(?! by)": "contain, ensure, lock, keep",
+    r"\b(are|is) well\b": "works, is running",
+    r"\bunder way\b": "running",
+    r"\bin vain\b|\bat hand\b|\bas likely as not\b|\bdone with\b": "a plain verb",
+    r"\bwhoever\b|\bnobody's\b": "anyone who, of nobody",
+    r"\bis to come\b|\bnot seen to\b": "comes, not confirmed",
+    r"\b(gives?|given|giving) out\b|\bhanded over\b": "return, send",
+    r"\b(errands?|vitals|ledger)\b": "operation context, liveness, completed work",
+}
+# feel.md compares with Camunda's engine, reliability.md was measured with the embedded one.
+USER_WORDS = {
+    r"\b([Tt]he|[Aa]n) engine\b|\bengine's\b": "Camunda, the cluster",
+    r"\b[Ww]e\b|\bus\b|\b[Oo]urs?\b": "the worker",
+}
+OF_DEVELOPERS = ("worker/sandbox/", "worker/feel/", "docs/feel.md", "docs/reliability.md")
+
+
+def test_texts_use_plain_words() -> None:
+    found = [
+        f"{place}: {match[0].strip()!r}; write: {plainer}"
+        for place, text in sentences()
+        for pattern, plainer in PLAIN_WORDS.items()
+        for match in re.finditer(pattern, text)
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_texts_for_users_speak_of_camunda_and_the_worker() -> None:
+    found = [
+        f"{place}: {match[0]!r}; write: {plainer}"
+        for place, text in sentences()
+        if not place.startswith(OF_DEVELOPERS)
+        for pattern, plainer in USER_WORDS.items()
+        for match in re.finditer(pattern, text)
+    ]
+    assert found == [], "\n".join(found)

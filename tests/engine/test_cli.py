@@ -7,17 +7,21 @@ import json
 import os
 import re
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from testkit.bpmn import one_task_process
+from aiohttp import web
+from testkit.bpmn import calling_process, one_task_process
 from testkit.processes import free_port
 from testkit.workers import serving
 
 from worker.sandbox.rest import rest_api
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from worker.sandbox import Engine, MailServer
 
 ONE_TASK = Path(__file__).with_name("one_task.bpmn")
@@ -127,6 +131,62 @@ async def test_start_does_not_wait_longer_than_it_is_told_to(engine: Engine, has
     assert code == 1
     assert "has not ended within 1 s" in said
     assert ("set ZEEBE_REST_ADDRESS to see its incidents" in said) != has_rest_api
+
+
+async def test_an_incident_of_a_called_process_ends_the_wait_for_the_calling_one(engine: Engine) -> None:
+    await engine.deploy(one_task_process("called", "=nothing"), "called.bpmn")
+    await engine.deploy(calling_process("calling", "called"), "calling.bpmn")
+    port = free_port()
+    async with rest_api(engine, "127.0.0.1", port):
+        rest = {"ZEEBE_REST_ADDRESS": f"http://127.0.0.1:{port}"}
+        code, said = await email_worker(engine, "start", "calling", "--wait", **rest)
+    assert code == 1
+    assert "has an incident at task: Expected result of the expression 'nothing'" in said
+
+
+@asynccontextmanager
+async def strange_rest_api(*paths: str) -> AsyncIterator[str]:
+    """A server that answers as Camunda does at these paths, and at no other."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"gatewayVersion": "8.8.0"})
+
+    application = web.Application()
+    application.add_routes([web.get(path, answer) for path in paths])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_nothing_is_started_if_the_rest_api_that_is_set_is_away(engine: Engine) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    code, said = await email_worker(engine, "start", "never", "--wait", ZEEBE_REST_ADDRESS=address)
+    assert code == 1
+    assert said.startswith(f"The REST API at {address}/v2 cannot be reached: ")
+    assert said.endswith("; check ZEEBE_REST_ADDRESS.\n")
+
+
+async def test_nothing_is_started_if_something_else_is_at_the_address_of_the_rest_api(engine: Engine) -> None:
+    async with strange_rest_api() as address:
+        code, said = await email_worker(engine, "start", "never", "--wait", ZEEBE_REST_ADDRESS=address)
+    assert (code, said) == (
+        1,
+        f"There is no REST API of Camunda at {address}/v2; check ZEEBE_REST_ADDRESS.\n",
+    )
+
+
+async def test_a_rest_api_that_does_not_know_the_instance_is_named_as_the_cause(engine: Engine) -> None:
+    await engine.deploy(ONE_TASK)
+    async with strange_rest_api("/v2/topology") as address:
+        given = ("--set", "skipped=true", "--wait", "--timeout", "1")
+        code, said = await email_worker(engine, "start", "one-task", *given, ZEEBE_REST_ADDRESS=address)
+    assert code == 1
+    assert "has started, but the REST API does not know it after 1 s; ZEEBE_REST_ADDRESS must be" in said
 
 
 @pytest.mark.parametrize("command", [("deploy", str(ONE_TASK)), ("start", "x"), ("start", "x", "--wait")])

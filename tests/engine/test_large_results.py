@@ -62,5 +62,5 @@ async def test_a_result_that_the_engine_does_not_take_is_an_incident_and_not_rep
     async with serving(engine.address, EMAIL_WORKER_MAX_RESULT_BYTES=limit):
         instance = await start(engine, server.imap_port, "large", "imap")
         incident = await engine.incident(instance)
-    assert incident.message.startswith("RESULT_REFUSED in email.imap.read: The engine did not take")
+    assert incident.message.startswith("RESULT_REFUSED in email.imap.read: Camunda refused the result")
     await engine.cancel_instance(instance)

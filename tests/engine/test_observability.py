@@ -145,7 +145,7 @@ async def test_a_mail_that_waits_for_the_engine_is_counted_as_held(
     assert scrape.value("mail_commands_total", protocol="pop3", command="RETR") in (1, 2)
     assert scrape.value("mail_commands_total", protocol="pop3", command="DELE") == 1
     assert scrape.value("sessions_opened_total", protocol="pop3") == 1
-    assert scrape.value("mails_held") == 0
+    assert scrape.value("pending_deletions") == 0
     assert scrape.value("failed_deletions_total") == 0
 
 
@@ -191,7 +191,7 @@ async def test_a_worker_that_drains_is_alive_but_not_ready(engine: Engine) -> No
         assert await worker.ended() == 0
     assert said == {
         "status": "not ready",
-        "reasons": ["The worker is stopping; 1 jobs are under way."],
+        "reasons": ["The worker is stopping; 1 job is running."],
     }
 
 

@@ -136,7 +136,7 @@ async def test_an_engine_killed_before_the_completion_leaves_the_mail(
     ):
         proxy.victim = engine.pid
         await engine.create_instance("read", variables(proxy.port, account))
-        lost = await worker.logged("outcome_not_delivered")
+        lost = await worker.logged("outcome_not_reported")
         await worker.logged("job_ended")
         assert "DELE" not in proxy.verbs
     assert lost["outcome"] == "COMPLETED"

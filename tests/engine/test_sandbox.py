@@ -208,7 +208,7 @@ async def test_a_wait_ends_when_the_mail_arrives_and_not_before(mail_server: Mai
     assert await mail_server.messages("nobody@example.com") == []
     with pytest.raises(SandboxError, match="no user nobody@example"):
         await mail_server.deliver("nobody@example.com", MAIL)
-    with pytest.raises(SandboxError, match=r"has 2 mails after 0\.1 s, not 3"):
+    with pytest.raises(SandboxError, match=r"has 2 emails after 0\.1 s, not 3"):
         await mail_server.wait_for("bob@example.com", 3, within_seconds=0.1)
 
 
@@ -316,6 +316,18 @@ async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken() -> None
     assert port is not None
     assert port[1] != "3025"
     assert f"  Port 3025 is taken: SMTP listens at {port[1]} instead." in said
+
+
+async def test_a_port_that_was_asked_for_and_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = (sys.executable, "-m", "worker", "sandbox", "--engine-only", "--port", str(port))
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode() == f"Port {port} is taken; choose another one, or leave out --port.\n"
 
 
 async def test_the_ca_file_of_the_sandbox_lets_clients_trust_its_tls_ports() -> None:

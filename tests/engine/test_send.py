@@ -295,7 +295,7 @@ async def test_a_worker_that_starts_before_its_engine_waits_for_it(
     async with ScriptedSmtp() as server, WorkerProcess.start(engine.address) as worker:
         await worker.logged("gateway_unreachable")
         await engine.restart()
-        await worker.logged("gateway_back")
+        await worker.logged("gateway_reconnected")
         await engine.deploy(PROCESS, "send.bpmn")
         instance = await engine.create_instance("send", variables(server.port))
         assert (await engine.completed(instance))["mail"]["sent"] is True

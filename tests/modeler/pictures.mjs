@@ -7,7 +7,7 @@ import { withPanel } from './panel.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 const SEND = {
-  'Connection': 'TLS, begun by STARTTLS (port 587)',
+  'Connection': 'TLS with STARTTLS (port 587)',
   'Host': 'smtp.example.com',
   'Authentication': 'User name and password',
   'User name': 'orders@example.com',

@@ -18,7 +18,7 @@ from testkit.workers import serving
 from worker.sandbox import Engine, MailServer
 
 WITH_PASSWORD = "User name and password"  # a choice
-NOT_ENCRYPTED = "None: not protected (port 25)"
+NOT_ENCRYPTED = "None: not encrypted (port 25)"
 OLDEST = "Oldest or smallest first"
 FIRST, SECOND = "1@numbered.example.org", "2@numbered.example.org"
 FIRST_ROW = {
@@ -253,7 +253,7 @@ async def test_the_one_template_for_all_does_what_protocol_and_operation_say(
 async def test_a_relay_needs_no_password(run: Run, smtp: dict[str, str], mail_server: MailServer) -> None:
     relay = {name: value for name, value in smtp.items() if name not in {"User name", "Password"}}
     mail = {"From": "orders@example.com", "To": "sales@example.com", "Subject": "Hello", "Text": "Good day."}
-    await run("smtp.send", {**relay, "Authentication": "Nothing", **mail})
+    await run("smtp.send", {**relay, "Authentication": "None", **mail})
     assert len(await mail_server.wait_for("sales@example.com")) == 1
 
 

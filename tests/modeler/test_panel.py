@@ -17,7 +17,7 @@ TEMPLATES = sorted((HOME.parent.parent / "element-templates").glob("*.json"))
 PREFIX = "camunda-email-worker"
 IMAP = "IMAP: work with the folders of a mailbox"
 POP3 = "POP3: collect email from a mailbox"
-TLS = "TLS, begun by STARTTLS (port 587)"
+TLS = "TLS with STARTTLS (port 587)"
 WITH_PASSWORD = "User name and password"  # a choice
 
 
@@ -105,7 +105,7 @@ async def test_a_port_that_was_typed_stays_whatever_the_encryption(
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
     await modeler.fill({"Connection": TLS, "Port": "2525"})
-    await modeler.fill({"Connection": "None: not protected (port 25)"})
+    await modeler.fill({"Connection": "None: not encrypted (port 25)"})
     assert (await modeler.field("Port"))["value"] == "2525"
 
 
@@ -134,7 +134,7 @@ async def test_protocol_and_operation_change_what_is_asked_for_and_the_task_type
     assert "To folder" not in await labels(modeler)
     assert 'type="email.pop3.list"' in await modeler.xml()
     assert "parameters.toFolder" not in await modeler.xml()
-    await modeler.fill({"Operation": "Read an email, and delete it there"})
+    await modeler.fill({"Operation": "Read an email and delete it on the server"})
     assert (await modeler.field("Message id"))["description"].startswith("⚠")
 
 

@@ -92,12 +92,12 @@ REACH: dict[str, Callable[[int], None]] = {
     "`parameters.messageId`": lambda n: bind_to(ReadRequest, parameters={"messageId": "m" * n}),
     "a folder": lambda n: bind_to(ListRequest, parameters={"folder": "f" * n}),
     "`parameters.criteria`": lambda n: bind_to(SearchRequest, parameters={"criteria": any_of(n)}),
-    "`criteria` in each other": lambda n: bind_to(SearchRequest, parameters={"criteria": nested(n)}),
+    "nested `criteria`": lambda n: bind_to(SearchRequest, parameters={"criteria": nested(n)}),
     "`value` of a condition": lambda n: bind_to(
         SearchRequest, parameters={"criteria": {"field": "BODY", "value": "v" * n}}
     ),
     "each of the three variables": lambda n: send(**at_most(n)),
-    "lists and contexts in each other": lambda n: send(to=listed(n - 1)),
+    "nested lists and contexts": lambda n: send(to=listed(n - 1)),
     "the result or error expression": lambda n: expression("1" + " " * (n - 2) + "1"[: n - 1]),
 }
 
@@ -106,7 +106,7 @@ def expression(text: str) -> None:
     ConnectorHeaders.of({"resultExpression": "={}" + "/" * 2 + text[5:]})
 
 
-@pytest.mark.parametrize(("field", "bound"), table("Bounds of a job's variables"))
+@pytest.mark.parametrize(("field", "bound"), table("Limits of a job's variables"))
 def test_a_bound_of_the_table_is_taken_and_one_more_is_refused(field: str, bound: str) -> None:
     most = int(re.sub(r"\D", "", bound))
     if field == "each of the three variables":

@@ -203,7 +203,7 @@ def test_check_shows_values_as_they_are_whatever_their_brackets(name: str, value
 def test_check_quotes_a_bad_value_as_it_is() -> None:
     answer = check(EMAIL_WORKER_ALLOWED_SERVERS="[/x]:y")
     assert answer.exit_code == 1
-    assert answer.stdout == "✗ EMAIL_WORKER_ALLOWED_SERVERS must hold host or host:port; found '[/x]:y'.\n"
+    assert answer.stdout == "✗ EMAIL_WORKER_ALLOWED_SERVERS must be host or host:port; found '[/x]:y'.\n"
 
 
 def test_check_shows_no_secret() -> None:

@@ -7,6 +7,7 @@ json title="What the expression sees"       the scope of the expressions that fo
 feel title="resultExpression"               evaluated; the next block may be json "What it gives"
 xml title="…"                               task headers, run on the engine with the variables before them
 sh, python, ini title=".env"                run, run, read as settings
+diff title="a file"                         made in a copy of the project, by tests/docs/test_contributing.py
 yaml title="values.yaml"                    given to the Helm chart
 docs/first-process.md                       done from its first block to its last, by a test of its own
 json with status and reasons                asked of the health page of a worker that is told to stop
@@ -113,6 +114,13 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A change to a file of the project."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
 class Health:
     """What a health page says of a worker that is told to stop while jobs are under way."""
 
@@ -136,6 +144,7 @@ Rule = (
     | EnvFile
     | ChartValues
     | Tree
+    | Change
     | Health
     | Uncovered
 )
@@ -188,6 +197,14 @@ def _rule(block: Block, follower: Block | None, scope: Block | None, before: lis
             return Shell(block, None)
         case "python":
             return Python(block, _last_call(before))
+    return _lone_rule(block)
+
+
+def _lone_rule(block: Block) -> Rule:
+    """Return the rule of a block that needs no other one."""
+    match block.language:
+        case "diff" if block.title:
+            return Change(block)
         case "ini" if block.title == ".env":
             return EnvFile(block)
         case "yaml" if block.title == "values.yaml":

@@ -84,13 +84,13 @@ async def test_a_worker_is_alive_but_for_a_long_standstill() -> None:
     clock.now += 10.0
     assert liveness.why_not_alive() == []
     clock.now += 5.0
-    assert liveness.why_not_alive() == ["The event loop stood still for 14 seconds."]
+    assert liveness.why_not_alive() == ["The event loop was blocked for 14 seconds."]
 
 
 async def test_a_worker_that_has_not_begun_is_not_ready() -> None:
     liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
     assert liveness.why_not_ready() == [
-        "The engine is not asked for jobs.",
+        "The worker does not ask Camunda for jobs.",
         "The gateway has not answered yet.",
     ]
 
@@ -128,7 +128,7 @@ async def test_a_worker_that_has_stopped_is_not_ready() -> None:
     async with running(Bench()) as runtime:
         runtime.connection.answered(time.monotonic())
     liveness = Liveness(runtime, max_silence_seconds=60)
-    assert liveness.why_not_ready() == ["The worker is stopping; 0 jobs are under way."]
+    assert liveness.why_not_ready() == ["The worker is stopping; 0 jobs are running."]
 
 
 @pytest.mark.parametrize("failure", [GatewayUnavailable("away"), CommandRefused("not allowed")])

@@ -83,7 +83,7 @@ def report(outcome: Outcome, *, trace: CommandTrace | None = None, is_settled: b
     [
         (Completed({}), True, "COMPLETED"),
         (Completed({}, code="IGNORED"), True, "IGNORED"),
-        (Completed({}), False, "NOT_DELIVERED"),
+        (Completed({}), False, "NOT_REPORTED"),
         (Returned("full"), True, "RETURNED"),
         (Failed("TIMEOUT", "slow", retries=2), True, "TIMEOUT"),
         (BpmnError("order-4711-is-late", "", {}), True, "BPMN_ERROR"),
@@ -135,7 +135,7 @@ async def test_a_password_is_no_label(metrics: Metrics) -> None:
 
 
 async def test_an_outcome_that_had_to_be_reported_again_is_counted(metrics: Metrics) -> None:
-    metrics.command_delayed()
+    metrics.report_retried()
     assert scrape(metrics).value("command_retries_total") == 1
 
 
@@ -158,7 +158,7 @@ def test_what_is_at_the_moment_of_a_scrape_is_told_under_its_own_name() -> None:
     assert found.value("session_waiters", protocol="pop3") == 13
     assert found.value("sessions_opened_total", protocol="pop3") == 14
     assert found.value("reconnects_total", protocol="pop3") == 15
-    assert found.value("mails_held") == 16
+    assert found.value("pending_deletions") == 16
     assert found.value("failed_deletions_total") == 17
     assert found.value("jobs_running") == 0
     assert found.value("jobs_running_max") == runtime.max_jobs
@@ -220,7 +220,7 @@ def codes(error: type[errors.EmailError]) -> set[str]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 async def test_alerts_ask_for_outcomes_that_there_are(metrics: Metrics, rule: dict[str, Any]) -> None:
     asked = outcomes(rule)
-    assert asked <= codes(errors.EmailError) | {"COMPLETED", "RETURNED", "NOT_DELIVERED"}
+    assert asked <= codes(errors.EmailError) | {"COMPLETED", "RETURNED", "NOT_REPORTED"}
     if "increase(" in rule["expr"]:
         # From nothing to 1 is no increase to Prometheus: the series must be there from the start.
         assert all(

@@ -376,7 +376,7 @@ def test_variables_of_other_programs_do_not_matter() -> None:
         ("EMAIL_WORKER_CONNECT_TIMEOUT_SECONDS", "0", "must be more than 0; found '0'"),
         ("EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS", "-1", "must be at least 0; found '-1'"),
         ("EMAIL_WORKER_LOG_FORMAT", "xml", "must be 'auto', 'json' or 'console'; found 'xml'"),
-        ("EMAIL_WORKER_ALLOWED_SERVERS", "a,b:smtp", "must hold host or host:port; found 'b:smtp'"),
+        ("EMAIL_WORKER_ALLOWED_SERVERS", "a,b:smtp", "must be host or host:port; found 'b:smtp'"),
         ("ZEEBE_INSECURE_CONNECTION", "perhaps", "must be true or false; found 'perhaps'"),
     ],
 )
@@ -436,7 +436,7 @@ def test_every_setting_is_in_the_table_with_a_sentence() -> None:
     fields = settings_fields()
     assert len({name for name, _, _ in fields}) == len(fields)
     assert all(description.endswith(".") for _, _, description in fields)
-    assert ("EMAIL_WORKER_MAX_JOBS", "`64`", "Jobs worked on at once, over all task types.") in fields
+    assert ("EMAIL_WORKER_MAX_JOBS", "`64`", "Jobs that run at the same time, over all job types.") in fields
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install() -> None:
     shown = observe("sys.modules['opentelemetry'] = None", OTEL_TRACES_EXPORTER="otlp")
     assert shown["lines"] == [
         {
-            "event": "traces_not_made",
+            "event": "traces_not_installed",
             "log_level": "warning",
             "install": "pip install 'camunda-email-worker[traces]'",
         }

@@ -28,7 +28,7 @@ def _read_docs_url(url: str) -> str:
 def templates(
     directory: Annotated[Path, typer.Option(help="Output directory.")] = Path("element-templates"),
     only: Annotated[
-        list[str] | None, typer.Option(help="One template only, such as smtp.send; may be repeated.")
+        list[str] | None, typer.Option(help="Only this template, such as smtp.send; can be repeated.")
     ] = None,
     prefix: Annotated[
         str,
@@ -39,13 +39,13 @@ def templates(
     docs_url: Annotated[
         str,
         typer.Option(
-            help="Where the documentation is read, such as https://docs.example.com/{page}/.",
+            help="Address of the documentation, such as https://docs.example.com/{page}/.",
             callback=_read_docs_url,
         ),
     ] = "",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False,
     publish: Annotated[
-        bool, typer.Option("--publish", help="Also write this version into versioned/.")
+        bool, typer.Option("--publish", help="Also store each new version in versioned/.")
     ] = False,
 ) -> None:
     """Write the element templates for Camunda Modeler, desktop and web."""
@@ -75,7 +75,7 @@ def sandbox(
         int | None, typer.Option(help="The gateway's port (default: 26500, or a free one if it is taken).")
     ] = None,
 ) -> None:
-    """Run Camunda's engine and a mail server in memory, and print what happens in the engine."""
+    """Run Camunda's engine and a mail server in memory, and print what happens there."""
     from worker.job.vendor import TASK_TYPE
     from worker.operations.catalogue import BY_TASK_TYPE
     from worker.sandbox import SandboxError, run_sandbox
@@ -90,7 +90,7 @@ def sandbox(
 def demo(
     keep: Annotated[bool, typer.Option(help="Keep everything running until interrupted.")] = False,
 ) -> None:
-    """Let a process on Camunda's engine send an email, and show the email and the variables."""
+    """Let a process on Camunda's engine send an email, and show the result."""
     from worker.demo import run_demo
     from worker.sandbox import SandboxError
 

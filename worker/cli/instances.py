@@ -22,7 +22,7 @@ def deploy(
     file: Annotated[Path, typer.Argument(help="A BPMN file.", exists=True, dir_okay=False)],
     env_file: EnvFile = None,
 ) -> None:
-    """Deploy a BPMN process."""
+    """Deploy a BPMN process, as Camunda Modeler does."""
 
     async def once() -> None:
         async with _cluster(env_file) as cluster:
@@ -40,7 +40,7 @@ def start(
         bool,
         typer.Option("--wait", help="Wait for the end; print the variables, or the incident (exit code 1)."),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)] = 60,
+    timeout: Annotated[float, typer.Option(help="With --wait: seconds to wait for the end.", min=1)] = 60,
     env_file: EnvFile = None,
 ) -> None:
     """Start a process instance."""

@@ -58,7 +58,7 @@ def check(env_file: EnvFile = None) -> None:
 
 
 def _stop_on_signal(stop: asyncio.Event) -> None:
-    """The first signal asks for an orderly end, the second ends the process immediately."""
+    """The first signal stops the worker gracefully, the second ends the process immediately."""
 
     def stop_or_leave(number: int) -> None:
         if stop.is_set():

@@ -38,7 +38,7 @@ def _read_source(source: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
         variables = json.loads(text)
-        # JSON can name half of a character, which no email can hold.
+        # JSON can contain half of a character, which no email can.
         json.dumps(variables, ensure_ascii=False).encode()
     except OSError as error:
         raise InputError(f"{place} cannot be read: {error.strerror}.", field="--variables") from error

@@ -1,1 +1,1 @@
-"""Documents of processes: fetched to be attached to email, and stored where email brings them."""
+"""Documents of processes: fetched to attach them to emails, and stored from emails that are read."""

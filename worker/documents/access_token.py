@@ -13,12 +13,12 @@ from worker.masking import Mask
 
 _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
-# A token is renewed before it ends, as a request under way still needs it.
+# A token is renewed before it ends, because a running request still needs it.
 _MARGIN_SECONDS = 30.0
 _OK = 200
 _BUSY = 429
 _SERVER_ERROR = 500
-# RFC 6749, 5.2, and what servers add to it. Any other word may be one that the server was sent.
+# RFC 6749, 5.2, and additions of servers. Any other word may be a repeated part of the request.
 _CODES = {
     "access_denied",
     "invalid_client",
@@ -33,7 +33,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """Who the worker is at the authorization server."""
+    """The credentials of the worker at the authorization server."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -43,7 +43,7 @@ class ClientCredentials:
 
 
 class AccessToken:
-    """A token that is fetched when it is first needed, shared by gRPC and REST, and renewed in time.
+    """A token that is fetched on first use, shared by gRPC and REST, and renewed before it expires.
 
     `mask` learns the secret and each token.
     """
@@ -57,14 +57,14 @@ class AccessToken:
         self._ends_at = 0.0
 
     async def authorization(self) -> str:
-        """Return the header with a token that lasts; raises DocumentRefused and DocumentsUnavailable."""
+        """Return the header with a valid token; raises DocumentRefused and DocumentsUnavailable."""
         async with self._lock:
             if time.monotonic() >= self._ends_at:
                 await self._renew()
             return f"Bearer {self._token}"
 
     def forget(self, authorization: str) -> None:
-        """Do not give out `authorization` again: it was refused."""
+        """Do not use `authorization` again: it was refused."""
         if authorization == f"Bearer {self._token}":
             self._ends_at = 0.0
 
@@ -91,7 +91,7 @@ class AccessToken:
         if answer.status >= _SERVER_ERROR or answer.status == _BUSY:
             raise DocumentsUnavailable(f"The authorization server answered with status {answer.status}.")
         if answer.status != _OK:
-            # The answer's text is not shown: it may repeat what was sent.
+            # The text of the reply is not shown: it may repeat the request.
             code = f" ({told['error']})" if str(told.get("error")) in _CODES else ""
             raise DocumentRefused(
                 f"The authorization server refused the sign-in with status {answer.status}{code}; check"

@@ -15,13 +15,13 @@ from worker.errors import DocumentRefused, DocumentStoreMissing, DocumentsUnavai
 from worker.models.documents import Document, ExternalDocument, File, InlineDocument, StoredDocument
 
 _ANY_TYPE = "application/octet-stream"
-# Of the standard library alone: what the machine knows beside it differs from one to the next.
+# Only of the standard library: what the machine knows in addition differs between machines.
 _TYPES = mimetypes.MimeTypes()
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentClient:
-    """Fetches and stores documents within bounds.
+    """Fetches and stores documents within limits.
 
     Without `store`, documents of the cluster can be neither fetched nor stored. `max_bytes`: the limit on all
     documents of one email together.
@@ -33,7 +33,7 @@ class DocumentClient:
     max_bytes: int = 25 * 1024 * 1024
 
     async def fetch(self, documents: Sequence[Document]) -> tuple[File, ...]:
-        """Get documents, in their order. Raises a DocumentError, UrlNotAllowed or DocumentStoreMissing."""
+        """Fetch documents in order. Raises a DocumentError, UrlNotAllowed or DocumentStoreMissing."""
         files: list[File] = []
         left = self.max_bytes
         for number, document in enumerate(documents, start=1):
@@ -51,7 +51,8 @@ class DocumentClient:
     def is_to_store(self, *, wanted: bool | None) -> bool:
         """Tell whether attachments are stored: as wanted, or by default if there is a store.
 
-        Raises DocumentStoreMissing if they are wanted there and it is not.
+        Raises DocumentStoreMissing if they must be stored and
+        there is no store.
         """
         if wanted:
             self.require_store()

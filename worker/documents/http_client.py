@@ -1,4 +1,4 @@
-"""HTTP by aiohttp: responses of bounded size, no redirects, and failures as the worker's errors."""
+"""HTTP by aiohttp: responses of limited size, no redirects, and failures as the worker's errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class HttpTimeouts:
-    """Limits in seconds: to connect, between two pieces of an answer, and for a request as a whole."""
+    """Limits in seconds: to connect, between two pieces of a response, and for a request as a whole."""
 
     connect_seconds: float
     read_seconds: float
@@ -25,7 +25,7 @@ class HttpTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole answer, whatever its status.
+    """A whole response with any status.
 
     `content_type`: the media type without parameters. `date`: when the server sent it, as it says itself.
     """
@@ -55,7 +55,7 @@ class HttpFailures:
 
 
 class HttpClient:
-    """Sends requests over connections that are kept between them."""
+    """Sends requests over connections that are reused."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class HttpClient:
         *,
         uses_proxy: bool = False,
     ) -> None:
-        """`uses_proxy`: go through the HTTP proxy that the environment names, as gRPC does."""
+        """`uses_proxy`: use the HTTP proxy of the environment, as gRPC does."""
         self._failures = failures
         self._tls_context = tls_context
         self._uses_proxy = uses_proxy
@@ -87,8 +87,8 @@ class HttpClient:
     ) -> HttpResponse:
         """Send a request and read the answer; `body`: aiohttp's `data` or `params`.
 
-        Raises its failures: `unavailable` if there is no answer, `too_large` if it has more than `max_bytes`,
-        `refused` for a certificate that is not trusted or an address that is none.
+        Raises its failures: `unavailable` if there is no response, `too_large` if it is longer than
+        `max_bytes`, `refused` for an untrusted certificate or an invalid address.
         """
         server = _server(url)
         try:
@@ -133,8 +133,8 @@ class HttpClient:
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
-    """Return the body, or None if it has more than `max_bytes`."""
-    # What the server says about the length is not asked: compressed, it is another one.
+    """Return the body, or None if it is longer than `max_bytes`."""
+    # The declared length is ignored: it is that of the compressed content.
     pieces: list[bytes] = []
     size = 0
     async for piece in response.content.iter_chunked(_CHUNK_BYTES):
@@ -146,5 +146,5 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | Non
 
 
 def _server(url: str) -> str:
-    """Return host and port of a URL, which is what a message may show of it."""
+    """Return host and port of a URL: the part that a message may show."""
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]

@@ -9,7 +9,10 @@ from worker.masking import Mask
 
 
 class SignIn(Protocol):
-    """What the worker shows the cluster with each request. `mask` hides it in what the cluster says."""
+    """The credentials that the worker sends to the cluster with each request.
+
+    `mask` hides them in texts of the cluster.
+    """
 
     mask: Mask
 
@@ -17,7 +20,7 @@ class SignIn(Protocol):
         """Return the header's value; raises DocumentRefused and DocumentsUnavailable."""
 
     def forget(self, authorization: str) -> None:
-        """Do not give out `authorization` again, if there may be another: it was refused."""
+        """Do not use `authorization` again, if there may be another: it was refused."""
 
     async def close(self) -> None:
         """Close all connections; a later request opens them again."""
@@ -38,7 +41,7 @@ class BasicSignIn:
         return self._authorization
 
     def forget(self, authorization: str) -> None:
-        """Keep it: there is no other."""
+        """Do nothing: there are no other credentials."""
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

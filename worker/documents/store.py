@@ -18,13 +18,13 @@ from worker.models.documents import File, StoredDocument
 
 _MAX_ANSWER_BYTES = 100_000
 _SHOWN_CHARACTERS = 200
-# What a reference holds; whatever else the store says does not go into the process.
+# The entries of a reference; nothing else that the store says goes into the process.
 _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class DocumentStore:
-    """Gets documents from the cluster and gives it new ones.
+    """Fetches documents from the cluster and stores new ones.
 
     `address`: as in ZEEBE_REST_ADDRESS, such as `https://bru-2.zeebe.camunda.io/<cluster>`.
     """
@@ -35,7 +35,7 @@ class DocumentStore:
         self._sign_in = sign_in
 
     async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpResponse:
-        """Get a document. Raises a DocumentError."""
+        """Fetch a document. Raises a DocumentError."""
         place = {"storeId": document.store_id, "contentHash": document.content_hash}
         response = await self._request(
             "GET",
@@ -75,7 +75,7 @@ class DocumentStore:
     async def _request(
         self, method: str, url: str, *, max_bytes: int, file: File | None = None, **query: Any
     ) -> HttpResponse:
-        """Send a request; once more with a new token where the old one is no longer good."""
+        """Send a request; repeat it once with a new token if the old one is no longer valid."""
         shown = None if self._sign_in is None else await self._sign_in.authorization()
         response = await self._send(method, url, shown, max_bytes=max_bytes, file=file, **query)
         if response.status == HTTPStatus.UNAUTHORIZED and self._sign_in is not None and shown is not None:
@@ -126,5 +126,5 @@ def _form(file: File) -> FormData:
 
 
 def _form_name(name: str) -> str:
-    """Return the name as a multipart form may carry it; the metadata has it as it is."""
+    """Return the name in the form for a multipart field; the metadata has the original name."""
     return name.replace("\\", "_").replace('"', "_")

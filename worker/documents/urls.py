@@ -1,4 +1,4 @@
-"""Which URLs the worker may be sent to: none, unless the operator says so."""
+"""The URLs from which the worker may fetch attachments: none, unless the operator allows some."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UrlPattern:
         return cls(scheme, found[2].lower(), int(found[3] or _PORTS[scheme]), found[4] or "/*")
 
     def admits(self, url: URL) -> bool:
-        """Tell whether the pattern covers `url`, part by part: no `*` of the host reaches into the path."""
+        """Tell whether the pattern covers `url`, part by part: a `*` in the host does not match the path."""
         return (
             (url.scheme, url.port) == (self.scheme, self.port)
             and fnmatch.fnmatchcase((url.raw_host or "").lower(), self.host)
@@ -47,7 +47,7 @@ class UrlPattern:
 
 def _attachment_not_allowed(place: str) -> EmailError:
     return UrlNotAllowed(
-        f"An attachment is to come from {place}, which EMAIL_WORKER_ALLOWED_DOCUMENT_URLS does not allow;"
+        f"The URL of an attachment ({place}) is not allowed by EMAIL_WORKER_ALLOWED_DOCUMENT_URLS;"
         " ask the operator of the worker to add it.",
         place=place,
     )
@@ -61,7 +61,7 @@ class UrlPolicy:
     refusal: Callable[[str], EmailError] = _attachment_not_allowed
 
     def admit(self, text: str) -> URL:
-        """Return the URL as it is to be requested; raises the refusal, which is UrlNotAllowed by default."""
+        """Return the URL to request; raises the refusal, which is UrlNotAllowed by default."""
         try:
             url = URL(text)
         except (ValueError, TypeError) as error:
@@ -73,7 +73,7 @@ class UrlPolicy:
 
 
 def _has_dot_segments(url: URL) -> bool:
-    """Tell whether a server could read `.` or `..` in the path, which lead out of what a pattern covers."""
+    """Tell whether a server could read `.` or `..` in the path, which would leave the path of the pattern."""
     path = url.raw_path
     # A server may decode several times, take a backslash for a slash and a wide dot for a dot, and drop what
     # follows a semicolon or a control character.

@@ -12,7 +12,7 @@ from worker.feel.truth import decide
 from worker.feel.values import Range, Value
 
 INPUT = "cellInput"
-"""The variable that holds the input of a test, named as in the reference."""
+"""The variable with the input of a test, named as in the reference."""
 
 
 @dataclass(frozen=True, slots=True)

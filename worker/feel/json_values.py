@@ -31,7 +31,7 @@ def from_json(value: Any) -> Value:
         return tuple(map(from_json, value))
     if kind is Decimal:
         return value
-    raise FeelError(f"A variable holds a {kind.__name__}, which is not a JSON value.")
+    raise FeelError(f"A variable contains a {kind.__name__}, which is not a JSON value.")
 
 
 def from_double(number: float) -> Decimal | None:
@@ -69,7 +69,7 @@ def to_json(value: Value, run: Run) -> Any:
 
 
 def _json_number(number: Decimal) -> int | float:
-    """Return an int where it is whole and has 64 bits: the engine takes no longer ones."""
+    """Return an int if it is whole and fits into 64 bits: Camunda accepts no longer ones."""
     if number.adjusted() < _DIGITS_OF_INT64 and number == number.to_integral_value():
         whole = int(number)
         if whole in _INT64:

@@ -35,7 +35,7 @@ def _new_uuid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where `now()`, `today()`, `uuid()` and `random number()` take their values from."""
+    """The sources of `now()`, `today()`, `uuid()` and `random number()`."""
 
     now: Callable[[], datetime] = _current_time
     uuid: Callable[[], str] = _new_uuid

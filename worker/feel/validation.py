@@ -41,8 +41,8 @@ class Variables:
 class _Kind(Enum):
     """What is known of a value that the source does not spell out."""
 
-    DATA = "holds no functions, such as any JSON"
-    ANY = "may be, or hold, any function"
+    DATA = "contains no functions, such as any JSON"
+    ANY = "may be, or contain, any function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _visit(node: Node, names: _Names) -> _Shape:
 
 
 def _children(value: Any) -> Iterator[Node]:
-    """Yield the nodes directly inside a node; a list of operators and operands holds pairs."""
+    """Yield the nodes directly inside a node; a list of operators and operands contains pairs."""
     parts = [getattr(value, each.name) for each in fields(value)] if is_dataclass(value) else value
     for part in parts:
         if isinstance(part, Node):

@@ -1,4 +1,4 @@
-"""Lets jobs begin at mail servers, within the bounds of the worker and of each server."""
+"""Limits how many jobs run, in the worker and at each mail server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TICK_SECONDS = 0.25
 
 
 class NotAdmitted(Exception):
-    """The job may not begin at its mail server now; it may be tried again after `backoff_seconds`."""
+    """The job may not start at its mail server now; it can be retried after `backoff_seconds`."""
 
     def __init__(self, reason: str, backoff_seconds: float) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class NotAdmitted(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A job that waits, or is at work. `mailbox`: set if its jobs take turns there."""
+    """A job that waits or runs. `mailbox`: set if its jobs must take turns there."""
 
     server: str
     mailbox: Hashable | None
@@ -48,11 +48,11 @@ class _Entry:
 
 
 class Admission:
-    """The places of a worker: at most `max_jobs` jobs work at once, of each server `max_jobs_per_server`.
+    """Concurrency limits: at most `max_jobs` jobs run at a time, for each server `max_jobs_per_server`.
 
-    A job whose server is at its limit, or has not answered lately, waits for a moment without a place. If
-    that is not enough it is returned, as are the jobs of servers that do not answer. Token endpoints are
-    servers too, while a job waits for an access token.
+    A running job occupies a place. A job whose server is at its limit, or has not answered lately, waits
+    for a short time without a place. After that it is returned, as are the jobs of servers that do not
+    answer. A token endpoint is a server too, for a job that waits for an access token.
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
@@ -60,21 +60,22 @@ class Admission:
         self._breaker = CircuitBreaker(
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
-        # POP3 lets one session at a time into a mailbox: those that wait for it leave room at its server.
+        # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
+        # limit.
         self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
         self._returning = 0
         self._tick: asyncio.TimerHandle | None = None
-        # Told when there is one more job that holds no place.
+        # Called when one more job occupies no place.
         self.on_place_left: Callable[[], None] = lambda: None
 
     @property
     def without_place(self) -> int:
-        """How many jobs hold no place, though they are in the worker; no more than there are places.
+        """How many jobs in the worker occupy no place; at most as many as there are places.
 
-        They are returned, or wait for their server alone: while there are free places, all that wait.
+        They are being returned, or wait for their server only. If places are free, all waiting jobs count.
         """
         waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
         return min(waiting + self._returning, self._max_jobs)
@@ -100,10 +101,10 @@ class Admission:
 
     @asynccontextmanager
     async def place(self, server: str, mailbox: Hashable | None, trace: CommandTrace) -> AsyncIterator[None]:
-        """Hold a place while the block works at `server`; raises NotAdmitted.
+        """Occupy a place while the block works at `server`; raises NotAdmitted.
 
-        `mailbox`: set for jobs that take turns there. If the server goes silent, a block that has sent no
-        command yet is cancelled and NotAdmitted raised.
+        `mailbox`: set for jobs that must take turns there. If the server stops answering, a block that has
+        sent no command yet is cancelled and NotAdmitted raised.
         """
         entry = _Entry(server, mailbox, trace)
         await self._enter(entry)
@@ -148,7 +149,7 @@ class Admission:
         return has_turn and len(self._working) < self._max_jobs and self._breaker.may_begin(entry.server)
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
-        """Tell whether an entry that may not begin waits for its server, and in vain."""
+        """Tell whether waiting for its server is useless for an entry that may not start."""
         if self._breaker.may_begin(entry.server):
             return False
         is_crowded = len(self._waiting) > self._max_jobs
@@ -172,7 +173,7 @@ class Admission:
         self._look_again()
 
     def _look_again(self) -> None:
-        """Let those begin that may now, in the order in which they came, and return the hopeless."""
+        """Start the jobs that may start now, oldest first, and return those that wait without hope."""
         waiting, self._waiting = self._waiting, []
         ahead: Counter[str] = Counter()
         for entry in waiting:
@@ -200,7 +201,7 @@ class Admission:
             self._schedule_tick()
 
     def _take_idle_places(self) -> None:
-        """End those that have sent nothing yet to a server that is silent, all but one of each server."""
+        """Cancel all but one of the jobs that have sent nothing yet to a server that stopped answering."""
         silent = {entry.server for entry in self._working if self._breaker.is_silent(entry.server)}
         idle = [entry for entry in self._working if not entry.trace.command_count]
         kept = {entry.server for entry in self._working if entry.trace.command_count}
@@ -212,14 +213,14 @@ class Admission:
     def _not_admitted(self, entry: _Entry) -> NotAdmitted:
         server, backoff_seconds = entry.server, self._breaker.backoff_seconds(entry.server)
         if self._breaker.is_fresh(server):
-            return NotAdmitted(f"All of this worker's slots for {server} are taken.", backoff_seconds)
-        return NotAdmitted(f"{server} does not answer now; it is tried again later.", backoff_seconds)
+            return NotAdmitted(f"All of this worker's slots for {server} are in use.", backoff_seconds)
+        return NotAdmitted(f"{server} does not answer; the job is retried later.", backoff_seconds)
 
     def _note(self, server: str, change: Change | None, code: str = "") -> None:
         if change is Change.OPENED:
             log.warning("mail_server_unreachable", server=server, code=code)
         elif change is Change.CLOSED:
-            log.info("mail_server_back", server=server)
+            log.info("mail_server_recovered", server=server)
 
 
 def _attempt_of(error: MailServerError | TokenError) -> Attempt:

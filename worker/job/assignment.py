@@ -1,4 +1,4 @@
-"""What a job asks for in the worker's own terms, whichever way its diagram writes it."""
+"""What a job asks for, in the worker's terms: an operation and its variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Operation(Protocol):
 
     @property
     def task_type(self) -> str:
-        """The type of its own jobs."""
+        """The job type of the operation."""
 
     @property
     def request(self) -> type[BaseModel]:

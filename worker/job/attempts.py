@@ -1,4 +1,4 @@
-"""With how many retries the jobs that fail here began, so that their pauses can grow."""
+"""The retries with which failing jobs started, so that their retry backoff can grow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEPT_JOBS = 10_000
 
 
 class Attempts:
-    """Remembers the most retries that each failing job has had; a job itself tells only what is left.
+    """Remembers the highest retries of each failing job; the job itself tells only how many are left.
 
     Bounded; the jobs that failed longest ago go first.
     """

@@ -37,7 +37,7 @@ def bind(
 ) -> R:
     """Read the three variables of an operation into `model`; all others in `variables` do not matter.
 
-    `mask` learns what must not be shown of them. `secret_fields`: patterns of the fields in which
+    `mask` learns the secret values. `secret_fields`: patterns of the fields in which
     `{{secrets.NAME}}` is replaced. Raises InputError (field: its path in the diagram, such as
     `parameters.to`) and SecretNotFound.
     """

@@ -13,8 +13,8 @@ import grpc
 from worker.documents.sign_in import SignIn
 from worker.errors import DocumentError, GatewayUnavailable, InputError
 
-# gRPC would let two minutes pass between attempts to reconnect, and take no more than 4 MB: what may be
-# in a message is for Camunda to bound. Pings are those of Camunda's own clients.
+# By default gRPC waits up to two minutes before it reconnects, and accepts at most 4 MB: Camunda limits the
+# size of messages itself. Pings are those of Camunda's own clients.
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -22,7 +22,7 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.keepalive_time_ms", 45_000),
 )
-# An HTTP proxy of the environment is for what is far away; gRPC would ask it for this machine too.
+# The HTTP proxy of the environment must not be used for this machine; gRPC would do so.
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]):\d+")
 _WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
 
@@ -32,7 +32,7 @@ Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddress:
-    """Where the gateway is; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
+    """The address of the gateway; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
 
     target: str
     is_encrypted: bool
@@ -44,7 +44,7 @@ class GatewayAddress:
 def open_channel(address: GatewayAddress, signed: SignedCalls | None) -> grpc.aio.Channel:
     """Return a channel that connects at the first call. Raises InputError for a file that cannot be read."""
     options = (*_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(address.target) else _OPTIONS
-    # gRPC has call credentials too, but not for a channel without TLS, and calls them in a thread of its own.
+    # gRPC has call credentials too, but not for a channel without TLS, and calls them in a separate thread.
     interceptors = signed.interceptors if signed else ()
     if not address.is_encrypted:
         return grpc.aio.insecure_channel(address.target, options, interceptors=interceptors)
@@ -83,7 +83,7 @@ class SignedCalls:
         )
 
     def refused(self) -> None:
-        """Sign in again at the next call, if there is another way than the latest."""
+        """Sign in again at the next call, if the credentials can be renewed."""
         self._sign_in.forget(self._latest)
 
     def hide(self, text: str) -> str:
@@ -91,12 +91,12 @@ class SignedCalls:
         return self._sign_in.mask.hide(text)
 
     async def close(self) -> None:
-        """Close what signing in has opened."""
+        """Close the connections of the sign-in."""
         await self._sign_in.close()
 
 
 class _SignedCommands(grpc.aio.UnaryUnaryClientInterceptor):
-    """Signs calls that have one answer."""
+    """Signs calls with one reply."""
 
     def __init__(self, sign: Sign) -> None:
         self._sign = sign
@@ -109,7 +109,7 @@ class _SignedCommands(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class _SignedPolls(grpc.aio.UnaryStreamClientInterceptor):
-    """Signs calls that have a stream of answers."""
+    """Signs calls with a stream of replies."""
 
     def __init__(self, sign: Sign) -> None:
         self._sign = sign

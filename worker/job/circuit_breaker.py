@@ -1,4 +1,4 @@
-"""Which mail servers may be given work now: a server that does not answer gets one attempt at a time."""
+"""Circuit breaker for each mail server: a server that does not answer gets one job at a time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 _KEPT_SERVERS = 10_000
-# A server that has answered this lately may get as many jobs as its limit allows, all others one at a time.
+# A server that answered within this time gets as many jobs as its limit allows, all others one at a time.
 _FRESH_SECONDS = 10.0
-# A server with jobs that answers none of them for this long, and for some times its usual, is silent.
+# A server that answers none of its jobs for this long, and for several times its usual duration, is silent.
 _SILENT_SECONDS = 2.0
 _SILENT_TIMES_USUAL = 4
 # How long a job may wait in the worker for the first answer of its server, or for its turn there.
 _PATIENCE_SECONDS = 2.0
-# Broken or refused connections in a row that open the circuit. One timeout does: it has taken long enough.
+# Consecutive lost or refused connections that open the circuit. A single timeout also opens it.
 _REFUSALS = 3
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# Jobs of a server that does not answer are away for one to two times as long as it has not. Camunda hands out
-# the oldest jobs first, those that come back before new ones: no more than some in a second may come back.
+# Returned jobs stay away for one to two times the time that their server has not answered. Camunda hands out
+# the oldest jobs first, so the number that comes back in a second must be small.
 _SHORTEST_ABSENCE_SECONDS = 4.0
 _LONGEST_ABSENCE_SECONDS = 30.0
 _ABSENCE_SECONDS_BY_JOB = 0.05
@@ -69,9 +69,9 @@ class _Server:
 class CircuitBreaker:
     """Decides by server name (`host:port`) whether a job may begin, should wait a moment, or is returned.
 
-    A server that has answered lately takes `limit` jobs at once. One that has not, takes one at a time, and
-    once its circuit is open, one at a time with a growing pause. At most `max_trials` servers that have
-    never answered, or not since their circuit opened, are tried at once.
+    A server that has answered lately gets up to `limit` jobs at a time. Any other server gets one at a time;
+    if its circuit is open, with a growing pause between them. At most `max_trials` servers that have never
+    answered, or not since their circuit opened, are tried at the same time.
     """
 
     def __init__(self, *, limit: int, max_trials: int, clock: Callable[[], float]) -> None:

@@ -40,7 +40,7 @@ class CompletedWork:
         return entries.get(_what_is_asked(job)) if entries else None
 
     def forget(self, job: Job) -> None:
-        """The engine knows, or the job is gone."""
+        """Forget the job: Camunda has its outcome, or the job is gone."""
         entries = self._jobs.get(job.key)
         if entries:
             entries.pop(_what_is_asked(job), None)

@@ -26,9 +26,8 @@ _MOST_FAILURES = 30
 class RetryRule:
     """How long to wait before the next attempt: longer each time, and spread by `jitter` (0 to 1, random).
 
-    Of three attempts, which is usual, the last comes more than five minutes after the first: a mail server
-    that is restarted costs no incident.
-    `first_retries`: with how many the job began, as far as that is known; 3 is usual.
+    With the usual three attempts, the last one comes more than five minutes after the first, so the restart
+    of a mail server causes no incident. `first_retries`: the retries with which the job started, if known.
     """
 
     first_backoff_seconds: float
@@ -36,7 +35,7 @@ class RetryRule:
     first_retries: int = _USUAL_RETRIES
 
     def backoff_seconds(self, retries: int) -> float:
-        """Return the pause when `retries` were left, this attempt included."""
+        """Return the backoff if `retries` were left, this attempt included."""
         failures = max(self.first_retries, _USUAL_RETRIES) - retries
         backoff = self.first_backoff_seconds * _GROWTH ** min(max(0, failures), _MOST_FAILURES)
         return min(backoff, _LONGEST_BACKOFF_SECONDS) * (0.8 + 0.4 * self.jitter)
@@ -62,7 +61,7 @@ def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_
 
 @dataclass(frozen=True, slots=True)
 class FailureRules:
-    """The rules for failures: secrets to mask, when to retry, and the engine's limit of a result."""
+    """The rules for failures: secrets to mask, when to retry, and Camunda's size limit of a result."""
 
     mask: Mask
     retry: RetryRule
@@ -70,11 +69,11 @@ class FailureRules:
 
 
 def after_the_work(error: Exception) -> Exception:
-    """Return the failure to use a result as one that says that the work is done all the same."""
+    """Return the failure to use a result, with the addition that the work itself is done."""
     if not isinstance(error, ExpressionFailed | ResultTooLarge):
         return error
     what = error.message.partition("; ")[0].removesuffix(".")
-    advice = "the email is sent, moved or deleted already and that is not done again"
+    advice = "the email is already sent, moved or deleted, and this is not repeated"
     return type(error)(f"{what}; {advice}: cancel or migrate the instance.", **error.details)
 
 
@@ -119,8 +118,8 @@ def _examined(job: Job, headers: ConnectorHeaders, scope: Mapping[str, Any], mas
 def incident_text(job: Job, error: EmailError) -> str:
     """Return what a person reads in Operate, as one sentence: what, where, and what to do.
 
-    The job's task type says the operation; the failure's own sentence names server, folder or field, and
-    may say what to do, behind a semicolon.
+    The job type names the operation. The failure's sentence names server, folder or field, and may say what
+    to do after a semicolon.
     """
     what = f"{error.code} in {job.type}: {error.message}"
     if "; " in error.message:
@@ -145,7 +144,7 @@ def _check_size(job: Job, outcome: Outcome, max_bytes: int) -> None:
     size = len(json.dumps(outcome.variables))
     if size > max_bytes:
         raise ResultTooLarge(
-            f"The result of {job.type} is {size:,} bytes, and the engine takes {max_bytes:,};"
+            f"The result of {job.type} is {size:,} bytes, and Camunda accepts {max_bytes:,};"
             " ask for fewer or smaller messages.",
             bytes=size,
             limit=max_bytes,

@@ -12,10 +12,10 @@ from worker.job.assignment import Assignment, Operation
 def assign(
     operation: Operation, defaults: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
 ) -> Assignment:
-    """Read a job of one of our own types. `defaults`: the worker's `server` and `authentication`, or empty.
+    """Read a job of the worker's own types. `defaults`: the worker's `server` and `authentication`, or empty.
 
-    The worker's account is for the worker's server alone: no diagram can have it sent elsewhere. Raises
-    InputError if the task leaves the server to a worker that has none.
+    The worker's account is used only at the worker's server: no diagram can send it elsewhere. Raises
+    InputError if the task needs a default server and the worker has none.
     """
     server = variables.get("server")
     if not _is_empty(server):
@@ -25,7 +25,7 @@ def assign(
             return Assignment(operation, variables)
         protocol = operation.task_type.split(".")[1].upper()
         raise InputError(
-            "server names no mail server, and the worker has none of its own: fill it in, or ask the operator"
+            "server names no mail server, and the worker has no default one; fill it in, or ask the operator"
             f" to set EMAIL_WORKER_DEFAULT_{protocol}_HOST.",
             field="server",
         )

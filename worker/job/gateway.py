@@ -1,4 +1,4 @@
-"""The engine's gateway: a contract, and its adapter to pyzeebe."""
+"""Camunda's gateway: a contract, and its adapter to pyzeebe."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ T = TypeVar("T")
 _COMMAND_TIMEOUT_SECONDS = 10.0
 # Reconnecting is gRPC's task; pyzeebe would close the channel after a number of failures.
 _WITHOUT_END = -1
-# How a gateway and an engine say, with statuses that are else for what passes, that a command is too large.
+# How gateway and broker say that a command is too large, with statuses that otherwise are temporary.
 _TOO_LARGE = re.compile(r"EXCEEDED_BATCH_RECORD_SIZE|message exceeds maximum size|message larger than max")
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Which jobs to ask for: `variables` names the only ones that they shall carry."""
+    """Which jobs to ask for: they carry only the variables named in `variables`."""
 
     task_type: str
     variables: tuple[str, ...]
@@ -59,13 +59,13 @@ class Subscription:
 
 
 class Gateway(Protocol):
-    """What the worker asks of the engine. Commands raise GatewayUnavailable, JobGone or CommandRefused."""
+    """The commands to Camunda. They raise GatewayUnavailable, JobGone or CommandRefused."""
 
     def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
         """Yield up to `max_jobs` jobs; none within the subscription's `poll_seconds` is no error."""
 
     async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
-        """End the job well."""
+        """Complete the job."""
 
     async def fail(
         self,
@@ -76,12 +76,12 @@ class Gateway(Protocol):
         backoff_seconds: float,
         variables: Mapping[str, Any],
     ) -> None:
-        """End this attempt; retries 0 raises an incident."""
+        """Fail the job; retries 0 raises an incident."""
 
     async def throw_error(
         self, job_key: int, *, error_code: str, message: str, variables: Mapping[str, Any]
     ) -> None:
-        """End the job by a BPMN error."""
+        """Throw a BPMN error."""
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         """Move the job's deadline to `timeout_seconds` from now."""
@@ -109,7 +109,7 @@ class ZeebeGateway:
         self._tenant_ids = list(tenant_ids)
 
     async def close(self) -> None:
-        """Cut the connection; requests under way are cancelled."""
+        """Cut the connection; running requests are cancelled."""
         await self._channel.close()
         if self._signed is not None:
             await self._signed.close()
@@ -120,11 +120,11 @@ class ZeebeGateway:
         return str(topology.gateway_version)
 
     async def deploy(self, file: Path) -> None:
-        """Give a BPMN file to the engine. Raises CommandRefused where the engine finds a fault in it."""
+        """Deploy a BPMN file. Raises CommandRefused if Camunda finds an error in it."""
         await self._command(self._client.deploy_resource(file, tenant_id=self._tenant_id()))
 
     async def start(self, process_id: str, variables: Mapping[str, Any]) -> int:
-        """Start the latest version of a process; give the key of the instance."""
+        """Start the latest version of a process; return the key of the instance."""
         instance = await self._command(
             self._client.run_process(process_id, dict(variables), tenant_id=self._tenant_id())
         )
@@ -153,7 +153,7 @@ class ZeebeGateway:
         return dict(result.variables)
 
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
-        """Yield jobs as they come; see Gateway."""
+        """Yield jobs as they arrive; see Gateway."""
         jobs = self._adapter.activate_jobs(
             task_type=subscription.task_type,
             worker=self._worker_name,
@@ -219,7 +219,7 @@ class ZeebeGateway:
             raise _engine_error(error, self._reason(error)) from error
 
     def _reason(self, error: PyZeebeError) -> str:
-        """Return what the gateway said, without credentials; let go of a token that it refused."""
+        """Return what the gateway said, without credentials; discard a token that it refused."""
         grpc_error = _grpc_error(error)
         if grpc_error is None:
             return str(error) or type(error).__name__

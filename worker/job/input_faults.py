@@ -70,7 +70,7 @@ class InputFaults:
         expected = expectation(error)
         location = tuple(map(str, error["loc"]))
         if any(location[: len(field)] == field for field in self._resolved_fields):
-            # A piece of a secret is not known to the mask.
+            # The mask does not know parts of a secret.
             return f"{path} {_WITHOUT_FOUND.split(expected)[0]}."
         found = "" if "found" in expected else _found(error)
         return f"{path} {expected}{found}."

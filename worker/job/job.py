@@ -1,4 +1,4 @@
-"""A job as the engine hands it out."""
+"""A job as Camunda hands it out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class Job:
     """An activated job.
 
-    `retries`: attempts left, this one included. `variables` holds only what was asked for at
-    activation, `headers` all task headers of the element.
+    `retries`: attempts left, this one included. `variables`: only those requested at activation. `headers`:
+    all task headers of the element.
     """
 
     key: int

@@ -16,12 +16,14 @@ from worker.job.gateway import Gateway
 log = structlog.get_logger(__name__)
 
 _SHORTEST_PAUSE_SECONDS = 0.1
-# Parts of the timeout: until the deadline is moved ahead, and until that is tried again.
+# Fractions of the timeout: until the deadline is extended, and until a failed extension is retried.
 _USUAL_PART, _RETRY_PART = 1 / 3, 1 / 9
 
 
 class Lease:
-    """Until when Camunda gives the job to no other worker, by a clock that goes on while suspended.
+    """The time until which Camunda gives the job to no other worker (deadline extension).
+
+    Its clock also runs while the machine is suspended.
 
     `age_seconds`: how long ago Camunda may have handed the job out.
     """
@@ -34,7 +36,7 @@ class Lease:
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
         self._expires_at = self._now() + timeout_seconds - age_seconds
-        # A timer and not a task: nearly all jobs end before it is due.
+        # A timer, not a task: nearly all jobs end before it fires.
         self._due: asyncio.TimerHandle | None = None
         self._beat: asyncio.Task[None] | None = None
 
@@ -53,14 +55,14 @@ class Lease:
         self._expires_at = self._now() + self._timeout_seconds - age_seconds
 
     def end(self) -> None:
-        """Note that Camunda has taken the outcome: the job is nobody's, or somebody else's."""
+        """Note that Camunda has taken the outcome: the job no longer belongs to this worker."""
         self._expires_at = -math.inf
 
     async def extend(self) -> None:
         """Move the deadline ahead; raises GatewayUnavailable, JobGone or CommandRefused.
 
-        Camunda does not check which worker asks: an answer after the old deadline may be about another
-        worker's hold on the job, so it does not count.
+        Camunda does not check which worker asks. An answer after the old deadline is ignored, because by then
+        another worker may have the job.
         """
         asked_at = self._now()
         await self._gateway.extend(self._job_key, self._timeout_seconds)
@@ -78,7 +80,7 @@ class Lease:
         try:
             await self.extend()
         except GatewayUnavailable as error:
-            log.info("job_timeout_not_set", job_key=self._job_key, reason=str(error))
+            log.info("job_timeout_not_extended", job_key=self._job_key, reason=str(error))
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -103,7 +105,7 @@ class Lease:
 
     async def _extend_and_wait(self) -> None:
         try:
-            if not self.is_expired:  # else it would be extended for whoever has it now
+            if not self.is_expired:  # otherwise it would be extended for another worker
                 await self.extend()
         except GatewayUnavailable:
             self._wait(_RETRY_PART)

@@ -1,4 +1,4 @@
-"""How a diagram writes what the models read."""
+"""How a diagram names the fields of the models."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How a diagram writes what the worker reads.
+    """How a diagram names the fields that the worker reads.
 
-    `field_names`: what it calls fields or groups of them, by their paths here. `has_bare_secrets`: whether
+    `field_names`: its names of fields or groups, by their paths in the models. `has_bare_secrets`: whether
     `secrets.NAME` counts without braces too.
     """
 

@@ -1,4 +1,4 @@
-"""How a job reaches the operations: what one run of them is given, and what it may call."""
+"""How a job calls the operations: the arguments of one run, and the calls."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from worker.mail.operation_result import OperationResult
 class OperationRun:
     """One run of an operation. `reference`: names the work, the same on every attempt of a job.
 
-    `delivered`: the addresses that have the email already; grows as the mail server takes it.
-    `may_change`: to be called before what cannot be undone; raises JobGone if another worker may do it.
+    `delivered`: the addresses that have the email already; grows as the mail server accepts it.
+    `may_change`: must be called before a change that cannot be undone; raises JobGone if another worker may
+    have the job.
     """
 
     reference: str

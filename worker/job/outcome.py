@@ -1,4 +1,4 @@
-"""What a job ends with: the commands that may end the work on it."""
+"""The possible outcomes of a job, each with its command to Camunda."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class BpmnError:
-    """The job ends by a BPMN error, for a boundary event or an event sub-process to catch."""
+    """The job throws a BPMN error, for a boundary event or an event sub-process to catch."""
 
     code: str
     message: str
@@ -37,7 +37,7 @@ class BpmnError:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The job was not worked on here: another worker, or this one later, gets it with the same retries."""
+    """The job was not run: Camunda gives it to a worker again later, with the same retries."""
 
     message: str
     backoff_seconds: float = 0.0

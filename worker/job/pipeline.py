@@ -82,8 +82,8 @@ class Pipeline:
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and report its outcome to Camunda; return it, also if the report failed.
 
-        Cancelled at the end of the grace, it gives the job back within a few seconds; an email that is
-        sent already is reported instead.
+        If cancelled at the end of the grace period, it returns the job within a few seconds; an email that is
+        already sent is reported instead.
         """
         structlog.contextvars.bind_contextvars(
             job_key=job.key,
@@ -104,7 +104,7 @@ class Pipeline:
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
-            # Told until the deadline, which moves ahead no more: a command that is never taken has an end.
+            # Reported until the deadline, which is no longer extended: the report does not go on forever.
             if _is_told_to_stop():
                 await self._finish_soon(job, work, lease)
             elif isinstance(work.outcome, Returned):
@@ -137,9 +137,9 @@ class Pipeline:
         """Do the work and decide; raises JobGone if another worker has the job."""
         try:
             done = self._completed_work.recall(job)
-            # First of all: a header or a secret that has changed must not hide that the work is done.
+            # Checked first: a changed header or secret must not hide that the work is done.
             work.has_effect = isinstance(done, tuple)
-            # Read before anything is done: what cannot work is found out while nothing has happened.
+            # Read before anything is done, so that an invalid header has no effect.
             work.headers = ConnectorHeaders.of(job.headers)
             if done is None:
                 await self._do(job, interpret, work, lease)
@@ -215,7 +215,7 @@ class Pipeline:
             self._completed_work.record(job, (work.result,))
 
     async def _finish(self, job: Job, work: Work, lease: Lease) -> None:
-        """Settle, and only then destroy what the engine now holds."""
+        """Report the outcome, and only then delete what Camunda has stored."""
         work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
         try:
             work.is_settled = await self._settle(job, work, lease)
@@ -234,7 +234,7 @@ class Pipeline:
             await work.abandon()
 
     async def _settle(self, job: Job, work: Work, lease: Lease) -> bool:
-        """Report the outcome; tell whether the engine has taken it."""
+        """Report the outcome; tell whether Camunda has accepted it."""
         is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
         if lease.is_expired and not is_done:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
@@ -246,14 +246,14 @@ class Pipeline:
                 work.outcome,
                 gateway=self._gateway,
                 lease=lease,
-                on_delay=self._observers.command_delayed,
+                on_delay=self._observers.report_retried,
             )
         except JobGone as error:
-            # What was done stays known: a job that another worker failed meanwhile may come back.
+            # The work stays recorded: a job that another worker failed meanwhile may come back.
             log.warning("job_gone", reason=str(error))
             return False
         except GatewayUnavailable as error:
-            log.error("outcome_not_delivered", reason=str(error), outcome=work.outcome.code)
+            log.error("outcome_not_reported", reason=str(error), outcome=work.outcome.code)
             return False
         return True
 
@@ -261,7 +261,7 @@ class Pipeline:
         """Forget what only another attempt at this job would need."""
         if not isinstance(work.outcome, Failed | Returned):
             self._progress.forget(job)
-        # An email whose result could not be used stays known as sent: a retry must not send it again.
+        # An email whose result could not be used stays recorded as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)
 
@@ -271,19 +271,19 @@ class Pipeline:
                 await self._finish(job, work, lease)
         except TimeoutError:
             if not work.is_settled:
-                log.warning("outcome_not_delivered", outcome=work.outcome.code)
+                log.warning("outcome_not_reported", outcome=work.outcome.code)
                 await work.abandon()
 
 
 def _is_told_to_stop() -> bool:
-    """Tell whether the work was cancelled but went on to an outcome, as of an email that may be out."""
+    """Tell whether the work was cancelled but still reached an outcome, such as an email that may be sent."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _result_of(done: Entry) -> Any:
-    """Return the result of work that was done before, or raise why nobody knows whether it was."""
-    log.info("job_done_before")
+    """Return the result of work that was done before, or raise SendOutcomeUnknown."""
+    log.info("job_already_done")
     if isinstance(done, SendOutcomeUnknown):
         raise done
     return done[0]
@@ -292,7 +292,7 @@ def _result_of(done: Entry) -> Any:
 def _mailbox_of(account: Account) -> Account | None:
     """Return the mailbox that one session at a time may use; None if there is no such limit.
 
-    Its password belongs to it: whoever has another one takes no places of the owner.
+    The password is a part of it: jobs with another password do not delay those of the owner.
     """
     return account if account.protocol is MailProtocol.POP3 else None
 

@@ -1,4 +1,4 @@
-"""Asks the gateway now and then whether it is there: a long poll would not tell for half a minute."""
+"""Checks every few seconds whether the gateway answers: a long poll would take half a minute to tell."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PAUSE_SECONDS = 5.0
 
 @asynccontextmanager
 async def probed(connection: Connection, ask: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Tell `connection` of every answer to a question asked every few seconds, while the block runs.
+    """Tell `connection` of every answer of the gateway, while the block runs.
 
-    No answer is no news: the polls find out by themselves, and a client may not be allowed to ask this.
+    A missing answer is ignored: the polls notice it themselves, and a client may lack the permission to ask.
     """
     task = asyncio.create_task(_probe(connection, ask), name="probe of the gateway")
     try:

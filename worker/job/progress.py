@@ -1,7 +1,7 @@
-"""Who has a job's email already, if an attempt reached some of the recipients only.
+"""Which recipients already have a job's email, if an attempt reached only some of them.
 
-The engine keeps it between the attempts, in a variable that is local to the task (a failed job may set
-such variables), so that another worker knows it too.
+Camunda keeps this between attempts in a variable local to the task, which a failed job may set, so that
+another worker knows it too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KEPT_JOBS = 10_000
 
 
 class Progress:
-    """Remembers it in this worker as well: the report of a failure may be lost on its way. Bounded."""
+    """Remembers it in this worker as well, because the report of a failure may be lost. Bounded."""
 
     def __init__(self) -> None:
         self._delivered: OrderedDict[int, set[str]] = OrderedDict()
@@ -40,7 +40,7 @@ class Progress:
 
 
 def carry(outcome: Outcome, reference: str, delivered: set[str]) -> Outcome:
-    """Return an outcome after which the job comes back with what has been reached."""
+    """Return the outcome with a variable that names the recipients reached so far."""
     if not delivered or not isinstance(outcome, Failed | Returned):
         return outcome
     carried = {VARIABLE: {"reference": reference, "recipients": sorted(delivered)}}

@@ -1,4 +1,4 @@
-"""Notices that the whole process stood still: stopped by a signal, or on a machine that was suspended."""
+"""Notices that the whole process was paused: stopped by a signal, or on a suspended machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STANDSTILL_SECONDS = 0.5
 
 
 class Pulse:
-    """Beats while the event loop runs, so that a standstill shows afterwards.
+    """Ticks while the event loop runs, so that a pause of the process is noticed afterwards.
 
-    What came in meanwhile may be as old as the standstill: a job in it may be another worker's by now.
+    A reply that arrived meanwhile may be as old as the pause: its jobs may belong to another worker by now.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Pulse:
             task.cancel()
 
     def age_seconds(self, asked_at: float) -> float:
-        """Return how old an answer may be that has just come, to what was asked at `asked_at` (loop time)."""
+        """Return how old a reply that just arrived may be; it was requested at `asked_at` (loop time)."""
         self._beat()
         if self._stood_still_until < asked_at:
             return 0.0

@@ -1,4 +1,4 @@
-"""What there is to tell of a job that has ended, to those who count, log or draw. Never what was in it."""
+"""What logs, metrics and traces say about a finished job. Never its contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.job.job import Job
 from worker.job.outcome import BpmnError, Failed, Outcome
 from worker.mail.command_trace import CommandTrace, Observer
 
-NOT_DELIVERED = "NOT_DELIVERED"
+NOT_REPORTED = "NOT_REPORTED"
 BPMN_ERROR = "BPMN_ERROR"
 
 
@@ -19,8 +19,8 @@ BPMN_ERROR = "BPMN_ERROR"
 class JobReport:
     """One run of a job. Times are monotonic seconds.
 
-    `operation`: the task type of what it came down to; the job's own where that was not found out.
-    `is_settled`: the engine has taken the outcome. `server`: as `host:port`, where one was named.
+    `operation`: the job type of the operation, or that of the job if the operation is unknown. `is_settled`:
+    Camunda has accepted the outcome. `server`: `host:port`, if known.
     """
 
     job: Job
@@ -34,14 +34,14 @@ class JobReport:
 
     @property
     def outcome_class(self) -> str:
-        """One of a few dozen words: a code of the worker, as a BPMN error's own may be any text."""
+        """One of a few dozen codes of the worker; never the code of a BPMN error, which may be any text."""
         if not self.is_settled:
-            return NOT_DELIVERED
+            return NOT_REPORTED
         return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code
 
     @property
     def is_incident(self) -> bool:
-        """Whether a person has to look at it now."""
+        """Whether it became an incident."""
         return self.is_settled and isinstance(self.outcome, Failed) and not self.outcome.retries
 
     @property
@@ -57,7 +57,7 @@ class JobReport:
         return self.ended_at - self.started_at
 
     def line(self) -> dict[str, Any]:
-        """Return the fields of its line in the log; those of a failure hold its message."""
+        """Return the fields of its line in the log; those of a failure include its message."""
         fields = {
             "operation": self.operation,
             "outcome": self.outcome_class,
@@ -78,7 +78,7 @@ class JobReport:
 
 
 def _ignore(*_: object) -> None:
-    """Nobody looks."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +86,5 @@ class Observers:
     """Callbacks for what happens to jobs. `step_begun` is called from whichever thread takes the step."""
 
     job_ended: Callable[[JobReport], None] = _ignore
-    command_delayed: Callable[[], None] = _ignore
+    report_retried: Callable[[], None] = _ignore
     step_begun: Observer = _ignore

@@ -1,4 +1,4 @@
-"""Takes jobs of all task types from the engine, within bounds, until told to stop."""
+"""Activates jobs of all job types, up to a maximum, until told to stop."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 30.0
-# Between requests to a gateway that answers at once that there is no job: its long polling may be switched
-# off, and the embedded engine has none.
+# Between requests to a gateway that answers immediately that there is no job: its long polling may be
+# switched off, and the embedded engine has none.
 _FIRST_IDLE_SECONDS = 0.01
 _LONGEST_IDLE_SECONDS = 0.25
-# An activation costs the engine nearly as much as a job: where there is room for few only, it is asked a
-# moment later, for more of them together.
+# An activation costs Camunda nearly as much as a job: if only few jobs may come, the worker asks a moment
+# later for more of them together.
 _FEW = 0.5
 _GATHERING_SECONDS = 0.005
-# What a job may take to be given back after the grace.
+# How long returning the jobs may take after the grace period.
 _FAREWELL_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A task type: how the variables of its jobs are read, and how to ask the engine for them."""
+    """A job type: how the variables of its jobs are read, and how to ask Camunda for them."""
 
     interpret: Interpret
     subscription: Subscription
@@ -44,16 +44,16 @@ class Served:
 
 @dataclass(slots=True)
 class _Running:
-    """A job under way, and its lease."""
+    """A running job and its lease."""
 
     task: asyncio.Task[Outcome]
     lease: Lease
 
 
 class Connection:
-    """Whether the gateway answers: says once that it does not, and once that it does again.
+    """Whether the gateway answers; logs once when it stops and once when it answers again.
 
-    `last_answer_at`: monotonic seconds. `lost_because`: what was wrong last, until it answers.
+    `last_answer_at`: monotonic seconds. `lost_because`: the last error, until it answers.
     """
 
     def __init__(self) -> None:
@@ -66,9 +66,9 @@ class Connection:
         now = time.monotonic()
         if self._lost_at is not None:
             if asked_at < self._lost_at:
-                # A long poll from before the loss: no sign of a return.
+                # A long poll from before the loss: it does not show that the gateway is available again.
                 return
-            log.info("gateway_back", away_seconds=round(now - self._lost_at, 1))
+            log.info("gateway_reconnected", away_seconds=round(now - self._lost_at, 1))
         elif self.last_answer_at is None:
             log.info("gateway_reached")
         self._lost_at = self.lost_because = None
@@ -83,7 +83,7 @@ class Connection:
 
 
 class Runtime:
-    """Polls for each task type while jobs may run, and runs each in a task of its own."""
+    """Polls for each job type while jobs may run, and runs each job in a separate asyncio task."""
 
     def __init__(
         self, gateway: Gateway, pipeline: Pipeline, served: Sequence[Served], *, max_jobs: int
@@ -103,7 +103,7 @@ class Runtime:
 
     @property
     def running_jobs(self) -> int:
-        """How many jobs are under way."""
+        """How many jobs are running."""
         return len(self._running)
 
     @property
@@ -113,11 +113,11 @@ class Runtime:
 
     @property
     def is_polling(self) -> bool:
-        """Whether the engine is asked for jobs of every task type."""
+        """Whether the worker asks Camunda for jobs of every job type."""
         return bool(self._pollers) and not any(poller.done() for poller in self._pollers)
 
     async def run(self, stop: asyncio.Event, *, grace_seconds: float) -> None:
-        """Serve until `stop`; then let running jobs go on for `grace_seconds` and give the rest back."""
+        """Serve until `stop`; then let running jobs continue for `grace_seconds` and return the rest."""
         self._pulse = Pulse()
         self._pollers = pollers = [
             asyncio.create_task(self._poll(served), name=f"poll {served.subscription.task_type}")
@@ -195,14 +195,14 @@ class Runtime:
             return
         # Camunda handed the job out again: its deadline passed while it could not be extended, or the outcome
         # of the run is just being reported.
-        log.info("job_joined", job_key=job.key)
+        log.info("job_already_running", job_key=job.key)
         running.lease.renewed(age_seconds=age_seconds)
         successor = asyncio.create_task(self._succeed(running, job, served, lease))
         self._waiting.add(successor)
         successor.add_done_callback(self._waiting.discard)
 
     async def _succeed(self, running: _Running, job: Job, served: Served, lease: Lease) -> None:
-        """Run the job again after the first run, unless that one's outcome was about this activation.
+        """Run the job again after the first run, unless the outcome of that run was for this activation.
 
         Camunda cannot be asked: it would say yes for a job that another worker has by now.
         """
@@ -224,7 +224,7 @@ class Runtime:
         del self._running[job_key]
         self._note_capacity()
         if not task.cancelled() and task.exception() is not None:
-            log.error("job_lost", job_key=job_key, exc_info=task.exception())
+            log.error("job_crashed", job_key=job_key, exc_info=task.exception())
 
     def _note_capacity(self) -> None:
         if self._free_places() > 0:

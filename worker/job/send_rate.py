@@ -29,7 +29,7 @@ class SendRate:
         self._accounts: dict[str, _Account] = {}
 
     def admit(self, account: Account) -> None:
-        """Count an email that is about to be sent; raises NotAdmitted for one too many."""
+        """Count an email before it is sent; raises NotAdmitted above the limit."""
         if account.protocol is MailProtocol.SMTP and (
             pause := self.take(f"{account.username} {account.server}")
         ):
@@ -42,8 +42,8 @@ class SendRate:
     def take(self, account: str) -> float:
         """Count a send and return 0; or count none and return the seconds after which to try again.
 
-        Jobs refused one after the other are told later and later times, so that they do not all come back at
-        once.
+        Jobs refused one after the other are told later and later times, so that they do not all come back
+        together.
         """
         if not self._max:
             return 0.0

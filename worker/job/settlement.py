@@ -1,4 +1,4 @@
-"""The one command that ends the work on a job, sent until Camunda has taken it or the job is gone."""
+"""Reporting the outcome of a job: repeated until Camunda accepts it or the job is gone."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ async def settle(
 ) -> Outcome:
     """Report the outcome to Camunda, and return what was reported.
 
-    The command alone is repeated, never the work, while the gateway cannot take it and the lease lasts.
-    `on_delay` is called each time that it has to be.
-    A completion that the engine refuses for good becomes a failure with retries 0. Raises JobGone, and
-    GatewayUnavailable where the lease ended first.
+    Only the report is repeated, never the work, until the gateway accepts it or the lease ends. `on_delay` is
+    called before each repetition. A completion that Camunda refuses permanently becomes a failure with
+    retries 0. Raises JobGone, and GatewayUnavailable if the lease ends first.
     """
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
     except CommandRefused as error:
-        refused = ResultRefused(f"The engine did not take the result ({error}).")
+        refused = ResultRefused(f"Camunda refused the result ({error}).")
         refusal = Failed(refused.code, incident_text(job, refused), retries=0)
         await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
         return refusal
@@ -55,7 +54,7 @@ async def _send_until_taken(
         except GatewayUnavailable as error:
             if lease.is_expired:
                 raise
-            log.info("command_delayed", job_key=job.key, reason=str(error), pause_seconds=pause_seconds)
+            log.info("report_retried", job_key=job.key, reason=str(error), pause_seconds=pause_seconds)
             on_delay()
         else:
             return

@@ -26,7 +26,7 @@ _SIGN_IN_FIELDS = ("type", "username", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """One discriminator: its task type here, the vendor's field for each parameter, the result's entries."""
+    """One discriminator: its job type here, the vendor's field for each parameter, the result's entries."""
 
     task_type: str
     fields: Mapping[str, str]
@@ -79,9 +79,9 @@ _ACTIONS: dict[str, dict[str, _Action]] = {
 def interpret(
     variables: Mapping[str, Any], *, operations: Mapping[str, Operation], stores_attachments: bool
 ) -> Assignment:
-    """Read a job's variables; `operations` by their own task types.
+    """Read a job's variables; `operations`: by job type.
 
-    `stores_attachments`: whether reading hands attachments to the document store; else it gives none.
+    `stores_attachments`: whether reading stores attachments in the document store; if not, it returns none.
     Raises InputError that names the vendor's field.
     """
     data = _context(variables, "data")
@@ -152,7 +152,8 @@ def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:
 def _server(protocol: str, config: Mapping[str, Any]) -> dict[str, Any]:
     encryption = config.get(f"{protocol}CryptographicProtocol") or "TLS"
     if encryption == "TLS" and protocol != "smtp":
-        # For the vendor only SMTP upgrades a connection; ours would do so at the clear-text ports.
+        # The vendor upgrades only SMTP connections; this worker would also upgrade at the clear-text ports
+        # of IMAP and POP3.
         encryption = "SSL"
     port = config.get(f"{protocol}Port")
     host = f"{protocol}Host"

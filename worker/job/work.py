@@ -1,4 +1,4 @@
-"""What has come of the work on one job so far."""
+"""The state of the work on one job."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 class Work:
     """The state of one run of a job.
 
-    `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until the engine has
-    the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was changed.
-    `is_counted`: it counts as one that the account sends. `has_failed`: the operation or the use of its
-    result failed. `is_settled`: the engine has the outcome.
+    `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until Camunda has
+    stored the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was
+    changed. `is_counted`: it counts against the account's send rate. `has_failed`: the operation or the use
+    of its result failed. `is_settled`: Camunda has the outcome.
     """
 
     mask: Mask

@@ -1,1 +1,1 @@
-"""The wire and the message: sessions with mail servers, and pure code that reads and writes mail."""
+"""Sessions with mail servers, and pure code that reads and writes messages."""

@@ -29,7 +29,7 @@ class Encryption(StrEnum):
     IMPLICIT = "implicit"
 
 
-# RFC 8314: implicit TLS has a port of its own; the clear-text ports upgrade by STARTTLS (STLS for POP3).
+# RFC 8314: implicit TLS has a separate port; the clear-text ports upgrade by STARTTLS (STLS for POP3).
 _IMPLICIT_PORT = {MailProtocol.SMTP: 465, MailProtocol.IMAP: 993, MailProtocol.POP3: 995}
 _CLEAR_PORT = {MailProtocol.SMTP: 25, MailProtocol.IMAP: 143, MailProtocol.POP3: 110}
 _SUBMISSION_PORT = 587

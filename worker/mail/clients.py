@@ -1,4 +1,4 @@
-"""The clients of the three mail protocols, built once by the app."""
+"""The clients of SMTP, IMAP and POP3, built once by the app."""
 
 from __future__ import annotations
 

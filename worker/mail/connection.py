@@ -49,7 +49,7 @@ async def connect(account: Account, within_seconds: float) -> socket.socket:
         raise ServerTimeout(
             f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
         ) from error
-    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a host name that is not valid in DNS
         text = f"Cannot resolve the host {account.host}; check its name."
         raise ConnectionFailed(text, server=server) from error
     except OSError as error:

@@ -22,8 +22,8 @@ class Deferred(Protocol):
 class OperationResult:
     """The result of an operation.
 
-    `has_effect`: something outside has changed already, so the operation must not be done again for
-    the same job. `deferred`: what still has to wait for the engine.
+    `has_effect`: something outside has already changed, so the operation must not be repeated for the same
+    job. `deferred`: the deletion that waits for Camunda.
     """
 
     result: Result | list[Result]

@@ -27,13 +27,13 @@ class PooledSession(Protocol):
         """Whether nothing has been changed at the server since the session was taken from the pool."""
 
     def begin(self) -> None:
-        """Note that the session has been taken from the pool: `may_repeat` holds again."""
+        """Note that the session has been taken from the pool: `may_repeat` counts again."""
 
     async def close(self) -> None:
         """Sign off politely within a short limit. Never raises."""
 
     def abort(self) -> None:
-        """Cut the connection at once. Never raises."""
+        """Cut the connection immediately. Never raises."""
 
 
 S = TypeVar("S", bound=PooledSession)
@@ -213,7 +213,7 @@ class Pool(Generic[S]):
         return None
 
     def _may_open(self, account: Account) -> bool:
-        """Tell whether a session may be opened; if not, an idle one signs off, and there will be room."""
+        """Tell whether a session may be opened; if not, an idle one signs off, and its slot becomes free."""
         shelf = self._shelves.get(account)
         if shelf is not None and shelf.size >= self._limits.max_sessions_per_account:
             self._evict_one([account])
@@ -226,7 +226,7 @@ class Pool(Generic[S]):
 
     def _evict_one(self, accounts: Sequence[Account]) -> None:
         leaving = sum(self._shelves[account].leaving for account in accounts)
-        if leaving <= self._waiting_count:  # else there will be room already for the one who asks
+        if leaving <= self._waiting_count:  # else a slot is already free for the caller
             any(self._evict_from(account) for account in accounts)
 
     def _evict_from(self, account: Account) -> bool:

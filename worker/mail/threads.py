@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class BlockingSession(Protocol):
-    """A session that blocks. `doing`: the command at hand. `thread`: the last step, done or not."""
+    """A session that blocks. `doing`: the current command. `thread`: the last step, done or not."""
 
     server: str
     doing: str
@@ -26,7 +26,7 @@ class BlockingSession(Protocol):
         """End the connection from another thread, which ends the work. Never raises."""
 
     def close(self) -> None:
-        """Give back the descriptors, when no thread is at work here any more. Never raises."""
+        """Release the descriptors when no thread works here any more. Never raises."""
 
 
 async def run_step(session: BlockingSession, step: Callable[[], T], within_seconds: float) -> T:
@@ -50,7 +50,7 @@ async def run_step(session: BlockingSession, step: Callable[[], T], within_secon
 
 
 def release(session: BlockingSession, released: Callable[[], None] = lambda: None) -> None:
-    """Cut a connection; give back its descriptors as soon as no thread is at work on it. Never raises."""
+    """Cut a connection; release its descriptors as soon as no thread works on it. Never raises."""
     session.cut()
 
     def close(_: object = None) -> None:

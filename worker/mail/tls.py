@@ -15,13 +15,21 @@ def build_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a client context that trusts the system's authorities and those of `ca_file` (PEM).
 
     Reading the system's authorities takes tens of milliseconds: build one, share it.
-    Raises OSError or ssl.SSLError where the file cannot be read.
+    Raises OSError or ssl.SSLError if the file cannot be read.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
     return context
+
+
+def ca_file_problem(ca_file: Path | None, error: OSError) -> str:
+    """Say what is wrong with a CA file that `build_tls_context` cannot read."""
+    if isinstance(error, FileNotFoundError):
+        return f"{ca_file} does not exist"
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return f"{ca_file} contains no readable certificate ({(reason or str(error)).replace('_', ' ').lower()})"
 
 
 def tls_failure(server: str, error: ssl.SSLError) -> MailServerError:

@@ -93,12 +93,12 @@ def _parse_list(text: str) -> Iterator[Address]:
     if len(text) > ADDRESS_LIST_CHARACTERS:
         raise ValueError(f"must have at most {ADDRESS_LIST_CHARACTERS:,} characters in one text")
     if _CONTROL.search(text):
-        raise ValueError(f"may not hold control characters, found {_shown(text)}")
+        raise ValueError(f"must not contain control characters, found {_shown(text)}")
     for entry in _entries(_FOLDING.sub(" ", text)):
         stripped = _without_invisible_ends(entry)
         if "\r" in stripped or "\n" in stripped:
             raise ValueError(
-                f"may not hold line breaks within an address, found {_shown(stripped)};"
+                f"must not contain line breaks within an address, found {_shown(stripped)};"
                 " put commas between addresses"
             )
         if len(stripped) > ADDRESS_CHARACTERS:

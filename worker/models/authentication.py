@@ -116,12 +116,13 @@ class OptionalAuthentication(Request):
         default=None,
         max_length=USERNAME_CHARACTERS,
         title="User name",
-        description="Often the whole email address. May be a secret too, such as `{{secrets.MAIL_USER}}`.",
+        description="Often the whole email address. It can also be a secret, such as"
+        " `{{secrets.MAIL_USER}}`.",
         examples=["orders@example.com"],
     )
     password: SecretStr | None = _secret(
         "Password",
-        "Name a secret of the worker, never the password itself: everyone who sees the diagram would see it."
+        "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
         " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`.",
         "MAIL_PASSWORD",
     )
@@ -170,7 +171,7 @@ class OptionalAuthentication(Request):
     @classmethod
     def _no_line_breaks(cls, value: SecretStr | None) -> SecretStr | None:
         if value and any(character in value.get_secret_value() for character in "\r\n\0"):
-            raise ValueError("may not hold a line break or NUL")
+            raise ValueError("must not contain a line break or NUL")
         if value:
             check_characters(value.get_secret_value())
         return value
@@ -180,7 +181,7 @@ class OptionalAuthentication(Request):
     def _has_no_separator(cls, value: SecretStr | None) -> SecretStr | None:
         # It parts the fields of what a token is shown in (RFC 7628, 3.1).
         if value and "\x01" in value.get_secret_value():
-            raise ValueError("may not hold a control character")
+            raise ValueError("must not contain a control character")
         return value
 
     @field_validator("token")

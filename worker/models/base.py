@@ -24,8 +24,8 @@ _DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 class Request(BaseModel):
     """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given".
 
-    A number is its text where a text is meant. `may_be_empty`: texts for which "" is a value,
-    and null a slip.
+    A number for a text field is converted to text. `may_be_empty`: text fields for which "" is a valid value
+    and null an error.
     """
 
     may_be_empty: ClassVar[frozenset[str]] = frozenset()
@@ -88,11 +88,11 @@ class CryptographicProtocol(StrEnum):
 
 
 def one_spelling(host: str) -> str:
-    """Return a host as all its spellings are kept: in small letters, without the dot at its end.
+    """Return the normal form of a host: lower case, without a dot at the end.
 
-    That dot is no part of a name for TLS (RFC 6066 3). IPv6 addresses are shortened, without brackets; one
-    that stands for an IPv4 address becomes that, as do its old forms (127.1). Other letters than ASCII are
-    encoded as for DNS.
+    For TLS, that dot is not a part of the name (RFC 6066 3). IPv6 addresses are shortened, without brackets.
+    IPv4 addresses in IPv6 form and in old forms (127.1) become plain IPv4 addresses. Letters beyond ASCII
+    are encoded as for DNS.
     """
     host = host.strip().removeprefix("[").removesuffix("]").lower()
     host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
@@ -126,13 +126,13 @@ def _ascii_label(label: str) -> str:
 
 
 class Server(Request):
-    """The mail server. Without a port, the protocol's own for the encryption is taken."""
+    """The mail server. Without a port, the usual one of protocol and encryption is used."""
 
     host: str = Field(
         min_length=1,
         max_length=HOST_CHARACTERS,
         title="Host",
-        description="The mail server's name or IP address, as your mail provider gives it.",
+        description="Name or IP address of the mail server, as given by your mail provider.",
         examples=["mail.example.com"],
     )
     port: int | None = Field(
@@ -140,7 +140,7 @@ class Server(Request):
         ge=1,
         le=65535,
         title="Port",
-        description="The usual one is filled in. Change it only where your mail provider says so.",
+        description="The usual port is filled in. Change it only if your mail provider says so.",
     )
     cryptographic_protocol: CryptographicProtocol = Field(
         default=CryptographicProtocol.TLS,

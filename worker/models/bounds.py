@@ -1,4 +1,4 @@
-"""How much a job's variables may hold, checked before any work; docs/security.md has the table."""
+"""The limits of a job's variables, checked before any work; docs/security.md has the table."""
 
 from __future__ import annotations
 

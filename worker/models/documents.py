@@ -27,7 +27,7 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class InlineDocument:
-    """A document that the reference holds itself."""
+    """A document whose content is in the reference."""
 
     content: bytes = field(repr=False)
     name: str | None = None
@@ -49,7 +49,7 @@ Document = StoredDocument | InlineDocument | ExternalDocument
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a document or an attachment holds. `content_type`: a media type such as `application/pdf`.
+    """The content of a document or an attachment. `content_type`: a media type such as `application/pdf`.
 
     `content_id`: by which the HTML of its email shows it, without angle brackets.
     """
@@ -162,7 +162,7 @@ def _text(reference: Mapping[str, Any], name: str, path: str) -> str | None:
     if any(
         character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
     ):
-        raise _fault(f"{path}.{name}", "may not hold control characters or half a character")
+        raise _fault(f"{path}.{name}", "must not contain control characters or half a character")
     return value.strip() or None
 
 

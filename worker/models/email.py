@@ -1,4 +1,4 @@
-"""What the operations say about mails: listed, found, read, deleted, moved."""
+"""Results of the operations: listed, found, read, deleted, moved emails."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FoundImapEmail(ImapFacts, FoundEmail):
 
 
 class Smime(StrEnum):
-    """What S/MIME (RFC 8551) has made of a mail. The signature of a signed one is not checked."""
+    """What S/MIME (RFC 8551) has made of an email. The signature of a signed one is not checked."""
 
     SIGNED = "signed"
     ENCRYPTED = "encrypted"
@@ -102,10 +102,10 @@ class Attachment(Result):
 
 
 class ReadEmail(Result):
-    """A whole mail. What it lacks is null. `size` in octets, of the mail as the server holds it.
+    """A whole email. What it lacks is null. `size` in octets, as on the server.
 
-    `truncated` is there only where a body or the header was cut to fit the engine's message limit.
-    `smime` is there only for S/MIME; the bodies of an encrypted mail are null.
+    `truncated` is there only where a body or the header was cut to fit Camunda's message limit.
+    `smime` is there only for S/MIME; the bodies of an encrypted email are null.
     """
 
     message_id: str | None

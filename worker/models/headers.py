@@ -21,7 +21,7 @@ _MAX_MESSAGE_ID = 250
 _WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
 _WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
 _RESERVED_PREFIXES = ("content-", "resent-")
-# Fields of which programs read each word (RFC 2047 5: no encoded words there), beside List-*.
+# Fields of which programs read each word (RFC 2047 5: no encoded words there), in addition to List-*.
 _STRUCTURED_HEADERS = frozenset(
     {
         *(
@@ -72,7 +72,7 @@ def check_headers(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         _check_header(name, value)
         if name.lower() in seen:
-            raise ValueError(f"must hold {name} once, whatever the case of its letters")
+            raise ValueError(f"must contain {name} only once (case-insensitive)")
         seen.add(name.lower())
 
 
@@ -82,10 +82,10 @@ def _is_blank(value: Any) -> bool:
 
 def _header_text(name: Any, value: Any) -> str:
     if isinstance(value, str):
-        # As a field of another email may hold it, folded; elsewhere a line break is a slip or an attack.
+        # Folded, as in a field of another email; elsewhere a line break is a mistake or an attack.
         return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"must hold texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
+        raise ValueError(f"must contain texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
     return number_text(value)
 
 
@@ -93,7 +93,7 @@ def _check_header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
     if _BREAKS_A_HEADER.search(value):
-        raise ValueError(f"may not hold a line break or NUL, but {name} does")
+        raise ValueError(f"must not contain a line break or NUL, but {name} does")
     if len(value) > HEADER_CHARACTERS:
         raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
     try:
@@ -102,15 +102,15 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"{error}, but {name} does") from error
     lowered = name.lower()
     if lowered in _WRITTEN_BY_FIELD:
-        raise ValueError(f"may not hold {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
+        raise ValueError(f"must not contain {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
     if lowered in _WRITTEN_BY_WORKER or lowered.startswith(_RESERVED_PREFIXES):
-        raise ValueError(f"may not hold {name}: the worker or the mail servers write it")
+        raise ValueError(f"must not contain {name}: the worker or the mail servers write it")
     if lowered == "message-id":
         check_message_id(value)
     if lowered in ADDRESS_HEADERS:
         _check_addresses(name, value)
     if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
-        raise ValueError(f"may hold printable ASCII characters only in {name}, found {shown(value, 80)}")
+        raise ValueError(f"may contain only printable ASCII characters in {name}, found {shown(value, 80)}")
 
 
 def check_message_id(value: str) -> None:

@@ -35,21 +35,21 @@ _MOST_KEYWORDS = 50
 def _is_a_folder(path: str) -> str:
     path = check_text(path).strip()
     if any(ord(character) < ord(" ") or character == "\x7f" for character in path):
-        raise ValueError("may not hold a line break or another control character")
+        raise ValueError("must not contain a line break or another control character")
     if not path.strip("./"):
         raise ValueError("must be a folder such as INBOX or Projects.2023")
     return path
 
 
 Folder = Annotated[str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(_is_a_folder)]
-_FOLDER = "A folder inside another is written with a dot or a slash between them: `Projects.2023`."
+_FOLDER = "Separate folder levels with a dot or a slash: `Projects.2023`."
 _UNREAD_ONLY = Field(
-    default=False, title="Unread only", description="Leave out emails that somebody has read (`seen`)."
+    default=False, title="Unread only", description="Only emails that nobody has read yet (`seen` is false)."
 )
 
 
 class ListParameters(Request):
-    """Which mails to list, in which order."""
+    """Which emails to list, in which order."""
 
     folder: Folder = Field(
         default="INBOX",
@@ -67,7 +67,7 @@ class ListParameters(Request):
     sort_order: SortOrder = Field(
         default=SortOrder.ASC,
         title="Order",
-        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+        description="Sort order. It also decides which emails are left out above the maximum.",
     )
 
 
@@ -80,7 +80,7 @@ class ListRequest(Request):
 
 
 class ReadParameters(Request):
-    """Which mail to read."""
+    """Which email to read."""
 
     message_id: MessageId
     folder: Folder = Field(
@@ -108,7 +108,7 @@ class ReadRequest(Request):
 
 
 class DeleteParameters(Request):
-    """Which mail to delete."""
+    """Which email to delete."""
 
     message_id: MessageId
     folder: Folder = Field(
@@ -128,7 +128,7 @@ class DeleteRequest(Request):
 
 
 class SearchParameters(Request):
-    """Which emails to find, in which order; all that is given must hold."""
+    """Which emails to find, in which order; all given criteria must match."""
 
     from_: SearchText | None = Field(
         default=None,
@@ -168,12 +168,12 @@ class SearchParameters(Request):
     sort_order: SortOrder = Field(
         default=SortOrder.ASC,
         title="Order",
-        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+        description="Sort order. It also decides which emails are left out above the maximum.",
     )
 
     @property
     def criterion(self) -> Criterion | None:
-        """All that must hold."""
+        """All criteria, joined by AND."""
         return all_of(
             (
                 Condition(SearchField.FROM, self.from_) if self.from_ else None,
@@ -194,7 +194,7 @@ class SearchRequest(Request):
 
 
 class MoveParameters(Request):
-    """Which mail to move, and where."""
+    """Which email to move, and where to."""
 
     message_id: MessageId
     from_folder: Folder = Field(
@@ -205,7 +205,7 @@ class MoveParameters(Request):
     )
     to_folder: Folder = Field(
         title="To folder",
-        description=f"Where to put the email. Folders that do not exist yet are made. {_FOLDER}",
+        description=f"Where to put the email. A folder that does not exist is created. {_FOLDER}",
         examples=["Archive.Orders"],
     )
 
@@ -252,7 +252,7 @@ class FlagParameters(Request):
     keywords: Keywords | None = Field(
         default=None,
         title="Keywords",
-        description='Labels of your own, such as `{add: ["$Processed"], remove: ["$Pending"]}`. Not every'
+        description='Your own labels, such as `{add: ["$Processed"], remove: ["$Pending"]}`. Not every'
         " mail server keeps them.",
         examples=['{add: ["$Processed"]}'],
     )

@@ -33,7 +33,7 @@ class FoldersRequest(Request):
 
 
 class FolderRow(Result):
-    """One folder. `messages` and `unread` are null if it holds folders alone, or the server does not tell.
+    """One folder. `messages` and `unread` are null for a folder of folders, or if the server does not tell.
 
     `special_use`: what it is for (RFC 6154), such as Sent with a backslash; null if the server does not tell.
     """

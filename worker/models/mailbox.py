@@ -25,7 +25,7 @@ def check_text(text: str) -> str:
     if "\0" in text or (
         not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
     ):
-        raise ValueError("may not hold NUL or half a character")
+        raise ValueError("must not contain NUL or half a character")
     return text
 
 
@@ -82,7 +82,7 @@ CRITERIA_DESCRIPTION = (
     ' `AND`, `OR` and `NOT`: `{"operator": "OR", "criteria": [{"field": "TO", "value": "jane@example.com"},'
     ' {"field": "HEADER", "name": "In-Reply-To", "value": "4711@example.com"}]}`.'
 )
-FROM_DESCRIPTION = "Part of the sender's address or name. All that you give must hold."
+FROM_DESCRIPTION = "Part of the sender's address or name. All given criteria must match."
 SUBJECT_DESCRIPTION = "Part of the subject, case-insensitive."
 SINCE_DESCRIPTION = 'Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`.'
 STORE_ATTACHMENTS_DESCRIPTION = (

@@ -19,7 +19,7 @@ from worker.models.texts import check_characters
 _BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
 _SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
 _BODIES = {"body": "body", "html_body": "htmlBody"}
-# Which of our fields writes a header field.
+# The field of the request that writes a header field.
 _FIELD_OF_HEADER = {
     "reply-to": "reply_to",
     "in-reply-to": "in_reply_to",
@@ -32,7 +32,7 @@ _FIELD_OF_HEADER = {
 
 
 class ContentType(StrEnum):
-    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the reader's program chooses."""
+    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the recipient's mail client chooses."""
 
     PLAIN = "PLAIN"
     HTML = "HTML"
@@ -54,7 +54,7 @@ Documents = Annotated[
 
 
 class Importance(StrEnum):
-    """How urgent the sender finds it."""
+    """The importance set by the sender."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -69,33 +69,33 @@ class MessageParameters(Request):
     from_: AddressList = Field(
         alias="from",
         title="From",
-        description="The sender, with or without a name. Your mail server may insist on the address you sign"
-        " in with.",
+        description="The sender, with or without a name. Your mail server may require the address of the"
+        " account.",
         examples=["Orders <orders@example.com>"],
     )
     to: AddressList = Field(
         default=(),
         title="To",
         description="One address, several with commas between them, or a list such as"
-        ' `=[buyer.email, "joe@example.com"]`. To, Cc or Bcc must name someone.',
+        ' `=[buyer.email, "joe@example.com"]`. At least one of To, Cc and Bcc is required.',
         examples=["jane@example.com, Joe Doe <joe@example.com>"],
     )
     cc: AddressList = Field(
         default=(),
         title="Cc",
-        description="Who gets a copy, seen by all. Written as in To.",
+        description="Recipients of a copy, visible to all. Same format as To.",
         examples=["sales@example.com"],
     )
     bcc: AddressList = Field(
         default=(),
         title="Bcc",
-        description="Who gets a copy that the others do not see. Written as in To.",
+        description="Recipients of a copy, hidden from the others. Same format as To.",
         examples=["archive@example.com"],
     )
     reply_to: AddressList = Field(
         default=(),
         title="Reply to",
-        description="Where answers go, if not to the sender. Written as in To.",
+        description="Address for replies, if it is not the sender. Same format as To.",
         examples=["desk@example.com"],
     )
     in_reply_to: AnsweredEmail | None = Field(
@@ -108,14 +108,14 @@ class MessageParameters(Request):
     headers: dict[str, str] = Field(
         default_factory=dict,
         title="More headers",
-        description='A context of further header fields, such as `{"X-Order": "4711"}`. Subject,'
-        " Date, the addresses above and what mail servers write are refused here.",
+        description='A context of further header fields, such as `{"X-Order": "4711"}`. Refused:'
+        " Subject, Date, the addresses above, and headers that mail servers write.",
         examples=[{"X-Order": "4711"}],
     )
     subject: str = Field(
         max_length=SUBJECT_CHARACTERS,
         title="Subject",
-        description="A single line, what the reader sees first.",
+        description="The subject, a single line.",
         examples=["Your order is on its way"],
     )
     content_type: ContentType = Field(
@@ -127,7 +127,7 @@ class MessageParameters(Request):
         default=None,
         max_length=BODY_CHARACTERS,
         title="Text",
-        description="The text of the email. Variables come in with FEEL:"
+        description="The text of the email. Insert variables with FEEL:"
         ' `="Dear " + customer.name + ", it is on its way."`',
         examples=["Good morning, …"],
     )
@@ -135,7 +135,7 @@ class MessageParameters(Request):
         default=None,
         max_length=BODY_CHARACTERS,
         title="HTML",
-        description="The HTML of the email. Variables come in with FEEL:"
+        description="The HTML of the email. Insert variables with FEEL:"
         ' `="<p>Dear " + customer.name + "</p>"`',
         examples=["<p>Good morning, …</p>"],
     )
@@ -155,7 +155,7 @@ class MessageParameters(Request):
     read_receipt_to: AddressList = Field(
         default=(),
         title="Read receipt to",
-        description="Who is told that the email was read, if the recipient's mail client asks and agrees.",
+        description="Address that is notified of the reading, if the recipient's mail client agrees.",
         examples=["desk@example.com"],
     )
 
@@ -163,7 +163,7 @@ class MessageParameters(Request):
     @classmethod
     def _is_one_line(cls, subject: str) -> str:
         if _BREAKS_A_HEADER.search(subject):
-            raise ValueError("may not hold a line break or NUL")
+            raise ValueError("must not contain a line break or NUL")
         return subject
 
     @field_validator("subject", "body", "html_body", mode="before")
@@ -203,7 +203,7 @@ class MessageParameters(Request):
     @classmethod
     def _has_sender(cls, senders: tuple[Address, ...]) -> tuple[Address, ...]:
         if not senders:
-            raise ValueError("must hold at least one address, found none")
+            raise ValueError("must contain at least one address, found none")
         return senders
 
     @property

@@ -26,7 +26,7 @@ from worker.models.search import Condition, Criterion, SearchField, all_of
 
 
 class ListParameters(Request):
-    """Which mails to list, in which order."""
+    """Which emails to list, in which order."""
 
     max_to_be_read: MaxToBeRead = 100
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
@@ -37,7 +37,7 @@ class ListParameters(Request):
     sort_order: SortOrder = Field(
         default=SortOrder.ASC,
         title="Order",
-        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+        description="Sort order. It also decides which emails are left out above the maximum.",
     )
 
 
@@ -50,7 +50,7 @@ class ListRequest(Request):
 
 
 class ReadParameters(Request):
-    """Which mail to read, and to delete with that."""
+    """Which email to read and then delete."""
 
     message_id: MessageId
     store_attachments: bool | None = Field(
@@ -70,7 +70,7 @@ class ReadRequest(Request):
 
 
 class DeleteParameters(Request):
-    """Which mail to delete."""
+    """Which email to delete."""
 
     message_id: MessageId
 
@@ -84,7 +84,7 @@ class DeleteRequest(Request):
 
 
 class SearchParameters(Request):
-    """Which emails to find, in which order; all that is given must hold."""
+    """Which emails to find, in which order; all given criteria must match."""
 
     from_: SearchText | None = Field(
         default=None,
@@ -117,12 +117,12 @@ class SearchParameters(Request):
     sort_order: SortOrder = Field(
         default=SortOrder.ASC,
         title="Order",
-        description="Which end comes first. It also decides which emails are left out beyond the maximum.",
+        description="Sort order. It also decides which emails are left out above the maximum.",
     )
 
     @property
     def criterion(self) -> Criterion | None:
-        """All that must hold."""
+        """All criteria, joined by AND."""
         return all_of(
             (
                 Condition(SearchField.FROM, self.from_) if self.from_ else None,

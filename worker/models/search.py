@@ -133,7 +133,7 @@ def read_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
     if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("may not hold a line break, NUL or half a character")
+        raise ValueError("must not contain a line break, NUL or half a character")
     if len(value) > CONDITION_CHARACTERS:
         raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
     return value
@@ -264,7 +264,7 @@ def _refuse_others(entries: dict[str, Any], names: tuple[str, ...], path: str) -
     for name in entries:
         if name not in names:
             *first, last = names
-            raise _fault(_join(path, name), f"is not expected beside {', '.join(first)} and {last}")
+            raise _fault(_join(path, name), f"is not expected together with {', '.join(first)} and {last}")
 
 
 def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:

@@ -27,8 +27,8 @@ class SendParameters(MessageParameters):
     notify: tuple[Notify, ...] = Field(
         default=(),
         title="Delivery notification",
-        description="Of what mail servers tell the sender, such as `FAILURE, DELAY`. `SUCCESS`, `FAILURE` and"
-        " `DELAY` with commas between them, or `NEVER`. Fails if your mail server cannot do it.",
+        description="Events that mail servers report to the sender: `SUCCESS`, `FAILURE` and"
+        " `DELAY` with commas between them, or `NEVER`. Fails if your mail server does not support it.",
         examples=["FAILURE, DELAY"],
     )
 
@@ -45,7 +45,7 @@ class SendParameters(MessageParameters):
     @classmethod
     def _never_is_alone(cls, notify: tuple[Notify, ...]) -> tuple[Notify, ...]:
         if Notify.NEVER in notify and len(set(notify)) > 1:
-            raise ValueError("must not have NEVER beside other events")
+            raise ValueError("must not have NEVER together with other events")
         return tuple(dict.fromkeys(notify))
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class SendRequest(Request):
 
 
 class RefusedRecipient(Result):
-    """A recipient that the server did not take, with its answer."""
+    """A recipient that the server refused, with its reply."""
 
     address: str
     code: int
@@ -72,7 +72,7 @@ class RefusedRecipient(Result):
 
 
 class Refusal(Result):
-    """Why the server did not take the message: its reply code and text."""
+    """Why the server refused the message: its reply code and text."""
 
     code: int
     message: str
@@ -83,18 +83,16 @@ def _is_none(value: Any) -> bool:
 
 
 class SendResult(Result):
-    """What became of the email."""
+    """The result of sending."""
 
     subject: str = Field(description="The subject of the email.")
-    sent: bool = Field(description="Whether the server took the email for at least one recipient.")
-    message_id: str | None = Field(
-        description="The Message-ID under which the recipients find it; null if nobody gets it."
-    )
+    sent: bool = Field(description="Whether the server accepted the email for at least one recipient.")
+    message_id: str | None = Field(description="The Message-ID of the email; null if it was sent to nobody.")
     refused_recipients: list[RefusedRecipient] | None = Field(
         default=None,
         exclude_if=_is_none,
-        description="The recipients that the server did not take, each with the server's code and message.",
+        description="The recipients that the server refused, each with the server's code and message.",
     )
     error: Refusal | None = Field(
-        default=None, exclude_if=_is_none, description="Why the server did not take the email."
+        default=None, exclude_if=_is_none, description="Why the server refused the email."
     )

@@ -1,4 +1,4 @@
-"""What no text of a request may hold."""
+"""Characters that no text of a request may contain."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 def check_characters(text: str) -> str:
     """Return `text`; ValueError for half a character, which no server can be sent."""
     if _HALF_CHARACTER.search(text):
-        raise ValueError("may not hold half a character (a lone surrogate)")
+        raise ValueError("must not contain half a character (a lone surrogate)")
     return text

@@ -39,7 +39,7 @@ _FORM = "application/x-www-form-urlencoded"
 def endpoint_not_allowed(place: str) -> TokenEndpointNotAllowed:
     """Return the error for a token endpoint (scheme and host) that the operator does not allow."""
     return TokenEndpointNotAllowed(
-        f"An access token is to come from {place}, which EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS does not allow;"
+        f"The token endpoint {place} is not allowed by EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS;"
         " ask the operator of the worker to add it.",
         endpoint=place,
     )

@@ -1,4 +1,4 @@
-"""The operations: the one source of truth for task types, requests, results and handlers."""
+"""The operations: the single source of truth for job types, requests, results and handlers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Handler = Callable[[Any, OperationContext], Awaitable[OperationResult]]
 class Operation:
     """One row: what a diagram calls it, what goes in, what comes out, and who does it.
 
-    `result` is the model of one item where `is_list` holds.
+    `result` is the model of one item where `is_list` is true.
     """
 
     task_type: str

@@ -80,7 +80,7 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
 
 
 async def delete_email(request: DeleteRequest, context: OperationContext) -> OperationResult:
-    """Delete one email for good."""
+    """Delete one email permanently."""
     wanted = request.parameters
 
     def delete(mailbox: ImapMailbox) -> None:

@@ -106,7 +106,7 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
 
 
 def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
-    """Sorting by size needs no header but those of what is listed."""
+    """Sorting by size needs only the headers of the listed emails."""
     keys: Iterable[tuple[int, int | datetime | None]] = mailbox.sizes.items()
     if parameters.sort_field is not SortField.SIZE:
         keys = ((number, email.sent_date) for number, email in mailbox.emails())

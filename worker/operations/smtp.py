@@ -13,7 +13,7 @@ from worker.operations.context import OperationContext
 
 
 async def send(request: SendRequest, context: OperationContext) -> OperationResult:
-    """Send the email; `sent` is false where the server refused it for good.
+    """Send the email; `sent` is false if the server refused it permanently.
 
     Raises a MailServerError or a DocumentError if another attempt may succeed, and SendOutcomeUnknown
     if the email may have been sent.

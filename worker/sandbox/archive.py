@@ -24,7 +24,7 @@ _REHEARSAL_SECONDS = 180
 
 
 def engine_java() -> dict[str, Any]:
-    """Give what a Java with the engine's classes starts from: `class_path` and `archive`.
+    """Give what a Java process with the engine's classes starts from: `class_path` and `archive`.
 
     Blocks: the first call downloads the jars and makes the archive.
     """

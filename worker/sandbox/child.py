@@ -88,7 +88,7 @@ class Child:
         return outcome["result"]
 
     async def kill(self) -> None:
-        """End the process at once, without its leave."""
+        """Kill the process."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()

@@ -1,4 +1,4 @@
-"""Camunda's engine in a process of its own, with the questions that a test or a demo asks it."""
+"""Camunda's engine in a separate process, with the queries of tests and demo."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Engine:
 
     @property
     def address(self) -> str:
-        """Where the gRPC gateway listens, without TLS: host:port."""
+        """The address of the gRPC gateway, without TLS: host:port."""
         return f"127.0.0.1:{self._port}"
 
     @property
@@ -87,7 +87,7 @@ class Engine:
         return self._child
 
     async def kill(self) -> None:
-        """End the engine at once (SIGKILL), as a crash would. What it knew is gone."""
+        """Kill the engine (SIGKILL), as a crash would. Its data is lost."""
         if self._child is not None:
             await self._child.kill()
             self._child = None

@@ -33,7 +33,7 @@ class FeelReference:
     @classmethod
     @asynccontextmanager
     async def start(cls) -> AsyncIterator[FeelReference]:
-        """Run the engine in a process of its own until the context ends."""
+        """Run the engine in a separate process until the context ends."""
         java = await asyncio.to_thread(engine_java)
         child = await Child.start("feel", java, Listener())
         try:

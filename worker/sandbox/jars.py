@@ -41,7 +41,7 @@ class Jar:
 
 
 def locked_jars(bundle: str) -> list[Jar]:
-    """Read the jars of a bundle ("engine" or "mail") from the lock file, in class path order."""
+    """Read the jars of a bundle (`engine` or `mail`) from the lock file, in class path order."""
     lines = (line.split() for line in LOCK_FILE.read_text().splitlines() if not line.startswith("#"))
     jars = [Jar(name, sha256, int(size), coordinates) for name, sha256, size, coordinates in lines]
     return [jar for jar in jars if jar.bundle == bundle]

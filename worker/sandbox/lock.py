@@ -1,4 +1,4 @@
-"""`python -m worker.sandbox.lock` resolves the sandbox's jars anew and writes jars.lock."""
+"""`python -m worker.sandbox.lock` resolves the sandbox's jars again and writes jars.lock."""
 
 from __future__ import annotations
 

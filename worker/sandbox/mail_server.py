@@ -1,4 +1,4 @@
-"""A mail server (GreenMail) in a process of its own: SMTP, POP3 and IMAP, plain and with TLS."""
+"""A mail server (GreenMail) in a separate process: SMTP, POP3 and IMAP, plain and with TLS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Keystore:
 
 
 class MailServer:
-    """A running mail server. Users sign in with their whole address; SMTP takes mail without sign-in too.
+    """A running mail server. Users sign in with their whole address; SMTP needs no sign-in.
 
     There is no STARTTLS: the ports are plain or speak TLS from the first byte.
     """
@@ -114,7 +114,7 @@ class MailServer:
         return self._child
 
     async def kill(self) -> None:
-        """End the server at once (SIGKILL), as a crash would. Its mails are gone."""
+        """Kill the server (SIGKILL), as a crash would. Its emails are lost."""
         if self._child is not None:
             await self._child.kill()
             self._child = None
@@ -127,11 +127,11 @@ class MailServer:
         self._ports = await self._child.ask("ports")
 
     async def messages(self, user: str) -> list[bytes]:
-        """Give the inbox of a user, oldest first, each mail as it was received."""
+        """Give the inbox of a user, oldest first, each email as it was received."""
         return [base64.b64decode(content) for content in await self._running.ask("messages", user=user)]
 
     async def wait_for(self, user: str, count: int = 1, *, within_seconds: float = 30) -> list[bytes]:
-        """Wait until the inbox of one of `users` holds `count` mails; gives them all."""
+        """Wait until the inbox of one of `users` contains `count` emails; returns all of them."""
         messages: list[bytes] = []
         try:
             async with asyncio.timeout(within_seconds):
@@ -143,14 +143,14 @@ class MailServer:
                     await arrival.wait()
         except TimeoutError as error:
             raise SandboxError(
-                f"{user} has {len(messages)} mails after {within_seconds:g} s, not {count}."
+                f"{user} has {len(messages)} emails after {within_seconds:g} s, not {count}."
             ) from error
 
     async def deliver(self, user: str, content: bytes) -> None:
-        """Put a mail into a user's inbox, as if it had come by SMTP."""
+        """Put an email into a user's inbox, as if it had come by SMTP."""
         await self._running.ask("deliver", user=user, content=base64.b64encode(content).decode())
 
     def _tell_waiters(self, _news: object) -> None:
-        # Each waiter holds the event it looked at, so none can take the news from another.
+        # Each waiter keeps the event that it checked, so none can take the news from another.
         self._arrival.set()
         self._arrival = asyncio.Event()

@@ -73,10 +73,10 @@ class Records:
             value=event["value"],
         )
         if record.value_type != "JOB_BATCH":
-            instance = record.value["processInstanceKey"]
-            self._by_instance[instance].append(record)
-            for watch in list(self._watches[instance]):
-                watch.look_at(record)
+            for instance in _instances(record):
+                self._by_instance[instance].append(record)
+                for watch in list(self._watches[instance]):
+                    watch.look_at(record)
         self.on_record(record)
 
     def end(self, reason: SandboxError) -> None:
@@ -110,3 +110,9 @@ class Records:
     def _story(self, instance: int) -> str:
         last = self._by_instance[instance][-5:]
         return "last events: " + (", ".join(f"{each.value_type} {each.intent}" for each in last) or "none")
+
+
+def _instances(record: Record) -> set[int]:
+    """Return the instance of a record; of an incident, also those that called it, as in Operate."""
+    called = record.value.get("elementInstancePath", ()) if record.value_type == "INCIDENT" else ()
+    return {record.value["processInstanceKey"], *(path[0] for path in called)}

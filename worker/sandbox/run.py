@@ -66,6 +66,8 @@ async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncCon
 
 
 def _engine(port: int | None) -> AbstractAsyncContextManager[Engine]:
+    if port is not None and not is_free(port, _ANYWHERE):
+        raise SandboxError(f"Port {port} is taken; choose another one, or leave out --port.")
     return Engine.start(_choose(_GATEWAY_PORT, _ANYWHERE) if port is None else port)
 
 
@@ -113,5 +115,7 @@ def _describe(mail: MailServer, certificate: LocalCertificate) -> Iterator[str]:
         yield from _other_port(protocol.upper(), usual, f":{getattr(mail, f'{protocol}_port')}")
     yield "  It is GreenMail, which differs from other mail servers:"
     yield "  - no STARTTLS: use cryptographicProtocol NONE, or SSL with the ports for TLS"
-    yield "  - an IMAP search by FROM finds whole addresses only: alice@example.com, not alice"
-    yield "  - IMAP gives the size of the body alone, and searches mind upper and lower case"
+    yield "  - an IMAP search by FROM, TO or CC finds whole addresses only: alice@example.com, not alice"
+    yield "  - an IMAP search by BODY minds upper and lower case"
+    yield "  - IMAP searches by LARGER and SMALLER are refused, those by ON and SENTON find nothing"
+    yield "  - the size of an email in IMAP is that of its body alone, also where a list is sorted by SIZE"

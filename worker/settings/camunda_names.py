@@ -1,4 +1,4 @@
-"""The names under which Camunda's clients know a setting, and names that are nearly one of them."""
+"""The names of settings in Camunda's clients, and misspelt names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mail servers and accounts of tasks that name none."""
+"""The default mail servers and accounts of tasks without their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _setting(name: str, description: str, default: Any = None, **bounds: Any) ->
 
 
 class DefaultSettings(SettingsGroup):
-    """The mail servers and accounts of tasks that name none."""
+    """The default mail servers and accounts of tasks without their own."""
 
     smtp_host: str | None = _setting("SMTP_HOST", "SMTP server of tasks that name none.")
     smtp_port: int | None = _setting("SMTP_PORT", "Its port, if not the usual one.", ge=1, le=65_535)
@@ -61,7 +61,7 @@ class DefaultSettings(SettingsGroup):
         return self
 
     def variables(self, protocol: str) -> dict[str, dict[str, Any]]:
-        """Return `server` and `authentication` as a diagram would give them; empty without a server."""
+        """Return `server` and `authentication` in the form of job variables; empty without a server."""
         host = getattr(self, f"{protocol}_host")
         if host is None:
             return {}

@@ -1,4 +1,4 @@
-"""Which cluster, and how to sign in there."""
+"""Settings of the connection to the cluster, and of the sign-in."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class GatewaySettings(SettingsGroup):
     ca_certificate_path: Path | None = Field(
         None,
         alias="ZEEBE_CA_CERTIFICATE_PATH",
-        description="PEM file of the authority that signed the certificates of the gateway, the REST API"
-        " and the token endpoint; turns TLS on.",
+        description="PEM file of the certificate authority of the gateway, the REST API and the token"
+        " turns TLS on.",
     )
     client_certificate_path: Path | None = Field(
         None,
@@ -54,7 +54,7 @@ class GatewaySettings(SettingsGroup):
     auth_strategy: SignInStrategy | None = Field(
         None,
         alias="CAMUNDA_AUTH_STRATEGY",
-        description="`NONE`, `BASIC` or `OAUTH`; default: by which credentials are given.",
+        description="`NONE`, `BASIC` or `OAUTH`; default: chosen by the given credentials.",
     )
     basic_username: str | None = Field(
         None, alias="CAMUNDA_BASIC_AUTH_USERNAME", description="Basic authentication: user name."
@@ -168,7 +168,7 @@ def is_this_machine(address: str) -> bool:
 
 
 def _incomplete(given: GatewaySettings) -> Iterator[str]:
-    """Say which settings miss their counterpart."""
+    """Yield the settings that need another one."""
     if (given.client_certificate_path is None) != (given.client_key_path is None):
         yield "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together: set both or neither"
     chosen = given.auth_strategy
@@ -194,7 +194,7 @@ def _incomplete(given: GatewaySettings) -> Iterator[str]:
 
 
 def _in_clear_text(given: GatewaySettings) -> Iterator[str]:
-    """Say where credentials would be sent so that others can read them; this machine itself is no risk."""
+    """Yield where credentials would be sent unencrypted; connections to this machine are allowed."""
     if given.client_certificate_path is not None and not given.is_encrypted:
         yield "ZEEBE_INSECURE_CONNECTION and CAMUNDA_MTLS_CERT_PATH do not go together"
     if given.strategy is SignInStrategy.OAUTH:
@@ -206,7 +206,7 @@ def _in_clear_text(given: GatewaySettings) -> Iterator[str]:
         ):
             if address is not None and not is_safe and not is_this_machine(address):
                 yield (
-                    f"{name} must begin with https:// where CAMUNDA_BASIC_AUTH_PASSWORD is used, or set"
+                    f"{name} must begin with https:// if CAMUNDA_BASIC_AUTH_PASSWORD is used, or set"
                     " ZEEBE_INSECURE_CONNECTION=true to send the password unencrypted in a trusted network"
                 )
 
@@ -221,4 +221,4 @@ def _token_in_clear_text(given: GatewaySettings) -> Iterator[str]:
         ("ZEEBE_REST_ADDRESS", given.rest_address),
     ):
         if address is not None and not address.startswith("https:") and not is_this_machine(address):
-            yield f"{name} must begin with https:// where OAuth (ZEEBE_CLIENT_ID) is used"
+            yield f"{name} must begin with https:// if OAuth (ZEEBE_CLIENT_ID) is used"

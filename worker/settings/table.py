@@ -1,4 +1,4 @@
-"""The whole table of settings: read from the environment, refused in plain words, shown in the docs."""
+"""All settings: read from the environment, checked, and listed in the docs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHOWN_CHARACTERS = 60
 
 
 class Settings(SettingsGroup):
-    """The whole table."""
+    """All groups of settings."""
 
     gateway: GatewaySettings
     worker: WorkerSettings
@@ -58,7 +58,7 @@ class Settings(SettingsGroup):
 def read_environment(env_file: Path | None = None) -> dict[str, str]:
     """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
 
-    Raises InputError where a named file cannot be read.
+    Raises InputError if a named file cannot be read.
     """
     if env_file is not None and not env_file.is_file():
         raise InputError(f"The env file {env_file} does not exist.", field="--env-file")

@@ -1,4 +1,4 @@
-"""Whether traces are made."""
+"""Settings of OpenTelemetry traces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TRACES_PATH = "/v1/traces"
 
 
 class TraceSettings(SettingsGroup):
-    """OpenTelemetry's usual variables as far as they turn traces on; its SDK reads the others itself."""
+    """OpenTelemetry's variables that turn traces on; its SDK reads the others itself."""
 
     endpoint: str | None = Field(
         None,
@@ -37,12 +37,12 @@ class TraceSettings(SettingsGroup):
 
     @property
     def are_wanted(self) -> bool:
-        """Whether traces shall be made."""
+        """Whether traces are turned on."""
         return self.exporter != "none" and (self.url or self.exporter) is not None
 
     @property
     def url(self) -> str | None:
-        """Where spans go, or None for OpenTelemetry's own default."""
+        """The URL for spans, or None for OpenTelemetry's own default."""
         if self.traces_endpoint is not None:
             return self.traces_endpoint
         return self.endpoint and self.endpoint.rstrip("/") + _TRACES_PATH

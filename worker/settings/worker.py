@@ -1,4 +1,4 @@
-"""What this worker may take, keep, wait for and say."""
+"""Settings of the worker: jobs, secrets, mail servers, limits, health and logs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class LogLevel(StrEnum):
 
 
 class WorkerSettings(SettingsGroup):
-    """What this worker may take, keep, wait for and say."""
+    """Settings of the worker: jobs, secrets, mail servers, limits, health and logs."""
 
     name: str = setting("NAME", socket.gethostname(), "Name of this worker in Operate.")
     task_type_prefix: str | None = setting(
         "TASK_TYPE_PREFIX",
         None,
-        "Serve `<prefix>.email.smtp.send` and so on: for teams with a worker each on one cluster.",
+        "Serve `<prefix>.email.smtp.send` and so on: for teams that each run a worker on one cluster.",
     )
     operations: Names = setting(
         "OPERATIONS",
@@ -59,34 +59,40 @@ class WorkerSettings(SettingsGroup):
     cluster_name: str | None = setting(
         "CLUSTER_NAME",
         None,
-        "Part of each Message-ID: sets apart clusters whose job keys are alike. Default: the gateway.",
+        "Part of each Message-ID: distinguishes clusters with equal job keys. Default: the gateway.",
     )
     vendor_task_type: bool = setting(
         "VENDOR_TASK_TYPE",
         False,  # noqa: FBT003 - the default, as of all settings
-        "`true`: also serve `io.camunda:email:1`, for diagrams drawn with Camunda's own template.",
+        "`true`: also serve `io.camunda:email:1`, for diagrams with Camunda's own email template.",
     )
-    max_jobs: int = setting("MAX_JOBS", 64, "Jobs worked on at once, over all task types.", ge=1, le=10_000)
+    max_jobs: int = setting(
+        "MAX_JOBS", 64, "Jobs that run at the same time, over all job types.", ge=1, le=10_000
+    )
     max_jobs_per_server: int = setting(
         "MAX_JOBS_PER_SERVER",
         32,
-        "Of these, how many one mail server may hold, if it answers; others wait for their turn.",
+        "How many of these may use one mail server that answers; the others wait.",
         ge=1,
     )
     job_timeout_seconds: float = setting(
         "JOB_TIMEOUT_SECONDS",
         60.0,
-        "How long the engine waits for a sign of life from a job.",
+        "Job timeout; extended as long as the worker works on the job.",
         ge=1,
         le=86_400,
     )
     poll_timeout_seconds: float = setting(
-        "POLL_TIMEOUT_SECONDS", 30.0, "How long one request for jobs stays open.", ge=1, le=86_400
+        "POLL_TIMEOUT_SECONDS",
+        30.0,
+        "Long polling: how long one request for jobs stays open.",
+        ge=1,
+        le=86_400,
     )
     retry_backoff_seconds: float = setting(
         "RETRY_BACKOFF_SECONDS",
         30.0,
-        "Pause before the first retry; each further one is 16 times as long, at most an hour.",
+        "Retry backoff before the first retry; each further one is 16 times as long, at most an hour.",
         ge=0,
     )
     smtp_helo_name: str | None = setting(
@@ -97,50 +103,51 @@ class WorkerSettings(SettingsGroup):
         pattern=r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$",
     )
     shutdown_grace_seconds: float = setting(
-        "SHUTDOWN_GRACE_SECONDS", 20.0, "After SIGTERM, how long running jobs may go on.", ge=0
+        "SHUTDOWN_GRACE_SECONDS", 20.0, "How long running jobs may continue after SIGTERM.", ge=0
     )
     secret_prefix: str = setting(
-        "SECRET_PREFIX", "SECRET_", "`{{secrets.NAME}}` is this prefix and NAME in the environment."
+        "SECRET_PREFIX",
+        "SECRET_",
+        "`{{secrets.NAME}}` is read from the environment variable with this prefix and NAME.",
     )
     secrets_dir: Path | None = setting(
-        "SECRETS_DIR", None, "Directory with one file a secret (Docker, Kubernetes)."
+        "SECRETS_DIR", None, "Directory with one file per secret (Docker, Kubernetes)."
     )
     secret_fields: Names = setting(
         "SECRET_FIELDS",
         ("authentication.*", "server.*"),
-        "Fields in which secrets are put in, comma-separated patterns.",
+        "Fields in which secrets are resolved: comma-separated patterns.",
     )
     allowed_servers: Names = setting(
         "ALLOWED_SERVERS", (), "Mail servers that may be used: `host[:port]` patterns; default any."
     )
     tls_ca_file: Path | None = setting(
-        "TLS_CA_FILE", None, "PEM file of a further authority to trust for mail servers."
+        "TLS_CA_FILE", None, "PEM file of an additional certificate authority to trust for mail servers."
     )
     connect_timeout_seconds: float = setting(
         "CONNECT_TIMEOUT_SECONDS", 15.0, "Mail server: TCP connection.", gt=0
     )
     tls_timeout_seconds: float = setting("TLS_TIMEOUT_SECONDS", 15.0, "Mail server: TLS handshake.", gt=0)
     greeting_timeout_seconds: float = setting(
-        "GREETING_TIMEOUT_SECONDS", 30.0, "Mail server: its first line.", gt=0
+        "GREETING_TIMEOUT_SECONDS", 30.0, "Mail server: first line of the server.", gt=0
     )
     login_timeout_seconds: float = setting("LOGIN_TIMEOUT_SECONDS", 30.0, "Mail server: sign-in.", gt=0)
     command_timeout_seconds: float = setting(
-        "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any command that is not named below.", gt=0
+        "COMMAND_TIMEOUT_SECONDS", 60.0, "Mail server: any other command.", gt=0
     )
     transfer_timeout_seconds: float = setting(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
-        "Mail server: a whole message, there or back; a whole IMAP or POP3 operation, with its LIST, UIDL,"
-        " SEARCH, SORT and FETCH.",
+        "Mail server: transfer of a whole message; a whole IMAP or POP3 operation.",
         gt=0,
     )
-    max_sessions: int = setting("MAX_SESSIONS", 64, "Open sessions by protocol, over all accounts.", ge=1)
-    max_sessions_per_account: int = setting("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions by account.", ge=1)
+    max_sessions: int = setting("MAX_SESSIONS", 64, "Open sessions per protocol, over all accounts.", ge=1)
+    max_sessions_per_account: int = setting("MAX_SESSIONS_PER_ACCOUNT", 8, "Open sessions per account.", ge=1)
     max_idle_seconds: float = setting("MAX_IDLE_SECONDS", 60.0, "How long an unused session is kept.", ge=0)
     max_remembered_bytes: int = setting(
         "MAX_REMEMBERED_BYTES",
         64 * 1024 * 1024,
-        "What sort keys (IMAP) and headers (POP3) remembered of mailboxes may take, for each protocol.",
+        "Memory per protocol for remembered sort keys (IMAP) and headers (POP3).",
         ge=0,
     )
     max_message_bytes: int = setting(
@@ -149,14 +156,14 @@ class WorkerSettings(SettingsGroup):
     max_attachment_bytes: int = setting(
         "MAX_ATTACHMENT_BYTES",
         25 * 1024 * 1024,
-        "What the attachments of an email to send may have together.",
+        "Largest total size of the attachments of an email to send.",
         ge=1,
     )
     allowed_document_urls: Names = setting(
         "ALLOWED_DOCUMENT_URLS",
         (),
-        "Where attachments may come from beside the document store: patterns such as"
-        " `https://files.example.com/invoices/*`; default nowhere.",
+        "URLs from which attachments may be fetched: patterns such as"
+        " `https://files.example.com/invoices/*`; default none.",
     )
     allowed_token_endpoints: Names = setting(
         "ALLOWED_TOKEN_ENDPOINTS",
@@ -166,19 +173,19 @@ class WorkerSettings(SettingsGroup):
     pop3_hold_seconds: float = setting(
         "POP3_HOLD_SECONDS",
         60.0,
-        "How long a mailbox stays locked while the engine takes the result of a read or delete.",
+        "Longest time that a mailbox stays locked until Camunda has stored the result of a read or delete.",
         gt=0,
     )
     max_result_bytes: int = setting(
         "MAX_RESULT_BYTES",
         2_000_000,
-        "Largest result, in bytes of JSON; the engine writes it twice, and 4 MB in all.",
+        "Largest result, in bytes of JSON. Camunda stores it twice and accepts 4 MB in total.",
         ge=1_000,
     )
     health_host: str = setting(
         "HEALTH_HOST",
         "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside of the container
-        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` where there is IPv6 alone.",
+        "Address of `/health/live`, `/health/ready` and `/metrics`; `::` for IPv6 only.",
     )
     health_port: int = setting(
         "HEALTH_PORT",
@@ -213,7 +220,7 @@ class WorkerSettings(SettingsGroup):
             try:
                 split_server_pattern(pattern)
             except ValueError as error:
-                raise ValueError(f"must hold host or host:port; found {pattern!r}") from error
+                raise ValueError(f"must be host or host:port; found {pattern!r}") from error
         return patterns
 
     @field_validator("allowed_token_endpoints")
@@ -236,7 +243,7 @@ class WorkerSettings(SettingsGroup):
 
 
 def check_task_type_prefix(prefix: str) -> str:
-    """Return what may stand before a task type and a template's id; raises ValueError for all else."""
+    """Return a valid prefix of job types and template ids; raises ValueError for any other text."""
     if not _TASK_TYPE_PREFIX.fullmatch(prefix):
         raise ValueError(f"must have letters, digits, - and _ only, with dots between them; found {prefix!r}")
     return prefix

@@ -1,6 +1,6 @@
 """Element templates for Camunda Modeler, made from the catalogue and the models.
 
-What belongs to a field (its title, description, example, default, choices) stands beside it in
+What belongs to a field (its title, description, example, default, choices) is next to it in
 `worker.models`; what only Modeler asks (groups, order, FEEL, conditions) stands in `panel`.
 """
 

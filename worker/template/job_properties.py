@@ -1,4 +1,4 @@
-"""The task headers and settings that steer a job: result, errors, retries and time limits."""
+"""The task headers and settings of a job: result, errors, retries and job timeout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.template.wording import WORDINGS, Wording
 
 _NAME = Pattern(
     "[A-Za-z_][A-Za-z0-9_]*",
-    "must be letters, digits and _ only, and may not begin with a digit.",
+    "must be letters, digits and _ only, and must not start with a digit.",
 )
 _DURATION = Pattern(
     "P(?!$)([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]+)?S)?)?",
@@ -83,7 +83,7 @@ def _attempts() -> Property:
         binding=Binding("zeebe:taskDefinition", "property", "retries"),
         kind="String",
         label="Retries",
-        description="How often the task is tried in all before it stops with an incident. Permanent failures,"
+        description="Number of attempts before the task stops with an incident. Permanent failures,"
         " such as a wrong password, are not retried.",
         value="3",
         feel="optional",
@@ -98,7 +98,7 @@ def _pause() -> Property:
             "retries",
             "Retry backoff",
             "Duration before the next retry, such as `PT30S` for 30 seconds. Left empty: 30 seconds, then 8"
-            " minutes, so that a mail server may be restarted meanwhile.",
+            " minutes, so that a mail server can be restarted meanwhile.",
         ),
         placeholder="PT30S",
         pattern=_DURATION,
@@ -112,7 +112,7 @@ def _time_limit() -> Property:
             "timeout",
             "Job timeout",
             "Duration after which Camunda gives the job to another worker, such as `PT2M`. Left empty, the"
-            " worker extends it as long as it is at work.",
+            " worker extends it as long as it works on the job.",
         ),
         placeholder="PT2M",
         pattern=_DURATION,

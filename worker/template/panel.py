@@ -1,4 +1,4 @@
-"""What only Modeler asks: where a field stands, which control shows it, and when it matters."""
+"""What only Modeler needs: the place of a field, its control, and when it is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("retries", "Retries"),
     ("timeout", "Job timeout"),
 )
-"""Id and label, in the order in which a person thinks. The first ones are open from the start."""
+"""Id and label, in the order of the properties panel."""
 
 OPEN_GROUPS = frozenset({"operation", "server", "authentication", "email", "output"})
 
@@ -38,8 +38,8 @@ _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0
 class Look:
     """How one field of a request is shown.
 
-    `shown_while`: another field and the values with which this one matters. `is_needed`: the model demands
-    it whenever it is shown, though its default alone does not say so. `choices`: values and names, if the
+    `shown_while`: another field and the values with which this one matters. `is_needed`: the model requires
+    it whenever it is shown, although it has a default. `choices`: values and names, if the
     field's type does not give them; the first one is offered. `is_left_to_worker`: the first choice is
     what the worker is configured with. `description`: in place of the model's. `offered`: what a new task
     has in place of the model's default. `by_provider`: for each provider of access tokens with which the
@@ -103,7 +103,7 @@ LOOKS: dict[str, Look] = {
         None,
         is_left_to_worker=True,
         description="The worker's mail server, or how the connection to another one is encrypted. TLS is"
-        " right for nearly every server.",
+        " right for nearly all servers.",
     ),
     "server.host": Look(
         "server",
@@ -230,7 +230,7 @@ LOOKS: dict[str, Look] = {
     "parameters.sortField": Look("email", "Dropdown", None),
     "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
 }
-"""Every field of every request, in the order of the panel."""
+"""Every field of every request, in the order of the properties panel."""
 
 _LOOKS_OF: dict[tuple[str, str], Look] = {
     ("email.imap.append", "parameters.seen"): Look("email", "Boolean", None),
@@ -244,7 +244,7 @@ def look_of(task_type: str, path: str) -> Look:
 
 CHOICE_NAMES: dict[StrEnum, str] = {
     AuthenticationType.SIMPLE: "User name and password",
-    AuthenticationType.NO_AUTH: "Nothing",
+    AuthenticationType.NO_AUTH: "None",
     AuthenticationType.BEARER: "Access token that the process has (bearer)",
     AuthenticationType.CLIENT_CREDENTIALS: "OAuth 2.0 client credentials",
     AuthenticationType.REFRESH_TOKEN: "OAuth 2.0 refresh token",
@@ -263,19 +263,19 @@ CHOICE_NAMES: dict[StrEnum, str] = {
 
 ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {
     "smtp": {
-        CryptographicProtocol.TLS: "TLS, begun by STARTTLS (port 587)",
+        CryptographicProtocol.TLS: "TLS with STARTTLS (port 587)",
         CryptographicProtocol.SSL: "SSL: TLS from the start (port 465)",
-        CryptographicProtocol.NONE: "None: not protected (port 25)",
+        CryptographicProtocol.NONE: "None: not encrypted (port 25)",
     },
     "imap": {
-        CryptographicProtocol.TLS: "TLS (port 993; at 143 begun by STARTTLS)",
+        CryptographicProtocol.TLS: "TLS (port 993; with STARTTLS at 143)",
         CryptographicProtocol.SSL: "SSL: TLS from the start (port 993)",
-        CryptographicProtocol.NONE: "None: not protected (port 143)",
+        CryptographicProtocol.NONE: "None: not encrypted (port 143)",
     },
     "pop3": {
-        CryptographicProtocol.TLS: "TLS (port 995; at 110 begun by STLS)",
+        CryptographicProtocol.TLS: "TLS (port 995; with STLS at 110)",
         CryptographicProtocol.SSL: "SSL: TLS from the start (port 995)",
-        CryptographicProtocol.NONE: "None: not protected (port 110)",
+        CryptographicProtocol.NONE: "None: not encrypted (port 110)",
     },
 }
 
@@ -296,4 +296,4 @@ PORTS: dict[str, dict[CryptographicProtocol, int]] = {
         CryptographicProtocol.NONE: 110,
     },
 }
-"""The port that each encryption offers: the worker's own choice where none is given."""
+"""The port offered for each encryption; the worker uses the same one if none is given."""

@@ -22,7 +22,7 @@ _CODE = re.compile(r"`([^`]+)`")
 class Pattern:
     """What a value must look like, and the end of the sentence "<label> …" for one that does not.
 
-    A regular expression for JavaScript and Python alike, over the whole value. FEEL is not held to it.
+    A regular expression for JavaScript and Python alike, over the whole value. It does not apply to FEEL.
     """
 
     value: str
@@ -37,7 +37,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds while the property with this id has one of the values."""
+    """Met while the property with this id has one of the values."""
 
     property_id: str
     values: tuple[str, ...]
@@ -51,7 +51,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where in the BPMN a value is kept, such as `zeebe:input` with the `name` `server.host`."""
+    """The place of a value in the BPMN, such as `zeebe:input` with the `name` `server.host`."""
 
     type: str
     attribute: str
@@ -66,8 +66,8 @@ class Binding:
 class Property:
     """One field of the panel, or a hidden constant, with the place in the BPMN that it is bound to.
 
-    `description` is text with `code` in backticks and line breaks. All conditions must hold for it to be
-    there. What is `is_optional` may be left empty.
+    `description` is text with `code` in backticks and line breaks. All conditions must be met for it to be
+    shown. What is `is_optional` may be left empty.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Property:
     conditions: tuple[Condition, ...] = ()
 
     def only_while(self, condition: Condition) -> Self:
-        """Return the same field under one more condition, the first to hold."""
+        """Return the same field under one more condition, checked first."""
         return replace(self, conditions=(condition, *self.conditions))
 
     def to_json(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Property:
             "type": self.kind,
             "feel": self.feel,
             "value": self.value,
-            # A field that takes FEEL alone has the sign beside it.
+            # Modeler itself adds the sign to a field that accepts only FEEL.
             "placeholder": self.placeholder.removeprefix("=")
             if self.feel == "required"
             else self.placeholder,

@@ -12,8 +12,8 @@ from worker.template.templates import Template
 class TemplateStore:
     """Writes templates and says which files are not as they should be.
 
-    A published version never changes: diagrams that were drawn with it name it. A directory need not hold
-    them all, as Modeler's own does not: what was published there first begins its history.
+    A published version never changes: diagrams that were drawn with it name it. A directory need not contain
+    all of them, as Modeler's own does not: what was published there first begins its history.
     """
 
     def __init__(self, directory: Path) -> None:

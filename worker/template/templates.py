@@ -16,9 +16,9 @@ from worker.template.property import Binding, Condition, Property
 from worker.template.versions import VERSIONS
 from worker.template.wording import WORDINGS
 
-# Web Modeler takes this address alone, without a version in it.
+# Web Modeler accepts only this address, without a version in it.
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
-# Where the pages of docs/ are read.
+# The address of the pages in docs/.
 DOCUMENTATION = "https://github.com/camunda-email-worker/camunda-email-worker/blob/main/docs/{page}.md"
 # Camunda 8.6 and 8.7 refuse an input that is left empty.
 ENGINES = "^8.8"
@@ -35,7 +35,7 @@ _PROTOCOLS = {
 class Template:
     """One template: its name, such as `smtp.send`, its version, which every change raises, and the JSON.
 
-    Templates with a prefix of their own stand in files of their own beside those without.
+    Templates with a prefix are in separate files next to those without.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What a template says of itself in Modeler's menus."""
+    """Name, description and keywords of a template in Modeler's menus."""
 
     name: str
     title: str
@@ -153,11 +153,11 @@ def _constant(key: str, value: str) -> Property:
 
 
 def _choices(prefix: str) -> Iterator[Property]:
-    """Yield the protocol, and for each of them the operations that it has: these set the task type."""
+    """Yield the protocol, and for each of them the operations that it has: these set the job type."""
     yield Property(
         id="protocol",
         group="operation",
-        # The engine keeps it in the diagram and gives it to nobody.
+        # Stored in the diagram only: Camunda passes it to nobody.
         binding=Binding("zeebe:property", "name", "protocol"),
         kind="Dropdown",
         label="Protocol",
@@ -206,7 +206,7 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
 
 
 def _place(made: Property) -> tuple[int, int]:
-    """Sort by the order of the panel; what has no look of its own keeps its order."""
+    """Sort by the order of the panel; what has no look keeps its order."""
     path = made.binding.value
     return [group for group, _ in GROUPS].index(made.group), [
         *LOOKS,

@@ -1,4 +1,4 @@
-"""What is said about each operation: to find it, and to show what its result and its errors are good for."""
+"""The texts of each operation in Modeler: name, description, keywords, example expressions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Wording:
     """One operation in words.
 
-    `result_variable` is offered where a result that nobody keeps would be of no use. `warning` stands at the
-    field that names the email.
+    `result_variable`: offered if the operation is useless without its result. `warning`: shown at the field
+    that names the email.
     """
 
     choice: str
@@ -31,9 +31,7 @@ _LIST = "={first: response[1].messageId, howMany: count(response)}"
 _SEARCH = "={isFound: count(response) > 0, first: response[1].messageId}"
 _READ = "={sender: response.fromAddress, orderText: response.plainTextBody}"
 _DELETE = "={isDeleted: response.deleted}"
-_POP3_READ_WARNING = (
-    "⚠ Reading over POP3 takes the email from the server: it is deleted there as soon as the process has it."
-)
+_POP3_READ_WARNING = "⚠ Reading over POP3 deletes the email on the server once the process has it."
 
 WORDINGS: dict[str, Wording] = {
     "email.smtp.send": Wording(
@@ -53,7 +51,7 @@ WORDINGS: dict[str, Wording] = {
     ),
     "email.imap.read": Wording(
         "Read an email",
-        "Reads one email: its text, HTML, addresses and headers. It stays on the server as it is.",
+        "Reads one email: its text, HTML, addresses and headers. It stays unchanged on the server.",
         ("mail", "inbox", "open", "body", "fetch", "receive"),
         _READ,
         _GONE,
@@ -61,7 +59,7 @@ WORDINGS: dict[str, Wording] = {
     ),
     "email.imap.delete": Wording(
         "Delete an email",
-        "Deletes one email from a folder for good.",
+        "Deletes one email permanently from a folder.",
         ("mail", "remove", "inbox", "expunge"),
         _DELETE,
         _GONE,
@@ -76,7 +74,7 @@ WORDINGS: dict[str, Wording] = {
     ),
     "email.imap.move": Wording(
         "Move an email to another folder",
-        "Moves one email to another folder, which is made if there is none.",
+        "Moves one email to another folder, which is created if it does not exist.",
         ("mail", "file", "archive", "folder", "inbox"),
         "={filedIn: response.to}",
         _GONE,
@@ -89,15 +87,15 @@ WORDINGS: dict[str, Wording] = {
         _GONE,
     ),
     "email.imap.append": Wording(
-        "Put an email into a folder",
-        "Writes an email into a folder, such as a copy of what was sent, or a draft. It is not sent.",
+        "Store an email in a folder",
+        "Stores an email in a folder, such as a copy of a sent email or a draft. It is not sent.",
         ("mail", "sent", "draft", "copy", "save", "file", "folder"),
         "={filedAs: response.messageId}",
         _error("QUOTA_EXCEEDED"),
     ),
     "email.imap.folders": Wording(
         "List folders",
-        "Lists the folders of a mailbox, with how many emails are in them and how many are unread.",
+        "Lists the folders of a mailbox, with the number of emails and of unread emails.",
         ("mail", "mailbox", "folder", "count", "unread"),
         "={unread: sum(response.unread)}",
         _error("AUTHENTICATION_FAILED"),
@@ -112,7 +110,7 @@ WORDINGS: dict[str, Wording] = {
         result_variable="emails",
     ),
     "email.pop3.read": Wording(
-        "Read an email, and delete it there",
+        "Read an email and delete it on the server",
         "Reads one email and deletes it on the server, once the process has it.",
         ("mail", "inbox", "open", "body", "fetch", "receive", "collect"),
         _READ,
@@ -122,7 +120,7 @@ WORDINGS: dict[str, Wording] = {
     ),
     "email.pop3.delete": Wording(
         "Delete an email",
-        "Deletes one email from a mailbox for good.",
+        "Deletes one email permanently from a mailbox.",
         ("mail", "remove", "inbox"),
         _DELETE,
         _GONE,
@@ -136,4 +134,4 @@ WORDINGS: dict[str, Wording] = {
         result_variable="foundEmails",
     ),
 }
-"""By task type."""
+"""By job type."""

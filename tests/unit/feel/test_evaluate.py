@@ -36,7 +36,7 @@ def test_a_variable_that_is_not_used_is_not_looked_at() -> None:
 
 
 def test_a_variable_that_is_no_json_is_an_error() -> None:
-    with pytest.raises(FeelError, match="holds a set"):
+    with pytest.raises(FeelError, match="contains a set"):
         evaluate("a", {"a": {1}})
 
 

@@ -149,7 +149,7 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
         ({"authentication": {"password": True}}, "authentication.password must be text."),
         (
             {"authentication": {"password": "two\nlines"}},
-            "authentication.password may not hold a line break or NUL.",
+            "authentication.password must not contain a line break or NUL.",
         ),
         ({"parameters": {"maxToBeRead": 501}}, "parameters.maxToBeRead must be at most 500; found 501."),
         ({"parameters": {"isUrgent": "often"}}, "parameters.isUrgent must be true or false; found 'often'."),

@@ -157,15 +157,15 @@ def test_a_restart_of_five_minutes_is_over_before_the_last_of_three_attempts(jit
 )
 def test_a_result_that_cannot_be_used_is_said_to_be_of_work_that_is_done(error: EmailError) -> None:
     told = str(after_the_work(error))
-    assert "is not done again: cancel or migrate the instance" in told
+    assert "is not repeated: cancel or migrate the instance" in told
     assert "ask for less" not in told
 
 
 def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:
     job = make_job(type="email.imap.list")
     assert incident_text(job, ServerTimeout("h:993 did not answer within 30 seconds.")) == (
-        "TIMEOUT in email.imap.list: h:993 did not answer within 30 seconds; check that the server is well,"
-        " or raise the timeout if it is only slow."
+        "TIMEOUT in email.imap.list: h:993 did not answer within 30 seconds; check that the server is"
+        " running, or raise the timeout if it is only slow."
     )
     assert incident_text(job, ServerTimeout("h:993 is slow; wait.")) == (
         "TIMEOUT in email.imap.list: h:993 is slow; wait."
@@ -175,7 +175,7 @@ def test_an_incident_says_what_to_do_unless_its_sentence_does() -> None:
 def test_a_long_incident_still_says_what_to_do() -> None:
     text = incident_text(make_job(), ServerTimeout("x" * 5_000))
     assert len(text) <= 2_000
-    assert text.endswith("; check that the server is well, or raise the timeout if it is only slow.")
+    assert text.endswith("; check that the server is running, or raise the timeout if it is only slow.")
 
 
 @pytest.mark.parametrize("function", ["jobError(body)", 'bpmnError("X", body)'])

@@ -106,7 +106,7 @@ def test_a_bad_address_is_reported_with_its_field(field: str, value: Any) -> Non
 
 @pytest.mark.parametrize("subject", ["a\r\nBcc: eve@example.net", "a\nb", "a\rb", "a\0b", "a\n"])
 def test_a_subject_of_several_lines_is_refused(subject: str) -> None:
-    assert error_of(subject=subject) == ("subject", "may not hold a line break or NUL")
+    assert error_of(subject=subject) == ("subject", "must not contain a line break or NUL")
 
 
 def test_the_content_of_html_may_come_in_either_field() -> None:
@@ -156,7 +156,7 @@ def test_numbers_are_taken_for_header_values_and_blank_ones_are_not_given() -> N
 def test_a_header_that_would_break_the_message_is_refused_by_name(name: str) -> None:
     where, message = error_of(headers={name: "x"})
     assert where == "headers"
-    assert f"may not hold {name}" in message
+    assert f"must not contain {name}" in message
 
 
 @pytest.mark.parametrize("name", ["", "X Y", "X:", "X-Ä", "X\r\nY", "X\0", " X", "X" * 71])
@@ -170,7 +170,7 @@ def test_a_header_name_that_is_none_is_refused(name: str) -> None:
 def test_a_header_value_of_several_lines_is_refused_by_name(value: str) -> None:
     assert error_of(headers={"X-Note": value}) == (
         "headers",
-        "may not hold a line break or NUL, but X-Note does",
+        "must not contain a line break or NUL, but X-Note does",
     )
 
 
@@ -243,7 +243,7 @@ def test_the_models_can_be_described_to_a_program() -> None:
         ({"inReplyTo": {"subject": "x"}}, "must be a Message-ID"),
         ({"inReplyTo": 7}, "must be a Message-ID"),
         ({"importance": "urgent"}, "Input should be 'high', 'normal' or 'low'"),
-        ({"notify": "NEVER, DELAY"}, "must not have NEVER beside other events"),
+        ({"notify": "NEVER, DELAY"}, "must not have NEVER together with other events"),
         ({"notify": ["BOUNCE"]}, "Input should be"),
         ({"replyTo": "desk"}, "must be an address"),
         (

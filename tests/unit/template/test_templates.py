@@ -218,7 +218,7 @@ def test_the_error_codes_of_the_examples_exist() -> None:
 
 def test_reading_over_pop3_warns_that_it_deletes() -> None:
     (message_id,) = inputs(TEMPLATES["pop3.read"].content["properties"])["parameters.messageId"]
-    assert message_id["description"].startswith("⚠ Reading over POP3 takes the email from the server")
+    assert message_id["description"].startswith("⚠ Reading over POP3 deletes the email on the server")
     (elsewhere,) = inputs(TEMPLATES["imap.read"].content["properties"])["parameters.messageId"]
     assert "⚠" not in elsewhere["description"]
 

@@ -136,7 +136,7 @@ def _to_json(run: Run, value: Value) -> str:
 
 @LIBRARY.add("from json", "json: string")
 def _from_json(run: Run, text: str) -> Value:
-    # Each value but the first stands behind one of these; counted before there are values to hold.
+    # Each value but the first stands behind one of these; counted before the values are made.
     run.spend(sum(map(text.count, "[{,:")))
     try:
         return from_json(json.loads(text, parse_int=number_of, parse_float=_double, parse_constant=_refuse))

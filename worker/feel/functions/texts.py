@@ -1,4 +1,4 @@
-"""Functions on texts, but for those that take patterns."""
+"""Functions on texts, except those that take patterns."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from worker.mail.message.parse_structure import Part, Structure
 
-_TOKEN = re.compile(rb'[()]|"(?:[^"\\]|\\.)*"|~?\{\d+\+?\}|[^\s()"]+', re.DOTALL)
+# A string that is not closed ends with the text: so no part of it is read twice.
+_TOKEN = re.compile(rb'[()]|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|~?\{\d+\+?\}|[^\s()"]+', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # How many fields stand before it, the checksum among them; a text has its lines too, a message its envelope,
 # structure and lines.
@@ -68,7 +69,7 @@ def _read_text(word: bytes, literals: Iterator[bytes]) -> str | None:
 
 
 def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]:
-    """Return a part and the fields of its children; an attached message is one part, whatever is in it."""
+    """Return a part and the fields of its children; an attached message is one part."""
     children = []
     for field in fields:
         if not isinstance(field, list):

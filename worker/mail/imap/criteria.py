@@ -81,7 +81,7 @@ def _key(condition: Condition, reading: Reading) -> str:
 
 
 def with_literals(query: str, charset: str) -> list[bytes]:
-    """Return a query as what is sent at once: what no quoted string may hold (RFC 3501, 9) goes as a literal.
+    """Return the pieces of a query to send: text not allowed in quotes (RFC 3501, 9) becomes a literal.
 
     Raises UnicodeEncodeError or LookupError if the charset cannot say it.
     """

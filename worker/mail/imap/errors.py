@@ -73,16 +73,16 @@ def _kind_of(reply: Reply) -> type[MailServerError] | None:
 
 
 def reason_of(reply: Reply) -> str:
-    """Return the server's own words on one line, at most 200 characters."""
+    """Return the server's text on one line, at most 200 characters."""
     return excerpt(reply.text, _LONGEST_REASON).rstrip(".") or "no reason given"
 
 
 def failure(
     server: str, error: Exception, doing: str, *, goodbye: Reply | None = None, is_open: bool = True
 ) -> MailServerError:
-    """Return what an exception means that is no refusal; `is_open`: the server has let us in.
+    """Return the error for an exception other than a refusal. `is_open`: the sign-in has succeeded.
 
-    `goodbye`: what it has said to end the session.
+    `goodbye`: the reply with which the server ended the session.
     """
     is_end = not isinstance(error, MailServerError) or isinstance(error, ConnectionFailed)
     if goodbye is not None and is_end:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from worker.mail.imap.folder_pattern import FolderPattern
 from worker.mail.imap.limits import FOLDER_LIST
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Piece, decode_name, read_folders
@@ -19,13 +20,11 @@ _USES = {
 _ATTRIBUTES = re.compile(rb"\(([^)]*)\)")
 _STATUS = re.compile(rb'(?:"((?:[^"\\]|\\.)*)"|([^\s()"]+))? *\(([^()]*)\)')
 _COUNT = re.compile(rb"(MESSAGES|UNSEEN) (\d{1,10})", re.IGNORECASE)
-_WILDCARDS = re.compile(r"([*%./])")
 _ESCAPED = re.compile(rb"\\(.)")
 # More folders are listed without their counts if each has to be asked for them.
 _MOST_ASKED = 1000
 
 Counts = dict[bytes, int]
-Matcher = Callable[[str, str | None], bool]
 
 
 def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
@@ -38,8 +37,8 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     reply = session.attempt("LIST", _LISTING, session.client.list, '""', wanted, octets=2 * FOLDER_LIST)
     counts = dict(_read_counts(session.client.response("STATUS")[1]))
     reply = session.require(reply, _LISTING)
-    is_wanted = _matcher(pattern)
-    found = [folder for folder in _read_list(reply.data) if is_wanted(folder[1], folder[2])]
+    wanted_names = FolderPattern(pattern)
+    found = [folder for folder in _read_list(reply.data) if wanted_names.matches(folder[1], folder[2])]
     if not has_counts and len(found) <= _MOST_ASKED:
         for raw_name, name, *_, is_selectable, _ in found:
             if is_selectable:
@@ -88,14 +87,3 @@ def _read_counts(pieces: Iterable[Piece | None]) -> Iterator[tuple[bytes, Counts
                 {key.upper(): int(value) for key, value in _COUNT.findall(items)},
             )
             name = None
-
-
-def _matcher(pattern: str) -> Matcher:
-    parts = {"*": ".*", "%": "[^/]*", ".": "[./]", "/": "[./]"}
-    text = "".join(parts.get(part) or re.escape(part) for part in _WILDCARDS.split(pattern))
-    expression = re.compile(rf"(?:inbox/)?{text}", re.IGNORECASE | re.DOTALL)
-
-    def is_wanted(name: str, delimiter: str | None) -> bool:
-        return expression.fullmatch(name.replace(delimiter, "/") if delimiter else name) is not None
-
-    return is_wanted

@@ -134,7 +134,7 @@ class ImapFolders:
                 continue
             doing, encoded = f"create the folder {level}", self.encoded(level)
             reply = self._session.attempt("CREATE", doing, folder.create, encoded)
-            # A level above may be no folder and yet hold folders; what counts is the last one.
+            # A parent level may contain folders without being one; only the last level must be a folder.
             if level == name and not reply.is_ok and reply.code != "ALREADYEXISTS":
                 self.learn()  # somebody else may have created it meanwhile
                 if name not in self._raw_names:

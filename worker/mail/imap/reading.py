@@ -25,7 +25,8 @@ _ROW = (
 )
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
-# Up to here all of a folder is fetched and sorted here: a command less, and exact whatever the dates.
+# Folders up to this size are fetched whole and sorted by the worker: one command less, and exact for all
+# dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 
@@ -115,7 +116,7 @@ def search_messages(
             break
     if remaining < 0:
         raise ResultTooLarge(
-            f"The search finds {len(uids)} messages in {path}, which are more than the engine takes; narrow"
+            f"The search finds {len(uids)} messages in {path}, which is more than Camunda accepts; narrow"
             " the criteria or set maxToBeRead.",
             bytes=max_result_bytes + 1,
             limit=max_result_bytes,

@@ -151,10 +151,11 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
 
 
 def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: UidMark, arrival: UidMark) -> None:
-    """Take our message away again if another worker has brought the same one first.
+    """Delete the moved message again if another worker has moved the same one first.
 
-    Dovecot 2.3 for one lets two sessions move one message, each to a UID of its own. The lower one counts.
-    Only what has come since `free` is looked at: an older message like this one is no double.
+    Some servers, such as Dovecot 2.3, let two sessions move one message, each to a separate UID. The lower
+    one counts. Only what has come since `free` is looked at: an older message with the same id is not a
+    duplicate.
     """
     first_free = free[1] if free[0] == arrival[0] else 1
     _, uid = arrival

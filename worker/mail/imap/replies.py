@@ -108,7 +108,7 @@ def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
-    """Read the messages of FETCH replies, but for news of flags alone, for which nobody has asked."""
+    """Read the messages of FETCH replies, except unsolicited ones that contain only flags."""
     heads: list[bytes] = []
     literals: list[bytes] = []
     for piece in pieces:
@@ -136,7 +136,7 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
             structure = read_body_structure(
                 text[item.end() :], literals[len(literals) - length_hint(remaining) :]
             )
-    if len(sections) > 1:  # some servers give each header field in a section of its own
+    if len(sections) > 1:  # some servers send each header field in a separate section
         sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
     if "uid" not in values or not values.keys() - {"uid", "flags"}:
         return None

@@ -79,7 +79,7 @@ class ImapSession:
         self.box = ConnectedMailBox(self.client)
         if self._account.encryption is Encryption.STARTTLS:
             self._start_tls(tls_context)
-        if self.client.state != "AUTH":  # PREAUTH: somebody else has signed in for us
+        if self.client.state != "AUTH":  # PREAUTH: the connection is already signed in
             self._sign_in()
         # Many announce MOVE, SORT and UIDPLUS only now, some of them in the reply.
         told = self.told("CAPABILITY")
@@ -167,7 +167,7 @@ class ImapSession:
         Dovecot for one does not look before it searches (RFC 9051, 5.2 lets it).
         """
         if not self.is_current:
-            doing = "look for new mail"
+            doing = "look for new emails"
             self.require(self.attempt("NOOP", doing, self.client.noop), doing)
             self.take_news()
             self.is_current = True
@@ -193,7 +193,7 @@ class ImapSession:
         self._connection.cut()
 
     def close(self) -> None:
-        """Give back the descriptors, when no thread is at work here any more."""
+        """Release the descriptors when no thread works here any more."""
         self.cut()
         self._connection.close()
 
@@ -233,7 +233,7 @@ class ImapSession:
 
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:
-        """Bound a step and turn what imaplib and the socket raise into our errors."""
+        """Limit a step, and turn exceptions of imaplib and the socket into the worker's errors."""
         self.doing = name
         note = traced if name.isupper() else traced_step
         self._connection.allow(doing, seconds, octets + ANY_REPLY)

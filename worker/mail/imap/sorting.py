@@ -31,7 +31,7 @@ _PARTIAL = frozenset({"CONTEXT=SORT", "CONTEXT=SEARCH", "PARTIAL"})
 _PART = re.compile(rb"PARTIAL \(\S+ (?:([\d:,]+)|NIL)\)", re.IGNORECASE)
 # More keys are asked for in several commands.
 _FEW = 5000
-# So many messages are sorted here, whatever else the folder has.
+# Up to this many messages are sorted by the worker, in folders of any size.
 _FEW_TO_SORT = 1000
 
 

@@ -45,7 +45,7 @@ _IMPORTANCE: dict[Importance | None, tuple[str, ...]] = {
 class ComposedMessage:
     """A message and its envelope.
 
-    `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, but for
+    `content`: header and body with CRLF line ends, ended by CRLF, not yet dot-stuffed; 7-bit, except
     mailboxes that need SMTPUTF8. `recipients`: each mailbox once, Bcc among them. `smtputf8_mailboxes`:
     those that only a server with SMTPUTF8 (RFC 6531) can take. `notify`: of what mail servers tell the sender
     (RFC 3461), such as `FAILURE,DELAY`; empty for what they do by themselves.
@@ -216,7 +216,7 @@ def _encoded_words(text: str) -> list[str]:
 def _fold(name: str, words: Iterable[str]) -> str:
     """Write one header field, with breaks between words only.
 
-    The first word stands beside the name, but for an encoded word that its line has no room for.
+    The first word follows the name, unless it is an encoded word that does not fit into the line.
     """
     lines = [f"{name}:"]
     is_first = True
@@ -232,7 +232,7 @@ def _fold(name: str, words: Iterable[str]) -> str:
 
 
 def _content(parameters: MessageParameters, files: Sequence[File]) -> bytes:
-    """Write the MIME fields, the empty line and all that follows, images beside their HTML (RFC 2387)."""
+    """Write the MIME fields, the empty line and all that follows, images next to their HTML (RFC 2387)."""
     html = None if parameters.html is None else text_part(parameters.html, "html")
     shown = [file for file in files if file.content_id and html is not None]
     if html is not None and shown:

@@ -1,6 +1,6 @@
 """Parts of a message as octets (RFC 2045, 2046): a text in the encoding that suits it, and several in one.
 
-Beside the header fields of `compose`, which `email.message` breaks, this is what is left to write.
+In addition to the header fields of `compose`, which `email.message` breaks, this is what is left to write.
 """
 
 from __future__ import annotations

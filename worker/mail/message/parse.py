@@ -49,8 +49,8 @@ class ParsedHeaders:
 class ParsedEmail:
     """A whole email. `headers` are name and decoded value in their order; `size` in octets.
 
-    The bodies have line feeds as line ends, and are None where the email has none of the kind. `is_cut`:
-    a body or the header is longer than anything that the engine takes, and not all there.
+    The bodies have line feeds as line ends, and are None if the email has none of the kind. `is_cut`:
+    a body or the header is longer than anything that Camunda accepts, and incomplete.
     """
 
     summary: ParsedHeaders
@@ -81,7 +81,7 @@ class ParsedEmail:
 
 
 def parse_email(raw: bytes) -> ParsedEmail:
-    """Read a whole email; whatever the bytes are, there is an answer. Attachments are not decoded."""
+    """Read a whole email; any bytes give a result. Attachments are not decoded."""
     message = open_message(raw)
     is_readable = message.smime is not Smime.ENCRYPTED
     bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)
@@ -103,7 +103,7 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
 
 
 def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
-    """Return name in lower case and decoded value of each header field, of a header block or a whole mail."""
+    """Return lower-case name and decoded value of each header field of a header block or a whole email."""
     fields = read_fields(with_line_feeds(raw_header_block)).fields
     return tuple((field.name.decode("ascii").lower(), decode_words(unfold(field.value))) for field in fields)
 

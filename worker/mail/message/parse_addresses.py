@@ -13,11 +13,11 @@ from itertools import groupby
 from worker.mail.message.parse_charsets import decode_text, to_json_text
 from worker.mail.message.parse_words import decode_words
 
-# Not even the addresses of a longer field would fit into an answer that the engine takes.
+# The addresses of a longer field would not fit into a result that Camunda accepts.
 _LONGEST = 1024 * 1024
 
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
-# An encoded word holds none of the list's signs, by the rules (RFC 2047, 5); where one does, it means itself.
+# An encoded word must not contain the separators of the list (RFC 2047, 5); if one does, it is plain text.
 _WORD = r"=\?[^?]{1,64}\?[bBqQ]\?[^?]*+\?="
 _OTHER = rf'{_WORD}|<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|(?:[^"\\<\[(),;:=]++|=(?!\?))++|.'
 _TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
@@ -104,7 +104,7 @@ def _pick(words: list[str]) -> str | None:
 
 
 def _pick_lone(text: str) -> str | None:
-    """Return a name without a domain (`root`), or an address that somebody has put in quotes."""
+    """Return a name without a domain (`root`), or an address that somebody has quoted."""
     if text.startswith('"'):
         address = _ADDRESS.search(text)
         return address[0] if address else None

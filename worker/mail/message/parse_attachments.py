@@ -17,16 +17,16 @@ from worker.models.email import Attachment
 
 _MAX_NAME = 200
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
-# Of the standard library alone: what the machine knows beside it differs from one to the next.
+# Only of the standard library: what the machine knows in addition differs between machines.
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("message/rfc822", ".eml")
 _TYPES.add_type("message/global", ".eml")
 
 
 def read_attachments(raw: bytes) -> Iterator[File]:
-    """Yield what an email holds beside the text to be shown: attached files, images in the text, messages.
+    """Yield the parts that are not displayed text: attached files, inline images, attached messages.
 
-    An attached message is one file, whatever is in it. A part without a file name gets one by its number.
+    An attached message is one file. A part without a file name gets one by its number.
     """
     message = open_message(raw)
     for number, part in enumerate(_attached(message.structure), start=1):
@@ -47,12 +47,12 @@ def list_attachments(raw: bytes) -> Iterator[Attachment]:
 
 
 def has_attachments(structure: Structure) -> bool:
-    """Tell whether a message holds anything beside the text to be shown."""
+    """Tell whether a message contains anything except the displayed text."""
     return any(True for _ in _attached(structure))
 
 
 def is_with_attachments(raw: bytes) -> bool:
-    """Tell whether a whole email holds anything beside the text to be shown."""
+    """Tell whether a whole email contains anything except the displayed text."""
     return has_attachments(open_message(raw).structure)
 
 

@@ -13,7 +13,7 @@ from worker.mail.message.parse_structure import Part, Structure
 
 _META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
 _META_WITHIN = 1024
-# Octets of either body that are decoded. The engine takes a quarter of that, and text may take ten times
+# Octets of either body that are decoded. Camunda accepts a quarter of that, and text may take ten times
 # its octets in memory while it is decoded.
 _MOST_TEXT_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
@@ -42,7 +42,7 @@ class _Candidates:
 
 
 def read_bodies(raw: bytes, structure: Structure) -> Bodies:
-    """Return the bodies that a mail program would show (RFC 2046, 5.1; RFC 2387; RFC 2183).
+    """Return the bodies that a mail client would show (RFC 2046, 5.1; RFC 2387; RFC 2183).
 
     Of alternatives the last of each kind counts, of related parts the root, of others all in their
     order. Attachments and attached messages are not text. Text of another subtype is shown as plain
@@ -68,7 +68,7 @@ def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
 
 
 def is_body(part: Part) -> bool:
-    """Tell whether a part is text to be shown, if a mail program shows the part that it stands in."""
+    """Tell whether a part is text to be shown, if a mail client shows the part that it stands in."""
     return _is_text(part) and not _is_attachment(part)
 
 
@@ -128,7 +128,7 @@ def _is_root(part: Part) -> bool:
 
 
 def _is_text(part: Part) -> bool:
-    """Whether the part holds text; a multipart in which no part was found is read as text too."""
+    """Whether the part contains text; a multipart in which no part was found is read as text too."""
     return part.content_type.startswith("text/") or (part.is_multipart and part.child_count == 0)
 
 

@@ -1,4 +1,4 @@
-"""Bytes to text, whatever their label says: nothing raises, and nothing disappears without a mark."""
+"""Bytes to text with any charset label: nothing raises, and nothing disappears without a replacement mark."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def is_valid(data: bytes, label: str) -> bool:
 def to_json_text(text: str) -> str:
     """Return text that every JSON reader takes: NUL and lone surrogates become replacement characters.
 
-    JSON can say NUL, but the databases behind an engine cannot hold it.
+    JSON allows NUL, but the databases behind Camunda cannot store it.
     """
     if "\0" in text:
         text = text.replace("\0", REPLACEMENT)

@@ -56,7 +56,7 @@ _MONTH_OF = {
     for month, beginnings in zip(_MONTHS, _BEGINNINGS, strict=True)
     for beginning in beginnings.split()
 }
-# Zones that mail programs name and the standard library does not know, in minutes.
+# Zones that mail clients write and the standard library does not know, in minutes.
 _ZONES = {
     name: minutes
     for minutes, names in (
@@ -167,6 +167,6 @@ def _name_month(match: re.Match[str]) -> str:
 
 
 def _to_english(match: re.Match[str]) -> str:
-    """Return a month's name as the standard library knows it, whatever else unchanged."""
+    """Return a month's name as the standard library knows it, everything else unchanged."""
     word = match[0].lower()
     return _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3]) or match[0]

@@ -69,7 +69,7 @@ def pieces(data: bytes, most: int) -> Iterator[bytes]:
 
 
 def _decode_quoted_printable(piece: bytes) -> bytes:
-    """Decode one piece: what is cut out or put in makes an object in memory for each of its places."""
+    """Decode one piece: each removed or inserted part needs an object in memory."""
     return binascii.a2b_qp(_LONE_EQUALS_IN_LINES.sub(b"=3D", _TRAILING_BLANKS.sub(b"", piece)))
 
 

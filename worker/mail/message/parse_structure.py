@@ -14,7 +14,7 @@ from worker.mail.message.parse_encodings import UUENCODE
 from worker.mail.message.parse_fields import MOST_FIELDS, Field, HeaderBlock, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
 
-# More parts than any mail program makes; Dovecot draws the line at the same number.
+# More parts than any mail client makes; Dovecot draws the line at the same number.
 MOST_PARTS = 10_000
 _MOST_FIELDS_OF_ALL = 200_000
 

@@ -1,4 +1,4 @@
-"""Cutting an email's bodies so that the engine takes the result."""
+"""Cutting an email's bodies so that Camunda accepts the result."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from worker.mail.timeouts import Timeouts
 
 # RFC 1939 allows 512 octets for the line that says yes or no; poplib is as patient as this.
 _LONGEST_REPLY = 2048
-# Of a longer line in a reply of several, this much is read at once.
+# A longer line in a multi-line reply is read in pieces of this size.
 _LONGEST_PIECE = 64 * 1024
 _FINAL_DOT = (b".\r\n", b".\n")
 # As poplib says it.
@@ -26,9 +26,9 @@ _TOO_LONG = "line too long"
 
 
 class Pop3Dialogue:
-    """Gives commands and takes their replies; whatever fails is a MailServerError.
+    """Sends commands and reads their replies; every failure is a MailServerError.
 
-    `pop`: poplib's client, for its methods. `doing`: the command at hand. `connection.octets`: what the
+    `pop`: poplib's client, for its methods. `doing`: the current command. `connection.octets`: what the
     server may still send. Only `cut` may be called from another thread.
     """
 
@@ -52,7 +52,7 @@ class Pop3Dialogue:
         self.connection.cut()
 
     def close(self) -> None:
-        """Give back the descriptors, when no thread is at work here any more. Never raises."""
+        """Release the descriptors when no thread works here any more. Never raises."""
         self.connection.close()
 
     def skip_lines(self) -> None:
@@ -81,7 +81,7 @@ class Pop3Dialogue:
             return self._read_block(max_bytes if keep_bytes is None else keep_bytes, max_bytes)
 
     def ask_all_lines(self, lines: Sequence[str], max_bytes: int, keep_bytes: int) -> Iterator[bytes | None]:
-        """Send commands, all of them at once, and yield the lines of each reply, None for a refusal.
+        """Send all commands together, and yield the lines of each reply, None for a refusal.
 
         Whoever does not exhaust it leaves replies unread, and the session unusable.
         """
@@ -101,12 +101,12 @@ class Pop3Dialogue:
             round_trip.end()
 
     def exchange(self, line: str) -> bytes:
-        """Give a command and return its reply of one line, whatever that is."""
+        """Send a command and return its one-line reply, also a refusal."""
         self._send(line)
         return self.read_line()
 
     def read_line(self) -> bytes:
-        """Return a reply of one line, whatever that is."""
+        """Return a one-line reply, also a refusal."""
         line = self.connection.readline(_LONGEST_REPLY + 1)
         if len(line) > _LONGEST_REPLY:
             raise poplib.error_proto(_TOO_LONG)
@@ -116,7 +116,7 @@ class Pop3Dialogue:
         self.connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
 
     def _read_block(self, keep_bytes: int, max_bytes: int) -> bytes:
-        """Read a reply of several lines up to its final dot (RFC 1939, section 3), without dots put in.
+        """Read a reply of several lines up to its final dot (RFC 1939, section 3), without the added dots.
 
         poplib's own reader refuses lines over 2048 octets, and keeps without a bound.
         """
@@ -141,9 +141,9 @@ class Pop3Dialogue:
     def step(
         self, doing: str, otherwise: type[MailServerError] = ServerRefused, seconds: float | None = None
     ) -> Iterator[None]:
-        """Bound a step, and turn what poplib raises into our errors.
+        """Limit a step, and turn exceptions of poplib into the worker's errors.
 
-        `otherwise` is what a refusal means that gives no reason of its own.
+        `otherwise`: the error for a refusal without a reason.
         """
         server, self.doing = self.server, doing
         was_in_step, self._is_in_step = self._is_in_step, False

@@ -29,7 +29,7 @@ _PARTING_SECONDS = 1.0
 class Pop3Mailboxes:
     """All mailboxes that the worker visits.
 
-    `failed_deletions`: how many emails were not seen to go although Camunda had stored the result.
+    `failed_deletions`: how many deletions were not confirmed although Camunda had stored the result.
     """
 
     def __init__(self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: Pop3Limits) -> None:
@@ -39,8 +39,8 @@ class Pop3Mailboxes:
         self._limits = limits
         self._memory = MailboxMemory(limits.max_remembered_bytes)
         self._slots = asyncio.Semaphore(limits.max_sessions)
-        # A lock lives as long as somebody has it or waits for it. The password is part of its key: whoever
-        # knows no more than the user name waits for himself alone.
+        # A lock lives as long as somebody has it or waits for it. The password is part of its key: somebody
+        # who knows only the user name cannot delay others.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
         self._visits: WeakSet[Visit] = WeakSet()
         self._sessions: set[Pop3Session] = set()
@@ -119,7 +119,7 @@ class Pop3Mailboxes:
         return session
 
     def _ended(self, session: Pop3Session) -> None:
-        """Give back the slot of a session that is closed and has no thread any more."""
+        """Release the slot of a session that is closed and has no thread any more."""
         self._sessions.discard(session)
         self._slots.release()
 

@@ -73,7 +73,7 @@ MailboxKey = tuple[str, int, str | None]
 
 
 def mailbox_key(account: Account) -> MailboxKey:
-    """Return which mailbox it is, whatever the password and the encryption of the connection."""
+    """Return which mailbox it is, independent of the password and the encryption of the connection."""
     return account.host.lower(), account.port, account.username
 
 
@@ -143,7 +143,7 @@ class MailboxMemory:
                     numbers[uid] = other - 1
 
     def remember(self, key: MailboxKey, uid: str, email: KnownEmail, number: int = 0) -> bool:
-        """Keep an email, if there is room or can be; tell whether it was kept. `number`: 0 if it has none."""
+        """Keep an email if space can be found; tell whether it was kept. `number`: 0 if it has none."""
         with self._lock:
             self.forget(key, uid)
             size = email.bytes

@@ -91,7 +91,7 @@ class Pop3Session(Pop3Dialogue):
     def uid_at(self, number: int) -> str | None:
         """Return the unique id of the message that now has this number; None if the server has none.
 
-        The whole listing decides if the server answers for a single message in a way of its own.
+        The whole listing decides if the reply for a single message cannot be read.
         """
         if not self._may_offer("UIDL"):
             return None

@@ -27,10 +27,10 @@ T = TypeVar("T")
 class Visit:
     """Works in a mailbox (`run`), and may then delete an email (`commit`) or leave it (`abandon`).
 
-    Nothing about a deletion is said to the server before `commit`, so whatever happens to the worker,
-    Camunda or the connection, the email stays. The mailbox is locked meanwhile, `max_lock_seconds` at most:
-    then it is unlocked as by `abandon`. `within_seconds` bounds the work, and the deletion. `resources` are
-    the session and the lock; `on_failure` is called if a commit fails.
+    Nothing about a deletion is sent to the server before `commit`, so if the worker, Camunda or the
+    connection fails, the email stays. The mailbox is locked meanwhile, `max_lock_seconds` at most: then it
+    is unlocked as by `abandon`. `within_seconds` bounds the work, and the deletion. `resources` are the
+    session and the lock; `on_failure` is called if a commit fails.
     """
 
     mailbox: Pop3Mailbox

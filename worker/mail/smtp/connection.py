@@ -98,7 +98,7 @@ class SmtpConnection:
         If this raises, the server has not got them.
         """
         if _BREAKS_A_COMMAND.search("".join(commands)):
-            raise ValueError("a command may not hold a line break or NUL")
+            raise ValueError("a command must not contain a line break or NUL")
         self._step = trace_commands(MailProtocol.SMTP, self.server, commands)
         self._replies.unread.clear()
         self._replies.due = len(commands)
@@ -145,7 +145,7 @@ class SmtpConnection:
 
     @contextmanager
     def _cut_on_failure(self, seconds: float | None = None) -> Iterator[None]:
-        """Cut the connection whatever fails; say what that means if it is the connection itself."""
+        """Cut the connection after any failure; turn a failure of the connection into the right error."""
         try:
             yield
         except OSError as error:

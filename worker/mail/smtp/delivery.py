@@ -66,7 +66,7 @@ class Recipients:
         self._most_at_once = len(recipients)
         self._refused: dict[str, Reply] = {}
         self._deferred: dict[str, Reply] = {}
-        self._refusal: Reply | None = None  # of the message itself, for good
+        self._refusal: Reply | None = None  # of the message itself, permanently
 
     def next_batch(self) -> list[str]:
         """Return the recipients of the next transaction; none if there is nobody left to ask for."""
@@ -131,7 +131,7 @@ def _is_limit(reply: Reply) -> bool:
 
 
 def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_wanted: bool) -> Reply | None:
-    """Return the reply that refuses the message itself for good; `is_wanted`: somebody is there to get it."""
+    """Return the reply that permanently refuses the message; `is_wanted`: a recipient is left."""
     refusal = _refusal(server, offer.sender)
     if refusal or not is_wanted:
         return refusal

@@ -53,10 +53,10 @@ async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> Smtp
 
 
 class _Opening:
-    """The steps that lead to a session, each within its limit; whoever takes them aborts on any error."""
+    """The steps that lead to a session, each within its limit; the caller aborts on any error."""
 
     def __init__(self, account: Account, settings: SmtpSettings) -> None:
-        # Limits are held here: after its own, aiosmtplib takes leave of the server politely.
+        # The timeouts are enforced here: after its own timeout, aiosmtplib still sends QUIT and waits.
         self.smtp = SMTP(hostname=account.host, tls_context=settings.tls_context, timeout=None)
         self._account = account
         self._server = account.server

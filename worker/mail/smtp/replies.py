@@ -22,7 +22,7 @@ from worker.masking import excerpt
 # What is no reply is given this code, as aiosmtplib does.
 NO_REPLY = -1
 _REPLY_CODES = range(200, 600)
-_CLOSING = 421  # RFC 5321 3.8: the server closes the connection, whatever was asked
+_CLOSING = 421  # RFC 5321 3.8: the server closes the connection, after any command
 _DONE = 250
 _MAX_TEXT = 1000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
@@ -57,7 +57,7 @@ class Reply:
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the command was refused for good (5yz)."""
+        """Whether the command was refused permanently (5yz)."""
         return self.code // 100 == 5  # noqa: PLR2004 - the classes of reply codes
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ from worker.mail.smtp.delivery import Delivery, Offer, Recipients
 from worker.mail.smtp.replies import Reply, check_success
 
 _FAREWELL_SECONDS = 2.0
-# What goes together with the end of a message: what the operating system takes at once.
+# Sent together with the end of a message: what the operating system accepts in one call.
 _LAST_BYTES = 16 * 1024
 _INTERMEDIATE = 3  # the first digit of a reply that is no verdict
 
@@ -34,7 +34,7 @@ class SmtpSession:
         self._server = connection.server
         self._connection = connection
         self._extensions = extensions
-        self.may_repeat = True  # no message has been handed over since the session left the pool
+        self.may_repeat = True  # no message has been sent since the session left the pool
         self._has_served = False
         self._is_half_way = False
 
@@ -55,19 +55,19 @@ class SmtpSession:
         self.abort()
 
     def abort(self) -> None:
-        """Cut the connection at once. Never raises."""
+        """Cut the connection immediately. Never raises."""
         self._connection.abort()
 
     async def send(
         self, message: ComposedMessage, delivered: set[str], check_before_end: Check = lambda: None
     ) -> Delivery:
-        """Hand one message over: MAIL, RCPT for each recipient, DATA, the message.
+        """Transfer one message: MAIL, RCPT for each recipient, DATA, the message.
 
         Recipients over the server's limit get it in further transactions. `delivered`: who has it already;
-        grows as the server takes it. `check_before_end` is called right before the end of the message: if
-        it raises, nothing is sent.
-        Raises SendOutcomeUnknown if the connection broke between the end of the message and the reply,
-        or the work was cancelled there. Any other error means that nobody but `delivered` gets it.
+        grows as the server accepts it. `check_before_end` is called right before the end of the message: if
+        it raises, nothing is sent. Raises SendOutcomeUnknown if the connection broke between the end of the
+        message and the reply, or the work was cancelled there. Any other error means that nobody but
+        `delivered` gets it.
         """
         self._check_extensions(message)
         recipients = Recipients(self._server, message.recipients, delivered)

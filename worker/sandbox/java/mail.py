@@ -1,4 +1,4 @@
-"""GreenMail: mailboxes, delivery, and a notice of each mail that arrives."""
+"""GreenMail: mailboxes, delivery, and a notice of each email that arrives."""
 
 from __future__ import annotations
 
