@@ -63,12 +63,8 @@ class MailServers:
         An example with OAuth 2.0 keeps its user name, and gets the token endpoint of the tests.
         """
         if "oauth" in documented["authentication"].get("type", ""):
-            async with token_example(documented, task_type, self._certificates) as (
-                variables,
-                environment,
-                servers,
-            ):
-                yield Example(task_type, variables, environment, servers)
+            async with token_example(documented, task_type, self._certificates) as parts:
+                yield Example(task_type, *parts)
             return
         operation = BY_TASK_TYPE[task_type]
         meant = account_of(

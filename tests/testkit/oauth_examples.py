@@ -1,4 +1,4 @@
-"""What stands in for providers of access tokens and their mail servers in the examples of the documentation."""
+"""What stands in for providers of access tokens and their mail servers, in examples of the documentation."""
 
 from __future__ import annotations
 
