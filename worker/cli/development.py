@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.running import FAILED, print_failure, run_command
+
+if TYPE_CHECKING:
+    from worker.template.templates import Template
 
 
 def _read_prefix(prefix: str) -> str:
@@ -52,11 +55,7 @@ def templates(
     from worker.template import TemplateStore, make_templates
 
     made = make_templates(prefix=prefix, **({"documentation": docs_url} if docs_url else {}))
-    unknown = set(only or ()) - {template.name for template in made}
-    if unknown:
-        names = ", ".join(template.name for template in made)
-        raise typer.BadParameter(f"there is no template {', '.join(sorted(unknown))}, only {names}.")
-    chosen = [template for template in made if not only or template.name in only]
+    chosen = _choose(made, only) if only else made
     store = TemplateStore(directory)
     written = [] if check else store.write(chosen)
     faults = store.faults(chosen)
@@ -67,6 +66,14 @@ def templates(
         print_failure(fault)
     if faults:
         raise typer.Exit(FAILED)
+
+
+def _choose(made: list[Template], names: list[str]) -> list[Template]:
+    unknown = set(names) - {template.name for template in made}
+    if unknown:
+        there_are = ", ".join(template.name for template in made)
+        raise typer.BadParameter(f"there is no template {', '.join(sorted(unknown))}, only {there_are}.")
+    return [template for template in made if template.name in names]
 
 
 def sandbox(
