@@ -92,7 +92,7 @@ async def test_an_endpoint_that_fails_is_asked_less_often_and_jobs_keep_their_re
             *tried, returned = await bench.gateway.until_taken(4)
     assert [each.fields["retries"] for each in tried] == [2, 2, 2]
     assert returned.fields["retries"] == 3
-    assert f"localhost:{sick.port} does not answer now" in returned.fields["message"]
+    assert f"localhost:{sick.port} does not answer" in returned.fields["message"]
     (opened,) = [line for line in logs if line["event"] == "mail_server_unreachable"]
     assert opened["code"] == "TOKEN_ENDPOINT_UNAVAILABLE"
 

@@ -13,11 +13,12 @@ import structlog
 
 from worker.errors import (
     ConnectionFailed,
+    EmailError,
     MailServerError,
     SendOutcomeUnknown,
     ServerTimeout,
     TokenEndpointUnavailable,
-    TokenError,
+    TokenRefused,
 )
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
@@ -117,7 +118,7 @@ class Admission:
             if not entry.limit.expired():
                 raise
             raise self._not_admitted(entry) from None
-        except (MailServerError, TokenError) as error:
+        except (MailServerError, TokenRefused, TokenEndpointUnavailable) as error:
             attempt, code = _attempt_of(error), error.code
             raise
         finally:
@@ -223,7 +224,7 @@ class Admission:
             log.info("mail_server_recovered", server=server)
 
 
-def _attempt_of(error: MailServerError | TokenError) -> Attempt:
+def _attempt_of(error: EmailError) -> Attempt:
     if isinstance(error, ServerTimeout | SendOutcomeUnknown):
         return Attempt.TIMED_OUT
     is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)

@@ -31,7 +31,6 @@ from worker.errors import (
     EngineError,
     GatewayUnavailable,
     InputError,
-    InstanceNotEnded,
     JobGone,
 )
 from worker.job.channel import GatewayAddress, SignedCalls, open_channel
@@ -56,6 +55,10 @@ class Subscription:
     variables: tuple[str, ...]
     job_timeout_seconds: float
     poll_seconds: float
+
+
+class InstanceNotEnded(EngineError):
+    """A process instance has not ended within the time that was given to it."""
 
 
 class Gateway(Protocol):

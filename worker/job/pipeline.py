@@ -180,9 +180,7 @@ class Pipeline:
 
         async def at_server(account: Account) -> None:
             async with self.admission.place(account.server, _mailbox_of(account), work.trace):
-                if not work.is_counted:
-                    self._send_rate.admit(account)
-                    work.is_counted = True
+                work.is_counted = work.is_counted or self._send_rate.admit(account)
                 reference = _reference(job, self._rules.cluster_name)
                 work.delivered = self._progress.of(job, reference)
                 run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
@@ -190,9 +188,8 @@ class Pipeline:
                 await self._perform(job, assignment, work, perform)
 
         # A job that waits for an access token has a place at the token endpoint, none at the mail server.
-        await self._runner.sign_in(
-            account, at_server, lambda endpoint: self.admission.place(endpoint, None, work.trace)
-        )
+        waiting = partial(self.admission.place, mailbox=None, trace=work.trace)
+        await self._runner.sign_in(account, at_server, waiting)
 
     async def _perform(
         self,

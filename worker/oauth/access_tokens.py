@@ -92,7 +92,7 @@ class AccessTokens:
         """Do work at a mail server; if it misses a token, fetch one, and begin again.
 
         A token that the mail server refuses is fetched again, once. `waiting`: held for the token endpoint
-        (`host:port`) while a token is fetched. Raises what both raise, InputError, and a TokenError.
+        (`host:port`) while a token is fetched. Raises what both raise, and what `fetch` does.
         """
         credentials = account.token_credentials
         if credentials is None:
@@ -114,7 +114,7 @@ class AccessTokens:
                 token = self._valid_token(credentials)
 
     async def fetch(self, credentials: TokenCredentials) -> str:
-        """Fetch a token; whoever asks meanwhile waits for the same one. Raises InputError and TokenError."""
+        """Fetch a token; whoever asks meanwhile waits for the same one. Raises TokenRefused and others."""
         fetch = self._fetches.get(credentials)
         if fetch is None:
             fetch = self._fetches[credentials] = asyncio.create_task(self._fetch(credentials))

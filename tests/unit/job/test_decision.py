@@ -112,6 +112,7 @@ def test_what_may_pass_by_itself_is_just_what_the_tree_says() -> None:
         "PROTOCOL_ERROR",
         "RECIPIENT_REFUSED",
         "MESSAGE_REFUSED",
+        "TOKEN_ENDPOINT_UNAVAILABLE",
     }
     assert not errors.SendOutcomeUnknown.is_retryable
 

@@ -125,7 +125,7 @@ def test_a_provider_fills_in_where_tokens_come_from_and_what_they_allow(operatio
     assert filled["oauthTokenEndpoint"] == "https://oauth2.googleapis.com/token"
     assert filled["scopes"] == "https://mail.google.com/"
     microsoft = filled_in(operation, "microsoft365")
-    assert set(microsoft) == {"tenantId", "clientId", "scopes"}
+    assert set(microsoft) == {"tenantId", "scopes"}
     given = {**microsoft, "tenantId": "contoso.onmicrosoft.com", "clientId": "app", "clientSecret": "s"}
     sign_in = Authentication.model_validate(
         {**given, "type": "oauth-client-credentials-flow", "username": "jane@contoso.com"}
@@ -136,7 +136,7 @@ def test_a_provider_fills_in_where_tokens_come_from_and_what_they_allow(operatio
         "https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token"
     )
     assert credentials.scopes == "https://outlook.office365.com/.default"
-    assert set(filled_in(operation, "other")) >= {"oauthTokenEndpoint", "clientId", "scopes", "audience"}
+    assert set(filled_in(operation, "other")) >= {"oauthTokenEndpoint", "scopes", "audience"}
 
 
 @operations
