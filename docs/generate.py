@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from worker import errors
-from worker.models.base import OptionalAuthentication, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.settings import settings_fields
 

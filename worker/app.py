@@ -32,12 +32,20 @@ from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
 from worker.mail.operation_result import Deferred, OperationResult
 from worker.masking import Mask, masking
+from worker.oauth.access_tokens import AccessTokens
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
-from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients, open_sign_in
+from worker.wiring import (
+    job_rules,
+    open_access_tokens,
+    open_document_client,
+    open_gateway,
+    open_mail_clients,
+    open_sign_in,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +61,7 @@ class EmailWorker:
         self._settings = settings
         self._secrets = secrets
         self._clients: MailClients | None = None
+        self._tokens: AccessTokens | None = None
         self._sign_in: SignIn | None = None
         self._documents = DocumentClient()
 
@@ -91,6 +100,7 @@ class EmailWorker:
         self._clients = open_mail_clients(self._settings.worker)
         self._sign_in = open_sign_in(self._settings, self._secrets.mask)
         self._documents = open_document_client(self._settings, self._sign_in)
+        self._tokens = open_access_tokens(self._settings.worker)
         return self
 
     async def __aexit__(
@@ -101,8 +111,9 @@ class EmailWorker:
     ) -> None:
         if self._clients is not None:
             await self._documents.close()
+            await self._open_tokens.close()
             await self._clients.close()
-            self._clients = None
+            self._clients = self._tokens = None
 
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
@@ -126,8 +137,9 @@ class EmailWorker:
         operation = assignment.operation
         request = await read_request(assignment, self._secrets, mask, self._settings.worker.secret_fields)
         account = self._account(operation, request)
-        done = await self._perform(
-            operation, request, account, OperationRun(token_hex(16), datetime.now(UTC))
+        run = OperationRun(token_hex(16), datetime.now(UTC))
+        done = await self._open_tokens.sign_in(
+            account, lambda signed_in: self._perform(operation, request, signed_in, run)
         )
         result = assignment.reshape(to_json(done.result))
         if done.deferred is not None:
@@ -141,7 +153,7 @@ class EmailWorker:
         telemetry = Telemetry(self._settings, self._secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
-            OperationRunner(self._account, self._perform),
+            OperationRunner(self._account, self._perform, self._open_tokens.sign_in),
             self._secrets,
             job_rules(self._settings),
             telemetry.observers,
@@ -221,6 +233,12 @@ class EmailWorker:
         )
         result: OperationResult = await operation.handler(request, context)
         return result
+
+    @property
+    def _open_tokens(self) -> AccessTokens:
+        if self._tokens is None:
+            raise RuntimeError("EmailWorker is used within `async with`")
+        return self._tokens
 
     @property
     def _open_clients(self) -> MailClients:

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.app import served_task_types
-from worker.errors import EngineError, InputError
+from worker.errors import InputError
 from worker.health import check_port
+from worker.job.engine_errors import EngineError
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment, without_user_info
@@ -22,14 +23,12 @@ _WIDTH_IN_A_PIPE = 10_000
 
 async def check_setup(env_file: Path | None) -> bool:
     """Print the report; return whether the worker would serve jobs."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+    console = open_console()
     try:
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
     except InputError as error:
-        _print_problem(console, error.message)
+        print_problem(console, error.message)
         return False
     worker = settings.worker
     secrets = SecretStore(environment, prefix=worker.secret_prefix, directory=worker.secrets_dir)
@@ -41,16 +40,16 @@ async def check_setup(env_file: Path | None) -> bool:
     if port_problem:
         problems.append(port_problem)
     elif worker.health_port:
-        _print_good(console, f"The health pages can be served at port {worker.health_port}.")
+        print_good(console, f"The health pages can be served at port {worker.health_port}.")
     version, gateway_problem = await _reach_gateway(settings)
     if gateway_problem:
         problems.append(gateway_problem)
     if version:
         target = escape(settings.gateway.target)
-        _print_good(console, f"The gateway {target} answers, version {escape(version)}.")
-        _print_good(console, f"Serves {', '.join(served_task_types(worker).values())}.")
+        print_good(console, f"The gateway {target} answers, version {escape(version)}.")
+        print_good(console, f"Serves {', '.join(served_task_types(worker).values())}.")
     for problem in problems:
-        _print_problem(console, problem)
+        print_problem(console, problem)
     return not problems
 
 
@@ -111,10 +110,18 @@ async def _reach_gateway(settings: Settings) -> tuple[str | None, str | None]:
         await gateway.close()
 
 
-def _print_good(console: Console, sentence: str) -> None:
+def open_console() -> Console:
+    """Return where a report goes."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+
+
+def print_good(console: Console, sentence: str) -> None:
+    """Print what is as it should be; the sentence is mark-up."""
     console.print(f"[green]✓[/] {sentence}", soft_wrap=True)
 
 
-def _print_problem(console: Console, problem: str) -> None:
+def print_problem(console: Console, problem: str) -> None:
+    """Print what needs fixing."""
     # A sentence is one line, also where a log or a file is written to.
     console.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)

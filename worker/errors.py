@@ -1,7 +1,6 @@
 """All errors with which a job can fail, each with a stable code.
 
-EmailError is a job's failure, MailServerError and DocumentError its largest families. EngineError is
-used inside the worker only: a command to Camunda failed.
+EngineError, of commands to Camunda, is in worker/job/engine_errors.py.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ class EmailError(Exception):
     """A failure with a sentence for people, a stable code, and whether a retry may help.
 
     The sentence says what failed and where. After a semicolon it may say what to do; if it does not, the
-    incident adds the code's `remedy`.
-    `details` are JSON values with the same facts for programs: the error expression sees them as
-    `error.variables`. Neither the sentence nor the details ever contain a secret.
+    incident adds the code's `remedy`. `details` are JSON values with the same facts for programs: the error
+    expression sees them as `error.variables`. Neither the sentence nor the details ever contain a secret.
     """
 
     code: ClassVar[str]
@@ -53,10 +51,7 @@ class ServerNotAllowed(InputError):
 
 
 class UrlNotAllowed(InputError):
-    """The attachment's URL is not allowed by the operator.
-
-    `details`: place (scheme and host).
-    """
+    """The attachment's URL is not allowed by the operator. `details`: place (scheme and host)."""
 
     code = "URL_NOT_ALLOWED"
     remedy = "Ask the operator to add it to EMAIL_WORKER_ALLOWED_DOCUMENT_URLS, or attach a stored document."
@@ -67,6 +62,13 @@ class DocumentStoreMissing(InputError):
 
     code = "DOCUMENT_STORE_MISSING"
     remedy = "Ask the operator to set ZEEBE_REST_ADDRESS."
+
+
+class TokenEndpointNotAllowed(InputError):
+    """The token endpoint is not among those that the operator allows. `details`: endpoint."""
+
+    code = "TOKEN_ENDPOINT_NOT_ALLOWED"
+    remedy = "Ask the operator to add the endpoint to EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS."
 
 
 class ExpressionFailed(EmailError):
@@ -134,6 +136,21 @@ class DocumentsUnavailable(DocumentError):
     code = "DOCUMENTS_UNAVAILABLE"
     is_retryable = True
     remedy = "If it persists, check that the named service is running and that the worker can reach it."
+
+
+class TokenRefused(EmailError):
+    """The token endpoint gives no access token for these credentials. `details`: server, error."""
+
+    code = "TOKEN_REFUSED"
+    remedy = "Correct the client ID, secret, key, scopes or endpoint, as the endpoint's reason asks for."
+
+
+class TokenEndpointUnavailable(EmailError):
+    """The token endpoint is temporarily unavailable. `details`: server, error."""
+
+    code = "TOKEN_ENDPOINT_UNAVAILABLE"
+    is_retryable = True
+    remedy = "If it lasts, check that the worker can reach the endpoint, and that the endpoint is running."
 
 
 class MailServerError(EmailError):
@@ -268,23 +285,3 @@ class SendOutcomeUnknown(MailServerError):
 
     code = "SEND_OUTCOME_UNKNOWN"
     remedy = "Search for the Message-ID on the server or ask the recipient; retry only if it did not arrive."
-
-
-class EngineError(Exception):
-    """A command to Camunda failed."""
-
-
-class GatewayUnavailable(EngineError):
-    """The gateway cannot be reached or is temporarily unable to accept the command."""
-
-
-class InstanceNotEnded(EngineError):
-    """A process instance has not ended within the time that was given to it."""
-
-
-class JobGone(EngineError):
-    """The job was completed, cancelled or failed meanwhile: its outcome can no longer be reported."""
-
-
-class CommandRefused(EngineError):
-    """Camunda refuses this command permanently."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.errors import DocumentError, InstanceNotEnded
+from worker.errors import DocumentError
+from worker.job.gateway import InstanceNotEnded
 from worker.masking import Mask
 from worker.rest_api import RestApi
 from worker.settings import Settings

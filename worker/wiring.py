@@ -31,6 +31,7 @@ from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
+from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 from worker.rest_api import RestApi
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
@@ -157,6 +158,19 @@ def open_document_client(settings: Settings, sign_in: SignIn | None) -> Document
         store = DocumentStore(client, gateway.rest_address, sign_in)
     patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
     return DocumentClient(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
+
+
+def open_access_tokens(worker: WorkerSettings) -> AccessTokens:
+    """Return the access tokens for mail servers, which are fetched when needed. Raises InputError."""
+    timeouts = HttpTimeouts(
+        connect_seconds=worker.connect_timeout_seconds,
+        read_seconds=worker.login_timeout_seconds,
+        total_seconds=worker.login_timeout_seconds,
+    )
+    tls_context = _tls_context("EMAIL_WORKER_TLS_CA_FILE", worker.tls_ca_file)
+    http = HttpClient(tls_context, timeouts, TOKEN_FAILURES, uses_proxy=True)
+    patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_token_endpoints)
+    return AccessTokens(http, UrlPolicy(patterns, endpoint_not_allowed))
 
 
 def open_rest_api(settings: Settings, sign_in: SignIn | None) -> RestApi | None:

@@ -13,7 +13,8 @@ from testkit.jobs import TASK_TYPE, make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import GatewayUnavailable, JobGone, SendOutcomeUnknown, ServerTimeout
+from worker.errors import SendOutcomeUnknown, ServerTimeout
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")

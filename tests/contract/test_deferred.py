@@ -11,7 +11,8 @@ from testkit.jobs import make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import CommandRefused, ConnectionFailed, GatewayUnavailable, JobGone
+from worker.errors import ConnectionFailed
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")

@@ -14,8 +14,9 @@ import pytest
 from pyzeebe.proto import gateway_pb2 as messages
 from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_to_server
 
-from worker.errors import CommandRefused, EngineError, GatewayUnavailable, InputError, JobGone
+from worker.errors import InputError
 from worker.job.channel import GatewayAddress
+from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription, ZeebeGateway
 from worker.job.job import Job
 

@@ -11,7 +11,7 @@ from testkit.job_bench import POLL_SECONDS, Bench
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job
 from testkit.skipping_clock import now, on_skipping_clock
 
-from worker.errors import GatewayUnavailable
+from worker.job.engine_errors import GatewayUnavailable
 
 AWAY = GatewayUnavailable("UNAVAILABLE: connection refused")
 

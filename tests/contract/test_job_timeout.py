@@ -8,7 +8,7 @@ from testkit.jobs import make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import GatewayUnavailable, JobGone
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 
 TEN_MINUTES = {"jobTimeout": "PT10M"}
 

@@ -10,7 +10,8 @@ from testkit.jobs import make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import GatewayUnavailable, SendOutcomeUnknown, ServerTimeout
+from worker.errors import SendOutcomeUnknown, ServerTimeout
+from worker.job.engine_errors import GatewayUnavailable
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")

@@ -13,13 +13,8 @@ from testkit.jobs import TASK_TYPE, make_job, variables_for
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import now, on_skipping_clock
 
-from worker.errors import (
-    AuthenticationFailed,
-    CommandRefused,
-    GatewayUnavailable,
-    JobGone,
-    ServerTimeout,
-)
+from worker.errors import AuthenticationFailed, ServerTimeout
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")

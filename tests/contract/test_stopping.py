@@ -11,7 +11,8 @@ from testkit.jobs import make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import now, on_skipping_clock
 
-from worker.errors import GatewayUnavailable, JobGone, SendOutcomeUnknown
+from worker.errors import SendOutcomeUnknown
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")

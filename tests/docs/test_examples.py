@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from testkit.block_rules import (
     Call,
     ChartValues,
+    Elsewhere,
     EnvFile,
     Evaluation,
     Health,
@@ -61,6 +62,11 @@ def each(kind: type[Rule]) -> pytest.MarkDecorator:
 
 def test_every_block_is_executed_by_a_rule() -> None:
     assert [rule.block.place for rule in RULES if isinstance(rule, Uncovered)] == []
+
+
+@each(Elsewhere)
+def test_a_page_with_commands_that_no_test_runs_says_so(rule: Elsewhere) -> None:
+    assert "were not run by the authors of" in " ".join(rule.block.page.read_text("utf-8").split())
 
 
 @each(Call)

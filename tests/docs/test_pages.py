@@ -10,7 +10,8 @@ from testkit.pages import ROOT
 
 from worker import errors
 from worker.mail.account import Encryption, MailProtocol, account_of
-from worker.models.base import CryptographicProtocol, OptionalAuthentication, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import CryptographicProtocol, Server
 from worker.operations.catalogue import CATALOGUE
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from testkit.certificates import Certificates
 from testkit.dovecot import Dovecot
+from testkit.dovecot_oauth import oauth_options
 from testkit.modeler import Modeler
+from testkit.token_server import CLIENT_ID, CLIENT_SECRET, SCOPE, TokenServer
 from testkit.workers import serving
 
 from worker.sandbox import Engine, MailServer
@@ -253,3 +255,33 @@ async def test_a_relay_needs_no_password(run: Run, smtp: dict[str, str], mail_se
     mail = {"From": "orders@example.com", "To": "sales@example.com", "Subject": "Hello", "Text": "Good day."}
     await run("smtp.send", {**relay, "Authentication": "None", **mail})
     assert len(await mail_server.wait_for("sales@example.com")) == 1
+
+
+async def test_a_token_of_another_provider_opens_the_mailbox(
+    run: Run, imap: dict[str, str], certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = "ann@example.org"
+    async with TokenServer(ann, certificates.server.server_context()) as identity:
+        monkeypatch.setitem(OPERATOR, "EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS", identity.url)
+        monkeypatch.setitem(OPERATOR, "SECRET_CLIENT", CLIENT_SECRET)
+        with (
+            oauth_options(public_key=identity.public_key) as options,
+            Dovecot(certificates.server, options) as server,
+        ):
+            server.add_user(ann, "unused")
+            server.populate(ann, 1)
+            place = {name: imap[name] for name in ("Connection", "Host")}
+            fields = {
+                **place,
+                "Port": str(server.imaps_port),
+                "Authentication": "OAuth 2.0 client credentials",
+                "Provider": "Another one",
+                "User name": ann,
+                "OAuth 2.0 token endpoint": identity.url,
+                "Client ID": CLIENT_ID,
+                "Client secret": "{{secrets.CLIENT}}",
+                "Scopes": SCOPE,
+            }
+            ended = await run("imap.list", fields)
+    assert [row["messageId"] for row in ended["emails"]] == [f"<{FIRST}>"]
+    assert len(identity.forms) == 1

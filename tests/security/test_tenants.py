@@ -13,7 +13,8 @@ from worker.job.admission import Admission
 from worker.job.pipeline import _mailbox_of
 from worker.mail.account import MailProtocol, ServerPolicy, account_of
 from worker.mail.command_trace import CommandTrace
-from worker.models.base import Authentication, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Server
 from worker.models.documents import parse_documents
 
 SPELLINGS = {

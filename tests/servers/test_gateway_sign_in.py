@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 from testkit.document_server import DocumentServer
 from testkit.guarded_gateway import GuardedGateway
 
-from worker.errors import GatewayUnavailable, InputError
+from worker.errors import InputError
+from worker.job.engine_errors import GatewayUnavailable
 from worker.job.gateway import Subscription
 from worker.settings import Settings
 from worker.wiring import open_gateway

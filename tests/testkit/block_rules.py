@@ -9,6 +9,7 @@ xml title="…"                               task headers, run on the engine wi
 sh, python, ini title=".env"                run, run, read as settings
 diff title="a file"                         made in a copy of the project, by tests/docs/test_contributing.py
 yaml title="values.yaml"                    given to the Helm chart
+powershell, shell                            not run: the page must say so
 docs/first-process.md                       done from its first block to its last, by a test of its own
 json with status and reasons                asked of the health page of a worker that is told to stop
 """
@@ -128,6 +129,13 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Commands for a provider's own servers, which no test reaches; the page must say so."""
+
+    block: Block
+
+
+@dataclass(frozen=True)
 class Uncovered:
     """A block that no rule executes: a fault of the page, or a rule to be written here."""
 
@@ -146,6 +154,7 @@ Rule = (
     | Tree
     | Change
     | Health
+    | Elsewhere
     | Uncovered
 )
 
@@ -211,6 +220,8 @@ def _lone_rule(block: Block) -> Rule:
             return ChartValues(block)
         case "json" if not block.title and json.loads(block.text).keys() == {"status", "reasons"}:
             return Health(block)
+        case "powershell" | "shell":
+            return Elsewhere(block)
         case "" if block.text.startswith("worker/\n"):
             return Tree(block)
     return Uncovered(block)

@@ -21,7 +21,9 @@ from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.command_trace import trace_commands
 from worker.mail.operation_result import OperationResult
-from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Request, Result, Server
+from worker.oauth.access_tokens import AccessTokens
 from worker.secret_store import SecretStore
 
 JOB_TIMEOUT_SECONDS = 60.0
@@ -151,6 +153,8 @@ class Bench:
     max_result_bytes: int = 1_000
     grace_seconds: float = 20.0
     secrets: dict[str, str] = field(default_factory=dict)
+    # Where access tokens come from, if a test has any.
+    tokens: AccessTokens | None = None
     task_types: tuple[str, ...] = (TASK_TYPE, SECOND_TASK_TYPE)
 
     _admission: Admission = field(init=False)
@@ -170,7 +174,9 @@ class Bench:
             cluster_name="test",
         )
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
-        pipeline = Pipeline(self.gateway, OperationRunner(self._account, self.handler), secrets, rules)
+        signing_in = {"sign_in": self.tokens.sign_in} if self.tokens else {}
+        runner = OperationRunner(self._account, self.handler, **signing_in)
+        pipeline = Pipeline(self.gateway, runner, secrets, rules)
         served = [
             Served(
                 partial(Assignment, FakeOperation(task_type)),

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from testkit.accounts import Account
 from testkit.document_server import DocumentServer
+from testkit.oauth_examples import token_example
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions
 from worker.mail.account import Encryption, MailProtocol, account_of
-from worker.models.base import AuthenticationType, OptionalAuthentication, Server
+from worker.models.authentication import AuthenticationType, OptionalAuthentication
+from worker.models.base import Server
 from worker.operations.catalogue import BY_TASK_TYPE
 
 if TYPE_CHECKING:
@@ -56,7 +58,14 @@ class MailServers:
 
     @asynccontextmanager
     async def example(self, task_type: str, documented: dict[str, Any]) -> AsyncIterator[Example]:
-        """Replace host, port and user name by those of a test server: nothing else of the example."""
+        """Replace host, port and user name by those of a test server: nothing else of the example.
+
+        An example with OAuth 2.0 keeps its user name, and gets the token endpoint of the tests.
+        """
+        if "oauth" in documented["authentication"].get("type", ""):
+            async with token_example(documented, task_type, self._certificates) as parts:
+                yield Example(task_type, *parts)
+            return
         operation = BY_TASK_TYPE[task_type]
         meant = account_of(
             operation.protocol,
@@ -67,11 +76,9 @@ class MailServers:
         variables = copy.deepcopy(documented)
         if account is not None:
             variables["authentication"]["username"] = account.username
-        async with AsyncExitStack() as servers:
-            store = await servers.enter_async_context(DocumentServer())
-            port = await servers.enter_async_context(
-                self._port(operation.protocol, meant.encryption, account)
-            )
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(DocumentServer())
+            port = await stack.enter_async_context(self._port(operation.protocol, meant.encryption, account))
             variables["server"] |= {"host": "127.0.0.1", "port": port}
             if meant.encryption is Encryption.IMPLICIT:
                 # TLS at a port that is not the usual one would mean STARTTLS for SMTP.

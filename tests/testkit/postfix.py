@@ -19,7 +19,7 @@ from string import Template
 from typing import TYPE_CHECKING, Self
 
 from testkit.accounts import Account
-from testkit.dovecot import Dovecot
+from testkit.dovecot import Dovecot, DovecotOptions
 from testkit.maildir import Maildir
 from testkit.processes import (
     ServerProcess,
@@ -66,10 +66,12 @@ class PostfixOptions:
 
     With an `account`, mail is taken after a login only, and logins are taken before TLS only with
     `takes_plaintext_logins`. `requires_tls` refuses all commands before STARTTLS; without
-    `offers_starttls` there is none. `refused` and `deferred` recipients get 550 and 450.
+    `offers_starttls` there is none. `sasl`: how the Dovecot is set up that is asked about logins.
+    `refused` and `deferred` recipients get 550 and 450.
     """
 
     account: Account | None = None
+    sasl: DovecotOptions = field(default_factory=DovecotOptions)
     takes_plaintext_logins: bool = True
     offers_starttls: bool = True
     requires_tls: bool = False
@@ -165,7 +167,7 @@ class Postfix:
         """Dovecot is asked about logins, as it is in most places where Postfix runs."""
         if self.options.account is None:
             return Path("unused")
-        dovecot = stack.enter_context(Dovecot(self.certificate))
+        dovecot = stack.enter_context(Dovecot(self.certificate, self.options.sasl))
         dovecot.add_user(self.options.account.username, self.options.account.password)
         return dovecot.sasl_socket
 

@@ -19,6 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# A server with several ports takes the first only after it was given the last.
+_GIVEN_PORTS: set[int] = set()
 SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -67,8 +69,11 @@ def free_port() -> int:
     """
     while True:
         port = random.randint(20_000, 32_000)
+        if port in _GIVEN_PORTS:
+            continue
         try:
             with socket.create_server(("127.0.0.1", port)):
+                _GIVEN_PORTS.add(port)
                 return port
         except OSError:
             continue

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from testkit.skipping_clock import now
-from worker.errors import GatewayUnavailable, JobGone
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription
 from worker.job.job import Job
 

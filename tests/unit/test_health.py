@@ -13,8 +13,8 @@ from testkit.health_pages import HealthPages
 from testkit.job_bench import Bench
 from testkit.processes import free_port
 
-from worker.errors import CommandRefused, GatewayUnavailable
 from worker.health import PortTaken, check_port, health_pages
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable
 from worker.job.probe import probed
 from worker.job.runtime import Connection
 from worker.liveness import Heartbeat, Liveness

@@ -12,7 +12,7 @@ import typer
 
 from worker.cli.running import FAILED, EnvFile, print_failure, run_command
 from worker.cli.variables import Settings, VariablesFile, read_variables
-from worker.errors import EngineError, GatewayUnavailable
+from worker.job.engine_errors import EngineError, GatewayUnavailable
 
 if TYPE_CHECKING:
     from worker.instances import Cluster

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from worker.cli.running import FAILED, EnvFile, print_failure_as_json, run_command, run_on_loop
+from worker.cli.running import FAILED, EnvFile, print_failure_as_json, run_command
 from worker.cli.variables import Settings, VariablesFile, read_variables
 
 
@@ -49,12 +49,33 @@ def call(
     run_command(once, explain=print_failure_as_json)
 
 
-def check(env_file: EnvFile = None) -> None:
-    """Print the settings and the names of the secrets, test the setup, report what needs fixing."""
-    from worker.check import check_setup
+def check(
+    server: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Test this mail server instead of the setup.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="smtp, imap or pop3; default: by the port of --server.")
+    ] = None,
+    variables: VariablesFile = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Print the settings and the names of the secrets, test the setup, report what needs fixing.
 
-    if not run_on_loop(check_setup(env_file)):
-        raise typer.Exit(FAILED)
+    With --server: how a mail server can be reached, and whether the `authentication` of --variables signs in.
+    """
+    from worker.check import check_setup
+    from worker.server_check import check_server
+
+    async def report() -> None:
+        if server is None:
+            is_good = await check_setup(env_file)
+        else:
+            given = None if variables is None else read_variables(variables, None)
+            is_good = await check_server(server, protocol, given, env_file)
+        if not is_good:
+            raise typer.Exit(FAILED)
+
+    run_command(report)
 
 
 def _stop_on_signal(stop: asyncio.Event) -> None:

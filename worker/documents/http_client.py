@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from worker.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge
+from worker.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge, EmailError
 
 _CHUNK_BYTES = 65_536
 
@@ -25,20 +25,48 @@ class HttpTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole response with any status; `content_type` is the media type without parameters."""
+    """A whole response with any status.
+
+    `content_type`: the media type without parameters. `date`: when the server sent it, as it says itself.
+    """
 
     status: int
     content_type: str
     content: bytes
+    date: str = ""
+
+
+def _document_too_large(server: str, max_bytes: int) -> EmailError:
+    return DocumentTooLarge(
+        f"{server} gave more than the {max_bytes:,} bytes that EMAIL_WORKER_MAX_ATTACHMENT_BYTES leaves for"
+        " it.",
+        limit=max_bytes,
+        server=server,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFailures:
+    """The errors of those who ask: for no answer, for a request that cannot be sent, for too many bytes."""
+
+    unavailable: type[EmailError] = DocumentsUnavailable
+    refused: type[EmailError] = DocumentRefused
+    too_large: Callable[[str, int], EmailError] = _document_too_large
 
 
 class HttpClient:
     """Sends requests over connections that are reused."""
 
     def __init__(
-        self, tls_context: ssl.SSLContext, timeouts: HttpTimeouts, *, uses_proxy: bool = False
+        self,
+        tls_context: ssl.SSLContext,
+        timeouts: HttpTimeouts,
+        failures: HttpFailures = HttpFailures(),
+        *,
+        uses_proxy: bool = False,
     ) -> None:
         """`uses_proxy`: use the HTTP proxy of the environment, as gRPC does."""
+        self._failures = failures
         self._tls_context = tls_context
         self._uses_proxy = uses_proxy
         self._timeouts = aiohttp.ClientTimeout(
@@ -59,25 +87,30 @@ class HttpClient:
     ) -> HttpResponse:
         """Send a request and read the answer; `body`: aiohttp's `data` or `params`.
 
-        Raises DocumentsUnavailable if there is no response, DocumentTooLarge if it is longer than
-        `max_bytes`, and DocumentRefused for an untrusted certificate or an invalid address.
+        Raises its failures: `unavailable` if there is no response, `too_large` if it is longer than
+        `max_bytes`, `refused` for an untrusted certificate or an invalid address.
         """
         server = _server(url)
         try:
             async with self._open_session().request(
                 method, url, headers=headers, allow_redirects=False, **body
             ) as response:
-                content = await _read(response, max_bytes, server)
-                return HttpResponse(response.status, response.content_type, content)
+                content = await _read(response, max_bytes)
+                if content is None:
+                    raise self._failures.too_large(server, max_bytes)
+                date = response.headers.get("Date", "")
+                return HttpResponse(response.status, response.content_type, content, date)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL) as error:
             reason = (
                 "its certificate is not trusted" if isinstance(error, OSError) else "the URL cannot be read"
             )
-            raise DocumentRefused(f"No request can be sent to {server}: {reason}.", server=server) from error
+            raise self._failures.refused(
+                f"No request can be sent to {server}: {reason}.", server=server
+            ) from error
         except TimeoutError as error:
-            raise DocumentsUnavailable(f"{server} did not answer in time.", server=server) from error
+            raise self._failures.unavailable(f"{server} did not answer in time.", server=server) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise DocumentsUnavailable(
+            raise self._failures.unavailable(
                 f"The connection to {server} failed ({type(error).__name__}).", server=server
             ) from error
 
@@ -99,19 +132,15 @@ class HttpClient:
         return self._session
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int, server: str) -> bytes:
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
+    """Return the body, or None if it is longer than `max_bytes`."""
     # The declared length is ignored: it is that of the compressed content.
     pieces: list[bytes] = []
     size = 0
     async for piece in response.content.iter_chunked(_CHUNK_BYTES):
         size += len(piece)
         if size > max_bytes:
-            raise DocumentTooLarge(
-                f"{server} gave more than the {max_bytes:,} bytes that EMAIL_WORKER_MAX_ATTACHMENT_BYTES"
-                " leaves for it.",
-                limit=max_bytes,
-                server=server,
-            )
+            return None
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from yarl import URL
 
-from worker.errors import UrlNotAllowed
+from worker.errors import EmailError, UrlNotAllowed
 
 _PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+)(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
 _END_OF_NAME = re.compile(r"[;\x00-\x1f\x7f]")
@@ -44,22 +45,31 @@ class UrlPattern:
         )
 
 
+def _attachment_not_allowed(place: str) -> EmailError:
+    return UrlNotAllowed(
+        f"The URL of an attachment ({place}) is not allowed by EMAIL_WORKER_ALLOWED_DOCUMENT_URLS;"
+        " ask the operator of the worker to add it.",
+        place=place,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class UrlPolicy:
-    """The operator's patterns; no pattern means no URL."""
+    """The operator's patterns; no pattern means no URL. `refusal`: the error for scheme and host."""
 
     patterns: tuple[UrlPattern, ...] = ()
+    refusal: Callable[[str], EmailError] = _attachment_not_allowed
 
     def admit(self, text: str) -> URL:
-        """Return the URL to request; raises UrlNotAllowed."""
+        """Return the URL to request; raises the refusal, which is UrlNotAllowed by default."""
         try:
             url = URL(text)
         except (ValueError, TypeError) as error:
-            raise _not_allowed("a URL that cannot be read") from error
+            raise self.refusal("a URL that cannot be read") from error
         is_plain = url.user is None and url.password is None and not _has_dot_segments(url)
         if is_plain and any(pattern.admits(url) for pattern in self.patterns):
             return url
-        raise _not_allowed(f"{url.scheme}://{url.host or ''}")
+        raise self.refusal(f"{url.scheme}://{url.host or ''}")
 
 
 def _has_dot_segments(url: URL) -> bool:
@@ -71,11 +81,3 @@ def _has_dot_segments(url: URL) -> bool:
         path = decoded
     segments = re.split(r"[/\\]", unicodedata.normalize("NFKC", path))
     return any(_END_OF_NAME.split(segment, 1)[0].strip() in {".", ".."} for segment in segments)
-
-
-def _not_allowed(place: str) -> UrlNotAllowed:
-    return UrlNotAllowed(
-        f"The URL of an attachment ({place}) is not allowed by EMAIL_WORKER_ALLOWED_DOCUMENT_URLS;"
-        " ask the operator of the worker to add it.",
-        place=place,
-    )

@@ -11,7 +11,15 @@ from typing import cast
 
 import structlog
 
-from worker.errors import ConnectionFailed, MailServerError, SendOutcomeUnknown, ServerTimeout
+from worker.errors import (
+    ConnectionFailed,
+    EmailError,
+    MailServerError,
+    SendOutcomeUnknown,
+    ServerTimeout,
+    TokenEndpointUnavailable,
+    TokenRefused,
+)
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
 
@@ -45,7 +53,7 @@ class Admission:
 
     A running job occupies a place. A job whose server is at its limit, or has not answered lately, waits
     for a short time without a place. After that it is returned, as are the jobs of servers that do not
-    answer.
+    answer. A token endpoint is a server too, for a job that waits for an access token.
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
@@ -110,7 +118,7 @@ class Admission:
             if not entry.limit.expired():
                 raise
             raise self._not_admitted(entry) from None
-        except MailServerError as error:
+        except (MailServerError, TokenRefused, TokenEndpointUnavailable) as error:
             attempt, code = _attempt_of(error), error.code
             raise
         finally:
@@ -216,10 +224,11 @@ class Admission:
             log.info("mail_server_recovered", server=server)
 
 
-def _attempt_of(error: MailServerError) -> Attempt:
+def _attempt_of(error: EmailError) -> Attempt:
     if isinstance(error, ServerTimeout | SendOutcomeUnknown):
         return Attempt.TIMED_OUT
-    return Attempt.NOT_CONNECTED if isinstance(error, ConnectionFailed) else Attempt.ANSWERED
+    is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
+    return Attempt.NOT_CONNECTED if is_unavailable else Attempt.ANSWERED
 
 
 def _now() -> float:

@@ -14,6 +14,7 @@ from worker.errors import InputError
 from worker.job.input_faults import GROUPS, InputFaults
 from worker.job.notation import OWN_NOTATION, Notation
 from worker.masking import Mask
+from worker.models.authentication import SECRETS
 from worker.models.bounds import FIELDS, LEVELS, PASSWORD_CHARACTERS
 from worker.secret_store import SecretStore
 
@@ -47,7 +48,7 @@ def bind(
             raise InputError(f"{name} must have at most {FIELDS} fields; found {len(value):,}.", field=name)
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
     resolved = resolver.resolve(given, ())
-    _learn_password(resolved["authentication"], mask)
+    _learn_secrets(resolved["authentication"], mask)
     try:
         request = model.model_validate(resolved)
     except ValidationError as error:
@@ -93,11 +94,12 @@ class _Resolver:
         return resolved
 
 
-def _learn_password(authentication: Any, mask: Mask) -> None:
-    """Mask the password of a diagram that has it in clear text."""
-    password = authentication.get("password") if isinstance(authentication, dict) else None
-    if isinstance(password, str | int | float) and len(str(password)) <= PASSWORD_CHARACTERS:
-        mask.learn(str(password))
+def _learn_secrets(authentication: Any, mask: Mask) -> None:
+    """Mask passwords, tokens and keys of a diagram that has them in clear text."""
+    given = authentication if isinstance(authentication, dict) else {}
+    for value in map(given.get, SECRETS):
+        if isinstance(value, str | int | float) and len(str(value)) <= PASSWORD_CHARACTERS:
+            mask.learn(str(value))
 
 
 def _learn_changed(request: BaseModel, fields: Iterable[tuple[str, ...]], mask: Mask) -> None:

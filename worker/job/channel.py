@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 
 from worker.documents.sign_in import SignIn
-from worker.errors import DocumentError, GatewayUnavailable, InputError
+from worker.errors import DocumentError, InputError
+from worker.job.engine_errors import GatewayUnavailable
 
 # By default gRPC waits up to two minutes before it reconnects, and accepts at most 4 MB: Camunda limits the
 # size of messages itself. Pings are those of Camunda's own clients.

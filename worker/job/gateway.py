@@ -26,15 +26,9 @@ from pyzeebe.errors import (
 )
 
 from worker.documents.sign_in import SignIn
-from worker.errors import (
-    CommandRefused,
-    EngineError,
-    GatewayUnavailable,
-    InputError,
-    InstanceNotEnded,
-    JobGone,
-)
+from worker.errors import InputError
 from worker.job.channel import GatewayAddress, SignedCalls, open_channel
+from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.job import Job
 
 T = TypeVar("T")
@@ -56,6 +50,10 @@ class Subscription:
     variables: tuple[str, ...]
     job_timeout_seconds: float
     poll_seconds: float
+
+
+class InstanceNotEnded(EngineError):
+    """A process instance has not ended within the time that was given to it."""
 
 
 class Gateway(Protocol):

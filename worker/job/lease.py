@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from worker.errors import CommandRefused, GatewayUnavailable, JobGone
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 
 log = structlog.get_logger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,9 +28,22 @@ class OperationRun:
     may_change: Callable[[], None] = lambda: None
 
 
+Work = Callable[[Account], Awaitable[None]]
+Waiting = Callable[[str], AbstractAsyncContextManager[None]]
+
+
+async def _with_password(account: Account, work: Work, waiting: Waiting) -> None:  # noqa: ARG001 - no token
+    await work(account)
+
+
 @dataclass(frozen=True, slots=True)
 class OperationRunner:
-    """The two calls into the operations: which account a request means, and running it there."""
+    """The calls into the operations: which account a request means, and running it there.
+
+    `sign_in`: does work with an access token, if the account needs one; while that is fetched, it is inside
+    the context `waiting` for the token endpoint (`host:port`).
+    """
 
     account: Callable[[Operation, Any], Account]
     perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
+    sign_in: Callable[[Account, Work, Waiting], Awaitable[None]] = _with_password

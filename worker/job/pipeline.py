@@ -14,12 +14,13 @@ from typing import Any
 
 import structlog
 
-from worker.errors import EmailError, GatewayUnavailable, JobGone, SendOutcomeUnknown
+from worker.errors import EmailError, SendOutcomeUnknown
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.attempts import Attempts
 from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
@@ -177,13 +178,19 @@ class Pipeline:
         request = await read_request(assignment, self._secrets, work.mask, self._rules.secret_fields)
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
-        async with self.admission.place(account.server, _mailbox_of(account), work.trace):
-            self._send_rate.admit(account)
-            reference = _reference(job, self._rules.cluster_name)
-            work.delivered = self._progress.of(job, reference)
-            run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
-            perform = partial(self._runner.perform, assignment.operation, request, account, run)
-            await self._perform(job, assignment, work, perform)
+
+        async def at_server(account: Account) -> None:
+            async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+                work.is_counted = work.is_counted or self._send_rate.admit(account)
+                reference = _reference(job, self._rules.cluster_name)
+                work.delivered = self._progress.of(job, reference)
+                run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
+                perform = partial(self._runner.perform, assignment.operation, request, account, run)
+                await self._perform(job, assignment, work, perform)
+
+        # A job that waits for an access token has a place at the token endpoint, none at the mail server.
+        waiting = partial(self.admission.place, mailbox=None, trace=work.trace)
+        await self._runner.sign_in(account, at_server, waiting)
 
     async def _perform(
         self,

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from worker.errors import EngineError
+from worker.job.engine_errors import EngineError
 from worker.job.runtime import Connection
 
 _PAUSE_SECONDS = 5.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from worker.errors import GatewayUnavailable
 from worker.job.assignment import Interpret
+from worker.job.engine_errors import GatewayUnavailable
 from worker.job.gateway import Gateway, Subscription
 from worker.job.job import Job
 from worker.job.lease import Lease

@@ -28,8 +28,8 @@ class SendRate:
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
 
-    def admit(self, account: Account) -> None:
-        """Count an email before it is sent; raises NotAdmitted above the limit."""
+    def admit(self, account: Account) -> bool:
+        """Count an email before it is sent, and return True; raises NotAdmitted above the limit."""
         if account.protocol is MailProtocol.SMTP and (
             pause := self.take(f"{account.username} {account.server}")
         ):
@@ -38,6 +38,7 @@ class SendRate:
                 " limit (EMAIL_WORKER_MAX_SENDS_PER_MINUTE).",
                 pause,
             )
+        return True
 
     def take(self, account: str) -> float:
         """Count a send and return 0; or count none and return the seconds after which to try again.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
-from worker.errors import CommandRefused, GatewayUnavailable, ResultRefused
+from worker.errors import ResultRefused
 from worker.job.decision import incident_text
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease

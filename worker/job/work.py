@@ -24,8 +24,8 @@ class Work:
 
     `outcome`: what to report, as far as it is known. `deferred`: the deletion that waits until Camunda has
     stored the result. `delivered`: the addresses that have the email. `has_effect`: a mail server was
-    changed. `has_failed`: the operation or the use of its result failed. `is_settled`: Camunda has the
-    outcome.
+    changed. `is_counted`: it counts against the account's send rate. `has_failed`: the operation or the use
+    of its result failed. `is_settled`: Camunda has the outcome.
     """
 
     mask: Mask
@@ -37,6 +37,7 @@ class Work:
     operation: str | None = None
     server: str | None = None
     delivered: set[str] = field(default_factory=set)
+    is_counted: bool = False
     has_effect: bool = False
     has_failed: bool = False
     is_settled: bool = False

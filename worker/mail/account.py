@@ -6,15 +6,11 @@ import fnmatch
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pydantic import SecretStr
+
 from worker.errors import ServerNotAllowed
-from worker.models.base import (
-    Authentication,
-    AuthenticationType,
-    CryptographicProtocol,
-    OptionalAuthentication,
-    Server,
-    one_spelling,
-)
+from worker.models.authentication import AuthenticationType, OptionalAuthentication, TokenCredentials
+from worker.models.base import CryptographicProtocol, Server, one_spelling
 
 
 class MailProtocol(StrEnum):
@@ -41,7 +37,12 @@ _SUBMISSION_PORT = 587
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A server, the encryption of the way to it, and the sign-in there."""
+    """A server, the encryption of the way to it, and the sign-in there.
+
+    `password`: the access token if a task gives that, so that nobody gets a session of another by the user
+    name alone. `token_credentials`: what access tokens are fetched with. `token`: the one to sign in with;
+    no part of the account, as a new token needs no new session.
+    """
 
     protocol: MailProtocol
     host: str
@@ -49,6 +50,13 @@ class Account:
     encryption: Encryption
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    token_credentials: TokenCredentials | None = None
+    token: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_without_token(self) -> bool:
+        """Whether an access token has to be fetched first."""
+        return self.token_credentials is not None and self.token is None
 
     @property
     def server(self) -> str:
@@ -56,23 +64,26 @@ class Account:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def account_of(
-    protocol: MailProtocol, server: Server, authentication: Authentication | OptionalAuthentication
-) -> Account:
+def account_of(protocol: MailProtocol, server: Server, authentication: OptionalAuthentication) -> Account:
     """Fill in what the request leaves to the protocol: port and kind of encryption."""
     port = server.port or _default_port(protocol, server.cryptographic_protocol)
-    username = password = None
-    if authentication.type is AuthenticationType.SIMPLE:
-        username = authentication.username.get_secret_value() if authentication.username else None
-        password = authentication.password.get_secret_value() if authentication.password else None
+    has_user = authentication.type is not AuthenticationType.NO_AUTH
+    is_simple = authentication.type is AuthenticationType.SIMPLE
+    token = _text(authentication.token)
     return Account(
         protocol=protocol,
         host=server.host,
         port=port,
         encryption=_encryption(protocol, server.cryptographic_protocol, port),
-        username=username,
-        password=password,
+        username=_text(authentication.username) if has_user else None,
+        password=_text(authentication.password) if is_simple else token,
+        token_credentials=authentication.token_credentials(),
+        token=token,
     )
+
+
+def _text(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
 
 
 def _default_port(protocol: MailProtocol, cryptographic_protocol: CryptographicProtocol) -> int:

@@ -24,11 +24,17 @@ _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
 _ERROR_NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
+class TokenMissing(Exception):
+    """An access token has to be fetched before a session can be opened."""
+
+
 async def connect(account: Account, within_seconds: float) -> socket.socket:
     """Connect to the account's server at whichever of its addresses answers first.
 
-    Raises ConnectionFailed or ServerTimeout.
+    Raises ConnectionFailed or ServerTimeout, and TokenMissing before anything is done.
     """
+    if account.is_without_token:
+        raise TokenMissing
     server = account.server
     try:
         async with asyncio.timeout(within_seconds):

@@ -1,4 +1,4 @@
-"""The strict base of all models, and the two variables that every operation takes."""
+"""The strict base of all models, and the variable `server` that every operation takes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, get_args
 
 import idna
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from worker.models.bounds import HOST_CHARACTERS, PASSWORD_CHARACTERS, USERNAME_CHARACTERS
+from worker.models.bounds import HOST_CHARACTERS
 from worker.models.expectation import number_text
-from worker.models.texts import check_characters
 
 _NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
 _NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
@@ -78,83 +77,6 @@ class Result(BaseModel):
     def to_variables(self) -> Any:
         """Return the result as JSON values with camelCase names."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-class AuthenticationType(StrEnum):
-    """How to sign in at the mail server."""
-
-    SIMPLE = "simple"
-    NO_AUTH = "noAuth"
-
-
-_USER_DESCRIPTION = "Often the whole email address. It can also be a secret, such as `{{secrets.MAIL_USER}}`."
-_USER_EXAMPLES = ["orders@example.com"]
-_SIGN_IN_DESCRIPTION = (
-    "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
-    " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."
-)
-_SIGN_IN_EXAMPLES = ["{{secrets.MAIL_PASSWORD}}"]
-
-
-class Authentication(Request):
-    """A sign-in with user name and password."""
-
-    type: Literal[AuthenticationType.SIMPLE] = Field(
-        default=AuthenticationType.SIMPLE,
-        title="Authentication",
-        description="How to sign in to the mail server.",
-    )
-    username: SecretStr = Field(
-        max_length=USERNAME_CHARACTERS,
-        title="User name",
-        description=_USER_DESCRIPTION,
-        examples=_USER_EXAMPLES,
-    )
-    password: SecretStr = Field(
-        max_length=PASSWORD_CHARACTERS,
-        title="Password",
-        description=_SIGN_IN_DESCRIPTION,
-        examples=_SIGN_IN_EXAMPLES,
-    )
-
-    @field_validator("username", "password")
-    @classmethod
-    def _no_line_breaks(cls, value: SecretStr) -> SecretStr:
-        if any(character in value.get_secret_value() for character in "\r\n\0"):
-            raise ValueError("must not contain a line break or NUL")
-        check_characters(value.get_secret_value())
-        return value
-
-
-class OptionalAuthentication(Request):
-    """A sign-in with user name and password, or none (SMTP relays)."""
-
-    type: AuthenticationType = Field(
-        default=AuthenticationType.SIMPLE,
-        title="Authentication",
-        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
-        " network without a password.",
-    )
-    username: SecretStr | None = Field(
-        default=None,
-        max_length=USERNAME_CHARACTERS,
-        title="User name",
-        description=_USER_DESCRIPTION,
-        examples=_USER_EXAMPLES,
-    )
-    password: SecretStr | None = Field(
-        default=None,
-        max_length=PASSWORD_CHARACTERS,
-        title="Password",
-        description=_SIGN_IN_DESCRIPTION,
-        examples=_SIGN_IN_EXAMPLES,
-    )
-
-    @model_validator(mode="after")
-    def _simple_needs_both(self) -> Self:
-        if self.type is AuthenticationType.SIMPLE:
-            Authentication.model_validate({"username": self.username, "password": self.password})
-        return self
 
 
 class CryptographicProtocol(StrEnum):

@@ -6,8 +6,10 @@ from __future__ import annotations
 HOST_CHARACTERS = 253
 # RFC 5321, 4.5.3.1: 64 of the local part, the @, 255 of the domain.
 USERNAME_CHARACTERS = 320
-# Long enough for the tokens of OAuth.
+# Long enough for access tokens and private keys.
 PASSWORD_CHARACTERS = 16_384
+# Of each other field of a sign-in, such as the token endpoint.
+SIGN_IN_CHARACTERS = 2_000
 # RFC 5322, 2.1.1 bounds a line at 998; what is longer than this is no id.
 MESSAGE_ID_CHARACTERS = 2_000
 FOLDER_CHARACTERS = 1_000

@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from worker.models.base import Authentication, Request, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Server
 from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from worker.models.base import Authentication, Request, Result, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Result, Server
 from worker.models.headers import check_message_id
 from worker.models.imap import Folder, Keyword
 from worker.models.mailbox import MessageId

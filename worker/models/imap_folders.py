@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from worker.models.base import Authentication, Request, Result, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Result, Server
 from worker.models.mailbox import check_text
 
 _MAX_PATTERN = 1000

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from worker.models.base import Authentication, Request, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Server
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
     CRITERIA_DESCRIPTION,

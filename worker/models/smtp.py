@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from worker.models.base import OptionalAuthentication, Request, Result, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Request, Result, Server
 from worker.models.message import MessageParameters
 
 

@@ -12,6 +12,7 @@ from pydantic import field_validator
 
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
+from worker.settings.gateway import is_this_machine
 from worker.settings.group import Names, SettingsGroup, setting
 
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -164,6 +165,11 @@ class WorkerSettings(SettingsGroup):
         "URLs from which attachments may be fetched: patterns such as"
         " `https://files.example.com/invoices/*`; default none.",
     )
+    allowed_token_endpoints: Names = setting(
+        "ALLOWED_TOKEN_ENDPOINTS",
+        ("https://login.microsoftonline.com/*/oauth2/v2.0/token", "https://oauth2.googleapis.com/token"),
+        "Where access tokens for mail servers may be fetched: URL patterns; `http` only for this machine.",
+    )
     pop3_hold_seconds: float = setting(
         "POP3_HOLD_SECONDS",
         60.0,
@@ -217,7 +223,15 @@ class WorkerSettings(SettingsGroup):
                 raise ValueError(f"must be host or host:port; found {pattern!r}") from error
         return patterns
 
-    @field_validator("allowed_document_urls")
+    @field_validator("allowed_token_endpoints")
+    @classmethod
+    def _endpoints_are_encrypted(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if not (pattern.lower().startswith("https://") or is_this_machine(pattern)):
+                raise ValueError(f"must begin with https://, unless it is this machine; found {pattern!r}")
+        return patterns
+
+    @field_validator("allowed_document_urls", "allowed_token_endpoints")
     @classmethod
     def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:

@@ -14,12 +14,23 @@ from pydantic.fields import FieldInfo
 
 from worker.models.base import CryptographicProtocol
 from worker.operations.catalogue import Operation
-from worker.template.panel import AS_CONFIGURED, CHOICE_NAMES, ENCRYPTION_NAMES, LOOKS, PORTS, Look, look_of
+from worker.template.panel import (
+    AS_CONFIGURED,
+    CHOICE_NAMES,
+    ENCRYPTION_NAMES,
+    LOOKS,
+    PORTS,
+    PROVIDERS,
+    WITH_TOKEN_ENDPOINT,
+    Look,
+    look_of,
+)
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
 _NEVER_EMPTY = {"Boolean", "Dropdown", "Hidden"}
 _ENCRYPTION = "server.cryptographicProtocol"
+_PROVIDER = "authentication.provider"
 
 
 def input_properties(operation: Operation) -> list[Property]:
@@ -43,6 +54,12 @@ def request_fields(operation: Operation) -> Iterator[tuple[str, FieldInfo]]:
 
 def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[Property]:
     protocol = operation.protocol.value
+    if LOOKS[path].by_provider:
+        yield from _by_provider(path, field, protocol)
+        return
+    if path == "authentication.type":
+        yield from (_property(path, field, LOOKS[path], protocol), _provider(protocol))
+        return
     if path != "server.port":
         made = _property(path, field, look_of(operation.task_type, path), protocol)
         warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
@@ -52,6 +69,45 @@ def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[P
         made = _property(path, field, look_of(operation.task_type, path), protocol)
         offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
         yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
+
+
+def _provider(protocol: str) -> Property:
+    """Return the choice of who gives access tokens."""
+    return Property(
+        id=_id(protocol, _PROVIDER),
+        group="authentication",
+        # It stays in the diagram: Camunda passes no zeebe:property to the job.
+        binding=Binding("zeebe:property", "name", _PROVIDER),
+        kind="Dropdown",
+        label="Provider",
+        description="Who gives the access tokens: fills in what is the same for all of its customers.",
+        value=PROVIDERS[0][0],
+        choices=PROVIDERS,
+        conditions=(Condition(_id(protocol, WITH_TOKEN_ENDPOINT[0]), WITH_TOKEN_ENDPOINT[1]),),
+    )
+
+
+def _by_provider(path: str, field: FieldInfo, protocol: str) -> Iterator[Property]:
+    """Yield a field once for each value that providers fill in, and once for a person to fill in."""
+    look = LOOKS[path]
+    made = _property(path, field, look, protocol)
+    for value in dict.fromkeys(value for _, value in look.by_provider):
+        providers = tuple(provider for provider, offered in look.by_provider if offered == value)
+        filled = (
+            made
+            if value is None
+            else replace(
+                made,
+                id=f"{made.id}.{providers[0]}",
+                kind="Hidden",
+                value=value,
+                pattern=None,
+                feel=None,
+                placeholder="",
+                is_optional=False,
+            )
+        )
+        yield filled.only_while(Condition(_id(protocol, _PROVIDER), providers))
 
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.models.base import AuthenticationType, CryptographicProtocol
+from worker.models.authentication import (
+    TYPES_WITH_TOKEN_ENDPOINT,
+    AuthenticationType,
+    ClientAuthentication,
+)
+from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
 from worker.models.message import ContentType
 from worker.template.property import Feel, Kind, Pattern
@@ -36,9 +41,9 @@ class Look:
     `shown_while`: another field and the values with which this one matters. `is_needed`: the model requires
     it whenever it is shown, although it has a default. `choices`: values and names, if the
     field's type does not give them; the first one is offered. `is_left_to_worker`: the first choice is
-    what the worker is configured with. `description`: in place of the
-    model's. `offered`: what a new task has in place of
-    the model's default.
+    what the worker is configured with. `description`: in place of the model's. `offered`: what a new task
+    has in place of the model's default. `by_provider`: for each provider of access tokens with which the
+    field matters, the value, or None for what a person fills in.
     """
 
     group: str
@@ -51,6 +56,7 @@ class Look:
     is_left_to_worker: bool = False
     description: str = ""
     offered: str | None = None
+    by_provider: tuple[tuple[str, str | None], ...] = ()
 
 
 UNSET = "=null"
@@ -59,7 +65,31 @@ UNSET = "=null"
 AS_CONFIGURED = (UNSET, "As the worker is configured")
 
 _WITH_SERVER = ("server.cryptographicProtocol", tuple(CryptographicProtocol))
-_WITH_PASSWORD = ("authentication.type", (AuthenticationType.SIMPLE.value,))
+_TYPE = "authentication.type"
+_WITH_PASSWORD = (_TYPE, (AuthenticationType.SIMPLE.value,))
+_WITH_USER = (
+    _TYPE,
+    tuple(each.value for each in AuthenticationType if each is not AuthenticationType.NO_AUTH),
+)
+_WITH_TOKEN = (_TYPE, (AuthenticationType.BEARER.value,))
+WITH_TOKEN_ENDPOINT = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT))
+_WITH_SECRET = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT[:2]))
+_WITH_CLIENT = (_TYPE, (AuthenticationType.CLIENT_CREDENTIALS.value,))
+_WITH_REFRESH_TOKEN = (_TYPE, (AuthenticationType.REFRESH_TOKEN.value,))
+_WITH_KEY = (_TYPE, (AuthenticationType.JWT_BEARER.value,))
+_MICROSOFT, _GOOGLE, _OTHER = "microsoft365", "googleWorkspace", "other"
+PROVIDERS: tuple[tuple[str, str], ...] = (
+    (_MICROSOFT, "Microsoft 365"),
+    (_GOOGLE, "Google Workspace"),
+    (_OTHER, "Another one"),
+)
+"""Who gives access tokens: the worker does not see this, but the fields that are filled in by it."""
+
+
+def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
+    """Return the look of a field that must name a secret."""
+    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
+    return Look("authentication", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
 
 
 def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
@@ -95,12 +125,47 @@ LOOKS: dict[str, Look] = {
         is_left_to_worker=True,
         description="The worker's account, or how to sign in with another one.",
     ),
-    "authentication.username": Look("authentication", shown_while=_WITH_PASSWORD, is_needed=True),
-    "authentication.password": Look(
+    "authentication.username": Look("authentication", shown_while=_WITH_USER, is_needed=True),
+    "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
+    "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
+    "authentication.tenantId": Look(
         "authentication",
-        shown_while=_WITH_PASSWORD,
+        shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
-        pattern=Pattern(_PLACEHOLDER, "must name a secret, such as {{secrets.MAIL_PASSWORD}}."),
+        pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
+        by_provider=((_MICROSOFT, None),),
+    ),
+    "authentication.oauthTokenEndpoint": Look(
+        "authentication",
+        shown_while=WITH_TOKEN_ENDPOINT,
+        is_needed=True,
+        pattern=Pattern(f"https://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
+        by_provider=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
+    ),
+    "authentication.clientId": Look(
+        "authentication",
+        shown_while=WITH_TOKEN_ENDPOINT,
+    ),
+    "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
+    "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
+    "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
+    "authentication.subject": Look(
+        "authentication", shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))
+    ),
+    "authentication.scopes": Look(
+        "authentication",
+        shown_while=WITH_TOKEN_ENDPOINT,
+        by_provider=(
+            (_MICROSOFT, "https://outlook.office365.com/.default"),
+            (_GOOGLE, "https://mail.google.com/"),
+            (_OTHER, None),
+        ),
+    ),
+    "authentication.audience": Look(
+        "authentication", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
+    ),
+    "authentication.clientAuthentication": Look(
+        "authentication", "Dropdown", None, shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
     ),
     "parameters.messageId": Look("email"),
     "parameters.folder": Look("email"),
@@ -180,6 +245,12 @@ def look_of(task_type: str, path: str) -> Look:
 CHOICE_NAMES: dict[StrEnum, str] = {
     AuthenticationType.SIMPLE: "User name and password",
     AuthenticationType.NO_AUTH: "None",
+    AuthenticationType.BEARER: "Access token that the process has (bearer)",
+    AuthenticationType.CLIENT_CREDENTIALS: "OAuth 2.0 client credentials",
+    AuthenticationType.REFRESH_TOKEN: "OAuth 2.0 refresh token",
+    AuthenticationType.JWT_BEARER: "OAuth 2.0 private key (JWT)",
+    ClientAuthentication.CREDENTIALS_BODY: "In the body",
+    ClientAuthentication.BASIC_AUTH_HEADER: "In the header (Basic)",
     ContentType.PLAIN: "Plain text",
     ContentType.HTML: "HTML",
     ContentType.MULTIPART: "Both plain text and HTML",

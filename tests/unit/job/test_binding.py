@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from worker.errors import InputError, SecretNotFound
 from worker.job.binding import bind
 from worker.masking import Mask, masking
-from worker.models.base import Authentication, OptionalAuthentication, Request, Server
+from worker.models.authentication import Authentication, OptionalAuthentication
+from worker.models.base import Request, Server
 from worker.models.email import SortField
 from worker.secret_store import SecretStore
 
@@ -65,6 +66,10 @@ def bound(
         return bind(model, variables, secrets=secrets, mask=mask, secret_fields=fields)
 
 
+def revealed(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
 def refusal(variables: dict[str, Any], model: type[Letter] = Letter, **how: Any) -> InputError:
     with pytest.raises(InputError) as caught:
         bound(variables, model, **how)
@@ -73,7 +78,7 @@ def refusal(variables: dict[str, Any], model: type[Letter] = Letter, **how: Any)
 
 def test_the_three_variables_become_the_request() -> None:
     request = bound(given(server={"port": "587"}, parameters={"htmlBody": "<p>", "maxToBeRead": 25.0}))
-    assert request.authentication.password.get_secret_value() == "hunter2"
+    assert revealed(request.authentication.password) == "hunter2"
     assert (request.server.host, request.server.port) == ("mail.example.com", 587)
     assert (request.parameters.html_body, request.parameters.max_to_be_read) == ("<p>", 25)
 
@@ -134,7 +139,13 @@ def test_a_blank_field_counts_as_not_given(blank: str | None) -> None:
             "server.host must be a host name or an IP address alone, such as mail.example.com; found 'a:25'.",
         ),
         ({"server": {"host": True}}, "server.host must be text; found true."),
-        ({"authentication": {"type": "noAuth"}}, "authentication.type must be 'simple'."),
+        (
+            {"authentication": {"type": "noAuth"}},
+            (
+                "authentication.type must be 'simple', 'bearer', 'oauth-client-credentials-flow',"
+                " 'oauth-refresh-token-flow' or 'oauth-jwt-bearer-flow'."
+            ),
+        ),
         ({"authentication": {"password": True}}, "authentication.password must be text."),
         (
             {"authentication": {"password": "two\nlines"}},
@@ -277,8 +288,8 @@ def test_secrets_are_resolved_where_the_patterns_allow() -> None:
             "SECRET_PORT": "25",
         },
     )
-    assert request.authentication.username.get_secret_value() == "u@x"
-    assert request.authentication.password.get_secret_value() == "{{secrets.USER}}"
+    assert revealed(request.authentication.username) == "u@x"
+    assert revealed(request.authentication.password) == "{{secrets.USER}}"
     assert (request.server.host, request.server.port) == ("h", 25)
 
 

@@ -112,6 +112,7 @@ def test_the_classes_of_errors_decide_which_failures_are_temporary() -> None:
         "PROTOCOL_ERROR",
         "RECIPIENT_REFUSED",
         "MESSAGE_REFUSED",
+        "TOKEN_ENDPOINT_UNAVAILABLE",
     }
     assert not errors.SendOutcomeUnknown.is_retryable
 

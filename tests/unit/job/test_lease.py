@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from testkit.scripted_gateway import Fault, ScriptedGateway
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
+from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.lease import Lease
 
 GONE = JobGone("NOT_FOUND")

@@ -8,7 +8,7 @@ from testkit.jobs import make_job
 from testkit.scripted_gateway import Command, Fault, ScriptedGateway
 from testkit.skipping_clock import now, on_skipping_clock
 
-from worker.errors import CommandRefused, GatewayUnavailable, JobGone
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.job.lease import Lease
 from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.settlement import settle

@@ -8,7 +8,8 @@ import pytest
 
 from worker.errors import ServerNotAllowed
 from worker.mail.account import Account, Encryption, MailProtocol, ServerPolicy, account_of
-from worker.models.base import OptionalAuthentication, Server
+from worker.models.authentication import OptionalAuthentication
+from worker.models.base import Server
 
 SMTP, IMAP, POP3 = MailProtocol.SMTP, MailProtocol.IMAP, MailProtocol.POP3
 CLEAR, STARTTLS, IMPLICIT = Encryption.NONE, Encryption.STARTTLS, Encryption.IMPLICIT

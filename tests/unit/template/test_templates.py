@@ -10,7 +10,8 @@ import pytest
 
 from worker.errors import EmailError
 from worker.mail.account import account_of
-from worker.models.base import Authentication, Server
+from worker.models.authentication import Authentication
+from worker.models.base import Server
 from worker.operations.catalogue import CATALOGUE, Operation
 from worker.template import TemplateStore, make_templates
 from worker.template.inputs import request_fields
@@ -60,7 +61,9 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
         if field.default is None and bound[path][0]["type"] == "Dropdown":
             assert [made["value"] for made in bound[path]] == [bound[path][0]["choices"][0]["value"]], path
             continue
-        shown = [None if made.get("value") is None else str(made["value"]) for made in bound[path]]
+        # What is hidden is filled in by the provider's choice.
+        seen = [made for made in bound[path] if made["type"] != "Hidden"]
+        shown = [None if made.get("value") is None else str(made["value"]) for made in seen]
         assert shown == [str(default) if isinstance(default, str | int) else None], path
 
 
@@ -68,7 +71,7 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
 def test_only_the_required_fields_of_the_model_may_not_be_empty(operation: Operation) -> None:
     bound = inputs(properties(operation))
     for path, field in request_fields(operation):
-        for made in bound[path]:
+        for made in filter(lambda made: made["type"] != "Hidden", bound[path]):
             is_needed = made.get("constraints", {}).get("notEmpty", False)
             assert is_needed == (field.is_required() or look_of(operation.task_type, path).is_needed), path
 
@@ -100,6 +103,40 @@ def test_each_encryption_offers_the_port_that_the_worker_would_choose(operation:
             {"host": "mail.example.com", "cryptographicProtocol": made["condition"]["equals"]}
         )
         assert made["value"] == str(account_of(operation.protocol, server, sign_in).port)
+
+
+def filled_in(operation: Operation, provider: str) -> dict[str, Any]:
+    """What the choice of a provider writes into the diagram."""
+    prefix = operation.protocol.value
+    values = {}
+    for path, candidates in inputs(properties(operation)).items():
+        for made in candidates:
+            condition = made.get("condition", {})
+            for each in condition.get("allMatch", [condition]):
+                chosen = each.get("oneOf") or [each.get("equals")]
+                if each.get("property") == f"{prefix}.authentication.provider" and provider in chosen:
+                    values[path.removeprefix("authentication.")] = made.get("value")
+    return values
+
+
+@operations
+def test_a_provider_fills_in_where_tokens_come_from_and_what_they_allow(operation: Operation) -> None:
+    filled = filled_in(operation, "googleWorkspace")
+    assert filled["oauthTokenEndpoint"] == "https://oauth2.googleapis.com/token"
+    assert filled["scopes"] == "https://mail.google.com/"
+    microsoft = filled_in(operation, "microsoft365")
+    assert set(microsoft) == {"tenantId", "scopes"}
+    given = {**microsoft, "tenantId": "contoso.onmicrosoft.com", "clientId": "app", "clientSecret": "s"}
+    sign_in = Authentication.model_validate(
+        {**given, "type": "oauth-client-credentials-flow", "username": "jane@contoso.com"}
+    )
+    credentials = sign_in.token_credentials()
+    assert credentials is not None
+    assert credentials.endpoint == (
+        "https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token"
+    )
+    assert credentials.scopes == "https://outlook.office365.com/.default"
+    assert set(filled_in(operation, "other")) >= {"oauthTokenEndpoint", "scopes", "audience"}
 
 
 @operations

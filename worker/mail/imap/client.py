@@ -40,6 +40,17 @@ class ImapClient(imaplib.IMAP4):
         self._is_behind_literal = False
         super().__init__(host)
 
+    @property
+    def last_reply(self) -> Reply:
+        """The line that ended the last command."""
+        return self._status_lines.last
+
+    @property
+    def last_challenge(self) -> bytes:
+        """What the server has said last to have a command go on."""
+        said: str | bytes = self.continuation_response
+        return said.encode() if isinstance(said, str) else said
+
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
         """Take the connection that is there already."""
         self.host, self.port, self.sock = host, port, self._bounded.socket

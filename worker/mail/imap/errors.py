@@ -74,6 +74,12 @@ def is_unexplained(reply: Reply) -> bool:
     return not reply.is_ok and _kind_of(reply) is None
 
 
+def is_temporary(reply: Reply) -> bool:
+    """Tell whether a refusal is for now."""
+    kind = _kind_of(reply)
+    return kind is not None and kind.is_retryable
+
+
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
     if reply.code in _MISSING:
         return None

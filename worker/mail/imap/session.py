@@ -219,7 +219,8 @@ class ImapSession:
         )
 
     def _sign_in(self) -> None:
-        with self._step("LOGIN", "sign in", self._timeouts.login_seconds):
+        verb = "LOGIN" if self._account.token is None else "AUTHENTICATE"
+        with self._step(verb, "sign in", self._timeouts.login_seconds):
             try:
                 sign_in(self.box, self.client, self._account)
             except (UnexpectedCommandStatusError, imaplib.IMAP4.error):

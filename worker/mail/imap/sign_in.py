@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
+from worker.mail.imap.errors import is_temporary, reason_of
+from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
 
 
 def sign_in(box: ConnectedMailBox, client: ImapClient, account: Account) -> None:
     """Sign in by the way that suits the server and the password; raises what imap_tools and imaplib raise.
 
-    Raises AuthenticationFailed if the server takes none of them on this connection.
+    Raises AuthenticationFailed and NotSupported if the server takes none of them on this connection.
     """
+    if account.token is None:
+        _show_password(box, client, account)
+    else:
+        _show_token(client, account)
+
+
+def _show_password(box: ConnectedMailBox, client: ImapClient, account: Account) -> None:
     username, password = account.username or "", account.password or ""
     is_plain = (username + password).isascii() and (username + password).isprintable()
     capabilities = client.capabilities
@@ -31,3 +42,20 @@ def sign_in(box: ConnectedMailBox, client: ImapClient, account: Account) -> None
         name, secret = username.encode(), password.encode()
         client.send_literals(b"%b {%d}" % (name, len(secret)), secret)
         client.xatom("LOGIN", f"{{{len(name)}}}")
+
+
+def _show_token(client: ImapClient, account: Account) -> None:
+    """Sign in by an access token, with the command if the server takes it so (RFC 4959)."""
+    offered = [name.removeprefix("AUTH=") for name in client.capabilities if name.startswith("AUTH=")]
+    mechanism = choose_mechanism(account, offered)
+    response = base64.b64encode(token_response(mechanism, account))
+    farewell = base64.b64encode(last_word(mechanism))
+    if "SASL-IR" in client.capabilities:
+        client.send_literals(farewell)
+        client.xatom("AUTHENTICATE", mechanism, response.decode())
+    else:
+        client.send_literals(response, farewell)
+        client.xatom("AUTHENTICATE", mechanism)
+    refused = client.last_reply
+    if refused.status == "NO" and not is_temporary(refused):
+        raise token_refusal(account.server, reason_of(refused), client.last_challenge)

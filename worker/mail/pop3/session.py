@@ -22,11 +22,16 @@ from worker.mail.command_trace import traced, traced_step
 from worker.mail.pop3.dialogue import Pop3Dialogue
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, wants_sasl
+from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
 from worker.mail.timeouts import Timeouts
 
 _WANTED_AFTER_SIGN_IN = frozenset({"PIPELINING", "TOP", "UIDL"})
 
 T = TypeVar("T")
+
+
+def _encoded(response: bytes) -> str:
+    return base64.b64encode(response).decode("ascii")
 
 
 class Pop3Session(Pop3Dialogue):
@@ -175,6 +180,9 @@ class Pop3Session(Pop3Dialogue):
         self._capabilities = self._ask_capabilities()
 
     def _sign_in(self) -> None:
+        if self._account.token is not None:
+            self._show_token()
+            return
         username, password = self._account.username or "", self._account.password or ""
         if wants_sasl(self._capabilities, username, password):
             self._authenticate("PLAIN", f"\0{username}\0{password}")
@@ -187,9 +195,27 @@ class Pop3Session(Pop3Dialogue):
 
         Not with an initial response: a line has 255 octets at most (RFC 5034, section 4).
         """
-        encoded = base64.b64encode(response.encode()).decode()
         self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
-        self._give_credentials("SASL", lambda: self.exchange(encoded))
+        self._give_credentials("SASL", lambda: self.exchange(_encoded(response.encode())))
+
+    def _show_token(self) -> None:
+        """Sign in by an access token, and ask for the reason if it is refused."""
+        mechanism = choose_mechanism(self._account, (self._capabilities or {}).get("SASL", ()))
+        challenges: list[bytes] = []
+
+        def respond() -> bytes:
+            reply = self.exchange(_encoded(token_response(mechanism, self._account)))
+            if reply.startswith(b"+ "):
+                challenges.append(reply[2:])
+                reply = self.exchange(_encoded(last_word(mechanism)))
+            return reply
+
+        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
+        try:
+            self._give_credentials("SASL", respond)
+        except AuthenticationFailed as error:
+            reason = error.message.partition("(")[2].rpartition(")")[0]
+            raise token_refusal(self.server, reason, b"".join(challenges)) from error
 
     def _give_credentials(self, name: str, talk: Callable[[], bytes], go_on: bytes | None = None) -> None:
         """Give a command of which no more than its name gets into errors and traces."""

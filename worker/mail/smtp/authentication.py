@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 
 from aiosmtplib import SMTP, SMTPResponse
 
 from worker.errors import AuthenticationFailed, NotSupported
 from worker.mail.account import Account, Encryption
+from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
 from worker.mail.smtp.replies import Reply, check_success
 
 _SUCCESS = 235
+_CHALLENGE = 334
+# What a command may have with its spaces and its end (RFC 4954, 4): a longer response goes alone.
+_MAX_LINE = 512 - 4
 _UNKNOWN_MECHANISM = 504
 _MAX_TEXT = 200
 
@@ -24,6 +29,8 @@ async def sign_in(smtp: SMTP, account: Account, ask: Ask) -> None:
     Not by aiosmtplib's `login`, which tries all of them: another attempt with the same password may lock
     the account.
     """
+    if account.token is not None:
+        return await _show_token(smtp, account, ask)
     for mechanism, attempt in _attempts(smtp, account).items():
         if mechanism not in smtp.server_auth_methods:
             continue
@@ -31,6 +38,29 @@ async def sign_in(smtp: SMTP, account: Account, ask: Ask) -> None:
         if reply.code != _UNKNOWN_MECHANISM:
             return check_success(account.server, reply, _SUCCESS, "the sign-in", AuthenticationFailed)
     raise NotSupported(_what_is_missing(smtp, account), server=account.server, extension="AUTH")
+
+
+async def _show_token(smtp: SMTP, account: Account, ask: Ask) -> None:
+    """Sign in by an access token, and ask for the reason if it is refused.
+
+    Not by aiosmtplib's `auth_xoauth2`, which loses the reason, and puts any token in the command's line.
+    """
+    mechanism = choose_mechanism(account, smtp.server_auth_methods)
+    response = base64.b64encode(token_response(mechanism, account))
+    command = (b"AUTH", mechanism.encode())
+    if sum(map(len, command)) + len(response) <= _MAX_LINE:
+        reply = await ask("AUTH", smtp.execute_command(*command, response))
+    else:
+        reply = await ask("AUTH", smtp.execute_command(*command))
+        if reply.code == _CHALLENGE:
+            reply = await ask("SASL", smtp.execute_command(response))
+    challenge = b""
+    if reply.code == _CHALLENGE:
+        challenge = "".join(reply.lines).encode()
+        reply = await ask("SASL", smtp.execute_command(base64.b64encode(last_word(mechanism))))
+    if reply.is_permanent:
+        raise token_refusal(account.server, str(reply), challenge)
+    check_success(account.server, reply, _SUCCESS, "the sign-in", AuthenticationFailed)
 
 
 def _what_is_missing(smtp: SMTP, account: Account) -> str:

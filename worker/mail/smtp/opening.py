@@ -99,7 +99,8 @@ class _Opening:
     async def ask(self, name: str, response: Awaitable[SMTPResponse]) -> Reply:
         """Wait for the reply to the command `name`, which aiosmtplib sends."""
         timeouts = self._timeouts
-        limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": timeouts.login_seconds}
+        login_seconds = timeouts.login_seconds
+        limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": login_seconds, "SASL": login_seconds}
         with traced(self._account.protocol, self._server, name):
             return await self._reply(response, limits.get(name, timeouts.command_seconds))
 

@@ -1,0 +1,288 @@
+"""How a task signs in at its mail server: `authentication`, whose `type` decides on its fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from worker.models.base import Request
+from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNAME_CHARACTERS
+from worker.models.texts import check_characters
+
+_TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
+_ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_MICROSOFT_ENDPOINT = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
+_MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
+SECRETS = ("password", "token", "clientSecret", "refreshToken", "privateKey")
+"""The fields whose values are never shown."""
+
+
+class AuthenticationType(StrEnum):
+    """How to sign in at the mail server."""
+
+    SIMPLE = "simple"
+    NO_AUTH = "noAuth"
+    BEARER = "bearer"
+    CLIENT_CREDENTIALS = "oauth-client-credentials-flow"
+    REFRESH_TOKEN = "oauth-refresh-token-flow"  # noqa: S105 - a name
+    JWT_BEARER = "oauth-jwt-bearer-flow"
+
+
+class ClientAuthentication(StrEnum):
+    """Where the client secret goes in a request for a token."""
+
+    CREDENTIALS_BODY = "credentialsBody"
+    BASIC_AUTH_HEADER = "basicAuthHeader"
+
+
+_ENDPOINT_FIELDS = ("tenant_id", "oauth_token_endpoint", "scopes")
+# What each type requires, and what else it takes.
+_FIELDS: dict[AuthenticationType, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    AuthenticationType.SIMPLE: (("username", "password"), ()),
+    AuthenticationType.BEARER: (("username", "token"), ()),
+    AuthenticationType.CLIENT_CREDENTIALS: (
+        ("username", "client_id", "client_secret"),
+        (*_ENDPOINT_FIELDS, "audience", "client_authentication"),
+    ),
+    AuthenticationType.REFRESH_TOKEN: (
+        ("username", "client_id", "refresh_token"),
+        (*_ENDPOINT_FIELDS, "client_secret", "client_authentication"),
+    ),
+    AuthenticationType.JWT_BEARER: (
+        ("username", "private_key"),
+        (*_ENDPOINT_FIELDS, "client_id", "subject", "audience"),
+    ),
+}
+TYPES_WITH_TOKEN_ENDPOINT = tuple(list(_FIELDS)[2:])
+"""The types that fetch access tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredentials:
+    """What access tokens of one account are fetched with.
+
+    `endpoint`: "" if only the private key names it.
+    """
+
+    type: AuthenticationType
+    username: str = field(repr=False)
+    endpoint: str
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    private_key: str = field(default="", repr=False)
+    subject: str = field(default="", repr=False)
+    scopes: str = ""
+    audience: str = ""
+    client_authentication: ClientAuthentication = ClientAuthentication.CREDENTIALS_BODY
+
+
+def _secret(title: str, description: str, example: str) -> Any:
+    return Field(
+        default=None,
+        max_length=PASSWORD_CHARACTERS,
+        title=title,
+        description=description,
+        examples=[f"{{{{secrets.{example}}}}}"],
+    )
+
+
+def _name(title: str, description: str, example: str) -> Any:
+    return Field(
+        default=None,
+        max_length=SIGN_IN_CHARACTERS,
+        title=title,
+        description=description,
+        examples=[example],
+    )
+
+
+class OptionalAuthentication(Request):
+    """Any sign-in, or none (SMTP relays)."""
+
+    type: AuthenticationType = Field(
+        default=AuthenticationType.SIMPLE,
+        title="Authentication",
+        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
+        " network without a password.",
+    )
+    username: SecretStr | None = Field(
+        default=None,
+        max_length=USERNAME_CHARACTERS,
+        title="User name",
+        description="Often the whole email address. It can also be a secret, such as"
+        " `{{secrets.MAIL_USER}}`.",
+        examples=["orders@example.com"],
+    )
+    password: SecretStr | None = _secret(
+        "Password",
+        "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
+        " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`.",
+        "MAIL_PASSWORD",
+    )
+    token: SecretStr | None = _secret(
+        "Access token", "For `bearer`: an access token that something else has fetched.", "MAIL_TOKEN"
+    )
+    tenant_id: str | None = _name(
+        "Tenant ID",
+        "Microsoft 365: the directory (tenant) ID of the app registration. Stands for the token endpoint.",
+        "6babcaad-604b-40ac-a9d7-9fd97c0b779f",
+    )
+    oauth_token_endpoint: str | None = _name(
+        "OAuth 2.0 token endpoint",
+        "URL at which access tokens are fetched. The worker's operator must allow it.",
+        "https://auth.example.com/oauth2/token",
+    )
+    client_id: str | None = _name("Client ID", "ID of the app that you have registered.", "email-worker")
+    client_secret: SecretStr | None = _secret(
+        "Client secret", "Secret of the app that you have registered.", "MAIL_CLIENT_SECRET"
+    )
+    refresh_token: SecretStr | None = _secret(
+        "Refresh token", "Token that access tokens are fetched with.", "MAIL_REFRESH_TOKEN"
+    )
+    private_key: SecretStr | None = _secret(
+        "Private key",
+        "JSON key of a Google service account, or PEM with a private key and its certificate (Entra ID).",
+        "MAIL_PRIVATE_KEY",
+    )
+    subject: str | None = _name(
+        "Subject",
+        "User for whom a token is asked. With a JSON key it is the user name if left empty; with PEM and no"
+        " subject, the app asks for itself.",
+        "orders@example.com",
+    )
+    scopes: str | None = _name("Scopes", "What the token is to allow, with spaces between.", "imap smtp")
+    audience: str | None = _name(
+        "Audience", "For whom the token is, if the token endpoint wants to know.", "https://mail.example.com"
+    )
+    client_authentication: ClientAuthentication = Field(
+        default=ClientAuthentication.CREDENTIALS_BODY,
+        title="Client authentication",
+        description="Where the client secret goes in the request for a token.",
+    )
+
+    @field_validator("username", "password", "token", "client_secret", "refresh_token")
+    @classmethod
+    def _no_line_breaks(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and any(character in value.get_secret_value() for character in "\r\n\0"):
+            raise ValueError("must not contain a line break or NUL")
+        if value:
+            check_characters(value.get_secret_value())
+        return value
+
+    @field_validator("username")
+    @classmethod
+    def _has_no_separator(cls, value: SecretStr | None) -> SecretStr | None:
+        # It parts the fields of what a token is shown in (RFC 7628, 3.1).
+        if value and "\x01" in value.get_secret_value():
+            raise ValueError("must not contain a control character")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not (value.get_secret_value().isascii() and " " not in value.get_secret_value()):
+            raise ValueError("must be an access token alone: ASCII without spaces")
+        return value
+
+    @field_validator("tenant_id")
+    @classmethod
+    def _is_a_tenant(cls, value: str | None) -> str | None:
+        if value and not _TENANT.fullmatch(value.strip()):
+            raise ValueError("must be a tenant ID or a domain, such as contoso.onmicrosoft.com")
+        return value and value.strip()
+
+    @field_validator("oauth_token_endpoint")
+    @classmethod
+    def _is_an_endpoint(cls, value: str | None) -> str | None:
+        if value and not _ENDPOINT.fullmatch(value.strip()):
+            raise ValueError("must be a URL such as https://auth.example.com/oauth2/token")
+        return value and value.strip()
+
+    @model_validator(mode="after")
+    def _has_the_fields_of_its_type(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValidationError.from_exception_data(type(self).__name__, faults)
+        return self
+
+    def _faults(self) -> Iterator[InitErrorDetails]:
+        """Yield what is missing, and what belongs to another type."""
+        if self.type is AuthenticationType.NO_AUTH:
+            return
+        required, others = _FIELDS[self.type]
+        for name in required:
+            if getattr(self, name) is None:
+                yield InitErrorDetails(type="missing", loc=(self._alias(name),), input={})
+        allowed = {"type", "username", "password", *required, *others}
+        for name in sorted(self.model_fields_set - allowed):
+            known = ", ".join(map(self._alias, (*required, *others)))
+            yield _fault(self._alias(name), f"does not belong to type {self.type}, which has {known}")
+        if "oauth_token_endpoint" not in others:
+            return
+        if self.oauth_token_endpoint and self.tenant_id:
+            yield _fault("tenantId", "and oauthTokenEndpoint exclude each other: give one of them")
+        elif not (self.oauth_token_endpoint or self.tenant_id or self._has_json_key):
+            yield InitErrorDetails(type="missing", loc=("oauthTokenEndpoint",), input={})
+        if self.private_key and not self._has_json_key and self.client_id is None:
+            yield InitErrorDetails(type="missing", loc=("clientId",), input={})
+
+    @property
+    def _has_json_key(self) -> bool:
+        """Whether the private key is JSON, which says the rest itself."""
+        return _text(self.private_key).lstrip().startswith("{")
+
+    def _alias(self, name: str) -> str:
+        return type(self).model_fields[name].alias or name
+
+    def token_credentials(self) -> TokenCredentials | None:
+        """Return what access tokens are fetched with; None if nothing is to be fetched."""
+        if self.type not in TYPES_WITH_TOKEN_ENDPOINT:
+            return None
+        endpoint, scopes = self.oauth_token_endpoint or "", self.scopes or ""
+        if self.tenant_id:
+            endpoint = _MICROSOFT_ENDPOINT.format(tenant=self.tenant_id)
+            scopes = scopes or ("" if self.refresh_token else _MICROSOFT_SCOPE)
+        return TokenCredentials(
+            type=self.type,
+            username=_text(self.username),
+            endpoint=endpoint,
+            client_id=self.client_id or "",
+            client_secret=_text(self.client_secret),
+            refresh_token=_text(self.refresh_token),
+            private_key=_text(self.private_key),
+            subject=self.subject or "",
+            scopes=" ".join(scopes.split()),
+            audience=self.audience or "",
+            client_authentication=self.client_authentication,
+        )
+
+
+class Authentication(OptionalAuthentication):
+    """A sign-in by user name and password, or by user name and access token."""
+
+    type: Literal[
+        AuthenticationType.SIMPLE,
+        AuthenticationType.BEARER,
+        AuthenticationType.CLIENT_CREDENTIALS,
+        AuthenticationType.REFRESH_TOKEN,
+        AuthenticationType.JWT_BEARER,
+    ] = Field(
+        default=AuthenticationType.SIMPLE,
+        title="Authentication",
+        description="How to sign in to the mail server: with a password, or an access token (OAuth 2.0).",
+    )
+
+
+def _fault(name: str, sentence: str) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError("token_field", sentence), loc=(name,), input={})
+
+
+def _text(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""

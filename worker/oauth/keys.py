@@ -1,0 +1,90 @@
+"""Private keys as an administrator has them: the JSON key of a service account, or PEM with a certificate."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from worker.errors import InputError
+
+_FIELD = "authentication.privateKey"
+# Of curves, JWT knows these (RFC 7518, 3.4).
+_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """What the JSON key of a service account says (Google)."""
+
+    email: str
+    private_key: str
+    key_id: str
+    token_endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PemKey:
+    """A private key, the JWT algorithm that suits it, and the thumbprint of its certificate or ""."""
+
+    key: RSAPrivateKey | EllipticCurvePrivateKey
+    algorithm: str
+    thumbprint: str
+
+
+def read_service_account(text: str) -> ServiceAccount:
+    """Read a JSON key; raises InputError."""
+    try:
+        content: Any = json.loads(text)
+        account = ServiceAccount(
+            email=content["client_email"],
+            private_key=content["private_key"],
+            key_id=content.get("private_key_id", ""),
+            token_endpoint=content.get("token_uri", ""),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise InputError(
+            f"{_FIELD} must be the whole JSON key of a service account, with client_email and private_key.",
+            field=_FIELD,
+        ) from None
+    if not all(isinstance(part, str) for part in (account.email, account.key_id, account.token_endpoint)):
+        raise InputError(f"{_FIELD} must be a JSON key whose entries are texts.", field=_FIELD)
+    return account
+
+
+def read_pem(text: str) -> PemKey:
+    """Read a private key, and its certificate if that stands there too; raises InputError."""
+    # A secret in one line of an env file has its line breaks written out.
+    pem = text.replace("\\n", "\n").encode()
+    try:
+        key = load_pem_private_key(pem, password=None)
+        certificates = x509.load_pem_x509_certificates(pem) if b"BEGIN CERTIFICATE" in pem else []
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(
+            f"{_FIELD} must be a JSON key, or PEM with a private key without a passphrase and, for Entra ID,"
+            " its certificate.",
+            field=_FIELD,
+        ) from None
+    algorithm = _algorithm_of(key)
+    if algorithm is None or not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
+        raise InputError(
+            f"{_FIELD} must be an RSA key, or one on the curve P-256, P-384 or P-521.", field=_FIELD
+        )
+    fitting = [each for each in certificates if each.public_key() == key.public_key()]
+    if certificates and not fitting:
+        raise InputError(f"{_FIELD} has a certificate that is not that of the private key.", field=_FIELD)
+    thumbprint = fitting[0].fingerprint(hashes.SHA256()) if fitting else b""
+    return PemKey(key, algorithm, base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode())
+
+
+def _algorithm_of(key: object) -> str | None:
+    if isinstance(key, RSAPrivateKey):
+        return "PS256"
+    return _CURVES.get(key.curve.name) if isinstance(key, EllipticCurvePrivateKey) else None

@@ -1,0 +1,163 @@
+"""What a mail server says about itself before anybody signs in. It blocks: use it in a thread."""
+
+from __future__ import annotations
+
+import imaplib
+import poplib
+import smtplib
+import ssl
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from socket import socket
+
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
+
+from worker.errors import MailServerError, ProtocolViolation, ServerTimeout, TlsFailed
+from worker.mail.account import Account, Encryption, MailProtocol
+from worker.mail.tls import tls_failure
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """The encryption of a connection, and the server's certificate."""
+
+    version: str
+    cipher: str
+    names: tuple[str, ...]
+    issuer: str
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server at `address` offers. `tls`: None for a connection that is not encrypted."""
+
+    address: str
+    tls: TlsFacts | None
+    capabilities: tuple[str, ...]
+    sign_ins: tuple[str, ...]
+
+
+def probe_server(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
+    """Connect as the account says, and ask. `seconds`: for each answer. Raises MailServerError."""
+    ask = {MailProtocol.IMAP: _ask_imap, MailProtocol.POP3: _ask_pop3, MailProtocol.SMTP: _ask_smtp}
+    with _failures(account.server):
+        return ask[account.protocol](account, context, seconds)
+
+
+def _ask_imap(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
+    client: imaplib.IMAP4
+    if account.encryption is Encryption.IMPLICIT:
+        client = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=seconds)
+    else:
+        client = imaplib.IMAP4(account.host, account.port, timeout=seconds)
+    try:
+        if account.encryption is Encryption.STARTTLS:
+            _check_offer("STARTTLS", client.capabilities, account.server)
+            client.starttls(context)
+        capabilities = tuple(client.capabilities)
+        sign_ins = [name.removeprefix("AUTH=") for name in capabilities if name.startswith("AUTH=")]
+        if "LOGINDISABLED" not in capabilities:
+            sign_ins.append("LOGIN command")
+        return _facts(client.sock, capabilities, sign_ins)
+    finally:
+        client.shutdown()
+
+
+def _ask_pop3(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
+    client: poplib.POP3
+    if account.encryption is Encryption.IMPLICIT:
+        client = poplib.POP3_SSL(account.host, account.port, context=context, timeout=seconds)
+    else:
+        client = poplib.POP3(account.host, account.port, timeout=seconds)
+    try:
+        if account.encryption is Encryption.STARTTLS:
+            _check_offer("STLS", client.capa(), account.server)
+            client.stls(context)
+        offered = client.capa()
+        sign_ins = [*offered.get("SASL", ()), *(["USER command"] if "USER" in offered else [])]
+        capabilities = tuple(" ".join((name, *values)) for name, values in offered.items())
+        return _facts(client.sock, capabilities, sign_ins)
+    finally:
+        client.close()
+
+
+def _ask_smtp(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
+    client: smtplib.SMTP
+    if account.encryption is Encryption.IMPLICIT:
+        client = smtplib.SMTP_SSL(account.host, account.port, context=context, timeout=seconds)
+    else:
+        client = smtplib.SMTP(account.host, account.port, timeout=seconds)
+    try:
+        client.ehlo_or_helo_if_needed()
+        if account.encryption is Encryption.STARTTLS:
+            _check_offer("STARTTLS", {name.upper() for name in client.esmtp_features}, account.server)
+            client.starttls(context=context)
+            client.ehlo()
+        features = client.esmtp_features
+        capabilities = tuple(f"{name.upper()} {value}".strip() for name, value in features.items())
+        return _facts(client.sock, capabilities, features.get("auth", "").split())
+    finally:
+        client.close()
+
+
+def _check_offer(command: str, offered: Container[str], server: str) -> None:
+    if command not in offered:
+        raise TlsFailed(
+            f"{server} does not offer {command}; check the port. If the server has no TLS at all, only"
+            ' cryptographicProtocol "NONE" is left: everybody on the way can read password and email.',
+            server=server,
+        )
+
+
+def _facts(connection: socket | None, capabilities: tuple[str, ...], sign_ins: list[str]) -> ServerFacts:
+    if connection is None:
+        raise ConnectionResetError
+    address = str(connection.getpeername()[0])
+    tls = _tls_facts(connection) if isinstance(connection, ssl.SSLSocket) else None
+    return ServerFacts(address, tls, capabilities, tuple(dict.fromkeys(sign_ins)))
+
+
+def _tls_facts(connection: ssl.SSLSocket) -> TlsFacts:
+    certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+    names: list[str] = [certificate.subject.rfc4514_string()]
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            names = [str(name.value) for name in extension.value]
+    cipher = connection.cipher()
+    return TlsFacts(
+        version=connection.version() or "",
+        cipher=cipher[0] if cipher else "",
+        names=tuple(names),
+        issuer=certificate.issuer.rfc4514_string(),
+        valid_until=certificate.not_valid_after_utc,
+    )
+
+
+@contextmanager
+def _failures(server: str) -> Iterator[None]:
+    """Turn what the libraries raise into one sentence."""
+    try:
+        yield
+    except MailServerError:
+        raise
+    except ssl.SSLError as error:
+        raise tls_failure(server, error) from error
+    except TimeoutError as error:
+        raise ServerTimeout(
+            f"{server} did not answer in time; check the port: a server that begins with TLS says nothing"
+            " before it.",
+            server=server,
+        ) from error
+    except (imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException, OSError, ValueError) as error:
+        raise ProtocolViolation(
+            f"{server} does not speak as expected ({type(error).__name__}); check the port and --protocol.",
+            server=server,
+        ) from error
