@@ -1,8 +1,8 @@
 """One operation in a process of its own: `python -m testkit.worker_client TASK_TYPE`, its variables on stdin.
 
 Prints JSON: by how many bytes the process grew at most, the code of the error if there was one, and how many
-milliseconds of processor time the process took at most before its event loop had a turn again (`busy`). That counts
-other threads, which may keep the interpreter's lock, but not other processes on the machine.
+milliseconds of processor time the process took at most before its event loop had a turn again (`busy`). That
+counts other threads, which may keep the interpreter's lock, but not other processes on the machine.
 """
 
 from __future__ import annotations

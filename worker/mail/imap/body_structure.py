@@ -8,8 +8,8 @@ from typing import Any
 
 from worker.mail.message.parse_structure import Part, Structure
 
-# A string that is not closed ends with the text: so no part of it is read twice. Longer strings and blanks come
-# in pieces: no other thread runs while the next token is looked for.
+# A string that is not closed ends with the text: so no part of it is read twice. Longer strings and blanks
+# come in pieces: no other thread runs while the next token is looked for.
 _TOKEN = re.compile(
     rb'[()]|"(?:[^"\\]|\\.){0,10000}+(?:"|\\?\Z)?|~?\{\d+\+?\}|[^\s()"]{1,10000}|\s{2,10000}', re.DOTALL
 )
