@@ -334,7 +334,9 @@ def test_what_is_nearly_a_placeholder_is_refused_with_the_right_form(text: str) 
     assert message == "authentication.password looks like a secret but is none; write {{secrets.PW}}."
 
 
-@pytest.mark.parametrize("text", ["$PW", "{a}", "secretsPW", "{{a b}}", "secret:PW", "{{{", "a{{secret.PW}}b"])
+@pytest.mark.parametrize(
+    "text", ["$PW", "{a}", "secretsPW", "{{a b}}", "secret:PW", "{{{", "a{{secret.PW}}b"]
+)
 def test_a_password_may_have_braces(text: str) -> None:
     request = bound(given(authentication={"password": text}))
     assert request.authentication.password.get_secret_value() == text

@@ -17,9 +17,11 @@ _COMMAND_SECONDS = 50
 _TOLD_TYPES = {"PROCESS_INSTANCE", "VARIABLE", "JOB", "INCIDENT"}
 
 
-def start(notify: Notify, *, class_path: list[str], port: int, archive: str) -> Methods:
+def start(
+    notify: Notify, *, class_path: list[str], port: int, archive: str, memory_mb: int = ENGINE_MEMORY_MB
+) -> Methods:
     """Start Java with an archive of classes, and in it the engine."""
-    start_java(class_path, ENGINE_MEMORY_MB, f"-XX:AOTCache={archive}")
+    start_java(class_path, memory_mb, f"-XX:AOTCache={archive}")
     return start_engine(notify, port)
 
 
