@@ -141,8 +141,9 @@ sys.argv = ['email-worker', 'run']
 from worker.__main__ import main
 main()
 """
-# How many times as long as half of the emails before the storm one of a hundred in it may take at most.
-SLOWEST_TO_USUAL = 40
+# How many times as long the slowest but one of a hundred emails may take, if other servers hang; 250 and more
+# if they delay it.
+MOST_DELAY = 20
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -205,7 +206,7 @@ async def test_twenty_hanging_servers_and_ten_silent_domains_do_not_delay_others
         f" in the storm p50 {during[49]:.2f} s, p99 {during[98]:.2f} s"
     )
     assert len(sink.stored) == 200
-    assert during[98] < SLOWEST_TO_USUAL * before[49]
+    assert during[98] < MOST_DELAY * before[98]
     opened = {line["server"] for line in worker.logged() if line["event"] == "mail_server_unreachable"}
     assert opened
     assert f"127.0.0.1:{sink.port}" not in opened
