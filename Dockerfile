@@ -6,7 +6,7 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# The result gets no pip of its own: the one of this stage installs into it.
+# The result has no pip: the pip of this stage installs into it.
 COPY locks/build.txt locks/runtime.txt locks/
 RUN python -m venv /build \
     && /build/bin/pip install --quiet --require-hashes -r locks/build.txt \
@@ -22,33 +22,33 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dis
 
 
 FROM ${PYTHON_IMAGE}
-# The base's installer and what it brings along: the environment below holds all that is needed.
+# Not needed: the installer of the base and its packages. The environment below contains all packages.
 RUN rm -rf /usr/local/bin/pip* /usr/bin/pip* /usr/local/lib/python3*/*-packages/* /usr/lib/python3*/dist-packages/*
-# A process 1 that passes signals on from the first moment: until Python has started, it would ignore them itself.
+# tini is process 1 because Python as process 1 ignores signals until it has started.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/email-worker /opt/email-worker
 
-# gRPC's own lines are not JSON; what they say of the gateway is in ours.
+# gRPC's log lines are not JSON; the worker logs the same about the gateway.
 ENV PATH=/opt/email-worker/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     EMAIL_WORKER_LOG_FORMAT=json \
     GRPC_VERBOSITY=NONE
 
-# A number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 10001:10001
 EXPOSE 8089
 
-# Not by urllib, which a proxy of the environment would lead astray. Without pages (port 0) there is nothing to ask.
+# Not with urllib, which would use a proxy of the environment. Without health pages (port 0), it always passes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 CMD ["python", "-c", "import http.client, os; host = os.environ.get('EMAIL_WORKER_HEALTH_HOST') or 'localhost'; port = int(os.environ.get('EMAIL_WORKER_HEALTH_PORT') or 8089); c = http.client.HTTPConnection(host, port, timeout=3); port and c.request('GET', '/health/live'); raise SystemExit(port and c.getresponse().status != 200)"]
 
-# 143, the end by SIGTERM before Python has started, is an orderly end too.
+# 143 means SIGTERM before Python has started: that counts as success too.
 ENTRYPOINT ["tini", "-e", "143", "--", "email-worker"]
 CMD ["run"]
 
-# Last, so that a new revision alone changes no layer.
+# Last, so that a new revision changes no layer.
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="camunda-email-worker" \

@@ -1,4 +1,4 @@
-# Everything a newcomer needs; each target sets up what it lacks the first time.
+# Everything a newcomer needs. Each target sets up what it needs the first time.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
@@ -11,15 +11,15 @@ IMAGE := camunda-email-worker
 PYTHON_IMAGE ?= $(shell sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
 HELM ?= helm
 DIST := dist
-# What the image has, and nothing that is for development.
+# The packages of the image, without those for development.
 RUNTIME := build/runtime
 # For tests on another Python than that of .venv.
 OTHER_PYTHON = build/$(notdir $(PYTHON))
-# Licences that ask no more of a user than to keep their text, and certifi's, which covers its own file.
+# Licences that only require users to keep their text, and certifi's, which covers only its own file.
 LICENCES := MIT;Apache;BSD;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0
 
-# Runs pip with a line that counts its packages, and ends as it does: with --quiet it shows no progress, without
-# it four lines a package.
+# Runs pip, counts its packages in one line, and returns its exit code: with --quiet pip shows no progress, without
+# it four lines per package.
 counted = { { $(1); echo $$? >&3; } | awk -v all="$$(grep -c == locks/dev.txt)" -v live="$$(test -t 2 && echo yes)" '\
 	live && /^Collecting/ { printf "\r  package %d of about %d", ++count, all; fflush() } \
 	live && /^Installing/ { printf "\r  putting %d packages in place ...", count; fflush() } \
@@ -40,7 +40,7 @@ test-python: $(OTHER_PYTHON)/ready ## Run the everyday tests on another Python: 
 test-slow: .venv/ready ## Run the tests that take long: faults, large folders, Modeler, docs, release
 	@$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not container" --ignore=tests/storm
 
-test-storm: .venv/ready ## Run the storms: thousands of emails with servers, engine and workers failing
+test-storm: .venv/ready ## Run the storms: thousands of emails while servers, engine and workers fail
 	@$(BIN)/pytest -s tests/storm
 
 test-container: .venv/ready ## Run the tests with containers; needs Docker
@@ -52,7 +52,7 @@ bench: .venv/bench ## Compare with a plain worker, under 10 minutes, or ONLY=loa
 bench-quick: .venv/ready ## Check the limits on commands, octets and memory, within a minute
 	@PYTHONPATH=tests $(BIN)/python -m bench --quick --only "$(ONLY)"
 
-corpus: .venv/ready ## Read a folder of emails from elsewhere: FOLDER=…
+corpus: .venv/ready ## Read a folder of emails: FOLDER=…
 	@$(BIN)/python tests/corpus.py "$(FOLDER)"
 
 check: .venv/ready ## Check format, lint, types and the import table
@@ -64,11 +64,11 @@ check: .venv/ready ## Check format, lint, types and the import table
 run: .venv/ready ## Serve jobs, with the settings of the environment and .env
 	@$(BIN)/email-worker run
 
-format: .venv/ready ## Format the code and mend what can be mended
+format: .venv/ready ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: .venv/ready ## Bring the generated tables of the documentation up to date
+docs: .venv/ready ## Update the generated tables of the documentation
 	@$(BIN)/python docs/generate.py
 
 site: .venv/ready ## Build the documentation as a site, in site/
@@ -81,13 +81,13 @@ image: ## Build the container image
 build: .venv/ready sbom licences ## Build sdist, wheel, list of parts and licences into dist/
 	@$(BIN)/hatchling build --directory $(DIST)
 
-sbom: $(RUNTIME)/ready ## List what an installation is made of (CycloneDX) in dist/
+sbom: $(RUNTIME)/ready ## List the parts of an installation (CycloneDX) in dist/
 	@mkdir -p $(DIST)
 	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml >$(RUNTIME)/pyproject.toml
 	@$(BIN)/cyclonedx-py environment --pyproject $(RUNTIME)/pyproject.toml --output-reproducible \
 		--output-file $(DIST)/sbom.cdx.json $(RUNTIME)/bin/python
 
-licences: $(RUNTIME)/ready ## List the licences of what an installation is made of in dist/, and refuse others
+licences: $(RUNTIME)/ready ## List the licences of the parts in dist/, and refuse others
 	@mkdir -p $(DIST)
 	@$(BIN)/pip-licenses --python $(RUNTIME)/bin/python --from=mixed --format=markdown --with-urls \
 		--partial-match --allow-only "$(LICENCES)" --output-file $(DIST)/licences.md
@@ -109,10 +109,10 @@ manifests: ## Write deploy/kubernetes from the Helm chart (needs helm)
 	@$(HELM) template email-worker deploy/helm --output-dir build/manifests >/dev/null
 	@cp build/manifests/camunda-email-worker/templates/*.yaml deploy/kubernetes/
 
-pictures: ## Take the pictures of Modeler's panel anew (needs Node and Chromium)
+pictures: ## Take the pictures of Modeler's properties panel again (needs Node and Chromium)
 	@cd tests/modeler && { test -d node_modules || npm ci --silent; } && node pictures.mjs
 
-lock: .venv/ready ## Choose the newest allowed versions anew
+lock: .venv/ready ## Lock the newest allowed versions
 	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
 	@$(BIN)/uv pip compile pyproject.toml --extra traces --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o locks/runtime.txt
@@ -125,7 +125,7 @@ lock: .venv/ready ## Choose the newest allowed versions anew
 	@$(BIN)/uv pip compile --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade -o locks/build.txt
 
-clean: ## Remove what make has set up
+clean: ## Remove everything that make has set up
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 
 .venv/bench: locks/bench.txt .venv/ready

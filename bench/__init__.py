@@ -1,1 +1,1 @@
-"""The benchmark: `make bench` measures, writes docs/performance.md and the numbers beside it."""
+"""The benchmark: `make bench` measures and writes docs/performance.md."""

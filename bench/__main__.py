@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-# gRPC prints a line for each process that is started beside it.
+# gRPC prints a line for each process that is started.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from rich.console import Console

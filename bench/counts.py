@@ -34,7 +34,7 @@ class Count:
 
 
 async def count_worker(boxes: Mailboxes, *, with_memory: bool = False) -> dict[str, Count]:
-    """Count our worker's operations, by title."""
+    """Count the operations of this worker, by title."""
     async with email_worker() as email:
         return await _count_all("email", calls_of(email), boxes, with_memory=with_memory)
 
@@ -45,7 +45,7 @@ async def count_plain(boxes: Mailboxes) -> dict[str, Count]:
 
 
 def calls_of(email: EmailWorker) -> Call:
-    """Our worker's operations, without an engine."""
+    """The operations of this worker, without an engine."""
     return lambda task, variables: email.call(f"email.{task}", variables)
 
 

@@ -1,4 +1,4 @@
-"""What must hold on every machine, however slow: commands, round trips, octets and memory."""
+"""Limits that apply on every machine, also on a slow one: commands, round trips, octets and memory."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ async def measure_sick(smtp_port: int) -> dict[str, Latency | None]:
     found: dict[str, Latency | None] = {}
     healthy = variables_for(smtp_port, send_to(1))
     for side in SIDES:
-        # An engine for each side: the jobs that hang would be in the other's way.
+        # An engine for each side: the waiting jobs of one would delay the other.
         async with running_cluster(side) as cluster, _silent_server() as (silent_port, connected):
             await _run_one(cluster, side, healthy)
             for _ in range(SICK_JOBS):

@@ -89,7 +89,7 @@ async def _reading(side: str, emails: int, octets: int) -> int:
 async def _in_child(
     side: str, task: str, calls: list[Mapping[str, Any]], *, repeat: int = 1, rounds: int = 1
 ) -> dict[str, Any]:
-    """Call operations without an engine in a process of its own, so that its memory is its own."""
+    """Call operations without an engine in a separate process, to measure its memory."""
     request = {"side": side, "task": task, "calls": calls, "repeat": repeat, "rounds": rounds}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.memory_process"),

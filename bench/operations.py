@@ -1,4 +1,4 @@
-"""The operations: what a process gives, what the protocol needs at least, what the worker may take."""
+"""The operations: their variables, what the protocol needs at least, and the limits of the worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from testkit.accounts import Account
 
-# The plain worker's and ours: the first part of their job types.
+# The first part of the job types of the plain worker and of this worker.
 SIDES = ("plain", "email")
 LISTED = 100
 POP3_EMAILS = 20
@@ -18,11 +18,11 @@ Parameters = dict[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation, on a session that is warm where the protocol allows it.
+    """One operation, on a reused session if the protocol allows that.
 
-    `parameters` gives those for the email of a number in a folder of a size. `least` is how often the
-    protocol makes every client wait for the server, `because` what for. `commands`, `round_trips` and
-    `octets` (in both directions) are the most that the worker may take, whatever the size of the folder.
+    `parameters` returns the parameters for an email, by its number, in a folder of a size. `least` is the
+    number of round trips that every client needs, `because` their commands. `commands`, `round_trips` and
+    `octets` (in both directions) are the limits of the worker, for folders of any size.
     """
 
     title: str

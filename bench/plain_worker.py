@@ -147,7 +147,7 @@ def _row(email: MailMessage) -> Variables:
 async def main() -> None:
     """Serve until killed."""
     while True:
-        # Most gRPC errors end pyzeebe's worker; whoever runs it restarts it.
+        # Most gRPC errors end pyzeebe's worker; its operator restarts it.
         with suppress(Exception):
             await _worker(sys.argv[1]).work()
         await asyncio.sleep(1)

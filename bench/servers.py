@@ -22,7 +22,7 @@ from bench.operations import OPERATIONS, SIDES
 
 HOST = "127.0.0.1"
 _INSTANCE_SECONDS = 80
-# What a list or a search shows goes into Dovecot's cache when mail is indexed, as it does in daily use.
+# The fields of lists and searches are in Dovecot's cache, as they are in daily use.
 _CACHED = "mail_always_cache_fields = hdr.message-id hdr.subject hdr.from hdr.date date.received size.virtual"
 _INHERITED = ("PATH", "HOME", "PYTHONPATH")
 _ENGINE_READY_SECONDS = 90
@@ -86,7 +86,7 @@ class Cluster:
 
 @asynccontextmanager
 async def running_cluster(*sides: str) -> AsyncIterator[Cluster]:
-    """Run an engine with a process for each job type, and these sides' workers as they are by default."""
+    """Run an engine with a process for each job type, and the default workers of these sides."""
     port = free_port()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(_process("bench.engine_process", str(port)))

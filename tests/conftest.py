@@ -26,7 +26,7 @@ SLOW = (
     "engine/test_large_results.py",
     "engine/test_observability.py",
     "engine/test_pop3_nothing_lost.py",
-    "engine/test_sandbox.py",
+    "engine/test_sandbox*.py",
     "engine/test_vendor.py",
     "servers/test_testkit_*.py",
     "storm/*",

@@ -1,4 +1,4 @@
-"""`email-worker` and `python -m worker`: what must not wait for the imports, which take a second."""
+"""`email-worker` and `python -m worker`: the steps before the imports, which take a second."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
     _open_standard_streams()
-    from worker.cli import app  # noqa: PLC0415 - see above
+    from worker import cli  # noqa: PLC0415 - see above
 
-    app()
+    cli.main()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

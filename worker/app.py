@@ -34,7 +34,7 @@ from worker.mail.operation_result import Deferred, OperationResult
 from worker.masking import Mask, masking
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
-from worker.secret_store import SecretStore
+from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
 from worker.wiring import job_rules, open_document_client, open_gateway, open_mail_clients, open_sign_in
@@ -61,6 +61,7 @@ class EmailWorker:
         """Read settings and secrets from the environment and an env file; raises InputError."""
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
+        check_directory(settings.worker.secrets_dir)
         secrets = SecretStore(
             environment,
             prefix=settings.worker.secret_prefix,
@@ -176,7 +177,7 @@ class EmailWorker:
         return partial(assign, operation, self._settings.defaults.variables(operation.protocol.value))
 
     def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
-        """Return the interpreter of a job type; jobs of the vendor's may ask for what is not served."""
+        """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
         interpret = self._interpreter(task_type)
 
         def checked(variables: Mapping[str, Any]) -> Assignment:
@@ -234,7 +235,7 @@ async def _commit(deferred: Deferred, server: str) -> None:
     try:
         await deferred.commit()
     except MailServerError as error:
-        # The email may be gone for all that: what was read of it must not be lost as well.
+        # The email may be deleted all the same, so its content must not be lost.
         log.error("email_not_deleted", code=error.code, server=server)
 
 

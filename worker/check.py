@@ -1,4 +1,4 @@
-"""What `email-worker check` prints: the settings, the gateway, the job types, and what needs fixing."""
+"""What `email-worker check` prints: settings, secrets, health port, Camunda, and what needs fixing."""
 
 from __future__ import annotations
 
@@ -8,46 +8,71 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from worker.app import EmailWorker, served_task_types
+from worker.app import served_task_types
 from worker.errors import EngineError, InputError
+from worker.health import check_port
 from worker.mail.tls import build_tls_context, ca_file_problem
-from worker.settings import Settings, without_user_info
+from worker.secret_store import SecretStore, check_directory
+from worker.settings import Settings, WorkerSettings, read_environment, without_user_info
 from worker.wiring import open_gateway
+
+# Not on a terminal, no line is cut: the table is as wide as its longest value.
+_WIDTH_IN_A_PIPE = 10_000
 
 
 async def check_setup(env_file: Path | None) -> bool:
     """Print the report; return whether the worker would serve jobs."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_IN_A_PIPE)
     try:
-        worker = EmailWorker.from_environment(env_file)
+        environment = read_environment(env_file)
+        settings = Settings.from_environment(environment)
     except InputError as error:
-        _mend(console, error.message)
+        _print_problem(console, error.message)
         return False
-    settings = worker.settings
+    worker = settings.worker
+    secrets = SecretStore(environment, prefix=worker.secret_prefix, directory=worker.secrets_dir)
     console.print(_settings_table(settings))
-    problems = _file_problems(settings)
-    version = None
-    if not problems:
-        version, problem = await _reach_gateway(settings)
-        problems += [problem] if problem else []
+    names = ", ".join(f"{name} ({place})" for name, place in sorted(secrets.names().items()))
+    console.print(f"Secrets that the worker sees: {escape(names or 'none')}.", soft_wrap=True)
+    problems = [*_file_problems(worker), *secrets.faults()]
+    port_problem = await check_port(worker.health_host, worker.health_port)
+    if port_problem:
+        problems.append(port_problem)
+    elif worker.health_port:
+        _print_good(console, f"The health pages can be served at port {worker.health_port}.")
+    version, gateway_problem = await _reach_gateway(settings)
+    if gateway_problem:
+        problems.append(gateway_problem)
     if version:
         target = escape(settings.gateway.target)
-        console.print(f"[green]✓[/] gateway {target} answers, version {escape(version)}")
-        console.print("[green]✓[/] would serve " + ", ".join(served_task_types(settings.worker).values()))
+        _print_good(console, f"The gateway {target} answers, version {escape(version)}.")
+        _print_good(console, f"Serves {', '.join(served_task_types(worker).values())}.")
     for problem in problems:
-        _mend(console, problem)
+        _print_problem(console, problem)
     return not problems
 
 
+def describe_unreachable(settings: Settings, error: EngineError) -> str:
+    """Return the sentence for a gateway that does not answer or refuses the credentials."""
+    return (
+        f"The gateway {settings.gateway.target} cannot be reached or refuses the credentials ({error});"
+        " check ZEEBE_ADDRESS, the TLS settings and the credentials."
+    )
+
+
 def _settings_table(settings: Settings) -> Table:
-    table = Table("setting", "value", title="Effective settings")
+    table = Table("setting", "", "value")
     for group in (settings.gateway, settings.worker, settings.defaults, settings.traces):
         for name, info in type(group).model_fields.items():
-            table.add_row(str(info.alias), _shown(getattr(group, name)))
+            is_set = name in group.model_fields_set
+            shown = _shown(getattr(group, name))
+            table.add_row(str(info.alias), "set" if is_set else "", shown, style="bold" if is_set else "")
     table.add_section()
-    table.add_row("gateway", escape(settings.gateway.target))
-    table.add_row("encrypted", "yes" if settings.gateway.is_encrypted else "no")
-    table.add_row("sign-in", settings.gateway.strategy)
+    table.add_row("gateway", "", escape(settings.gateway.target))
+    table.add_row("encrypted", "", "yes" if settings.gateway.is_encrypted else "no")
+    table.add_row("sign-in", "", settings.gateway.strategy)
     return table
 
 
@@ -60,11 +85,12 @@ def _shown(value: object) -> str:
     return escape(", ".join(without_user_info(str(part)) for part in parts))
 
 
-def _file_problems(settings: Settings) -> list[str]:
+def _file_problems(worker: WorkerSettings) -> list[str]:
     problems = []
-    worker = settings.worker
-    if worker.secrets_dir is not None and not worker.secrets_dir.is_dir():
-        problems.append(f"EMAIL_WORKER_SECRETS_DIR: {worker.secrets_dir} is not a directory.")
+    try:
+        check_directory(worker.secrets_dir)
+    except InputError as error:
+        problems.append(error.message)
     try:
         build_tls_context(worker.tls_ca_file)
     except OSError as error:
@@ -80,14 +106,15 @@ async def _reach_gateway(settings: Settings) -> tuple[str | None, str | None]:
     try:
         return await gateway.version(), None
     except EngineError as error:
-        return None, (
-            f"The gateway {settings.gateway.target} cannot be reached or refuses the credentials ({error});"
-            " check ZEEBE_ADDRESS, the TLS settings and the credentials."
-        )
+        return None, describe_unreachable(settings, error)
     finally:
         await gateway.close()
 
 
-def _mend(console: Console, problem: str) -> None:
+def _print_good(console: Console, sentence: str) -> None:
+    console.print(f"[green]✓[/] {sentence}", soft_wrap=True)
+
+
+def _print_problem(console: Console, problem: str) -> None:
     # A sentence is one line, also where a log or a file is written to.
     console.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)

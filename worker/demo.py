@@ -49,12 +49,12 @@ async def run_demo(*, keep: bool) -> None:
         narrator.tell(f"Camunda's engine runs at {engine.address}, a mail server at {mail_server.host}")
         await engine.deploy(example("send-email.bpmn"))
         narrator.tell("examples/send-email.bpmn is deployed")
-        async with _serving(engine.address):
+        async with _serving(engine.address, mail_server.host):
             narrator.tell("the worker serves jobs of type email.smtp.send")
             await _send_one(engine, mail_server, narrator)
             if keep:
                 await _stay_up(engine, mail_server, narrator.console)
-    narrator.console.print("Everything has been stopped again.")
+    narrator.console.print("Everything has stopped.")
 
 
 def example(name: str) -> Path:
@@ -87,10 +87,11 @@ async def _send_one(engine: Engine, mail_server: MailServer, narrator: _Narrator
 
 
 @asynccontextmanager
-async def _serving(gateway: str) -> AsyncIterator[None]:
+async def _serving(gateway: str, mail_host: str) -> AsyncIterator[None]:
     environment = {
         "ZEEBE_ADDRESS": gateway,
         "SECRET_SMTP_PASSWORD": _PASSWORD,
+        "EMAIL_WORKER_ALLOWED_SERVERS": mail_host,
         "EMAIL_WORKER_CLUSTER_NAME": "demo",
         "EMAIL_WORKER_HEALTH_PORT": "0",
         "EMAIL_WORKER_LOG_LEVEL": "warning",

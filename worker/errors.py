@@ -275,6 +275,10 @@ class GatewayUnavailable(EngineError):
     """The gateway cannot be reached or is temporarily unable to accept the command."""
 
 
+class InstanceNotEnded(EngineError):
+    """A process instance has not ended within the time that was given to it."""
+
+
 class JobGone(EngineError):
     """The job was completed, cancelled or failed meanwhile: its outcome can no longer be reported."""
 

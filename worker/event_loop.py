@@ -50,7 +50,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     def forget(self, wanted: tuple[Any, ...], lookup: asyncio.Future[Any]) -> None:
         """Drop a lookup that has ended."""
         del self._lookups[wanted]
-        lookup.exception()  # seen, also if nobody waits for it any more
+        lookup.exception()  # else asyncio logs it if nobody waits any more
 
     def look_up(self, lookup: asyncio.Future[Any], wanted: tuple[Any, ...]) -> None:
         """Ask for a name in a thread; the answer goes to `lookup`."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from worker.liveness import Liveness
 from worker.metrics import CONTENT_TYPE, Metrics
+
+_ASK_SECONDS = 2.0
 
 
 class PortTaken(Exception):
@@ -31,13 +35,36 @@ async def health_pages(host: str, port: int, liveness: Liveness, metrics: Metric
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise PortTaken(
-                f"The health pages cannot be served at {host}:{port} ({_reason(error)}); choose another"
-                " EMAIL_WORKER_HEALTH_PORT, or 0 for none."
-            ) from error
+            raise PortTaken(_not_served(host, port, error)) from error
         yield
     finally:
         await runner.cleanup()
+
+
+async def check_port(host: str, port: int) -> str | None:
+    """Return why the pages cannot be served there, or None; a worker that serves them already is fine."""
+    if not port:
+        return None
+    try:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and await _is_served(host, port):
+            return None
+        return _not_served(host, port, error)
+    server.close()
+    return None
+
+
+async def _is_served(host: str, port: int) -> bool:
+    here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    try:
+        async with (
+            ClientSession(timeout=ClientTimeout(total=_ASK_SECONDS)) as session,
+            session.get(f"http://{here}:{port}/health/live") as response,
+        ):
+            return "status" in await response.json()
+    except (ClientError, OSError, ValueError, TypeError):
+        return False
 
 
 def _application(liveness: Liveness, metrics: Metrics) -> web.Application:
@@ -65,6 +92,13 @@ def _page(state: str, reasons: list[str]) -> web.Response:
     if not reasons:
         return web.json_response({"status": state})
     return web.json_response({"status": f"not {state}", "reasons": reasons}, status=503)
+
+
+def _not_served(host: str, port: int, error: OSError) -> str:
+    return (
+        f"The health pages cannot be served at {host}:{port} ({_reason(error)}); choose another"
+        " EMAIL_WORKER_HEALTH_PORT, or 0 for none."
+    )
 
 
 def _reason(error: OSError) -> str:

@@ -54,7 +54,7 @@ class Heartbeat:
 
 
 class Liveness:
-    """Whether one worker is alive and ready. `max_silence_seconds`: how long the gateway may say nothing."""
+    """Whether one worker is alive and ready. `max_silence_seconds`: longest silence of the gateway."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Liveness:
 
     @property
     def max_jobs(self) -> int:
-        """How many there may be."""
+        """How many jobs may run at the same time."""
         return self._runtime.max_jobs
 
     @property
@@ -89,7 +89,7 @@ class Liveness:
         return self._why_not_connected() is None
 
     def why_not_alive(self) -> list[str]:
-        """Return what a restart would fix; empty if everything works."""
+        """Return the reasons for a restart; empty if there are none."""
         lag_seconds = self.heartbeat.lag_seconds
         if lag_seconds < _DEADLY_LAG_SECONDS:
             return []

@@ -1,10 +1,11 @@
-"""Structured logs: one event per line, JSON for machines and colour for people, never a secret."""
+"""Structured logs: JSON for machines, short lines for people, never a secret."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ log = structlog.get_logger(__name__)
 _SHOWN_OBJECT = re.compile("[<(]")
 # What the worker itself writes: a secret that looks the same must not change it.
 _OWN_FIELDS = frozenset({"event", "level", "timestamp", "code", "outcome", "operation", "task_type"})
+_FIRST_FIELDS = ("timestamp", "level", "event")
+_CONSOLE_COLUMNS = 160
+# What a person at a terminal does not look for, or sees in another field.
+_NOT_ON_CONSOLE = frozenset(
+    {"job_key", "task_type", "tenant_id", "code", "server_seconds", "commands", "round_trips"}
+)
+_SHORT_NAMES = {"process_instance_key": "instance", "element_id": "element", "bpmn_process_id": "process"}
+_COLORS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
 def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
@@ -40,6 +49,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.ExceptionRenderer(_where_it_failed),
         hide_secrets,
+        _put_in_order if settings.log_error_messages else _put_in_order_without_message,
     ]
     renderer, lines = _renderer(settings), _Lines(sys.stderr)
     # Not by way of logging, which takes twice as long: each job is a line.
@@ -75,6 +85,15 @@ class _Lines:
             self._file.flush()
 
     debug = info = warning = error = critical = write
+
+
+def _put_in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {**{name: event[name] for name in _FIRST_FIELDS if name in event}, **event}
+
+
+def _put_in_order_without_message(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event.pop("message", None)
+    return _put_in_order(logger, method, event)
 
 
 def log_uncaught_errors() -> None:
@@ -131,4 +150,27 @@ def _renderer(settings: WorkerSettings) -> Processor:
     )
     if wants_json:
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return _console_lines
+
+
+def _console_lines(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Return an event in lines of at most 160 characters; those after the first are indented."""
+    time, level = str(event.pop("timestamp"))[11:19], str(event.pop("level"))
+    head = f"{time} {level:<7} {_printable(event.pop('event'))}"
+    shown = {_SHORT_NAMES.get(name, name): value for name, value in event.items() if value is not None}
+    if "message" in shown:
+        shown["message"] = shown.pop("message")  # the longest comes last
+    else:
+        shown.pop("process", None)
+    fields = [f"{name}={_printable(value)}" for name, value in shown.items() if name not in _NOT_ON_CONSOLE]
+    lines = textwrap.wrap(
+        " ".join((head, *fields)), _CONSOLE_COLUMNS, subsequent_indent="    ", break_on_hyphens=False
+    )
+    if sys.stderr.isatty():
+        lines[0] = lines[0].replace(level, f"{_COLORS.get(level, '')}{level}\x1b[0m", 1)
+    return "\n".join(lines)
+
+
+def _printable(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -19,7 +19,7 @@ _BASE64 = frozenset(string.ascii_letters + string.digits + "+/=-_")
 # RFC 4648, 5: the alphabet for URLs and file names.
 _URL_SAFE = str.maketrans("-_", "+/")
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-# Shorter values are hidden only where they stand alone: else the mask would eat ordinary words.
+# Shorter values are masked only as separate words, so that ordinary words stay readable.
 _SHORT = 4
 # About a thousand values; those that were not used for the longest time go first.
 _MAX_FORMS = 8_000
@@ -79,7 +79,7 @@ class Mask:
 
     def forms(self) -> Iterator[tuple[str, bool]]:
         """Yield every form of every value to hide, and whether it is base64."""
-        # A copy, as another thread may learn meanwhile.
+        # A copy, because another thread may add values.
         yield from tuple(self._forms.items())
         if self._shared is not None:
             yield from self._shared.forms()
@@ -171,7 +171,7 @@ def _forms_of(value: str) -> Iterator[str]:
         _in_a_url(value, ""),
         _in_a_url(value, "/"),
         quote_plus(value, errors="replace"),
-        # What a server that takes it for ASCII alone leaves of it.
+        # A server that expects only ASCII changes it to this.
         "".join(filter(str.isascii, value)),
     )
     for form in shown:
@@ -192,7 +192,7 @@ def _in_a_url(value: str, safe: str) -> str:
 
 
 def _base64_forms(value: str) -> Iterator[str]:
-    """Yield a value in base64 as it is inside a longer text (`user:password`, SASL PLAIN, XOAUTH2).
+    """Yield the base64 forms of a value inside a longer text (`user:password`, SASL PLAIN, XOAUTH2).
 
     A character of base64 has 6 bits: what comes before the value shifts it by 0, 1 or 2 octets, and the first
     and last characters may have bits of the neighbours.

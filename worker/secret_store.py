@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.errors import SecretNotFound
+from worker.errors import InputError, SecretNotFound
 from worker.masking import Mask
 
 # A file of that name cannot be outside of the directory.
@@ -35,11 +35,36 @@ class SecretStore:
     def resolve(self, text: str, *, has_bare: bool = False) -> str:
         """Replace the placeholders in `text` by the values; raises SecretNotFound.
 
-        `has_bare`: `secrets.NAME` counts without braces too. A blank secret counts as missing; a
-        file that is not UTF-8 or is larger than 64 kB counts as missing too.
+        `has_bare`: `secrets.NAME` counts without braces too. An empty secret counts as missing, and so does
+        a file that is not UTF-8 or larger than 64 kB; the error says so.
         """
         placeholder = _PLACEHOLDER_OR_BARE if has_bare else _PLACEHOLDER
         return placeholder.sub(self._resolved, text)
+
+    def names(self) -> dict[str, str]:
+        """Return the name of each secret that there is, with where it comes from; values are not read."""
+        found = dict.fromkeys((path.name for path in self._files()), "file")
+        given = (name for name, value in self._environment.items() if name.startswith(self._prefix) and value)
+        return found | dict.fromkeys((name.removeprefix(self._prefix) for name in given), "environment")
+
+    def faults(self) -> list[str]:
+        """Return a sentence for each file of the directory that cannot be used as a secret."""
+        read = ((path, _read_file(path)[1]) for path in self._files())
+        return [
+            f"The secret {path.name} cannot be used: the file {path} {fault}."
+            for path, fault in read
+            if fault
+        ]
+
+    def _files(self) -> list[Path]:
+        if self._directory is None:
+            return []
+        try:
+            return sorted(
+                path for path in self._directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file()
+            )
+        except OSError:
+            return []
 
     def _resolved(self, match: re.Match[str]) -> str:
         name = match[match.lastindex or 0].strip()
@@ -55,27 +80,44 @@ class SecretStore:
                 f"{name[:60]!r} cannot name a secret: letters, digits, _, - and single dots can.",
                 secret=name[:60],
             )
-        value = self._environment.get(self._prefix + name)
+        value, fault = self._environment.get(self._prefix + name), None
         if not value and self._directory is not None:
-            value = _read_file(self._directory / name)
+            value, fault = _read_file(self._directory / name)
         if not value:
-            raise SecretNotFound(self._missing(name), secret=name)
+            raise SecretNotFound(self._missing(name, fault), secret=name)
         self.mask.learn(value)
         return value
 
-    def _missing(self, name: str) -> str:
-        places = f"the environment variable {self._prefix}{name}"
-        if self._directory is not None:
-            places += f" and the file {self._directory / name}"
+    def _missing(self, name: str, fault: str | None) -> str:
+        variable, file = self._prefix + name, self._directory and self._directory / name
+        if fault is not None:
+            return f"The secret {name} cannot be used: the file {file} {fault}."
+        if variable in self._environment:
+            return f"The secret {name} cannot be used: the environment variable {variable} is empty."
+        places = f"the environment variable {variable}" + (f" and the file {file}" if file else "")
         return f"The secret {name} is not known to the worker; looked for {places}."
 
 
-def _read_file(path: Path) -> str | None:
+def check_directory(directory: Path | None) -> None:
+    """Raise InputError if the directory of the secrets is given but is none."""
+    if directory is not None and not directory.is_dir():
+        fault = "is not a directory" if directory.exists() else "does not exist"
+        raise InputError(f"EMAIL_WORKER_SECRETS_DIR: {directory} {fault}.", field="EMAIL_WORKER_SECRETS_DIR")
+
+
+def _read_file(path: Path) -> tuple[str, str | None]:
+    """Return the text of a secret's file, and what is wrong with it; neither if there is no such file."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         # utf-8-sig: editors of Windows begin a file with a byte order mark.
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return None if len(content) > _LARGEST_FILE else text.removesuffix("\n").removesuffix("\r")
+        text = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return "", None
+    except OSError as error:
+        return "", f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        return "", "is not UTF-8 text"
+    if len(content) > _LARGEST_FILE:
+        return "", "is larger than 64 kB"
+    return text, None if text else "is empty"

@@ -31,10 +31,13 @@ from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
+from worker.rest_api import RestApi
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
 # The name of the variable travels with the result, and counts.
 _NAMING_BYTES = 200
+# Of Camunda on this machine, and of the sandbox.
+_USUAL_REST_ADDRESS = "http://localhost:8080"
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -136,7 +139,7 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
 
 
 def _full_name() -> str | None:
-    """Return the machine's name if it is a full one; nobody is asked for it, as that may take long."""
+    """Return the machine's name if it is a full one; DNS is not asked, because that may take long."""
     name = socket.gethostname()
     is_full = "." in name and not name.startswith("localhost.") and _HOST_NAME.fullmatch(name)
     return name if is_full else None
@@ -154,6 +157,17 @@ def open_document_client(settings: Settings, sign_in: SignIn | None) -> Document
         store = DocumentStore(client, gateway.rest_address, sign_in)
     patterns = tuple(UrlPattern.parse(text) for text in worker.allowed_document_urls)
     return DocumentClient(http, store, UrlPolicy(patterns), worker.max_attachment_bytes)
+
+
+def open_rest_api(settings: Settings, sign_in: SignIn | None) -> RestApi | None:
+    """Return the cluster's REST API; the gateway localhost:26500 goes with http://localhost:8080."""
+    gateway = settings.gateway
+    address = gateway.rest_address
+    if address is None and is_this_machine(gateway.target) and gateway.target.endswith(":26500"):
+        address = _USUAL_REST_ADDRESS
+    if address is None:
+        return None
+    return RestApi(_cluster_client(settings, address), address, sign_in)
 
 
 def _cluster_client(settings: Settings, url: str) -> HttpClient:

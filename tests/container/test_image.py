@@ -34,7 +34,7 @@ def test_the_image_says_what_it_is_and_runs_as_a_number_in_exec_form(images: Ima
     assert re.fullmatch("[0-9a-f]{40}", config["Labels"]["org.opencontainers.image.revision"])
 
 
-def test_the_environment_holds_no_build_tool_and_no_cache(images: Images) -> None:
+def test_the_environment_contains_no_build_tool_and_no_cache(images: Images) -> None:
     listed = docker(
         *("run", "--rm", "--read-only", "--entrypoint", "python", images.worker),
         *("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"),

@@ -22,7 +22,7 @@ from worker.mail.operation_result import OperationResult
 
 
 @on_skipping_clock
-async def test_no_more_jobs_run_at_once_than_the_bound_over_all_task_types() -> None:
+async def test_the_limit_of_running_jobs_applies_over_all_job_types() -> None:
     bench = Bench(max_jobs=4)
 
     async def takes_a_second() -> OperationResult:
@@ -93,7 +93,7 @@ async def test_places_that_become_free_shortly_after_each_other_are_asked_for_to
 
 
 @on_skipping_clock
-async def test_few_free_places_are_filled_while_slow_jobs_hold_the_others() -> None:
+async def test_few_free_places_are_filled_while_slow_jobs_occupy_the_others() -> None:
     bench = Bench(max_jobs=8, task_types=(TASK_TYPE,))
     bench.handler.shut()
     async with bench.serving():

@@ -112,7 +112,7 @@ async def extend(gateway: ZeebeGateway) -> None:
 COMMANDS = pytest.mark.parametrize("command", [complete, fail, throw, extend])
 
 
-async def test_jobs_are_asked_for_as_the_subscription_says_and_read_into_our_own() -> None:
+async def test_jobs_are_requested_as_subscribed_and_converted_to_the_workers_type() -> None:
     async with connected() as (servicer, gateway):
         servicer.jobs = [activated()]
         (job,) = await jobs_from(gateway)
@@ -187,7 +187,7 @@ async def test_each_status_becomes_one_of_the_worker_with_its_reason(
     ],
 )
 @COMMANDS
-async def test_what_is_too_large_is_refused_permanently_whatever_its_status(
+async def test_a_command_that_is_too_large_is_refused_permanently_with_any_status(
     command: Call, status: grpc.StatusCode, reason: str
 ) -> None:
     async with connected() as (servicer, gateway):
@@ -227,7 +227,7 @@ async def test_an_answer_of_more_than_four_megabytes_is_taken() -> None:
 
 
 @pytest.mark.parametrize("result", [{"a": object()}, {"a": {1, 2}}])
-async def test_what_is_not_json_is_refused_before_it_is_sent(result: dict[str, Any]) -> None:
+async def test_a_value_that_is_not_json_is_refused_before_it_is_sent(result: dict[str, Any]) -> None:
     async with connected() as (servicer, gateway):
         with pytest.raises(CommandRefused):
             await gateway.complete(7, result)

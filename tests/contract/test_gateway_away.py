@@ -90,7 +90,7 @@ async def test_a_gateway_that_comes_later_than_the_worker_is_served_without_a_re
 
 
 @on_skipping_clock
-async def test_a_worker_without_a_gateway_stops_at_once() -> None:
+async def test_a_worker_without_a_gateway_stops_immediately() -> None:
     bench = Bench()
     bench.gateway.go_away()
     async with bench.serving():

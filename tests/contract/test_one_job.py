@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
 from testkit.jobs import TASK_TYPE, make_job, variables_for
@@ -99,13 +101,33 @@ async def test_a_failure_is_repeated_while_the_gateway_is_away() -> None:
 
 
 @on_skipping_clock
-async def test_what_cannot_pass_by_itself_is_an_incident_at_once() -> None:
+async def test_a_permanent_failure_is_an_incident_immediately() -> None:
     bench = Bench()
     bench.handler.script.append(AuthenticationFailed("No."))
     async with bench.serving():
         bench.gateway.offer(make_job(retries=3))
         (command,) = await bench.gateway.until_taken(1)
     assert (command.fields["retries"], command.fields["backoff_seconds"]) == (0, 0)
+
+
+@on_skipping_clock
+async def test_a_failed_attempt_is_a_warning_and_an_incident_an_error_with_what_to_look_for() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), ServerTimeout("Slow.")])
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        async with bench.serving():
+            bench.gateway.offer(replace(make_job(key=1, retries=2), tenant_id="sales"))
+            await bench.gateway.until_taken(1)
+            bench.gateway.offer(replace(make_job(key=1, retries=1), tenant_id="sales"))
+            await bench.gateway.until_taken(2)
+    first, second = (line for line in logs if line["event"] == "job_ended")
+    assert (first["log_level"], first["retries"], first["incident"]) == ("warning", 1, False)
+    assert (second["log_level"], second["retries"], second["incident"]) == ("error", 0, True)
+    for line in (first, second):
+        assert line["code"] == "TIMEOUT"
+        assert line["message"].startswith(f"TIMEOUT in {TASK_TYPE}: Slow; ")
+        assert line["bpmn_process_id"] == make_job().bpmn_process_id
+        assert line["tenant_id"] == "sales"
 
 
 @on_skipping_clock
@@ -203,7 +225,8 @@ async def test_an_unforeseen_exception_is_an_incident_without_its_text_and_a_tra
     assert command.fields["retries"] == 0
     assert command.fields["message"].startswith("INTERNAL_ERROR")
     assert "hunter2" not in command.fields["message"]
-    (line,) = [line for line in logs if line["log_level"] == "error"]
+    (line,) = [line for line in logs if line["event"] == "job_failed_unexpectedly"]
+    assert line["log_level"] == "error"
     assert line["exc_info"]
 
 

@@ -18,7 +18,7 @@ AWAY = GatewayUnavailable("UNAVAILABLE")
 
 
 @on_skipping_clock
-async def test_an_idle_worker_stops_at_once() -> None:
+async def test_an_idle_worker_stops_immediately() -> None:
     bench = Bench()
     async with bench.serving():
         await bench.gateway.until(lambda: len(bench.gateway.polls) == 2)
@@ -61,7 +61,7 @@ async def test_running_jobs_end_within_the_grace_and_keep_their_deadline() -> No
 
 
 @on_skipping_clock
-async def test_what_the_grace_does_not_suffice_for_is_returned_with_its_retries() -> None:
+async def test_a_job_that_runs_longer_than_the_grace_period_is_returned_with_its_retries() -> None:
     bench = Bench(grace_seconds=5)
     bench.handler.shut()
     async with bench.serving():
@@ -88,7 +88,7 @@ async def test_jobs_that_wait_for_a_place_are_returned_too() -> None:
 
 
 @on_skipping_clock
-async def test_a_grace_of_none_hands_everything_back_at_once() -> None:
+async def test_without_a_grace_period_every_job_is_returned_immediately() -> None:
     bench = Bench(grace_seconds=0)
     bench.handler.shut()
     async with bench.serving():
@@ -139,7 +139,7 @@ async def test_a_mail_that_may_be_out_as_the_worker_stops_is_an_incident_not_ret
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
 @on_skipping_clock
-async def test_a_sent_mail_whose_completion_is_under_way_is_reported_at_the_end(
+async def test_a_sent_email_whose_report_is_running_is_reported_before_the_end(
     trouble: Exception | Fault,
 ) -> None:
     bench = Bench(grace_seconds=5)
@@ -170,7 +170,7 @@ async def test_a_gateway_that_is_away_does_not_delay_the_end(trouble: Exception 
 
 @pytest.mark.parametrize("trouble", [AWAY, Fault.HANGS])
 @on_skipping_clock
-async def test_a_mail_that_may_be_out_does_not_delay_the_end_where_nobody_can_be_told(
+async def test_an_email_that_may_have_been_sent_does_not_delay_the_end_if_the_gateway_is_unavailable(
     trouble: Exception | Fault,
 ) -> None:
     bench = Bench(grace_seconds=5)

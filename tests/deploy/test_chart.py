@@ -81,7 +81,7 @@ def test_the_chart_is_of_this_version() -> None:
     [ALL_VALUES, {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}],
     ids=["all", "least"],
 )
-def test_what_it_makes_is_what_kubernetes_takes(values: dict[str, Any], version: str) -> None:
+def test_kubernetes_accepts_the_output_of_the_chart(values: dict[str, Any], version: str) -> None:
     for kind, made in rendered(values).items():
         if kind not in FOREIGN:
             kubernetes_validate.validate(made, version, strict=True)
@@ -106,7 +106,7 @@ def test_sign_in_and_secrets_come_from_secrets_alone() -> None:
     assert "a password" not in str({**objects, "Secret": None})
 
 
-def test_a_secret_of_your_own_is_used_and_none_is_made() -> None:
+def test_an_existing_secret_is_used_and_none_is_created() -> None:
     objects = rendered({"secrets.existingSecret": "from-the-vault"})
     assert "Secret" not in objects
     (volume,) = objects["Deployment"]["spec"]["template"]["spec"]["volumes"]

@@ -50,7 +50,7 @@ def only(directory: Path, pattern: str) -> Path:
 
 
 @pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"], ids=["wheel", "sdist"])
-def test_a_package_runs_beside_nothing_but_the_locked_dependencies(dist: Path, pattern: str) -> None:
+def test_a_package_needs_only_the_locked_dependencies(dist: Path, pattern: str) -> None:
     runtime = dist / "runtime" / "bin"
     pip = (sys.executable, "-m", "pip", "--python", runtime / "python")
     installed = run(*pip, "install", "--quiet", "--no-deps", "--force-reinstall", only(dist, pattern))
@@ -73,14 +73,14 @@ def test_the_locked_dependencies_are_those_of_the_extra_that_the_documentation_n
     assert set(wanted) <= installed(dist)
 
 
-def test_the_wheel_holds_the_package_and_no_test(dist: Path) -> None:
+def test_the_wheel_contains_the_package_and_no_test(dist: Path) -> None:
     with zipfile.ZipFile(only(dist, "*.whl")) as wheel:
         packages = {name.split("/")[0] for name in wheel.namelist()}
         assert "worker/py.typed" in wheel.namelist()
     assert packages == {"worker", f"camunda_email_worker-{__version__}.dist-info"}
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from(dist: Path) -> None:
+def test_the_sdist_contains_the_sources_of_the_wheel(dist: Path) -> None:
     with tarfile.open(only(dist, "*.tar.gz")) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"pyproject.toml", "LICENSE", "CHANGELOG.md", "examples/send-email.bpmn"} <= names

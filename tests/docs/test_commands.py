@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from testkit.block_rules import Shell, all_rules
+from testkit.block_rules import Shell, all_rules, commands_of
 from testkit.pages import ROOT
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ SHELLS = [rule for rule in all_rules() if isinstance(rule, Shell)]
 
 
 def lines(rule: Shell, program: str = "") -> list[str]:
-    """The commands of a block, without comments; a line that ends in a backslash goes on in the next."""
-    joined = rule.block.text.replace("\\\n", " ")
-    commands = [shlex.join(shlex.split(line, comments=True)) for line in joined.splitlines()]
-    return [command for command in commands if command and command.startswith(program)]
+    """The commands of a block that begin with this program."""
+    return [command for command in commands_of(rule.block) if command.startswith(program)]
 
 
 def all_lines(program: str) -> list[str]:

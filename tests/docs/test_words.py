@@ -16,7 +16,7 @@ from worker.settings.camunda_names import NAMES
 
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SETTING = re.compile(r"\b(?:EMAIL_WORKER|ZEEBE|CAMUNDA)_[A-Z0-9_]*[A-Z0-9]\b")
-LOG_CALL = re.compile(r"log\.\w+\(\s*\"(\w+)\"")
+LOG_CALL = re.compile(r"log\.\w+\(\s*(?:[\w.]+, )?\"(\w+)\"")
 OURS = {name for name, _, _ in settings_fields()}.union(*NAMES.values())
 
 
@@ -54,7 +54,7 @@ def test_a_command_in_passing_is_one(command: str) -> None:
         assert name in names or name.startswith("--")
 
 
-def test_what_a_page_installs_is_this_directory_or_an_extra_that_there_is() -> None:
+def test_a_page_installs_only_this_directory_or_an_existing_extra() -> None:
     # That both can be installed is for tests/deploy/test_release.py to show.
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     known = {f"'{project['name']}[{extra}]'" for extra in project["optional-dependencies"]} | {"."}
@@ -104,13 +104,26 @@ PLAIN_WORDS = {
     r"\bis to come\b|\bnot seen to\b": "comes, not confirmed",
     r"\b(gives?|given|giving) out\b|\bhanded over\b": "return, send",
     r"\b(errands?|vitals|ledger)\b": "operation context, liveness, completed work",
+    r"\bthat which\b|\bunasked\b|\bin sight\b|\bfor want of\b|\bwherever\b": "a plain clause",
+    r"\b(is|are|was|were) away\b|\bsick\b": "is unavailable, does not answer",
+    r"\bmakes of\b|\b(has|have) come of\b|\bbrings? along\b": "gives, the result, contains",
+    r"\bthere(by|of|in)\b|\bhence\b|\bthus\b|\b(e\.g|i\.e)\.": "so, such as",
+    r"\b(do|does|is|are|ca|wo)n't\b": "not, in full",
 }
 # feel.md compares with Camunda's engine, reliability.md was measured with the embedded one.
 USER_WORDS = {
     r"\b([Tt]he|[Aa]n) engine\b|\bengine's\b": "Camunda, the cluster",
     r"\b[Ww]e\b|\bus\b|\b[Oo]urs?\b": "the worker",
 }
-OF_DEVELOPERS = ("worker/sandbox/", "worker/feel/", "docs/feel.md", "docs/reliability.md")
+OF_DEVELOPERS = ("worker/sandbox/", "worker/feel/", "bench/", "docs/feel.md", "docs/reliability.md")
+
+
+@pytest.mark.parametrize(
+    ("page", "end", "lines"), [("README.md", "## Settings", 90), ("docs/performance.md", "", 75)]
+)
+def test_a_page_for_the_first_minutes_is_short(page: str, end: str, lines: int) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert len((text.partition(f"\n{end}\n")[0] if end else text).splitlines()) <= lines
 
 
 def test_texts_use_plain_words() -> None:

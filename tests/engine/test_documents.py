@@ -63,7 +63,7 @@ def stored_mail(dovecot: Dovecot) -> str:
     return user
 
 
-async def test_what_one_task_stores_another_sends(engine: Engine, dovecot: Dovecot) -> None:
+async def test_a_document_that_one_task_stores_is_sent_by_another(engine: Engine, dovecot: Dovecot) -> None:
     user = stored_mail(dovecot)
     async with (
         DocumentServer() as documents,

@@ -52,13 +52,13 @@ async def test_two_processes_download_once_and_both_have_the_jars(empty_cache: P
     assert sorted([b"Downloading" in first_progress, b"Downloading" in second_progress]) == [False, True]
 
 
-def test_what_was_downloaded_once_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_downloaded_jar_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     downloaded = jars.class_path("mail")
     cut_network(monkeypatch)
     assert jars.class_path("mail") == downloaded
 
 
-def test_a_damaged_jar_is_downloaded_anew(empty_cache: Path) -> None:
+def test_a_damaged_jar_is_downloaded_again(empty_cache: Path) -> None:
     [jar] = jars.locked_jars("mail")
     (empty_cache / jar.file_name).write_bytes(b"half a jar")
     [path] = jars.class_path("mail")

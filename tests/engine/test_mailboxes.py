@@ -100,7 +100,7 @@ async def test_search_by_the_form_and_by_other_criteria(
         assert expected in (found, len(found)), wanted
 
 
-async def test_what_was_read_and_marked_is_not_unread_any_more(
+async def test_an_email_that_was_marked_as_read_is_no_longer_unread(
     engine: Engine, dovecot: Dovecot, user: str
 ) -> None:
     await run(engine, dovecot, "email.imap.read", user, messageId="<1@example.com>", markAsRead=True)
@@ -140,7 +140,7 @@ async def test_move(engine: Engine, dovecot: Dovecot, user: str) -> None:
     assert moved.raw.replace(b"\n", b"\r\n") == FIRST
 
 
-async def test_what_is_filed_is_in_the_folder_once(engine: Engine, dovecot: Dovecot, user: str) -> None:
+async def test_an_appended_email_is_in_the_folder_once(engine: Engine, dovecot: Dovecot, user: str) -> None:
     mail = {"from": "a@example.com", "to": "b@example.com", "subject": "Filed", "body": "Hello"}
     for expected in (True, False):
         result = await run(

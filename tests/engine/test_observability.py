@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SEND, LIST, READ = "email.smtp.send", "email.imap.list", "email.pop3.read"
 CANARY = "canary7391"
 SECRET = "hunter2-canary7391"
+WITHOUT_MESSAGES = {"EMAIL_WORKER_LOG_ERROR_MESSAGES": "false"}
 
 
 def variables(port: int, *, username: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -245,7 +246,7 @@ async def test_a_port_that_is_taken_ends_the_worker_with_one_sentence(engine: En
     )
 
 
-async def test_one_line_tells_of_a_job_and_no_line_quotes_what_was_in_it(
+async def test_without_messages_one_line_tells_of_a_job_and_no_line_quotes_what_was_in_it(
     start_engine: Callable[[], Awaitable[Engine]], mail_server: MailServer
 ) -> None:
     engine = await start_engine()
@@ -256,7 +257,9 @@ async def test_one_line_tells_of_a_job_and_no_line_quotes_what_was_in_it(
     inbox = {"username": "bob@example.com", "password": "geheim"}
     async with (
         ScriptedSmtp(options=refusing) as server,
-        WorkerProcess.start(engine.address, EMAIL_WORKER_LOG_LEVEL="debug", SECRET_PASSWORD=SECRET) as worker,
+        WorkerProcess.start(
+            engine.address, EMAIL_WORKER_LOG_LEVEL="debug", SECRET_PASSWORD=SECRET, **WITHOUT_MESSAGES
+        ) as worker,
     ):
         content = {"subject": CANARY, "body": CANARY, "headers": {"X-Order": CANARY}}
         given = letter(mail_server.smtp_port, to=f"{CANARY}@example.com", **content)
@@ -313,7 +316,33 @@ def servers_that_quote() -> Iterator[tuple[str, ScriptedServer]]:
         yield READ, ScriptedPop3(mails, Pop3Options(faults={verb: say(CANARY)}))
 
 
-async def test_no_line_quotes_what_a_mail_server_says(
+async def test_an_incident_is_an_error_with_its_message_and_no_secret(
+    start_engine: Callable[[], Awaitable[Engine]],
+) -> None:
+    engine = await start_engine()
+    await deploy(engine, LIST)
+    refusing = ImapOptions(faults={"LOGIN": say(f"{{tag}} NO [AUTHENTICATIONFAILED] not with {SECRET}")})
+    async with (
+        ScriptedImap(refusing) as server,
+        WorkerProcess.start(engine.address, SECRET_PASSWORD=SECRET) as worker,
+    ):
+        given = variables(server.port, username="alice")
+        given["authentication"]["password"] = "{{secrets.PASSWORD}}"
+        instance = await engine.create_instance(LIST, given)
+        incident = await engine.incident(instance)
+        line = await worker.logged("job_ended")
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert (line["level"], line["code"]) == ("error", "AUTHENTICATION_FAILED")
+    assert (line["incident"], line["retries"]) == (True, 0)
+    assert (line["bpmn_process_id"], line["element_id"]) == (LIST, incident.element_id)
+    assert line["process_instance_key"] == instance
+    assert "tenant_id" in line
+    assert line["message"] == incident.message
+    assert "***" in line["message"]
+    assert SECRET not in json.dumps(worker.events)
+
+
+async def test_without_messages_no_line_quotes_what_a_mail_server_says(
     start_engine: Callable[[], Awaitable[Engine]],
 ) -> None:
     engine = await start_engine()
@@ -321,7 +350,7 @@ async def test_no_line_quotes_what_a_mail_server_says(
     outcomes = set()
     async with (
         AsyncExitStack() as servers,
-        WorkerProcess.start(engine.address, EMAIL_WORKER_LOG_LEVEL="debug") as worker,
+        WorkerProcess.start(engine.address, EMAIL_WORKER_LOG_LEVEL="debug", **WITHOUT_MESSAGES) as worker,
     ):
         for operation, given in servers_that_quote():
             port = (await servers.enter_async_context(given)).port

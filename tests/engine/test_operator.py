@@ -82,7 +82,7 @@ async def test_a_worker_serves_the_operations_of_its_patterns_alone(engine: Engi
             assert (await engine.completed(instance))["result"]["sent"] is True
 
 
-async def test_what_is_over_the_send_rate_is_returned_with_its_retries_and_sent_later(engine: Engine) -> None:
+async def test_a_job_above_the_send_rate_is_returned_with_its_retries_and_sent_later(engine: Engine) -> None:
     async with ScriptedSmtp() as server:
         configured = {
             "EMAIL_WORKER_DEFAULT_SMTP_HOST": "127.0.0.1",

@@ -158,7 +158,7 @@ async def test_a_completion_that_the_engine_refuses_leaves_the_mail(engine: Engi
         assert len(server.messages) == 1
 
 
-async def test_two_workers_that_read_one_mail_at_once_both_have_it_and_take_no_other(
+async def test_two_workers_that_read_one_email_at_the_same_time_both_get_it_and_delete_no_other(
     start_engine: Callable[[], Awaitable[Engine]],
 ) -> None:
     engine = await start_engine()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from worker.sandbox import Engine
 
 
-async def test_a_worker_with_a_prefix_serves_its_own_task_types_alone(engine: Engine) -> None:
+async def test_a_worker_with_a_prefix_serves_only_its_job_types(engine: Engine) -> None:
     for process_id, task_type in (("ours", "team-a.email.smtp.send"), ("others", "email.smtp.send")):
         process = one_task_process(process_id, task_type, headers={"resultVariable": "mail"})
         await engine.deploy(process, f"{process_id}.bpmn")

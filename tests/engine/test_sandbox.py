@@ -5,7 +5,6 @@ import imaplib
 import os
 import poplib
 import select
-import signal
 import smtplib
 import ssl
 import sys
@@ -14,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.store import DocumentStore
+from worker.models.documents import File, StoredDocument, parse_documents
 from worker.sandbox import Engine, SandboxError
 from worker.sandbox.archive import engine_java
 from worker.sandbox.ports import free_port
+from worker.sandbox.rest import rest_api
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,17 +42,6 @@ async def main():
         await asyncio.Event().wait()
 
 asyncio.run(main())
-"""
-
-
-SANDBOX = """
-import asyncio
-from worker.sandbox import run_sandbox
-
-def announce(line):
-    print(line, flush=True)
-
-asyncio.run(run_sandbox(engine_port=None, engine_only={engine_only}, announce=announce))
 """
 
 
@@ -210,7 +202,7 @@ async def test_a_wait_ends_when_the_mail_arrives_and_not_before(mail_server: Mai
     assert await mail_server.messages("nobody@example.com") == []
     with pytest.raises(SandboxError, match="no user nobody@example"):
         await mail_server.deliver("nobody@example.com", MAIL)
-    with pytest.raises(SandboxError, match=r"has 2 mails after 0\.1 s, not 3"):
+    with pytest.raises(SandboxError, match=r"has 2 emails after 0\.1 s, not 3"):
         await mail_server.wait_for("bob@example.com", 3, within_seconds=0.1)
 
 
@@ -264,20 +256,15 @@ async def test_a_killed_parent_leaves_no_child() -> None:
     await asyncio.gather(*endings)
 
 
-@pytest.mark.parametrize(
-    ("number", "engine_only", "addresses"), [(signal.SIGTERM, False, 6), (signal.SIGINT, True, 2)]
-)
-async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
-    number: signal.Signals, engine_only: bool, addresses: int
-) -> None:
-    sandbox = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SANDBOX.format(engine_only=engine_only)), stdout=asyncio.subprocess.PIPE
-    )
-    assert sandbox.stdout is not None
-    said = [(await sandbox.stdout.readline()).decode() for _ in range(addresses)]
-    assert "ZEEBE_ADDRESS=127.0.0.1:" in said[0]
-    assert any("SMTP" in line for line in said) != engine_only
-    assert "Ctrl-C" in said[-1]
-    sandbox.send_signal(number)
-    async with asyncio.timeout(60):
-        assert await sandbox.wait() == 0
+async def test_a_document_is_kept_and_given_back(engine: Engine) -> None:
+    port = free_port()
+    http = HttpClient(ssl.create_default_context(), HttpTimeouts(10, 10, 10))
+    store = DocumentStore(http, f"http://127.0.0.1:{port}", None)
+    async with rest_api(engine, "127.0.0.1", port):
+        reference = await store.create(File("Grüße.txt", "text/plain", b"hello"))
+        (document,) = parse_documents(reference)
+        assert isinstance(document, StoredDocument)
+        answer = await store.fetch(document, max_bytes=100)
+        await store.close()
+    assert (answer.content, answer.content_type) == (b"hello", "text/plain")
+    assert document.name == "Grüße.txt"

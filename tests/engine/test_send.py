@@ -180,7 +180,7 @@ async def test_an_incident_retried_sends_to_the_recipients_still_missing_alone(d
     assert result["emailDelivered"] == "the process's own"
 
 
-async def test_bad_input_is_an_incident_at_once_that_names_the_field(deployed: Engine) -> None:
+async def test_bad_input_is_an_immediate_incident_that_names_the_field(deployed: Engine) -> None:
     async with serving(deployed.address):
         instance = await deployed.create_instance("send", variables(2525, tos="jane@example.com"))
         incident = await deployed.incident(instance)
@@ -236,7 +236,7 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
-async def test_a_domain_whose_name_servers_are_silent_holds_up_no_other(
+async def test_name_servers_that_do_not_answer_delay_no_other_domain(
     deployed: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SILENT_NAME_SERVERS)
@@ -254,7 +254,7 @@ async def test_a_domain_whose_name_servers_are_silent_holds_up_no_other(
         await deployed.cancel_instance(instance)
 
 
-async def test_two_hundred_instances_at_once_send_two_hundred_mails(deployed: Engine) -> None:
+async def test_two_hundred_instances_at_the_same_time_send_two_hundred_emails(deployed: Engine) -> None:
     async with (
         ScriptedSmtp() as server,
         serving(deployed.address, EMAIL_WORKER_MAX_JOBS="32", EMAIL_WORKER_MAX_JOBS_PER_SERVER="8"),
@@ -352,7 +352,7 @@ async def test_a_mail_whose_answer_is_cut_off_by_the_shutdown_is_not_sent_again(
     assert len(server.accepted) == 1
 
 
-async def test_a_second_signal_stops_at_once(deployed: Engine) -> None:
+async def test_a_second_signal_stops_the_worker_immediately(deployed: Engine) -> None:
     async with (
         ScriptedSmtp({SmtpStep.EHLO: hang()}) as server,
         WorkerProcess.start(deployed.address, EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS="3600") as worker,

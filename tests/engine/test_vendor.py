@@ -377,7 +377,7 @@ async def test_secrets_have_braces_or_none(engine: Engine, mailbox: Mailbox, bar
         ),
     ],
 )
-async def test_what_cannot_be_is_an_incident_that_names_the_field_of_the_diagram(
+async def test_invalid_input_is_an_incident_that_names_the_field_of_the_diagram(
     engine: Engine, changes: dict[str, str], message: str
 ) -> None:
     nowhere = Mailbox("nobody", {"imap": 1}, messages=_nothing, deliver=_nowhere)
@@ -388,7 +388,7 @@ async def test_what_cannot_be_is_an_incident_that_names_the_field_of_the_diagram
         await engine.cancel_instance(instance)
 
 
-async def test_the_vendors_task_type_is_served_only_where_that_is_said(engine: Engine) -> None:
+async def test_the_vendors_job_type_is_served_only_if_it_is_turned_on(engine: Engine) -> None:
     with capture_logs() as logs:
         async with serving(engine.address):
             pass
@@ -432,7 +432,7 @@ async def test_documents_are_attached_wherever_they_are(engine: Engine) -> None:
     ]
 
 
-async def test_no_document_comes_from_a_url_that_nobody_allowed(engine: Engine) -> None:
+async def test_a_document_is_not_fetched_from_a_url_that_is_not_allowed(engine: Engine) -> None:
     secret = '=[{"camunda.document.type": "external", "url": "http://169.254.169.254/latest/meta-data"}]'
     async with ScriptedSmtp() as server, serving(engine.address, **ON):
         instance = await start(engine, smtp_inputs(server.port, attachments=secret))
@@ -450,7 +450,7 @@ def with_attachment() -> bytes:
     return message.as_bytes()
 
 
-async def test_what_is_attached_is_stored_before_pop3_reads_the_mail_away(
+async def test_attachments_are_stored_before_a_pop3_read_deletes_the_email(
     engine: Engine, mailbox: Mailbox, protocol: str
 ) -> None:
     await mailbox.deliver(with_attachment())

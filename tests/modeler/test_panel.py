@@ -100,7 +100,7 @@ async def test_choosing_an_encryption_offers_its_port(
     assert offered == ports
 
 
-async def test_a_port_that_was_typed_stays_whatever_the_encryption(
+async def test_a_typed_port_stays_with_any_encryption(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.smtp.send")
@@ -120,7 +120,7 @@ async def test_the_format_of_an_email_decides_which_texts_are_asked_for(
     assert seen == {"Plain text": ["Text"], "HTML": ["HTML"], "Both plain text and HTML": ["Text", "HTML"]}
 
 
-async def test_protocol_and_operation_change_what_is_asked_for_and_the_task_type(
+async def test_protocol_and_operation_change_the_fields_and_the_job_type(
     modeler: Modeler, diagram: str, templates: list[dict[str, Any]]
 ) -> None:
     await modeler.open(diagram, templates, "task", f"{PREFIX}.email")

@@ -146,7 +146,7 @@ async def test_a_hostile_imap_server_is_left_in_time(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", POP3_FAULTS)
-async def test_a_hostile_pop3_server_holds_up_nobody(fault: str) -> None:
+async def test_a_hostile_pop3_server_delays_no_other_job(fault: str) -> None:
     verb, line = POP3_FAULTS[fault]
 
     async def step(dialogue: Dialogue) -> None:

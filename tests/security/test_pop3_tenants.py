@@ -47,7 +47,7 @@ async def test_strangers_with_wrong_passwords_do_not_delay_the_owner(make_caller
                 await stranger
 
 
-async def test_what_is_remembered_is_shown_to_nobody_who_is_not_let_in(make_caller: MakeCaller) -> None:
+async def test_remembered_emails_are_shown_only_after_a_sign_in(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": b"Subject: secret\r\n\r\nx\r\n"}) as server:
         caller = make_caller(server.port)
         await caller.list_emails()

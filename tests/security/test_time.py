@@ -88,7 +88,7 @@ def test_addresses_that_nearly_are_some_take_linear_time(start: str, piece: str)
     ],
 )
 @pytest.mark.parametrize("field", ["host", "password"])
-def test_what_is_nearly_a_secret_takes_linear_time(field: str, start: str, piece: str) -> None:
+def test_a_text_that_is_nearly_a_secret_takes_linear_time(field: str, start: str, piece: str) -> None:
     group = {"host": "server", "password": "authentication"}[field]
 
     def work(size: int) -> Callable[[], object]:

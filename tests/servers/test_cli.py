@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,11 @@ def test_an_operation_that_failed_is_exit_code_1_and_json_on_standard_error() ->
     ("given", "says"),
     [
         (variables(tos="b@example.com"), "did you mean parameters.to?"),
-        (variables(subject="\ud800"), "is not valid JSON"),
-        ("[1]", "must be a JSON object"),
-        ("{", "is not valid JSON"),
-        ("", "is not valid JSON"),
-        ("[" * 100_000, "is not valid JSON"),
+        (variables(subject="\ud800"), "Standard input is not valid JSON: "),
+        ("[1]", "Standard input must be a JSON object."),
+        ("{", "Standard input is not valid JSON: "),
+        ("", "Standard input is not valid JSON: "),
+        ("[" * 100_000, "Standard input is nested too deeply."),
     ],
 )
 def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], says: str) -> None:
@@ -74,6 +75,29 @@ def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], 
     said = failure(answer)
     assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
     assert says in said["message"]
+
+
+def test_set_changes_single_variables_also_in_groups() -> None:
+    given = json.dumps(variables())
+    options = ["--set", "parameters.tos=x", "--set", "parameters.subject=7"]
+    answer = CliRunner().invoke(app, ["call", "email.smtp.send", "--variables", "-", *options], input=given)
+    assert failure(answer)["message"].count("did you mean parameters.to?") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--set", "subject"], "--set must be KEY=VALUE; found 'subject'."),
+        (["--set", "=x"], "--set must be KEY=VALUE; found '=x'."),
+        (["--set", "a..b=x"], "--set must be KEY=VALUE; found 'a..b=x'."),
+        (["--set", "server=x", "--set", "server.host=y"], "--set server.host: server is a value already"),
+        (["--variables", "nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
+    ],
+)
+def test_options_that_cannot_be_read_are_one_sentence(options: list[str], says: str) -> None:
+    said = failure(CliRunner().invoke(app, ["call", "email.smtp.send", *options]))
+    assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
+    assert said["message"].startswith(says)
 
 
 def test_an_operation_that_is_none_is_bad_input_with_all_that_there_are() -> None:
@@ -101,6 +125,56 @@ def test_a_fault_of_the_worker_itself_is_reported_the_same_way_without_its_text(
 
 def check(**environment: str) -> Result:
     return CliRunner().invoke(app, ["check"], env=environment)
+
+
+def rows(answer: Result, name: str) -> list[str]:
+    """The cells of the row of a setting."""
+    (row,) = [line for line in answer.stdout.splitlines() if name in line and "│" in line]
+    return [cell.strip() for cell in row.strip("│").split("│")]
+
+
+def test_check_marks_the_settings_that_are_set() -> None:
+    answer = check(EMAIL_WORKER_MAX_JOBS="7", CAMUNDA_REST_ADDRESS="http://localhost:1")
+    assert rows(answer, "EMAIL_WORKER_MAX_JOBS ") == ["EMAIL_WORKER_MAX_JOBS", "set", "7"]
+    assert rows(answer, "ZEEBE_REST_ADDRESS") == ["ZEEBE_REST_ADDRESS", "set", "http://localhost:1"]
+    assert rows(answer, "EMAIL_WORKER_MAX_SESSIONS ")[1] == ""
+
+
+def test_check_cuts_no_value_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    servers = [f"smtp{number}.example.com:587" for number in range(40)]
+    answer = check(EMAIL_WORKER_ALLOWED_SERVERS=",".join(servers))
+    assert rows(answer, "EMAIL_WORKER_ALLOWED_SERVERS")[2] == ", ".join(servers)
+
+
+def test_check_names_the_secrets_and_their_faults_but_no_value(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    (directory / "IMAP_PASSWORD").write_text("hunter2")
+    (directory / "EMPTY").write_text("\n")
+    answer = check(EMAIL_WORKER_SECRETS_DIR=str(directory), SECRET_SMTP_PASSWORD="hunter3")
+    assert "EMPTY (file), IMAP_PASSWORD (file), SMTP_PASSWORD (environment)" in answer.stdout
+    assert f"✗ The secret EMPTY cannot be used: the file {directory / 'EMPTY'} is empty.\n" in answer.stdout
+    assert "hunter" not in answer.output
+
+
+def test_check_reports_a_directory_of_secrets_that_is_not_there(tmp_path: Path) -> None:
+    answer = check(EMAIL_WORKER_SECRETS_DIR=str(tmp_path / "secrets"))
+    assert f"✗ EMAIL_WORKER_SECRETS_DIR: {tmp_path / 'secrets'} does not exist.\n" in answer.stdout
+
+
+def test_check_reports_a_ca_file_that_is_not_there() -> None:
+    answer = check(EMAIL_WORKER_TLS_CA_FILE="/nope.pem")
+    assert "✗ EMAIL_WORKER_TLS_CA_FILE: /nope.pem does not exist.\n" in answer.stdout
+
+
+def test_check_reports_a_health_port_that_another_program_has() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = check(EMAIL_WORKER_HEALTH_HOST="127.0.0.1", EMAIL_WORKER_HEALTH_PORT=str(port))
+    assert (
+        f"✗ The health pages cannot be served at 127.0.0.1:{port} (address already in use)" in answer.stdout
+    )
 
 
 def test_check_names_what_to_mend_with_exit_code_1() -> None:

@@ -37,7 +37,7 @@ def test_cyrus_serves_imap_and_pop3_with_and_without_tls(
             pop3.quit()
 
 
-def test_cyrus_holds_what_was_delivered(cyrus: Cyrus, cyrus_account: Account) -> None:
+def test_cyrus_contains_the_delivered_emails(cyrus: Cyrus, cyrus_account: Account) -> None:
     received = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     cyrus.deliver(cyrus_account.username, RAW, "Work/Done", flags=["\\Seen"], received=received)
     (message,) = cyrus.messages(cyrus_account.username, "Work/Done")

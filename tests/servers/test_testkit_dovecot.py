@@ -42,7 +42,7 @@ def test_dovecot_takes_any_unicode_in_a_password(dovecot: Dovecot) -> None:
         assert imap.select()[0] == "OK"
 
 
-def test_dovecot_holds_what_was_delivered_and_shows_what_became_of_it(
+def test_dovecot_contains_the_delivered_emails_and_shows_their_changes(
     dovecot: Dovecot, dovecot_account: Account
 ) -> None:
     user = dovecot_account.username
@@ -76,7 +76,7 @@ def test_dovecot_divides_folders_by_a_dot_under_a_prefix_when_told(certificates:
             assert imap.namespace()[1] == [b'(("INBOX." ".")) NIL NIL']
 
 
-def test_dovecot_refuses_a_login_before_tls_when_told(certificates: Certificates) -> None:
+def test_dovecot_refuses_a_sign_in_before_tls_if_configured(certificates: Certificates) -> None:
     with Dovecot(certificates.server, DovecotOptions(takes_plaintext_logins=False)) as server:
         server.add_user("ann", "s3cret")
         with imaplib.IMAP4(server.host, server.imap_port, timeout=60) as imap:

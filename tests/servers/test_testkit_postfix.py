@@ -54,7 +54,7 @@ async def test_postfix_takes_a_mailbox_that_is_not_ascii(
     assert len(await postfix.wait_for_mail("zoë@exämple.org")) == 1
 
 
-async def test_postfix_refuses_some_for_good_and_others_for_now(
+async def test_postfix_refuses_some_recipients_permanently_and_others_temporarily(
     postfix: Postfix, certificates: Certificates
 ) -> None:
     everybody = ["bob@two.example", "refused@example.org", "deferred@example.org"]
@@ -67,7 +67,9 @@ async def test_postfix_refuses_some_for_good_and_others_for_now(
     assert len(await postfix.wait_for_mail("bob@two.example")) == 1
 
 
-async def test_postfix_takes_mail_only_after_tls_and_login_when_told(certificates: Certificates) -> None:
+async def test_postfix_accepts_email_only_after_tls_and_sign_in_if_configured(
+    certificates: Certificates,
+) -> None:
     account = Account("ann", "gehëim")
     options = PostfixOptions(
         account=account, requires_tls=True, message_size_limit=2000, offers_smtputf8=False

@@ -22,7 +22,7 @@ def test_a_missing_server_is_an_error_in_ci(monkeypatch: pytest.MonkeyPatch) -> 
         find_program("no-such-server", "none")
 
 
-def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
+def test_a_server_that_ends_immediately_says_why(tmp_path: Path) -> None:
     server = ServerProcess(["sh", "-c", "echo no such file; exit 1"], tmp_path / "log")
     with pytest.raises(AssertionError, match="no such file"):
         server.start([free_port()])

@@ -145,7 +145,7 @@ async def test_the_smtp_server_accepts_a_mail_as_it_was_sent() -> None:
     assert mail.raw == MAIL
 
 
-async def test_the_smtp_server_takes_mail_only_after_tls_and_login(certificates: Certificates) -> None:
+async def test_the_smtp_server_accepts_email_only_after_tls_and_sign_in(certificates: Certificates) -> None:
     options = SmtpOptions(starttls=certificates.server.server_context(), account=Account("ann", "gehëim"))
     async with ScriptedSmtp(options=options) as server:
         client = aiosmtplib.SMTP(
@@ -175,7 +175,7 @@ async def test_the_smtp_server_fails_at_the_step_it_is_told(step: SmtpStep, faul
         assert len(server.accepted) == accepted + 1
 
 
-async def test_the_smtp_server_fails_at_starttls_at_the_login_and_at_the_end(
+async def test_the_smtp_server_fails_at_starttls_at_the_sign_in_and_at_the_end(
     certificates: Certificates,
 ) -> None:
     options = SmtpOptions(starttls=certificates.server.server_context(), account=Account("ann", "s3cret"))

@@ -110,7 +110,7 @@ async def test_two_thousand_emails_in_a_storm_are_sent_once_each(engine: Engine,
             assert any(around), subject
 
 
-async def test_workers_go_on_when_the_engine_was_killed_and_started_anew(
+async def test_workers_continue_after_the_engine_was_killed_and_started_again(
     engine: Engine, tmp_path: Path
 ) -> None:
     """The embedded engine keeps no data: the instances of before are gone, and none is sent twice."""

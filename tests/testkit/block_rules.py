@@ -9,6 +9,7 @@ xml title="…"                               task headers, run on the engine wi
 sh, python, ini title=".env"                run, run, read as settings
 diff title="a file"                         made in a copy of the project, by tests/docs/test_contributing.py
 yaml title="values.yaml"                    given to the Helm chart
+docs/first-process.md                       done from its first block to its last, by a test of its own
 json with status and reasons                asked of the health page of a worker that is told to stop
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = ROOT / "README.md"
+FIRST_PROCESS = ROOT / "docs" / "first-process.md"
 _VARIABLES = re.compile(r"Variables of (?P<task_type>email\.\w+\.\w+)")
 _OUTCOMES = ("Result", "Error")
 _GROUPS = {"authentication", "server", "parameters"}
@@ -72,6 +75,13 @@ class Shell:
 
     block: Block
     call: Call | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of docs/first-process.md."""
+
+    block: Block
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ Rule = (
     | Evaluation
     | TaskHeaders
     | Shell
+    | Step
     | Python
     | EnvFile
     | ChartValues
@@ -142,6 +153,8 @@ Rule = (
 def rules_of(page: Path) -> list[Rule]:
     """Return what is to be executed of a page, in order."""
     blocks = read_blocks(page)
+    if page == FIRST_PROCESS:
+        return [EnvFile(block) if block.title == ".env" else Step(block) for block in blocks]
     rules: list[Rule] = []
     scope: Block | None = None
     while blocks:
@@ -155,6 +168,13 @@ def rules_of(page: Path) -> list[Rule]:
         if follower in (getattr(rule, "outcome", None), getattr(rule, "given", None)) and follower:
             blocks.pop(0)
     return [_with_call(rule, rules) for rule in rules]
+
+
+def commands_of(block: Block) -> list[str]:
+    """Return the commands of a block, without comments; a backslash joins two lines."""
+    joined = block.text.replace("\\\n", " ")
+    commands = [shlex.join(shlex.split(line, comments=True)) for line in joined.splitlines()]
+    return [command for command in commands if command]
 
 
 def all_rules() -> Iterator[Rule]:

@@ -54,6 +54,22 @@ def one_task_process(
 </bpmn:definitions>""".encode()
 
 
+def calling_process(process_id: str, called: str) -> bytes:
+    """A process that calls another one."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="{BPMN}" xmlns:zeebe="{ZEEBE}" targetNamespace="http://example.com">
+  <bpmn:process id="{process_id}" isExecutable="true">
+    <bpmn:startEvent id="start"/>
+    <bpmn:sequenceFlow id="to-call" sourceRef="start" targetRef="call"/>
+    <bpmn:callActivity id="call">
+      <bpmn:extensionElements><zeebe:calledElement processId="{called}"/></bpmn:extensionElements>
+    </bpmn:callActivity>
+    <bpmn:sequenceFlow id="to-end" sourceRef="call" targetRef="end"/>
+    <bpmn:endEvent id="end"/>
+  </bpmn:process>
+</bpmn:definitions>""".encode()
+
+
 def _error(code: str | None) -> str:
     return f'<bpmn:error id="error" errorCode={quoteattr(code)}/>' if code else ""
 

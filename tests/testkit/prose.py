@@ -1,4 +1,4 @@
-"""The texts that people read: pages, texts and comments of worker/, templates, dashboard and alerts."""
+"""The texts that people read: pages, texts and comments of worker/ and bench/, templates, deploy/."""
 
 from __future__ import annotations
 
@@ -21,15 +21,28 @@ Sentence = tuple[str, str]
 """Where it is, and its text, without code in backticks and the targets of links."""
 
 # Keywords of a template are what people search for, and an id is a name.
-_TEXTS_OF_JSON = {"name", "title", "label", "description", "tooltip", "constraints", "message"}
+_TEXTS_OF_JSON = {
+    "name",
+    "title",
+    "label",
+    "description",
+    "tooltip",
+    "constraints",
+    "message",
+    "legendFormat",
+}
+_COMMENTED = ("Makefile", "Dockerfile", "docker-compose.yml", "deploy/**/*.y*ml")
 
 
 def sentences() -> Iterator[Sentence]:
     """Yield every text."""
-    for page in PAGES:
+    for page in (*PAGES, ROOT / "CHANGELOG.md"):
         yield from _of_page(page)
-    for file in sorted((ROOT / "worker").rglob("*.py")):
+    for file in sorted([*(ROOT / "worker").rglob("*.py"), *(ROOT / "bench").glob("*.py")]):
         yield from _of_source(file)
+    for pattern in _COMMENTED:
+        for file in sorted(ROOT.glob(pattern)):
+            yield from _of_comments(file)
     for file in sorted((ROOT / "element-templates").glob("*.json")):
         yield from _of_json(file)
     yield from _of_json(ROOT / "deploy" / "grafana" / "dashboard.json")
@@ -79,6 +92,13 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for entry in value:
             yield from _texts(entry)
+
+
+def _of_comments(file: Path) -> Iterator[Sentence]:
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        comment = re.search(r"(?:^| )#+ (.*)", line)
+        if comment is not None:
+            yield f"{file.relative_to(ROOT)}:{number}", _without_code(comment[1])
 
 
 def _of_alerts(file: Path) -> Iterator[Sentence]:

@@ -32,7 +32,7 @@ def test_no_two_errors_have_one_code() -> None:
     assert len({error.code for error in ERRORS.values()}) == len(ERRORS)
 
 
-def test_what_an_error_is_raised_with_is_what_it_says_of_its_details() -> None:
+def test_an_error_is_raised_with_the_details_of_its_docstring() -> None:
     undocumented = {
         f"{name}: {detail}" for name, detail in _given_details() if detail not in _documented(ERRORS[name])
     }
@@ -42,7 +42,7 @@ def test_what_an_error_is_raised_with_is_what_it_says_of_its_details() -> None:
 @pytest.mark.parametrize(
     "name", ["UrlNotAllowed", "DocumentStoreMissing", "FolderNotFound", "ResultTooLarge"]
 )
-def test_what_an_error_says_of_its_details_is_what_it_is_raised_with(name: str) -> None:
+def test_the_details_of_a_docstring_are_those_that_an_error_is_raised_with(name: str) -> None:
     given = {detail for error, detail in _given_details() if error == name}
     assert _documented(ERRORS[name]) - {"none"} == given
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from testkit.job_bench import Bench
 from testkit.processes import free_port
 
 from worker.errors import CommandRefused, GatewayUnavailable
-from worker.health import PortTaken, health_pages
+from worker.health import PortTaken, check_port, health_pages
 from worker.job.probe import probed
 from worker.job.runtime import Connection
 from worker.liveness import Heartbeat, Liveness
@@ -175,6 +176,19 @@ async def test_a_port_or_host_that_cannot_be_had_is_said_in_one_sentence() -> No
     with pytest.raises(PortTaken, match="no such address"):
         async with health_pages("no.such.host.invalid", port, liveness, metrics):
             pass
+
+
+async def test_a_port_that_a_running_worker_has_is_fine_and_any_other_taken_one_is_not() -> None:
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
+    port = free_port()
+    assert await check_port("127.0.0.1", port) is None
+    async with health_pages("127.0.0.1", port, liveness, Metrics([], version="1")):
+        assert await check_port("127.0.0.1", port) is None
+    with socket.create_server(("127.0.0.1", port)):
+        said = await check_port("127.0.0.1", port)
+    assert said is not None
+    assert said.startswith(f"The health pages cannot be served at 127.0.0.1:{port} (address already in use)")
+    assert await check_port("no.such.host.invalid", 0) is None
 
 
 async def test_port_0_serves_no_pages() -> None:

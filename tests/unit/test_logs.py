@@ -32,10 +32,10 @@ def start(capsys: pytest.CaptureFixture[str]) -> Iterator[Start]:
     root = logging.getLogger()
     before = root.handlers, root.level
 
-    def configure(log_format: str, level: str = "info") -> Output:
+    def configure(log_format: str, level: str = "info", **more: str) -> Output:
         mask = Mask()
         mask.learn(PASSWORD)
-        environment = {"EMAIL_WORKER_LOG_FORMAT": log_format, "EMAIL_WORKER_LOG_LEVEL": level}
+        environment = {"EMAIL_WORKER_LOG_FORMAT": log_format, "EMAIL_WORKER_LOG_LEVEL": level, **more}
         configure_logs(Settings.from_environment(environment).worker, mask)
         return lambda: capsys.readouterr().err
 
@@ -93,6 +93,54 @@ def test_console_is_for_people(start: Start) -> None:
     assert "outcome=COMPLETED" in line
 
 
+def test_a_json_line_begins_with_time_level_and_event(start: Start) -> None:
+    output = start("json")
+    structlog.contextvars.bind_contextvars(job_key=1)
+    new_log().info("job_ended", outcome="COMPLETED")
+    logging.getLogger("library").warning("slow")
+    for line in output().splitlines():
+        assert list(json.loads(line))[:3] == ["timestamp", "level", "event"]
+
+
+def test_a_console_line_fits_in_160_characters_and_loses_no_word_of_a_message(start: Start) -> None:
+    output = start("console")
+    message = "The server of a customer refused an email. " * 20
+    structlog.contextvars.bind_contextvars(process_instance_key=2251799813685311, element_id="Send" * 60)
+    new_log().error(
+        "job_ended", outcome="SERVER_REFUSED", message=message + "\x1b[2J\n", retries=0, server=None
+    )
+    lines = output().splitlines()
+    assert max(map(len, lines)) <= 160
+    words = " ".join(" ".join(lines).split())
+    assert message.strip() in words
+    assert words.endswith("\\n"), "the message comes last"
+    assert "server=" not in words
+    assert "\x1b" not in words
+
+
+def test_a_usual_line_of_the_console_is_one_line(start: Start) -> None:
+    output = start("console")
+    keys = {"job_key": 2251799813685307, "process_instance_key": 2251799813685298}
+    structlog.contextvars.bind_contextvars(
+        task_type="email.smtp.send", bpmn_process_id="send-email", element_id="SendEmail", **keys
+    )
+    new_log().info(
+        "job_ended", operation="email.smtp.send", outcome="COMPLETED", server="127.0.0.1:3025", seconds=0.012
+    )
+    assert len(output().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("setting", "is_there"), [("true", True), ("false", False)])
+def test_the_message_of_a_failed_job_is_masked_and_can_be_left_out(
+    setting: str, is_there: bool, start: Start
+) -> None:
+    output = start("json", EMAIL_WORKER_LOG_ERROR_MESSAGES=setting)
+    new_log().warning("job_ended", code="AUTHENTICATION_FAILED", message=f"535 no {PASSWORD}")
+    line = json.loads(output())
+    assert line.get("message") == ("535 no ***" if is_there else None)
+    assert line["code"] == "AUTHENTICATION_FAILED"
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_field_holds_a_secret_whatever_its_type(log_format: str, start: Start) -> None:
     output = start(log_format)
@@ -136,7 +184,7 @@ def test_a_librarys_line_and_its_trace_are_masked_too(log_format: str, start: St
         fail_with_the_password()
     except ValueError as error:
         logging.getLogger("library").warning("login %s", PASSWORD, exc_info=error, stack_info=True)
-    written = output()
+    written = " ".join(output().split())
     assert "login ***" in written
     assert "fail_with_the_password (" in written
     assert "is wrong" not in written

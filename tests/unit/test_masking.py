@@ -101,7 +101,7 @@ def test_a_value_is_hidden_in_an_answer_that_was_made_one_printable_line(value: 
 
 @pytest.mark.parametrize("username", ["", "a", "al", "ali", "alice", "ünï"])
 @pytest.mark.parametrize("password", ["hunter2", "pässwörd€", "a-token.with.many-characters_" * 5])
-def test_a_password_is_hidden_in_whatever_base64_encodes_it_with(username: str, password: str) -> None:
+def test_a_password_is_masked_in_base64_with_any_surroundings(username: str, password: str) -> None:
     sasl = f"user={username}\1auth=Bearer {password}\1\1"
     for text in (f"\0{username}\0{password}", f"{username}:{password}", sasl):
         assert mask_of(password).hide(f"535 AUTH {encoded(text)} is wrong") == "535 AUTH *** is wrong"
@@ -128,7 +128,7 @@ def test_texts_side_by_side_are_masked_each_for_itself() -> None:
     assert mask.hide_in({"a": "hun", "b": "ter2"}) == {"a": "hun", "b": "ter2"}
 
 
-def test_what_is_not_json_is_masked_as_the_text_that_it_would_print_as() -> None:
+def test_a_value_that_is_not_json_is_masked_in_its_printed_text() -> None:
     mask = mask_of("hunter2")
     assert mask.hide_in(ValueError("bad hunter2")) == "bad ***"
     assert mask.hide_in(b"hunter2") == "b'***'"

@@ -148,7 +148,7 @@ class BusyRoom:
         return {"pop3": PoolFigures(idle=11, busy=12, waiting=13, opened=14, reconnects=15)}
 
 
-def test_what_is_at_the_moment_of_a_scrape_is_told_under_its_own_name() -> None:
+def test_each_value_at_the_moment_of_a_scrape_has_its_metric() -> None:
     metrics = Metrics([SEND], version="1.2.3")
     runtime = Bench().runtime()
     metrics.read(cast("MailClients", BusyRoom()), Liveness(runtime, max_silence_seconds=60))
@@ -165,7 +165,7 @@ def test_what_is_at_the_moment_of_a_scrape_is_told_under_its_own_name() -> None:
     assert (found.value("gateway_connected"), found.value("ready")) == (0, 0)
 
 
-async def test_two_workers_in_one_process_have_figures_of_their_own(metrics: Metrics) -> None:
+async def test_two_workers_in_one_process_have_separate_metrics(metrics: Metrics) -> None:
     other = Metrics([SEND], version="1.2.3")
     metrics.job_ended(report(Completed({})))
     assert scrape(other).value("jobs_total", operation=SEND, outcome="COMPLETED") == 0

@@ -104,6 +104,41 @@ def test_a_missing_secret_is_named_with_both_places_where_it_was_looked_for(tmp_
     assert caught.value.details == {"secret": "PASSWORD"}
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"x" * 70_000, "is larger than 64 kB"),
+    ],
+)
+def test_a_file_that_cannot_be_a_secret_is_named_with_what_is_wrong(
+    content: bytes, fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "PASSWORD").write_bytes(content)
+    sentence = f"The secret PASSWORD cannot be used: the file {tmp_path / 'PASSWORD'} {fault}."
+    secrets = store(directory=tmp_path)
+    with pytest.raises(SecretNotFound) as caught:
+        secrets.resolve("{{secrets.PASSWORD}}")
+    assert caught.value.message == sentence
+    assert secrets.faults() == [sentence]
+
+
+def test_an_empty_variable_is_called_empty() -> None:
+    with pytest.raises(SecretNotFound, match="the environment variable SECRET_A is empty"):
+        store({"SECRET_A": ""}).resolve("{{secrets.A}}")
+
+
+def test_the_names_of_all_secrets_are_listed_with_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "IMAP").write_text("x")
+    (tmp_path / "BOTH").write_text("x")
+    secrets = store({"SECRET_SMTP": "x", "SECRET_BOTH": "x", "SECRET_BLANK": "", "OTHER": "x"}, tmp_path)
+    assert secrets.names() == {"IMAP": "file", "BOTH": "environment", "SMTP": "environment"}
+    assert secrets.faults() == []
+
+
 def test_without_a_directory_only_the_variable_is_named() -> None:
     with pytest.raises(SecretNotFound, match=r"looked for the environment variable SECRET_A\.$"):
         store().resolve("{{secrets.A}}")

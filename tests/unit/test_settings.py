@@ -102,7 +102,7 @@ def test_a_blank_variable_counts_as_not_given(blank: str) -> None:
     assert Settings.from_environment(dict.fromkeys(names, blank)) == Settings.from_environment({})
 
 
-def test_without_any_variable_the_defaults_hold() -> None:
+def test_without_any_variable_the_defaults_apply() -> None:
     worker = Settings.from_environment({}).worker
     assert (worker.max_jobs, worker.max_jobs_per_server) == (64, 32)
     assert worker.secret_fields == ("authentication.*", "server.*")
@@ -230,7 +230,7 @@ def test_the_strategy_is_what_is_said_or_follows_from_the_credentials(
         ({**USER, "CAMUNDA_CLUSTER_ID": "c1"}, "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(environment: dict[str, str], sentence: str) -> None:
+def test_contradicting_settings_are_refused(environment: dict[str, str], sentence: str) -> None:
     message = refusal(environment)
     assert sentence in message
     assert "t0ps3cret" not in message
@@ -352,7 +352,7 @@ def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: s
     CAMUNDA_REST_SERVICE_HOST CAMUNDA_VERSION
     """.split(),  # noqa: SIM905 - a name a line would be longer than the rest of the file
 )
-def test_what_camunda_documents_for_other_purposes_is_no_near_miss(name: str) -> None:
+def test_other_variables_that_camunda_documents_are_not_misspelt_settings(name: str) -> None:
     assert Settings.from_environment({name: "x"}) == Settings.from_environment({})
 
 
@@ -451,7 +451,7 @@ def test_the_rest_address_is_a_url(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["localhost:8080", "https://", "https://u:p@h", "https://h?x=1", "file:///x"]
 )
-def test_what_is_no_rest_address_is_refused(address: str) -> None:
+def test_an_invalid_rest_address_is_refused(address: str) -> None:
     assert refusal({"ZEEBE_REST_ADDRESS": address}).startswith("ZEEBE_REST_ADDRESS must be a URL such as")
 
 

@@ -141,7 +141,7 @@ async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
         assert (await received.get()).name == "process email.test.send"
 
 
-async def test_a_collector_that_is_away_holds_up_the_end_for_a_moment_only() -> None:
+async def test_an_unavailable_collector_delays_the_end_only_for_a_moment() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1/traces"
     traces = Traces(open_exporter(None, url), version="1.2.3", hide=str)
     traces.job_ended(report(Completed({})))
@@ -212,7 +212,7 @@ print(json.dumps({{"lines": lines, "loaded": loaded}}))
     return shown
 
 
-def test_nothing_of_opentelemetry_is_loaded_where_nobody_asked() -> None:
+def test_opentelemetry_is_not_loaded_if_traces_are_off() -> None:
     assert observe("") == {"lines": [], "loaded": False}
 
 

@@ -68,7 +68,7 @@ _Threads = dict[int, _Places]
 
 
 class Pattern:
-    """A pattern made ready to search; raises InvalidPatternError, and FeelError for what is not supported."""
+    """A pattern made ready to search; raises InvalidPatternError, and FeelError for unsupported syntax."""
 
     def __init__(self, pattern: str, flags: str) -> None:
         parser = PatternParser(pattern, flags)

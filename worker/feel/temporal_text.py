@@ -11,7 +11,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def temporal_text(value: Value) -> str:
-    """Return what `string()` gives, e.g. `10:00:00@Europe/Paris` or `P1DT2H`."""
+    """Return what `string()` gives, such as `10:00:00@Europe/Paris` or `P1DT2H`."""
     if type(value) is datetime and isinstance(value.tzinfo, ZoneInfo):
         return f"{_local_date_time(value)}@{value.tzinfo.key}"
     if type(value) is time:
@@ -20,7 +20,7 @@ def temporal_text(value: Value) -> str:
 
 
 def temporal_json(value: Value) -> str:
-    """Return what stands in a process variable, e.g. `2026-01-31T10:00:00+01:00[Europe/Paris]`."""
+    """Return the text of a process variable, such as `2026-01-31T10:00:00+01:00[Europe/Paris]`."""
     match value:
         case datetime():
             return _local_date_time(value) + _date_time_zone(value)

@@ -137,7 +137,7 @@ class CircuitBreaker:
         return Change.CLOSED if was_open else None
 
     def may_wait(self, name: str, *, ahead: int, is_crowded: bool) -> bool:
-        """Tell whether a job that may not begin now may go on waiting for its turn.
+        """Tell whether a job that may not begin now may continue to wait.
 
         `ahead`: how many wait for this server already. `is_crowded`: many wait for others too.
         """

@@ -49,7 +49,7 @@ class CompletedWork:
 
 
 def _what_is_asked(job: Job) -> bytes:
-    # What an attempt has reached is no part of what it was asked.
+    # The progress of earlier attempts is not part of the request.
     variables = {name: value for name, value in job.variables.items() if name != progress.VARIABLE}
     asked = json.dumps(variables, sort_keys=True).encode()
     return hashlib.blake2b(asked, digest_size=16).digest()

@@ -47,7 +47,7 @@ def to_json(result: Result | list[Any]) -> Any:
 
 
 def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_bytes: int) -> Outcome:
-    """Turn a result (JSON values) into variables, or into what the error expression makes of it.
+    """Turn a result (JSON values) into variables, or into the decision of the error expression.
 
     Raises ExpressionFailed and ResultTooLarge.
     """
@@ -78,7 +78,7 @@ def after_the_work(error: Exception) -> Exception:
 
 
 def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:
-    """Turn an exception into a failure, or into what the error expression makes of it.
+    """Turn an exception into a failure, or into the decision of the error expression.
 
     An unexpected exception becomes INTERNAL_ERROR without its text. An error expression that fails is an
     incident that names it and the failure that it should have decided.

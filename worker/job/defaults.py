@@ -25,7 +25,7 @@ def assign(
             return Assignment(operation, variables)
         protocol = operation.task_type.split(".")[1].upper()
         raise InputError(
-            "server names no mail server, and the worker has no default one: fill it in, or ask the operator"
+            "server names no mail server, and the worker has no default one; fill it in, or ask the operator"
             f" to set EMAIL_WORKER_DEFAULT_{protocol}_HOST.",
             field="server",
         )

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
-# pydantic reads other notations too ("30", "00:00:30"); a header takes the standard's alone.
+# pydantic reads other notations too ("30", "00:00:30"); a header accepts only the standard's.
 _ISO = re.compile(r"P(?!$)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?", re.IGNORECASE)
 
 

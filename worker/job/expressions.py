@@ -95,7 +95,7 @@ def result_scope(result: Any) -> dict[str, Any]:
 
 
 def map_result(expression: HeaderExpression | None, result: Any) -> dict[str, Any]:
-    """Return the process variables that the result expression makes of a result."""
+    """Return the process variables that the result expression gives for a result."""
     if expression is None:
         return {}
     variables = expression.evaluate(result_scope(result))

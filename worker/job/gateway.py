@@ -20,12 +20,20 @@ from pyzeebe.errors import (
     ProcessDefinitionHasNoStartEventError,
     ProcessDefinitionNotFoundError,
     ProcessInvalidError,
+    ProcessTimeoutError,
     PyZeebeError,
     UnknownGrpcStatusCodeError,
 )
 
 from worker.documents.sign_in import SignIn
-from worker.errors import CommandRefused, EngineError, GatewayUnavailable, InputError, JobGone
+from worker.errors import (
+    CommandRefused,
+    EngineError,
+    GatewayUnavailable,
+    InputError,
+    InstanceNotEnded,
+    JobGone,
+)
 from worker.job.channel import GatewayAddress, SignedCalls, open_channel
 from worker.job.job import Job
 
@@ -122,6 +130,28 @@ class ZeebeGateway:
         )
         return instance.process_instance_key
 
+    async def run(
+        self, process_id: str, variables: Mapping[str, Any], *, within_seconds: float
+    ) -> dict[str, Any]:
+        """Start the latest version of a process and wait for its end; return its variables.
+
+        Raises InstanceNotEnded.
+        """
+        await self.version()  # a gateway that does not answer is not an instance that takes long
+        sent = self._client.run_process_with_result(
+            process_id,
+            dict(variables),
+            timeout=_milliseconds(within_seconds),
+            tenant_id=self._tenant_id(),
+        )
+        try:
+            # Not every gateway keeps to the timeout of the request.
+            async with asyncio.timeout(within_seconds):
+                result = await self._command(sent, within_seconds=within_seconds + _COMMAND_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise InstanceNotEnded(f"not ended within {within_seconds:g} s") from error
+        return dict(result.variables)
+
     async def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
         """Yield jobs as they arrive; see Gateway."""
         jobs = self._adapter.activate_jobs(
@@ -177,12 +207,12 @@ class ZeebeGateway:
             )
         return self._tenant_ids[0] if self._tenant_ids else None
 
-    async def _command(self, sent: Awaitable[T]) -> T:
+    async def _command(self, sent: Awaitable[T], *, within_seconds: float = _COMMAND_TIMEOUT_SECONDS) -> T:
         try:
-            async with asyncio.timeout(_COMMAND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(within_seconds):
                 return await sent
         except TimeoutError as error:
-            raise GatewayUnavailable(f"no answer within {_COMMAND_TIMEOUT_SECONDS:g} s") from error
+            raise GatewayUnavailable(f"no answer within {within_seconds:g} s") from error
         except (EncodeError, ValueError, TypeError) as error:
             raise CommandRefused(str(error)) from error
         except PyZeebeError as error:
@@ -204,6 +234,8 @@ class ZeebeGateway:
 def _engine_error(error: PyZeebeError, reason: str) -> EngineError:
     if isinstance(error, (JobNotFoundError, JobAlreadyDeactivatedError)):
         return JobGone(reason)
+    if isinstance(error, ProcessTimeoutError):
+        return InstanceNotEnded(reason)
     refused = (ProcessInvalidError, ProcessDefinitionNotFoundError, ProcessDefinitionHasNoStartEventError)
     is_refused = isinstance(error, refused) or (
         isinstance(error, UnknownGrpcStatusCodeError) and error.grpc_error.code() in _REFUSALS

@@ -31,7 +31,7 @@ def misspelt_groups() -> list[str]:
 
 _SHOWN_CHARACTERS = 60
 _MOST_FAULTS = 10
-# The sign-in is never shown, wherever it came from.
+# The sign-in is never shown, from any source.
 _HIDDEN_GROUP = "authentication"
 _WITHOUT_FOUND = re.compile(r"[;,:]? found\b")
 
@@ -61,7 +61,7 @@ class InputFaults:
             group = str(error["loc"][0]) if error["loc"] else ""
             if group and self._variables.get(group) is None:
                 sentences.setdefault(self._notation.path(group), self._missing_group(group))
-            # A misspelt field is also a missing one: the misspelling is what there is to correct.
+            # A misspelt field is also a missing one: only the misspelling must be corrected.
             elif path not in hints and not (error["type"] == "missing" and path in hints.values()):
                 sentences.setdefault(self._notation.path(path), self._sentence(error))
         return _input_error(sentences)
@@ -118,7 +118,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """Return the path of the field that was meant, or "" if none is near."""
     unknown, prefix = str(location[-1]), _path(location[:-1])
-    # A field may stand in the wrong group: then the right group has one of exactly that name.
+    # A field may be in the wrong group: then the right group has one of exactly that name.
     close = [path for path in _all_paths(model) if path.rpartition(".")[2] == unknown]
     known = {name.lower(): name for name in _fields_at(model, location[:-1])}
     close += [f"{prefix}.{known[name]}" for name in difflib.get_close_matches(unknown.lower(), known, n=1)]

@@ -89,7 +89,9 @@ class Pipeline:
             job_key=job.key,
             task_type=job.type,
             process_instance_key=job.process_instance_key,
+            bpmn_process_id=job.bpmn_process_id,
             element_id=job.element_id,
+            tenant_id=job.tenant_id,
         )
         started_at = time.monotonic()
         work = Work(Mask(shared=self._secrets.mask), begin_command_trace(self._observers.step_begun))
@@ -102,7 +104,7 @@ class Pipeline:
         try:
             async with lease.kept():
                 work.outcome = await self._outcome(job, interpret, work, lease)
-            # Reported until the deadline, which is no longer extended: the report does not go on forever.
+            # The report is repeated until the deadline, which is no longer extended.
             if _is_told_to_stop():
                 await self._finish_soon(job, work, lease)
             elif isinstance(work.outcome, Returned):
@@ -128,8 +130,7 @@ class Pipeline:
             ended_at=time.monotonic(),
             trace=work.trace,
         )
-        # Without the outcome's message: it may quote variables and emails, so it goes to Camunda only.
-        log.info("job_ended", **report.line())
+        log.log(report.level, "job_ended", **report.line())
         self._observers.job_ended(report)
 
     async def _outcome(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,13 +45,20 @@ class JobReport:
         return self.is_settled and isinstance(self.outcome, Failed) and not self.outcome.retries
 
     @property
+    def level(self) -> int:
+        """The level of its line in the log: an incident is an error, a failed attempt a warning."""
+        if self.is_incident:
+            return logging.ERROR
+        return logging.WARNING if isinstance(self.outcome, Failed) else logging.INFO
+
+    @property
     def seconds(self) -> float:
         """How long it took, from activation to the last command."""
         return self.ended_at - self.started_at
 
     def line(self) -> dict[str, Any]:
-        """Return the fields of its line in the log."""
-        return {
+        """Return the fields of its line in the log; those of a failure include its message."""
+        fields = {
             "operation": self.operation,
             "outcome": self.outcome_class,
             "server": self.server,
@@ -59,6 +67,14 @@ class JobReport:
             "commands": self.trace.command_count,
             "round_trips": self.trace.round_trips,
         }
+        if isinstance(self.outcome, Failed):
+            fields |= {
+                "code": self.outcome.code,
+                "retries": self.outcome.retries,
+                "incident": self.is_incident,
+                "message": self.outcome.message,
+            }
+        return fields
 
 
 def _ignore(*_: object) -> None:

@@ -168,7 +168,7 @@ class Runtime:
         return has_jobs or loop.time() >= asked_at + served.subscription.poll_seconds / 2
 
     async def _wait_for_capacity(self) -> int:
-        """Wait until a job may run, then a moment until some may; return how many."""
+        """Wait until the worker has capacity, then a moment for more; return the number of free places."""
         has_gathered = False
         while True:
             free = self._free_places()
@@ -183,7 +183,7 @@ class Runtime:
                 await self._has_capacity.wait()
 
     def _free_places(self) -> int:
-        """Return how many more jobs may come."""
+        """Return how many more jobs may start."""
         return self.max_jobs - len(self._running) + self._pipeline.admission.without_place
 
     def _accept(self, job: Job, served: Served, age_seconds: float) -> None:

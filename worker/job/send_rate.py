@@ -42,7 +42,7 @@ class SendRate:
     def take(self, account: str) -> float:
         """Count a send and return 0; or count none and return the seconds after which to try again.
 
-        Jobs refused one after the other are told later and later times, so that they do not all come back
+        Each refused job gets a later time than the one before, so that they do not all come back
         together.
         """
         if not self._max:

@@ -28,7 +28,7 @@ async def settle(
     lease: Lease,
     on_delay: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Report the outcome to Camunda, and return what was reported.
+    """Report the outcome to Camunda, and return the reported outcome.
 
     Only the report is repeated, never the work, until the gateway accepts it or the lease ends. `on_delay` is
     called before each repetition. A completion that Camunda refuses permanently becomes a failure with

@@ -98,7 +98,7 @@ def _encryption(
 
 @dataclass(frozen=True, slots=True)
 class ServerPolicy:
-    """Which mail servers may be spoken to: `host` or `host:port` with `*` and `?`; no pattern means any."""
+    """Which mail servers may be used: `host` or `host:port` with `*` and `?`; no pattern means any."""
 
     patterns: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ from worker.mail.account import MailProtocol
 # Longest of a list of thousands of emails; the numbers count on.
 _KEPT_STEPS = 200
 # The names of commands (RFC 5321, 9051, 1939 and their extensions). What is none of them may be an answer
-# to a challenge, and so a password: it is only ever noted as what it is.
+# to a challenge, and so a password: the trace only says that it is an answer.
 _NAMES = {
     MailProtocol.SMTP: "AUTH DATA EHLO HELO MAIL NOOP QUIT RCPT RSET STARTTLS",
     MailProtocol.IMAP: "AUTHENTICATE CAPABILITY CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE FETCH ID LIST"
@@ -30,7 +30,7 @@ _END_OF_DATA = "."
 class Step:
     """Commands that were sent together, until the last of their answers: a round trip.
 
-    Times are monotonic seconds. `commands` is empty for what is no command: `name` then says what it is.
+    Times are monotonic seconds. `commands` is empty for other steps; `name` then names the step.
     """
 
     protocol: MailProtocol
@@ -100,7 +100,7 @@ def begin_command_trace(observer: Observer | None = None) -> CommandTrace:
 
 
 def detach_command_trace() -> None:
-    """Begin a trace that nobody reads: what this task says is counted, but is part of no other's work."""
+    """Begin a separate trace: the commands of this task are counted, but belong to no job."""
     trace = _current.get()
     _current.set(CommandTrace(trace.observer if trace else None))
 

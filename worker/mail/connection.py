@@ -86,7 +86,7 @@ class BoundedConnection:
             raise self.failure(error) from error
 
     def use(self, connection: socket.socket) -> None:
-        """Go on with this socket: what was read ahead from another one, before TLS, does not count."""
+        """Continue with this socket; octets read from the former one, before TLS, are dropped."""
         if connection is not self.socket:
             self.socket = connection
             self._incoming = self._new_buffer()

@@ -106,7 +106,7 @@ class Pool(Generic[S]):
 
     @property
     def figures(self) -> PoolFigures:
-        """The pool as it is now."""
+        """The current state of the pool."""
         busy = sum(shelf.busy for shelf in self._shelves.values())
         return PoolFigures(
             self.open_sessions - busy, busy, self._waiting_count, self._opened, self._reconnects

@@ -68,7 +68,7 @@ def _start(step: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     context = contextvars.copy_context()
     outcome: asyncio.Future[T] = loop.create_future()
-    outcome.add_done_callback(asyncio.Future.exception)  # seen, also if nobody waits for it any more
+    outcome.add_done_callback(asyncio.Future.exception)  # else asyncio logs it if nobody waits any more
 
     def work() -> None:
         try:

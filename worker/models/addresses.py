@@ -53,7 +53,7 @@ class Address:
 
     @property
     def spec(self) -> str:
-        """The address alone, as it goes on the envelope: `local@domain`."""
+        """The address without the name, as in the envelope: `local@domain`."""
         return f"{self.local}@{self.domain}"
 
     @property

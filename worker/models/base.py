@@ -197,7 +197,7 @@ def _old_ipv4_address(text: str) -> IPv4Address:
 
 
 def _ascii_label(label: str) -> str:
-    """Return a label of a name as DNS has it (IDNA 2008); one that is none, as in a pattern, as it is."""
+    """Return a label of a name as in DNS (IDNA 2008); a text that is no label, as in a pattern, unchanged."""
     with suppress(idna.IDNAError):
         return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
     return label

@@ -1,4 +1,4 @@
-"""Header fields that a process adds to an email: which, and what may stand in them."""
+"""Header fields that a process adds to an email: which ones, and which values."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def is_structured(name: str) -> bool:
 
 
 def read_headers(headers: dict[Any, Any]) -> dict[str, str]:
-    """Return the fields that are given, each with its text; raises ValueError for what is no text."""
+    """Return the given fields, each with its text; raises ValueError if a value is no text."""
     if len(headers) > HEADERS:
         raise ValueError(f"must have at most {HEADERS} header fields")
     texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
@@ -114,7 +114,7 @@ def _check_header(name: str, value: str) -> None:
 
 
 def check_message_id(value: str) -> None:
-    """Raise ValueError for what is no Message-ID, with or without angle brackets."""
+    """Raise ValueError if it is no Message-ID, with or without angle brackets."""
     if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
         raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {value[:80]!r}")
 

@@ -193,7 +193,7 @@ class SearchRequest(Request):
 
 
 class MoveParameters(Request):
-    """Which email to move, and where to."""
+    """Which email to move, and to which folder."""
 
     message_id: MessageId
     from_folder: Folder = Field(

@@ -21,7 +21,7 @@ from worker.models.search import (
 
 
 def check_text(text: str) -> str:
-    """Refuse what no server can be sent: NUL, and half a character (a lone surrogate)."""
+    """Refuse characters that cannot be sent to a server: NUL, and half a character (a lone surrogate)."""
     if "\0" in text or (
         not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
     ):

@@ -32,7 +32,7 @@ _FIELD_OF_HEADER = {
 
 
 class ContentType(StrEnum):
-    """PLAIN: text alone. HTML: HTML alone. MULTIPART: both, the recipient's mail client chooses."""
+    """PLAIN: only text. HTML: only HTML. MULTIPART: both, the recipient's mail client chooses."""
 
     PLAIN = "PLAIN"
     HTML = "HTML"

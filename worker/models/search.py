@@ -16,7 +16,7 @@ from worker.models.expectation import number_text, shown
 _SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
-# A date of FEEL, or of a date and time; of that, the day is taken as it is written.
+# A date of FEEL, or a date and time, of which the written day counts.
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
 
 E = TypeVar("E", bound=StrEnum)
@@ -55,7 +55,7 @@ F = SearchField
 DATE_FIELDS = frozenset({F.SINCE, F.BEFORE, F.ON, F.SENTSINCE, F.SENTBEFORE, F.SENTON})
 FLAG_FIELDS = frozenset({F.SEEN, F.FLAGGED, F.ANSWERED})
 SIZE_FIELDS = frozenset({F.LARGER, F.SMALLER})
-# What an email alone can tell, without a mail server that keeps flags.
+# Conditions that need only the email, not the flags of a mail server.
 FIELDS_WITHOUT_FLAGS = tuple(field for field in SearchField if field not in FLAG_FIELDS)
 
 
@@ -71,7 +71,7 @@ class SearchOperator(StrEnum):
 class Condition:
     """A field and what it must be or contain.
 
-    A text has no line break or NUL, and its letter case does not matter. It is empty for HEADER alone, where
+    A text has no line break or NUL, and its letter case does not matter. It is empty only for HEADER, where
     it means that the field is there. `header`: the name of that field.
     """
 

@@ -32,7 +32,7 @@ Handler = Callable[[Any, OperationContext], Awaitable[OperationResult]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row: what a diagram calls it, what goes in, what comes out, and who does it.
+    """One row: job type, request, result and function of an operation.
 
     `result` is the model of one item where `is_list` is true.
     """

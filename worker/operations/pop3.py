@@ -117,7 +117,7 @@ def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
 
 
 def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
-    """Only what the known headers leave open is fetched: first the header, then the whole email."""
+    """Fetch only if the known headers do not decide: first the header, then the whole email."""
     criterion = parameters.criterion
     found: dict[int, KnownEmail] = {}
     undecided: dict[int, KnownEmail] = {}

@@ -24,7 +24,7 @@ _REHEARSAL_SECONDS = 180
 
 
 def engine_java() -> dict[str, Any]:
-    """Give what a Java process with the engine's classes starts from: `class_path` and `archive`.
+    """Give the `class_path` and `archive` for a Java process with the engine's classes.
 
     Blocks: the first call downloads the jars and makes the archive.
     """

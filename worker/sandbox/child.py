@@ -20,7 +20,7 @@ _ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Listener:
-    """Callbacks for what a service says unasked, and for its end."""
+    """Callbacks for messages of a service that are no answers, and for its end."""
 
     on_event: Callable[[Any], None] = lambda _event: None
     on_end: Callable[[SandboxError], None] = lambda _error: None

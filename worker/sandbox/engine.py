@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Incident:
-    """Why an instance stands still; `job_key` is -1 where no job failed."""
+    """Why an instance does not continue; `job_key` is -1 if no job failed."""
 
     key: int
     job_key: int
@@ -132,6 +132,10 @@ class Engine:
         """Move the engine's clock ahead: deadlines, backoffs and timers fall due."""
         await self._running.ask("increase_time", seconds=seconds)
 
+    def listen(self, on_record: Callable[[Record], None]) -> None:
+        """Call `on_record` with each record from now on, until the engine is restarted."""
+        self._records.on_record = on_record
+
     async def wait_until(
         self,
         process_instance_key: int,
@@ -158,29 +162,44 @@ class Engine:
         return self.variables(process_instance_key)
 
     def variables(self, process_instance_key: int) -> dict[str, Any]:
-        """Give the process variables as they are now."""
+        """Give the current process variables."""
         return {
             record.value["name"]: json.loads(record.value["value"])
             for record in self._records.of(process_instance_key)
             if record.value_type == "VARIABLE" and record.value["scopeKey"] == process_instance_key
         }
 
+    def state(self, process_instance_key: int) -> str | None:
+        """Tell whether an instance is ACTIVE, COMPLETED or TERMINATED; None if there is no such instance."""
+        records = self._records.of(process_instance_key)
+        ends = ("COMPLETED", "TERMINATED")
+        ended = [
+            end
+            for end in ends
+            if any(_is_end(record, process_instance_key, f"ELEMENT_{end}") for record in records)
+        ]
+        return ended[0] if ended else "ACTIVE" if records else None
+
+    def incidents(self, process_instance_key: int) -> list[Incident]:
+        """Give the incidents of the instance that nobody has resolved."""
+        events = self._records.of(process_instance_key)
+        resolved = {event.key for event in events if event.is_a("INCIDENT", "RESOLVED")}
+        created = [event for event in events if event.is_a("INCIDENT", "CREATED")]
+        return [_incident(event) for event in created if event.key not in resolved]
+
     async def incident(self, process_instance_key: int, *, within_seconds: float = 30) -> Incident:
         """Wait for an incident of the instance that nobody has resolved."""
 
         def unresolved(record: Record) -> Incident | None:
-            events = self._records.of(process_instance_key)
-            resolved = {event.key for event in events if event.is_a("INCIDENT", "RESOLVED")}
-            if not record.is_a("INCIDENT", "CREATED") or record.key in resolved:
-                return None
-            return _incident(record)
+            open_ones = self.incidents(process_instance_key) if record.value_type == "INCIDENT" else []
+            return next((incident for incident in open_ones if incident.key == record.key), None)
 
         return await self.wait_until(
             process_instance_key, unresolved, within_seconds=within_seconds, what="incident"
         )
 
     async def resolve(self, incident: Incident, *, retries: int = 1) -> None:
-        """Give the incident's job new retries and go on."""
+        """Give the incident's job new retries and resolve the incident."""
         if incident.job_key > 0:
             await self._running.ask("set_retries", job_key=incident.job_key, retries=retries)
         await self._running.ask("resolve_incident", key=incident.key)

@@ -16,7 +16,10 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Record:
-    """One event; `value_type` is PROCESS_INSTANCE, VARIABLE, JOB or INCIDENT, `value` its fields by name."""
+    """One event; `value` has its fields by name.
+
+    `value_type` is PROCESS_INSTANCE, VARIABLE, JOB, INCIDENT or JOB_BATCH (a worker has asked for jobs).
+    """
 
     value_type: str
     intent: str
@@ -56,6 +59,7 @@ class Records:
     """Every record so far, by process instance."""
 
     def __init__(self) -> None:
+        self.on_record: Callable[[Record], None] = lambda _record: None
         self._by_instance: dict[int, list[Record]] = defaultdict(list)
         self._watches: dict[int, list[_Watch[Any]]] = defaultdict(list)
 
@@ -68,10 +72,12 @@ class Records:
             timestamp=event["timestamp"],
             value=event["value"],
         )
-        instance = record.value["processInstanceKey"]
-        self._by_instance[instance].append(record)
-        for watch in list(self._watches[instance]):
-            watch.look_at(record)
+        if record.value_type != "JOB_BATCH":
+            for instance in _instances(record):
+                self._by_instance[instance].append(record)
+                for watch in list(self._watches[instance]):
+                    watch.look_at(record)
+        self.on_record(record)
 
     def end(self, reason: SandboxError) -> None:
         """Fail every wait: the engine writes no more."""
@@ -104,3 +110,9 @@ class Records:
     def _story(self, instance: int) -> str:
         last = self._by_instance[instance][-5:]
         return "last events: " + (", ".join(f"{each.value_type} {each.intent}" for each in last) or "none")
+
+
+def _instances(record: Record) -> set[int]:
+    """Return the instance of a record; of an incident, also those that called it, as in Operate."""
+    called = record.value.get("elementInstancePath", ()) if record.value_type == "INCIDENT" else ()
+    return {record.value["processInstanceKey"], *(path[0] for path in called)}

@@ -4,29 +4,97 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TypeVar
 
+from worker.sandbox.certificate import LocalCertificate, local_certificate
 from worker.sandbox.engine import Engine
+from worker.sandbox.errors import SandboxError
 from worker.sandbox.mail_server import MailServer
+from worker.sandbox.ports import free_port, is_free
+from worker.sandbox.rest import rest_api
+from worker.sandbox.story import Story
+
+T = TypeVar("T")
 
 USERS = (("alice@example.com", "secret"), ("bob@example.com", "secret"))
 
+_GATEWAY_PORT, _REST_PORT = 26500, 8080
+_MAIL_PORTS = {"smtp": 3025, "pop3": 3110, "imap": 3143, "smtps": 3465, "imaps": 3993, "pop3s": 3995}
+_ANYWHERE, _HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104 - the engine listens on all interfaces
+_LOOK_SECONDS = 1.0
 
-async def run_sandbox(*, engine_port: int | None, engine_only: bool, announce: Callable[[str], None]) -> None:
+
+async def run_sandbox(
+    *,
+    engine_port: int | None,
+    engine_only: bool,
+    announce: Callable[[str], None],
+    job_types: Sequence[str] = (),
+) -> None:
     """Run the engine, and the mail server unless `engine_only`, until SIGINT or SIGTERM.
 
-    Tells the addresses through `announce`, a line at a time. Raises SandboxError when one cannot start.
+    Prints the addresses and then what happens, through `announce`, a line at a time. `job_types`: those of
+    the email worker. Raises SandboxError if one cannot start.
     """
+    stopped = _stop_signal()
     async with AsyncExitStack() as running:
-        engine = await running.enter_async_context(Engine.start(engine_port))
-        lines = [f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}"]
+        engine = await _started(running, lambda: _engine(engine_port))
+        rest_address = await _started(running, lambda: rest_api(engine, _HERE, _choose(_REST_PORT)))
+        lines = [
+            f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}",
+            f"  REST API, for start --wait and attachments: ZEEBE_REST_ADDRESS={rest_address}",
+            *_other_port("the gateway", engine_port or _GATEWAY_PORT, engine.address),
+            *_other_port("the REST API", _REST_PORT, rest_address),
+        ]
         if not engine_only:
-            lines += _describe(await running.enter_async_context(MailServer.start(USERS)))
-        stopped = _stop_signal()
-        for line in [*lines, "Press Ctrl-C to stop."]:
+            certificate = await asyncio.to_thread(local_certificate)
+            mail = await _started(running, lambda: _mail_server(certificate))
+            lines += _describe(mail, certificate)
+        for line in (*lines, "Press Ctrl-C to stop. What happens in the engine:"):
             announce(line)
-        await stopped.wait()
+        await _tell_story(Story(announce, engine.variables, job_types), engine, stopped)
+
+
+async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+    """Start a service; once more if another process has taken the chosen port meanwhile."""
+    try:
+        return await running.enter_async_context(start())
+    except SandboxError:
+        return await running.enter_async_context(start())
+
+
+def _engine(port: int | None) -> AbstractAsyncContextManager[Engine]:
+    if port is not None and not is_free(port, _ANYWHERE):
+        raise SandboxError(f"Port {port} is taken; choose another one, or leave out --port.")
+    return Engine.start(_choose(_GATEWAY_PORT, _ANYWHERE) if port is None else port)
+
+
+def _mail_server(certificate: LocalCertificate) -> AbstractAsyncContextManager[MailServer]:
+    ports = {protocol: _choose(usual) for protocol, usual in _MAIL_PORTS.items()}
+    return MailServer.start(USERS, ports, keystore=certificate.keystore)
+
+
+async def _tell_story(story: Story, engine: Engine, stopped: asyncio.Event) -> None:
+    engine.listen(story.add)
+    while not stopped.is_set():
+        story.look_for_waiting_jobs()
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await stopped.wait()
+        except TimeoutError:
+            continue
+
+
+def _choose(usual: int, host: str = _HERE) -> int:
+    return usual if is_free(usual, host) else free_port()
+
+
+def _other_port(service: str, usual: int, address: str) -> Iterator[str]:
+    port = address.rpartition(":")[2]
+    if port != str(usual):
+        yield f"  Port {usual} is taken: {service} listens at {port} instead."
 
 
 def _stop_signal() -> asyncio.Event:
@@ -36,11 +104,18 @@ def _stop_signal() -> asyncio.Event:
     return stopped
 
 
-def _describe(mail: MailServer) -> list[str]:
+def _describe(mail: MailServer, certificate: LocalCertificate) -> Iterator[str]:
     accounts = ", ".join(f"{address} (password {password})" for address, password in USERS)
-    return [
-        f"Mail server     {mail.host}, accounts {accounts}",
-        f"  SMTP {mail.smtp_port}, with TLS {mail.smtps_port}",
-        f"  POP3 {mail.pop3_port}, with TLS {mail.pop3s_port}",
-        f"  IMAP {mail.imap_port}, with TLS {mail.imaps_port}",
-    ]
+    yield f"Mail server     {mail.host}, accounts {accounts}"
+    yield f"  SMTP {mail.smtp_port}, with TLS {mail.smtps_port}"
+    yield f"  POP3 {mail.pop3_port}, with TLS {mail.pop3s_port}"
+    yield f"  IMAP {mail.imap_port}, with TLS {mail.imaps_port}"
+    yield f"  To trust its certificate: EMAIL_WORKER_TLS_CA_FILE={certificate.ca_file}"
+    for protocol, usual in _MAIL_PORTS.items():
+        yield from _other_port(protocol.upper(), usual, f":{getattr(mail, f'{protocol}_port')}")
+    yield "  It is GreenMail, which differs from other mail servers:"
+    yield "  - no STARTTLS: use cryptographicProtocol NONE, or SSL with the ports for TLS"
+    yield "  - an IMAP search by FROM, TO or CC finds whole addresses only: alice@example.com, not alice"
+    yield "  - an IMAP search by BODY minds upper and lower case"
+    yield "  - IMAP searches by LARGER and SMALLER are refused, those by ON and SENTON find nothing"
+    yield "  - the size of an email in IMAP is that of its body alone, also where a list is sorted by SIZE"

@@ -88,7 +88,9 @@ class GatewaySettings(SettingsGroup):
     rest_address: str | None = Field(
         None,
         alias="ZEEBE_REST_ADDRESS",
-        description="The cluster's REST API, such as `http://localhost:8080`; needed for attachments only.",
+        description=(
+            "The cluster's REST API, such as `http://localhost:8080`; for attachments and `start --wait`."
+        ),
     )
     tenant_ids: Names = Field(
         (), alias="CAMUNDA_TENANT_IDS", description="Tenants to take jobs from, comma-separated."

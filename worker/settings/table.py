@@ -99,7 +99,7 @@ def _other_names(name: str) -> str:
 
 
 def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:
-    """Read each setting by the first of its names that is given; errors name it as it is given."""
+    """Read each setting from the first of its names that is set; errors use this name."""
     spelled = {
         alias: next((name for name in NAMES.get(alias, (alias,)) if name in given), alias)
         for alias in _aliases(GatewaySettings)

@@ -20,7 +20,7 @@ class TraceSettings(SettingsGroup):
     traces_endpoint: str | None = Field(
         None,
         alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        description="The same, for traces alone: the whole URL, such as `http://localhost:4318/v1/traces`.",
+        description="The same, only for traces: the whole URL, such as `http://localhost:4318/v1/traces`.",
     )
     exporter: str | None = Field(
         None,

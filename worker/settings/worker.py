@@ -192,6 +192,12 @@ class WorkerSettings(SettingsGroup):
     log_format: LogFormat = setting("LOG_FORMAT", LogFormat.AUTO, "`json`, `console`, or `auto` by terminal.")
     log_level: LogLevel = setting("LOG_LEVEL", LogLevel.INFO, "`debug`, `info`, `warning` or `error`.")
 
+    log_error_messages: bool = setting(
+        "LOG_ERROR_MESSAGES",
+        True,  # noqa: FBT003 - the default, as of all settings
+        "`false`: log failed jobs without their messages, which may quote variables and mail servers.",
+    )
+
     @field_validator("log_format", "log_level", mode="before")
     @classmethod
     def _whatever_the_case(cls, word: Any) -> Any:

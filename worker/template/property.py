@@ -22,7 +22,7 @@ _CODE = re.compile(r"`([^`]+)`")
 class Pattern:
     """What a value must look like, and the end of the sentence "<label> …" for one that does not.
 
-    A regular expression for JavaScript and Python alike, over the whole value. It does not apply to FEEL.
+    A regular expression in JavaScript and in Python, for the whole value. It does not apply to FEEL.
     """
 
     value: str
@@ -117,7 +117,7 @@ class Property:
     def _constraints(self) -> dict[str, Any]:
         pattern = self.pattern and self.pattern.to_json(may_be_empty=self.is_optional)
         is_free = self.is_optional or self.kind in {"Boolean", "Dropdown", "Hidden"}
-        # For an optional header the schema wants to be told that it may be empty.
+        # For an optional header, the schema must say that it may be empty.
         is_header = self.is_optional and self.binding.type != INPUT
         constraints = {} if is_free and not (is_header and pattern) else {"notEmpty": not is_free}
         return constraints | ({"pattern": pattern} if pattern else {})

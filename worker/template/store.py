@@ -37,7 +37,7 @@ class TemplateStore:
         return [self._published(template) for template in new]
 
     def faults(self, templates: Sequence[Template]) -> list[str]:
-        """Say in a sentence each what is not current, and what was changed after it was published."""
+        """Return a sentence for each template that is outdated, or was changed after its publication."""
         return [fault for template in templates for fault in self._faults(template)]
 
     def _faults(self, template: Template) -> list[str]:

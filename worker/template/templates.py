@@ -206,7 +206,7 @@ def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, pref
 
 
 def _place(made: Property) -> tuple[int, int]:
-    """Sort by the order of the panel; what has no look keeps its order."""
+    """Sort by the order of the properties panel; other properties keep their order."""
     path = made.binding.value
     return [group for group, _ in GROUPS].index(made.group), [
         *LOOKS,

@@ -18,7 +18,7 @@ MakeCaller = Callable[..., Pop3Caller]
 MAIL = b"Subject: one\r\nMessage-ID: <one@x>\r\n\r\nHello\r\n"
 
 
-async def test_a_mail_that_waits_for_the_engine_is_held_and_those_behind_it_wait(
+async def test_an_email_that_waits_for_camunda_is_pending_and_later_jobs_wait(
     make_caller: MakeCaller,
 ) -> None:
     async with ScriptedPop3({"1": MAIL}) as server:
@@ -35,7 +35,7 @@ async def test_a_mail_that_waits_for_the_engine_is_held_and_those_behind_it_wait
     assert mailboxes.figures == PoolFigures(idle=0, busy=0, waiting=0, opened=2, reconnects=0)
 
 
-async def test_a_deletion_that_fails_is_counted_and_nothing_is_held_any_more(make_caller: MakeCaller) -> None:
+async def test_a_failed_deletion_is_counted_and_no_longer_pending(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"DELE": close()})) as server:
         caller = make_caller(server.port)
         _, deferred = await caller.read("one@x")
@@ -45,7 +45,7 @@ async def test_a_deletion_that_fails_is_counted_and_nothing_is_held_any_more(mak
     assert caller.mailboxes.figures.busy == 0
 
 
-async def test_a_sign_in_that_fails_leaves_no_session_and_nobody_waiting(make_caller: MakeCaller) -> None:
+async def test_a_failed_sign_in_leaves_no_session_and_no_waiting_job(make_caller: MakeCaller) -> None:
     async with ScriptedPop3({"1": MAIL}, Pop3Options(faults={"PASS": close()})) as server:
         caller = make_caller(server.port)
         with pytest.raises(ConnectionFailed):

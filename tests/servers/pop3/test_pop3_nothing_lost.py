@@ -262,7 +262,7 @@ async def test_a_cancelled_commit_frees_the_mailbox(make_caller: MakeCaller) -> 
         assert len(await caller.list_emails()) == 1
 
 
-async def test_of_several_mails_with_an_id_the_newest_is_read_and_none_deleted(
+async def test_if_several_emails_have_the_id_the_newest_is_read_and_none_is_deleted(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     user = dovecot_account.username
@@ -281,7 +281,7 @@ async def test_of_several_mails_with_an_id_the_newest_is_read_and_none_deleted(
     assert [stored.raw for stored in dovecot.messages(user)] == [mail("twin", "new")]
 
 
-async def test_a_result_that_does_not_hold_the_whole_text_leaves_the_mail(
+async def test_an_email_is_not_deleted_if_the_result_does_not_contain_its_whole_text(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     dovecot.deliver(dovecot_account.username, mail("long", "x" * 10_000))
@@ -316,7 +316,7 @@ async def test_a_store_that_does_not_answer_unlocks_the_mailbox_and_the_mail_sta
         assert len(await caller.list_emails()) == 1
 
 
-async def test_two_workers_read_one_mail_at_once_and_both_have_it_or_one_has_not_found_it(
+async def test_of_two_workers_that_read_one_email_at_the_same_time_both_get_it_or_one_does_not_find_it(
     dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
 ) -> None:
     user = dovecot_account.username

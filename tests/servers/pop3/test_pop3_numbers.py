@@ -34,7 +34,7 @@ async def test_a_unique_id_that_now_means_another_mail_deletes_nothing(
         assert server.messages == [("1", new)]
 
 
-async def test_what_was_known_does_not_count_where_the_memory_cannot_express_what_is_there_now(
+async def test_remembered_numbers_are_dropped_if_they_cannot_describe_the_mailbox(
     make_caller: MakeCaller,
 ) -> None:
     new = mail("s" * 2_000)

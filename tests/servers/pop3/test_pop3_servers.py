@@ -106,7 +106,9 @@ async def test_a_mail_without_an_id_has_one_of_the_worker_that_lasts(mailbox: Ma
     assert await mailbox.subjects() == ["one"]
 
 
-async def test_two_workers_that_read_one_mail_at_once_delete_no_other(mailbox: Mailbox, call: Call) -> None:
+async def test_two_workers_that_read_one_email_at_the_same_time_delete_no_other(
+    mailbox: Mailbox, call: Call
+) -> None:
     for name in ("one", "two"):
         await mailbox.deliver(mail(name))
 

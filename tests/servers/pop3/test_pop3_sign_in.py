@@ -77,7 +77,7 @@ async def test_no_password_is_sent_where_stls_is_refused(make_caller: MakeCaller
         assert server.verbs == ["CAPA", "STLS"]
 
 
-async def test_what_a_stranger_puts_behind_the_answer_to_stls_is_not_taken_for_the_servers(
+async def test_octets_that_a_stranger_adds_to_the_reply_to_stls_are_not_read_as_the_servers(
     certificates: Certificates, make_caller: MakeCaller
 ) -> None:
     async def start_tls(dialogue: Dialogue) -> None:
@@ -204,7 +204,7 @@ async def test_a_capability_announced_after_the_sign_in_alone_is_used(make_calle
         assert server.verbs == ["CAPA", "USER", "PASS", "CAPA", "UIDL", "LIST", "TOP", "TOP", "UIDL", "QUIT"]
 
 
-async def test_nobody_there_is_a_failed_connection(make_caller: MakeCaller) -> None:
+async def test_a_port_without_a_server_is_a_failed_connection(make_caller: MakeCaller) -> None:
     with pytest.raises(ConnectionFailed, match="No connection"):
         await make_caller(free_port()).list_emails()
     for host, text in (

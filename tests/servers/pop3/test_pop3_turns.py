@@ -72,7 +72,7 @@ async def test_a_mailbox_that_hangs_does_not_delay_others(make_caller: MakeCalle
 
 
 @pytest.mark.parametrize("verb", ["GREETING", "PASS", "UIDL", "TOP"])
-async def test_cancelling_a_job_frees_its_thread_and_its_mailbox_at_once(
+async def test_cancelling_a_job_frees_its_thread_and_its_mailbox_immediately(
     verb: str, make_caller: MakeCaller
 ) -> None:
     is_hanging = asyncio.Event()

@@ -108,7 +108,7 @@ async def test_not_even_half_a_password_is_left_where_a_long_answer_is_cut(befor
     assert "ABC" not in caught.value.message
 
 
-async def test_the_limits_of_the_settings_hold() -> None:
+async def test_the_limits_of_the_settings_apply() -> None:
     environment = {"SECRET_MAIL_PASSWORD": ANN.password, "EMAIL_WORKER_GREETING_TIMEOUT_SECONDS": "0.1"}
     async with ScriptedSmtp({SmtpStep.GREETING: hang()}) as server, email_worker(**environment) as email:
         with pytest.raises(ServerTimeout, match="0\\.1 seconds"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from testkit.smtp_caller import SmtpCaller
 
 
-async def test_what_is_asked_for_goes_with_each_recipient(caller: SmtpCaller) -> None:
+async def test_the_requested_notification_is_sent_with_each_recipient(caller: SmtpCaller) -> None:
     options = SmtpOptions(extensions=("PIPELINING", "DSN"))
     async with ScriptedSmtp(options=options) as server:
         await caller.at(server.port).send(to="a+b@example.org", notify="FAILURE, DELAY")

@@ -74,7 +74,7 @@ async def test_a_wrong_certificate_is_refused_before_the_sign_in(
 
 
 @pytest.mark.parametrize("protocol", ["TLS", "SSL"])
-async def test_an_authority_that_nobody_trusts_is_refused_before_the_sign_in(
+async def test_an_untrusted_certificate_authority_is_refused_before_the_sign_in(
     protocol: str, certificates: Certificates
 ) -> None:
     caller = SmtpCaller.open(ssl.create_default_context())
@@ -115,7 +115,7 @@ async def test_a_handshake_that_hangs_is_a_timeout(
             await hasty_caller.at(server.port, protocol, ANN).send()
 
 
-async def test_what_was_said_before_tls_is_not_believed_after_it(
+async def test_capabilities_from_before_tls_are_ignored_after_it(
     caller: SmtpCaller, certificates: Certificates
 ) -> None:
     """A stranger on the way adds replies before the handshake, to be read as the server's own after it."""

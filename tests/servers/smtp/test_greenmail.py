@@ -56,7 +56,7 @@ async def test_a_server_that_was_killed_and_started_again_costs_no_error(
     assert b"Subject: after" in mail
 
 
-async def test_many_mails_at_once_each_arrive_once_over_few_connections(
+async def test_many_emails_at_the_same_time_each_arrive_once_over_few_connections(
     mail_server: MailServer, caller: SmtpCaller
 ) -> None:
     sender = caller.at(mail_server.smtp_port)

@@ -60,7 +60,7 @@ async def test_a_message_of_any_size_arrives_whole(caller: SmtpCaller) -> None:
 
 
 @with_and_without_pipelining
-async def test_recipients_refused_beside_others_are_listed(
+async def test_refused_recipients_are_listed_if_others_are_accepted(
     extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:
     async with ScriptedSmtp(options=SmtpOptions(extensions=extensions, refused=GONE)) as server:

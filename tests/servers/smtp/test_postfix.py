@@ -125,7 +125,9 @@ async def test_an_authority_that_is_not_trusted_is_refused(protocol: str, postfi
         await stranger.at(port_of(postfix, protocol), protocol).send()
 
 
-async def test_refused_recipients_beside_others_and_alone(postfix: Postfix, caller: SmtpCaller) -> None:
+async def test_refused_recipients_with_and_without_accepted_ones(
+    postfix: Postfix, caller: SmtpCaller
+) -> None:
     sender = caller.at(postfix.smtp_port, "TLS")
     some = await sender.send(to="some.reader@example.org", cc="refused@example.org")
     with pytest.raises(RecipientRefused, match=r"does not take deferred@example\.org now: 450"):

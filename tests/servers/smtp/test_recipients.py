@@ -94,7 +94,7 @@ async def test_a_full_mailbox_is_refused_permanently_and_not_one_recipient_too_m
     assert len(server.accepted) == 1
 
 
-async def test_a_limit_that_lets_nobody_in_ends_the_attempt(caller: SmtpCaller) -> None:
+async def test_a_recipient_limit_that_admits_no_recipient_ends_the_attempt(caller: SmtpCaller) -> None:
     options = SmtpOptions(most_recipients=0)
     async with ScriptedSmtp(options=options) as server:
         with pytest.raises(RecipientRefused, match="takes none of the recipients now: 452"):

@@ -102,7 +102,7 @@ async def test_a_refused_mail_leaves_a_session_that_is_reset_before_the_next(
     assert [mail.recipients for mail in server.accepted] == [["bob@example.org"]]
 
 
-async def test_data_granted_though_nobody_is_there_to_get_the_mail_sends_nothing(caller: SmtpCaller) -> None:
+async def test_data_accepted_without_any_recipient_sends_nothing(caller: SmtpCaller) -> None:
     """Some servers answer DATA, sent together with its envelope, before they look at the recipients."""
     script = [
         say("220 ready"),
@@ -121,7 +121,7 @@ async def test_data_granted_though_nobody_is_there_to_get_the_mail_sends_nothing
     assert caller.pool.open_sessions == 0
 
 
-async def test_replies_to_commands_sent_together_may_come_in_pieces_or_all_at_once(
+async def test_replies_to_commands_sent_together_may_come_in_pieces_or_together(
     caller: SmtpCaller,
 ) -> None:
     async def answer_in_pieces(dialogue: Dialogue) -> None:

@@ -94,7 +94,7 @@ async def test_an_inline_document_needs_no_server() -> None:
     assert await fetched(DocumentClient(), inline) == [("a.txt", "text/plain", b"Hi")]
 
 
-async def test_what_has_no_name_or_type_gets_one() -> None:
+async def test_a_document_without_name_or_type_gets_one() -> None:
     inline = {"camunda.document.type": "inline", "content": "Hi"}
     typed, named = {**inline, "contentType": "text/csv"}, {**inline, "name": "a.html"}
     assert await fetched(DocumentClient(), inline, typed, named) == [
@@ -301,7 +301,7 @@ async def test_a_token_at_its_end_is_renewed() -> None:
         assert (len(server.sign_ins), len(server.requests)) == (2, 2)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     async with (
         DocumentServer(tls_context=certificates.server.server_context()) as server,

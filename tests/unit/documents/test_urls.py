@@ -62,7 +62,7 @@ def test_a_url_that_only_looks_like_it_is_not(pattern: str, url: str) -> None:
 @pytest.mark.parametrize(
     "pattern", ["files.example.com", "*", "ftp://a/*", "https://", "https://a?b", "https://u@a"]
 )
-def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="must be a URL such as"):
         UrlPattern.parse(pattern)
 

@@ -99,7 +99,7 @@ def test_whole_numbers_are_int_and_others_float() -> None:
     assert [type(number) for number in numbers] == [int, int, float, int, float]
 
 
-def test_a_number_that_json_cannot_hold_is_an_error() -> None:
+def test_a_number_that_json_cannot_express_is_an_error() -> None:
     with pytest.raises(FeelError, match="too large for JSON"):
         evaluate("10 ** 400", {})
 

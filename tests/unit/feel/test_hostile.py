@@ -131,7 +131,7 @@ def test_a_hostile_expression_ends_at_a_limit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_one_step_costs_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_one_step_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With few steps there are few calls, whatever the expression: no function works without counting."""
     monkeypatch.setattr("worker.feel.expression.Run", partial(Run, steps=FEW_STEPS))
     calls = 0

@@ -121,7 +121,7 @@ def test_a_slip_is_found_with_its_place_and_the_right_form(expression: str, colu
         "a instance of days and time duration or a instance of Any",
     ],
 )
-def test_what_may_have_a_value_is_no_slip(expression: str) -> None:
+def test_a_name_that_may_have_a_value_is_no_mistake(expression: str) -> None:
     parse(expression).check(VARIABLES)
 
 

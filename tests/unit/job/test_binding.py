@@ -78,7 +78,7 @@ def test_the_three_variables_become_the_request() -> None:
     assert (request.parameters.html_body, request.parameters.max_to_be_read) == ("<p>", 25)
 
 
-def test_whatever_else_is_in_the_process_does_not_matter() -> None:
+def test_other_variables_of_the_process_do_not_matter() -> None:
     others = {"host": 1, "Authentication": "x", "parameter": {}, "a": "{{secrets.NONE}}", "subject": None}
     assert bound({**others, **GIVEN}) == bound(GIVEN)
 
@@ -213,7 +213,7 @@ def test_all_faults_are_reported_together() -> None:
     assert error.details == {"field": fields[0], "fields": fields}
 
 
-def test_of_very_many_faults_the_first_are_told() -> None:
+def test_of_very_many_faults_the_first_are_reported() -> None:
     error = refusal(given(parameters={f"x{number}": 1 for number in range(30)}))
     assert error.message.endswith("There are 20 more faults.")
     assert len(error.message) < 2_000
@@ -260,11 +260,11 @@ def test_a_sign_in_that_is_only_half_there_is_one_plain_sentence(missing: str) -
     ],
 )
 @pytest.mark.parametrize("model", [Letter, Relayed])
-def test_what_stands_in_the_sign_in_is_never_shown(fields: dict[str, Any], model: type[Letter]) -> None:
+def test_the_values_of_the_sign_in_are_never_shown(fields: dict[str, Any], model: type[Letter]) -> None:
     assert "hunter2" not in refusal(given(authentication=fields), model).message
 
 
-def test_secrets_are_put_in_where_the_patterns_allow() -> None:
+def test_secrets_are_resolved_where_the_patterns_allow() -> None:
     request = bound(
         given(
             authentication={"username": "{{secrets.USER}}@x", "password": "{{ secrets.PASSWORD }}"},
@@ -291,7 +291,7 @@ def test_secrets_are_put_in_where_the_patterns_allow() -> None:
         {"filter": {"name": "{{secrets.A}}"}},
     ],
 )
-def test_secrets_are_not_put_in_elsewhere_not_even_missing_ones(parameters: dict[str, Any]) -> None:
+def test_secrets_are_not_resolved_elsewhere_not_even_missing_ones(parameters: dict[str, Any]) -> None:
     request = bound(given(parameters=parameters), environment={"SECRET_A": "pulled"})
     assert "pulled" not in request.model_dump_json()
     assert "{{secrets.A}}" in request.model_dump_json()

@@ -116,7 +116,7 @@ def test_a_circuit_that_was_closed_opens_with_a_short_pause_again(
     assert breaker.may_begin(SERVER)
 
 
-def test_servers_that_never_answered_are_tried_a_few_at_a_time_and_others_are_not_held_up(
+def test_servers_that_never_answered_are_tried_a_few_at_a_time_and_delay_no_others(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     attempt(breaker, clock, Attempt.ANSWERED)
@@ -197,7 +197,7 @@ def test_many_jobs_of_many_servers_come_back_no_faster_than_camunda_can_hand_out
     assert breaker.backoff_seconds("other:25") <= 8
 
 
-def test_what_is_known_of_servers_is_bounded(clock: Clock) -> None:
+def test_the_memory_of_servers_is_bounded(clock: Clock) -> None:
     breaker = CircuitBreaker(limit=1, max_trials=1, clock=clock)
     for number in range(12_000):
         breaker.begin(f"host{number}:25")

@@ -11,7 +11,7 @@ from worker.job.completed_work import CompletedWork
 JOB = make_job(key=1, variables=variables_for(to="bob", body="ü"))
 
 
-def test_what_was_done_is_recalled_for_the_same_job() -> None:
+def test_completed_work_is_recalled_for_the_same_job() -> None:
     completed_work = CompletedWork()
     completed_work.record(JOB, ({"sent": True},))
     assert completed_work.recall(JOB) == ({"sent": True},)
@@ -54,7 +54,7 @@ def test_another_job_or_corrected_variables_are_other_work(other: object) -> Non
     assert completed_work.recall(other) is None  # type: ignore[arg-type]
 
 
-def test_what_the_engine_knows_is_forgotten() -> None:
+def test_reported_work_is_forgotten() -> None:
     completed_work = CompletedWork()
     completed_work.record(JOB, (1,))
     completed_work.forget(JOB)

@@ -101,7 +101,7 @@ def test_each_error_says_its_code_and_is_retried_only_if_that_may_help(error: ty
     assert (outcome.backoff_seconds > 0) is error.is_retryable
 
 
-def test_what_may_pass_by_itself_is_just_what_the_tree_says() -> None:
+def test_the_classes_of_errors_decide_which_failures_are_temporary() -> None:
     retried = {error.code for error in CONCRETE if error.is_retryable}
     assert retried == {
         "CONNECTION_FAILED",
@@ -287,7 +287,7 @@ def test_an_error_expression_sees_what_the_result_expression_made() -> None:
 
 
 @pytest.mark.parametrize("name", ["job", "response"])
-def test_what_a_result_is_called_hides_nothing_from_the_error_expression(name: str) -> None:
+def test_the_name_of_the_result_variable_hides_nothing_from_the_error_expression(name: str) -> None:
     headers = {"resultVariable": name, "errorExpression": "=jobError(response.subject, {}, job.retries)"}
     result = {"subject": "Hi", "job": "clerk"}
     assert decided(make_job(headers=headers, retries=3), result) == Failed("JOB_ERROR", "Hi", 3)

@@ -34,7 +34,7 @@ def test_durations_are_iso_8601(text: str, seconds: float) -> None:
     "text", ["30", "30 s", "PT", "P", "-PT3S", "P1M", "P1Y", "00:00:30", "P99999999999D"]
 )
 @pytest.mark.parametrize("header", ["retryBackoff", "jobTimeout"])
-def test_what_is_no_duration_is_refused_by_name(header: str, text: str) -> None:
+def test_an_invalid_duration_is_refused_by_name(header: str, text: str) -> None:
     with pytest.raises(InputError) as caught:
         ConnectorHeaders.of({header: text})
     assert caught.value.message == (

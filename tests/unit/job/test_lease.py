@@ -180,7 +180,7 @@ async def test_a_beat_that_hangs_does_not_outlive_the_block() -> None:
 
 
 @on_skipping_clock
-async def test_a_new_period_counts_at_once_and_not_after_the_old_one() -> None:
+async def test_a_new_period_counts_immediately_and_not_after_the_old_one() -> None:
     gateway = ScriptedGateway()
     lease = lease_on(gateway)
     async with lease.kept():

@@ -29,7 +29,7 @@ def test_a_job_that_is_done_carries_nothing(outcome: Outcome) -> None:
     assert carry(outcome, REFERENCE, {"a@x"}) == outcome
 
 
-def test_a_job_whose_email_reached_nobody_carries_nothing() -> None:
+def test_a_job_whose_email_reached_no_recipient_stores_nothing() -> None:
     failed = Failed("X", "x", retries=2)
     assert carry(failed, REFERENCE, set()) == failed
 
@@ -58,7 +58,7 @@ def test_this_worker_remembers_it_too_until_the_job_is_done() -> None:
     assert progress.of(job, REFERENCE) == set()
 
 
-def test_what_an_attempt_reached_does_not_make_the_job_another_one() -> None:
+def test_the_progress_of_an_attempt_does_not_make_it_another_job() -> None:
     """Else an email whose outcome is unknown would be sent again."""
     completed_work = CompletedWork()
     completed_work.record(make_job(key=1, variables={"x": 1}), ({"sent": True},))

@@ -28,6 +28,6 @@ def test_those_refused_one_after_the_other_come_back_one_after_the_other() -> No
     assert [rate.take("ann") for _ in range(6)] == [0, 0, 0, 60, 80, 100]
 
 
-def test_without_a_limit_nobody_is_refused() -> None:
+def test_without_a_limit_no_job_is_refused() -> None:
     rate = SendRate(0, Clock())
     assert [rate.take("ann") for _ in range(100)] == [0] * 100

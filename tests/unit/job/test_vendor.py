@@ -131,7 +131,7 @@ def test_a_body_that_the_template_hides_is_not_sent(
     assert (mail.text, mail.html) == (text, html)
 
 
-def test_what_the_template_keeps_beside_the_fields_for_itself_does_not_matter() -> None:
+def test_internal_fields_of_the_template_do_not_matter() -> None:
     helpers: dict[str, Any] = {
         "data_smtpAction_attachments_documentMode": "none",
         "data_smtpAction_attachments_single_documentSource": "camunda",
@@ -156,7 +156,7 @@ def test_texts_may_be_numbers() -> None:
     assert move.to_folder == "2026"
 
 
-def test_what_a_list_does_not_say_has_the_vendors_default() -> None:
+def test_missing_fields_of_a_list_have_the_vendors_defaults() -> None:
     imap = parameters("imap", "listEmailsImap", maxToBeRead=None, listEmailsFolder="")
     pop3 = parameters("pop3", "listEmailsPop3")
     assert (imap.folder, imap.max_to_be_read, imap.sort_field) == ("INBOX", 100, "RECEIVED_DATE")
@@ -172,7 +172,7 @@ def test_what_a_list_does_not_say_has_the_vendors_default() -> None:
         ("searchEmailsImap", "searchEmailFolder"),
     ],
 )
-def test_each_operation_has_a_folder_field_of_its_own(discriminator: str, field: str) -> None:
+def test_each_operation_has_a_separate_folder_field(discriminator: str, field: str) -> None:
     others = {"listEmailsFolder": "Other", "readEmailFolder": "Other", "fromFolder": "Other"}
     given = {**others, "messageId": "<1@example.com>", field: "Projects.2023"}
     assert parameters("imap", discriminator, **given).folder == "Projects.2023"
@@ -238,7 +238,7 @@ def test_a_relay_needs_no_sign_in() -> None:
     assert bound(variables).authentication.username is None
 
 
-def test_secrets_are_put_in_with_and_without_braces() -> None:
+def test_secrets_are_resolved_with_and_without_braces() -> None:
     config = {
         "imapHost": "secrets.HOST",
         "imapPort": "{{ secrets.PORT }}",
@@ -289,7 +289,7 @@ def test_a_bare_secret_that_is_missing_is_named() -> None:
         ),
     ],
 )
-def test_what_names_no_operation_is_refused_with_what_would(variables: dict[str, Any], message: str) -> None:
+def test_an_unknown_operation_is_refused_with_the_known_ones(variables: dict[str, Any], message: str) -> None:
     error = refusal(variables)
     assert error.message == message
     assert error.details["field"] == message.split(maxsplit=1)[0]
@@ -379,7 +379,7 @@ ANYTHING = st.recursive(
         {}, optional={"protocol": TEXTS | ANYTHING, "data": ANYTHING, "authentication": ANYTHING}
     )
 )
-def test_whatever_the_variables_are_the_answer_is_a_request_or_a_sentence(variables: dict[str, Any]) -> None:
+def test_any_variables_give_a_request_or_an_error_sentence(variables: dict[str, Any]) -> None:
     message = "A request."
     try:
         bound(variables)

@@ -56,7 +56,7 @@ def test_commands_sent_together_are_one_round_trip() -> None:
     assert [(step.name, step.server) for step in trace.steps] == [("MAIL RCPT DATA", SERVER)]
 
 
-def test_what_is_no_command_takes_time_but_is_not_counted() -> None:
+def test_a_step_without_a_command_takes_time_but_is_not_counted() -> None:
     trace = begin_command_trace()
     with traced_step(IMAP, SERVER, "connect"):
         pass

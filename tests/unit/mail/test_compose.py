@@ -257,7 +257,7 @@ def test_a_structured_field_has_single_blanks_and_no_encoded_words(name: str) ->
 
 
 @pytest.mark.parametrize("value", ["<ü@example.com>", "<a@x>\r\nBcc: eve@x", "<" + "x" * 1_000 + "@x>"])
-def test_what_a_structured_field_cannot_hold_is_refused(value: str) -> None:
+def test_a_text_that_a_structured_field_cannot_contain_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match=r"may contain only printable ASCII|must not contain a line break"):
         compose(headers={"References": value})
 

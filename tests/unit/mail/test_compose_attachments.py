@@ -47,7 +47,7 @@ def test_a_file_comes_out_as_it_went_in() -> None:
     assert attachment.get_content_disposition() == "attachment"
 
 
-def test_text_and_html_stay_alternatives_beside_the_files() -> None:
+def test_text_and_html_stay_alternatives_next_to_the_files() -> None:
     files = (PDF, File("b.txt", "text/plain", b"b"))
     message = parsed(composed(*files, contentType="MULTIPART", htmlBody="<p>Hello</p>"))
     assert [part.get_content_type() for part in message.iter_parts()] == [
@@ -80,7 +80,7 @@ def test_any_name_survives(name: str) -> None:
     assert raw.isascii()
 
 
-def test_our_own_reader_reads_what_we_write() -> None:
+def test_the_workers_reader_reads_its_own_emails() -> None:
     files = (PDF, File("Grüße.txt", "text/plain", "Grüße".encode()))
     raw = composed(*files)
     assert tuple(read_attachments(raw)) == files

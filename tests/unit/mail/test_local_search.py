@@ -41,7 +41,7 @@ def group(operator: str, *members: dict[str, Any]) -> dict[str, Any]:
         ("two words", "two\twords"),
     ],
 )
-def test_a_subject_contains_a_text_whatever_its_case_and_its_accents(sought: str, text: str) -> None:
+def test_a_subject_contains_a_text_in_any_case_and_with_any_accents(sought: str, text: str) -> None:
     assert decide(criteria(condition("SUBJECT", sought)), Facts(from_text="", subject=text)) is True
 
 
@@ -72,7 +72,7 @@ def test_a_body_is_left_open_only_where_it_matters(
     assert decide(tree, Facts(from_text="ann@example.org", subject=None)) is verdict
 
 
-def test_what_was_found_in_the_body_decides() -> None:
+def test_a_hit_in_the_body_decides() -> None:
     tree = criteria(group("AND", condition("BODY", "one"), condition("BODY", "two")))
     assert body_values(tree) == {"one", "two"}
     assert decide(tree, Facts(from_text="", subject=None, found_in_body={"one", "two"})) is True
@@ -111,7 +111,7 @@ def test_folding_forgets_case_and_composition(text: str) -> None:
         max_leaves=6,
     )
 )
-def test_a_verdict_without_the_body_holds_for_every_body(tree: dict[str, Any]) -> None:
+def test_a_verdict_without_the_body_is_right_for_every_body(tree: dict[str, Any]) -> None:
     parsed = criteria(tree)
     for from_text in ("", "a", "bc"):
         early = decide(parsed, Facts(from_text=from_text, subject=None))

@@ -40,7 +40,7 @@ def test_equals_come_by_their_number_in_both_orders(order: SortOrder) -> None:
 
 
 @pytest.mark.parametrize("order", list(SortOrder))
-def test_what_has_no_key_comes_last_in_both_orders_by_its_number(order: SortOrder) -> None:
+def test_emails_without_the_key_come_last_in_both_orders_by_their_number(order: SortOrder) -> None:
     assert sort_numbers([(9, None), (4, None), (7, MONDAY)], order) == [7, 4, 9]
 
 

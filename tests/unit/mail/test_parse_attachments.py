@@ -57,7 +57,7 @@ def test_an_image_within_the_text_is_an_attachment_too() -> None:
     ]
 
 
-def test_an_attached_message_is_one_file_whatever_is_in_it() -> None:
+def test_an_attached_message_with_any_content_is_one_file() -> None:
     inner = multipart(b"\r\ninner text", attached("Content-Type: application/pdf", content=b"pdf"))
     (message,) = read_attachments(
         multipart(b"\r\ntext", b"Content-Type: message/rfc822\r\n\r\nSubject: Inner\r\n" + inner)
@@ -120,7 +120,7 @@ def test_attachments_are_decoded_one_at_a_time() -> None:
     assert peak < 30 * MEGABYTE
 
 
-def test_nobody_decodes_what_is_not_asked_for() -> None:
+def test_parts_that_are_not_requested_are_not_decoded() -> None:
     raw = multipart(*[attached("Content-Type: application/pdf", content=b"x" * MEGABYTE)] * 20)
 
     tracemalloc.start()

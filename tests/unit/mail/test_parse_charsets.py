@@ -27,7 +27,7 @@ def test_undeclared_bytes_are_never_replaced(data: bytes) -> None:
 @pytest.mark.parametrize(
     "label", ["rot13", "base64", "punycode", "idna", "unicode_escape", "undefined", "mbcs"]
 )
-def test_what_is_a_codec_but_no_charset_is_not_used(label: str) -> None:
+def test_a_codec_that_is_no_charset_is_not_used(label: str) -> None:
     assert decode_text(b"a\\u0041-b", label) == "a\\u0041-b"
 
 

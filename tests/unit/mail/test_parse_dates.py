@@ -75,7 +75,7 @@ def test_months_are_known_in_the_languages_of_mail_programs(text: str, month: in
 
 
 @pytest.mark.parametrize("text", ["", "x", "+0100", "30 Feb 2026 10:00", "Mon, 99 Nov 2026 10:00", "soon"])
-def test_what_is_no_date_is_none(text: str) -> None:
+def test_a_text_that_is_no_date_gives_none(text: str) -> None:
     assert read_date(text.encode()) is None
 
 

@@ -90,7 +90,7 @@ def test_a_mail_with_an_attachment_of_50_mb_is_read_without_a_second_copy() -> N
 
 
 @pytest.mark.parametrize("text", ["hello\r\n", "h\u00e4llo \U0001f600\r\n"])
-def test_of_50_mb_of_text_no_more_is_decoded_than_an_engine_takes(text: str) -> None:
+def test_of_50_mb_of_text_only_as_much_is_decoded_as_camunda_accepts(text: str) -> None:
     line = text.encode()
     raw = b"Subject: log\r\n\r\n" + line * (50 * MEGABYTE // len(line))
     tracemalloc.start()
@@ -134,7 +134,7 @@ def test_text_is_found_in_a_thousand_attached_messages_by_a_search_alone() -> No
     assert list(searchable_texts(raw)) == ["deep\n"]
 
 
-def test_what_follows_the_ten_thousandth_part_is_left_out_and_not_taken_for_its_text() -> None:
+def test_parts_after_the_ten_thousandth_are_left_out_and_not_read_as_its_text() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 10_100
 
     assert list(searchable_texts(raw)) == ["x"] * 9_999

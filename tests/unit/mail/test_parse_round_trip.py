@@ -17,7 +17,7 @@ encoding = st.sampled_from(["quoted-printable", "base64", "8bit"])
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plain=body, html=st.none() | body, attachment=st.none() | st.binary(max_size=200), encoding=encoding)
-def test_bodies_are_read_back_whatever_stands_beside_them(
+def test_bodies_are_read_back_with_any_other_parts(
     plain: str, html: str | None, attachment: bytes | None, encoding: str
 ) -> None:
     message = EmailMessage(SMTP)
@@ -36,7 +36,7 @@ def test_bodies_are_read_back_whatever_stands_beside_them(
 
 @settings(deadline=None)
 @given(name=line.filter(str.strip), local=st.from_regex(r"[a-z]{1,9}", fullmatch=True))
-def test_an_address_is_read_back_whatever_its_name(name: str, local: str) -> None:
+def test_an_address_is_read_back_with_any_name(name: str, local: str) -> None:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     raw = f'From: "{quoted}" <{local}@example.com>\r\n\r\n'.encode()
 

@@ -92,7 +92,7 @@ def test_signed_data_that_is_attached_stays_a_file(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"MIIB", b"MIAGCSqGSIb3DQEHAqCA", b"\xff"])
-def test_what_cannot_be_opened_stays_a_file(damage: bytes) -> None:
+def test_smime_that_cannot_be_opened_stays_a_file(damage: bytes) -> None:
     raw = b"Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n\r\n" + damage
 
     assert (parse_email(raw).plain_text_body, parse_email(raw).smime) == (None, None)

@@ -132,7 +132,7 @@ async def test_no_session_is_shared_by_accounts_or_passwords(sessions: Sessions)
     assert taken[0] is taken[3]
 
 
-async def test_no_session_serves_two_works_at_once(sessions: Sessions) -> None:
+async def test_no_session_serves_two_jobs_at_the_same_time(sessions: Sessions) -> None:
     pool, held = sessions.pool(), Held()
     first = asyncio.create_task(pool.run(account(), held))
     await held.started.wait()
@@ -179,7 +179,7 @@ async def test_a_session_that_died_while_idle_is_replaced(sessions: Sessions) ->
     assert sessions.opened[0].end == "aborted"
 
 
-async def test_a_warm_session_that_breaks_at_once_costs_a_silent_reconnect(sessions: Sessions) -> None:
+async def test_a_reused_session_that_breaks_immediately_is_replaced_silently(sessions: Sessions) -> None:
     pool = sessions.pool()
     await pool.run(account(), take)
     assert await pool.run(account(), failing_once(ConnectionFailed("gone"))) is sessions.opened[1]
@@ -350,7 +350,7 @@ async def until_empty(pool: Pool[FakeSession]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_session_that_nobody_comes_back_for_is_closed_by_itself() -> None:
+async def test_a_session_that_is_not_used_again_is_closed() -> None:
     sessions = Sessions()
     pool = Pool(sessions.open, PoolLimits(max_idle_seconds=0.02))
     for name in ("ann", "bob"):

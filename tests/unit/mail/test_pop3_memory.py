@@ -27,7 +27,7 @@ def revisit(memory: MailboxMemory, key: MailboxKey, *uids: str, size: int = 100)
     return [mail.uid for mail in known.values()]
 
 
-def test_what_is_remembered_is_known_by_unique_id_and_size() -> None:
+def test_remembered_emails_are_recognized_by_unique_id_and_size() -> None:
     memory = MailboxMemory(10_000)
     memory.remember(ANN, "1", mail("1"))
     assert memory.revisit(ANN, {7: "1", 8: "2"}, {7: 100, 8: 100}) == {7: mail("1")}

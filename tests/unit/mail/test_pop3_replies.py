@@ -51,13 +51,13 @@ def test_an_answer_of_another_protocol_is_none() -> None:
     assert type(refusal("mail:143", b"* OK IMAP4rev1 ready", "the greeting")) is ProtocolViolation
 
 
-def test_a_reason_is_cut_and_holds_no_control_characters() -> None:
+def test_a_reason_is_cut_and_contains_no_control_characters() -> None:
     message = str(refusal("mail:110", b"-ERR a\x1b[31m\x00\xff " + b"b" * 5000, "LIST"))
     assert len(message) < 300
     assert message.isprintable()
 
 
-def test_capabilities_are_read_in_any_case_and_without_what_is_none() -> None:
+def test_capabilities_are_read_in_any_case_and_other_lines_are_ignored() -> None:
     capabilities = read_capabilities(b"TOP\r\nsasl plain LOGIN\r\n\r\nEXPIRE NEVER\r\n\xff\xfe\r\n")
     assert "TOP" in capabilities
     assert "EXPIRE" in capabilities
@@ -65,7 +65,7 @@ def test_capabilities_are_read_in_any_case_and_without_what_is_none() -> None:
     assert capabilities["SASL"] == ["PLAIN", "LOGIN"]
 
 
-def test_listings_are_read_whatever_follows_the_two_words() -> None:
+def test_listings_are_read_with_any_text_after_the_two_words() -> None:
     assert read_sizes(b"1 120\r\n2 200 more\r\n") == {1: 120, 2: 200}
     assert read_uids(b"1 abc\r\n2 with space\r\n3 \xff\r\n") == {1: "abc", 2: "with space", 3: "%FF"}
     assert read_sizes(b"") == {}

@@ -36,12 +36,12 @@ def test_a_long_reply_is_cut() -> None:
     assert len(Reply(250, ("x" * 5000,)).text) == 1000
 
 
-def test_what_is_no_reply_is_quoted_without_what_cannot_be_printed() -> None:
+def test_a_text_that_is_no_reply_is_quoted_without_unprintable_characters() -> None:
     with pytest.raises(ProtocolViolation, match="does not speak SMTP: it answered “Malformed � line”"):
         check_reply(SERVER, Reply(NO_REPLY, ("Malformed \x00 line",)))
 
 
-def test_a_sender_refused_permanently_is_the_answer_whatever_came_after_it() -> None:
+def test_a_permanently_refused_sender_is_the_answer_with_any_later_replies() -> None:
     offer = Offer(NO, (Reply(503, ("Sender first",)),), Reply(503, ("Sender first",)))
     assert delivery_of(["bob@x"], offer) == Delivery(
         is_sent=False, refusal=Refusal(code=550, message="5.1.1 No")
@@ -57,7 +57,7 @@ def test_a_refused_data_does_not_hide_the_recipients_that_were_refused_before() 
     )
 
 
-def test_data_that_is_done_at_once_is_no_answer() -> None:
+def test_data_that_is_completed_immediately_is_no_answer() -> None:
     with pytest.raises(ProtocolViolation, match="250"):
         delivery_of(["bob@x"], Offer(OK, (OK,), OK))
 

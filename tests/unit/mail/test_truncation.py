@@ -79,7 +79,7 @@ def test_a_short_body_stays_whole_and_leaves_its_space_to_the_other(plain: int, 
     assert (cut.plain_text_body, cut.html_body) == ("a" * min(plain, 180), "b" * min(html, 180))
 
 
-def test_what_does_not_fit_without_its_bodies_is_refused_with_both_numbers() -> None:
+def test_a_result_too_large_without_its_bodies_is_refused_with_both_sizes() -> None:
     with pytest.raises(ResultTooLarge) as refusal:
         truncate_result(read_email("a", subject="s" * 5000), 4000)
 
@@ -105,7 +105,7 @@ def test_bodies_of_50_mb_are_cut_without_encoding_them() -> None:
     st.none() | st.text(max_size=60),
     st.integers(0, 700),
 )
-def test_what_is_sent_is_within_the_limit_and_as_long_as_it_can_be(
+def test_a_truncated_result_is_as_long_as_the_limit_allows(
     plain: str | None, html: str | None, room: int
 ) -> None:
     result = read_email(plain, html)

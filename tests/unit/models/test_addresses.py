@@ -113,7 +113,7 @@ def test_only_a_mailbox_beyond_ascii_needs_smtputf8() -> None:
         f"a@{'.'.join(['x' * 60] * 5)}",
     ],
 )
-def test_what_is_no_address_is_refused_and_shown(value: str) -> None:
+def test_an_invalid_address_is_refused_and_shown(value: str) -> None:
     with pytest.raises(ValueError, match=r"^must .*found '") as caught:
         parse_addresses(value)
     assert len(str(caught.value)) < 300
@@ -143,7 +143,7 @@ def test_what_is_no_address_is_refused_and_shown(value: str) -> None:
         (None, []),
     ],
 )
-def test_what_readers_accept_is_accepted(value: object, found: list[tuple[str, str]]) -> None:
+def test_addresses_that_mail_clients_accept_are_accepted(value: object, found: list[tuple[str, str]]) -> None:
     """RFC 5322 4.4; and lists as processes make them."""
     assert [(address.name, address.spec) for address in parse_addresses(value)] == found
 
@@ -190,7 +190,7 @@ def test_how_long_a_local_part_may_be_is_for_the_server_to_say() -> None:
 
 
 @pytest.mark.parametrize("value", [5, True, {"a": "b"}, [5], ["a@x", [True]]])
-def test_what_is_not_text_is_refused_and_shown(value: object) -> None:
+def test_an_address_that_is_not_text_is_refused_and_shown(value: object) -> None:
     with pytest.raises(ValueError, match="found"):
         parse_addresses(value)
 
@@ -230,7 +230,7 @@ def test_any_name_comes_out_of_its_quotes_as_it_went_in(names: list[str]) -> Non
     assert [address.name for address in addresses] == names
 
 
-def test_a_long_hostile_text_is_refused_at_once() -> None:
+def test_a_long_hostile_text_is_refused_immediately() -> None:
     for text in ('"' * 50_000, "<" * 50_000, "a@" * 50_000, '"a' * 50_000 + "<", "\\" * 50_000 + "<a@x>"):
         with pytest.raises(ValueError, match="must"):
             parse_addresses(text)

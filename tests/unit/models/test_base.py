@@ -30,6 +30,6 @@ def test_a_server_has_one_spelling(written: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", [".", "a b", "mail.example.com:25", "u@h", "http://h", "[1:2]", "::g"])
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_an_invalid_host_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="must be a host name or an IP address alone"):
         Server.model_validate({"host": host})

@@ -90,7 +90,7 @@ ANYTHING = st.recursive(
 
 @settings(deadline=None)
 @given(ANYTHING)
-def test_whatever_is_given_the_answer_is_documents_or_a_phrase(value: Any) -> None:
+def test_any_value_gives_documents_or_an_error_phrase(value: Any) -> None:
     phrase = "must be a tuple"
     try:
         assert isinstance(parse_documents(value), tuple)

@@ -44,7 +44,7 @@ def test_a_folder_that_no_server_could_have_is_refused(folder: str) -> None:
     assert message_of(MoveRequest, {"messageId": "1@x", "toFolder": folder})
 
 
-def test_a_message_id_may_be_folded_and_may_not_hold_half_a_character() -> None:
+def test_a_message_id_may_be_folded_and_may_not_contain_half_a_character() -> None:
     request = ReadRequest.model_validate({**COMMON, "parameters": {"messageId": " <a@x>\r\n "}})
     assert request.parameters.message_id == "<a@x>"
     for wrong in ("a\0", "\udc00", "x" * 2001):

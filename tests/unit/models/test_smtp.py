@@ -32,7 +32,7 @@ def test_a_plain_mail_needs_sender_recipient_subject_and_body_only() -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("from", " "), ("from", [""]), ("from", ","), ("subject", None), ("body", None)]
 )
-def test_what_a_mail_cannot_do_without_is_missed(field: str, value: Any) -> None:
+def test_a_missing_required_field_is_refused(field: str, value: Any) -> None:
     where, message = error_of(**{field: value})
     assert where == field or field in message
 
@@ -87,11 +87,11 @@ def test_one_recipient_anywhere_is_enough(field: str) -> None:
     assert parameters(**{"to": None, field: "bob@example.org"})
 
 
-def test_a_mail_to_nobody_is_refused() -> None:
+def test_an_email_without_recipients_is_refused() -> None:
     assert "at least one recipient in to, cc or bcc" in error_of(to=None, cc="", bcc=None)[1]
 
 
-def test_an_empty_list_means_that_nobody_was_given() -> None:
+def test_an_empty_list_means_no_recipients() -> None:
     assert parameters(cc=[], bcc=[]).cc == ()
     assert "at least one recipient in to, cc or bcc" in error_of(to=[])[1]
 

@@ -85,7 +85,7 @@ def test_the_command_writes_checks_and_says_what_differs(tmp_path: Path) -> None
     assert runner.invoke(app, [*here, "--check"]).exit_code == 0
 
 
-def test_templates_with_a_prefix_stand_beside_those_without(tmp_path: Path) -> None:
+def test_templates_with_a_prefix_are_next_to_those_without(tmp_path: Path) -> None:
     runner = CliRunner()
     here = ["templates", "--directory", str(tmp_path), "--only", "imap.move"]
     runner.invoke(app, [*here, "--publish"])
@@ -95,7 +95,7 @@ def test_templates_with_a_prefix_stand_beside_those_without(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("prefix", ["my team", "../sales", "sales.", ".sales"])
-def test_a_prefix_that_no_task_type_and_file_could_have_is_refused(tmp_path: Path, prefix: str) -> None:
+def test_a_prefix_that_is_invalid_in_a_job_type_or_file_name_is_refused(tmp_path: Path, prefix: str) -> None:
     answer = CliRunner().invoke(app, ["templates", "--directory", str(tmp_path), "--prefix", prefix])
     assert answer.exit_code == 2
     assert list(tmp_path.iterdir()) == []

@@ -65,7 +65,7 @@ def test_a_template_has_the_defaults_of_the_model(operation: Operation) -> None:
 
 
 @operations
-def test_what_the_model_demands_may_not_be_left_empty_and_all_else_may(operation: Operation) -> None:
+def test_only_the_required_fields_of_the_model_may_not_be_empty(operation: Operation) -> None:
     bound = inputs(properties(operation))
     for path, field in request_fields(operation):
         for made in bound[path]:
@@ -186,7 +186,7 @@ def test_reading_over_pop3_warns_that_it_deletes() -> None:
     assert "⚠" not in elsewhere["description"]
 
 
-def test_a_prefix_goes_before_task_types_ids_and_names() -> None:
+def test_job_types_ids_and_names_get_the_prefix() -> None:
     (send,) = [template for template in make_templates(prefix="sales") if template.name == "smtp.send"]
     assert send.content["id"] == "sales.camunda-email-worker.smtp.send"
     assert send.content["name"] == "Send email (sales)"

@@ -67,6 +67,6 @@ def test_the_result_example_of_a_list_takes_an_empty_one(operation: Operation) -
     assert isinstance(variables, dict)
 
 
-def test_the_error_example_of_sending_throws_when_nobody_took_the_email() -> None:
+def test_the_error_example_of_sending_throws_if_no_recipient_was_accepted() -> None:
     decision = evaluate(WORDINGS["email.smtp.send"].error_expression, result_scope({"sent": False}))
     assert decision["errorCode"] == "NOT_SENT"

@@ -37,7 +37,7 @@ _MODES = {
 
 
 def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
-    """Return the number with `scale` digits behind the point (before it, if negative)."""
+    """Return the number with `scale` digits after the decimal point (before it, if negative)."""
     places = whole(scale)
     digits = number.adjusted() + places + 2
     if abs(places) > _MAX_DIGITS or digits > _MAX_DIGITS:

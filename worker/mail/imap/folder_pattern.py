@@ -1,4 +1,4 @@
-"""Patterns of folder names: `*` stands for any characters, `%` for those of one level (RFC 3501, 6.3.8). Pure."""
+"""Patterns of folder names: `*` stands for any characters, `%` for those of one level (RFC 3501, 6.3.8)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Parts of a message as octets (RFC 2045, 2046): a text in the encoding that suits it, and several in one.
 
-In addition to the header fields of `compose`, which `email.message` breaks, this is what is left to write.
+`email.message` breaks the header fields, which `compose` writes. This module writes the rest.
 """
 
 from __future__ import annotations

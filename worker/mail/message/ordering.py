@@ -1,4 +1,4 @@
-"""The order of a list: by one key, what has no key last, equals by their number."""
+"""The order of a list: by one key; emails without the key come last, equal ones by their number."""
 
 from __future__ import annotations
 

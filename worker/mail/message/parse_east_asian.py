@@ -134,7 +134,7 @@ def _change(text: str, changes: dict[str, str]) -> str:
 
 
 def _pair_at(error: UnicodeError) -> tuple[bytes, int]:
-    """Return the two octets at which a codec stopped, and where to go on: an ASCII octet is never skipped."""
+    """Return the two octets at which a codec stopped, and the next offset. No ASCII octet is skipped."""
     assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - the codecs raise no other
     pair = error.object[error.start : error.start + 2]
     is_pair = len(pair) == 2 and 0x80 < pair[0] < 0xFF and pair[1] > 0x7F  # noqa: PLR2004 - of octets

@@ -14,7 +14,7 @@ _MOST_BYTES = 1024 * 1024
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
 _MBOX_LINE = re.compile(rb">?From ")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-# What may stand before the first field of a message.
+# What may come before the first field of a message.
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)++")
 _INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
@@ -92,7 +92,7 @@ def _indent_at(raw: bytes, position: int) -> bytes:
 
 
 def _after(indent: bytes, raw: bytes, position: int) -> int:
-    """Return where a name may start: where the first field is indented, so may the others be."""
+    """Return where a name may start: if the first field is indented, the others may be too."""
     return position + len(indent) if indent and raw.startswith(indent, position) else position
 
 

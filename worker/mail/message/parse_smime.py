@@ -1,6 +1,6 @@
-"""A message as it is to be read: S/MIME that needs no key is opened (RFC 8551, RFC 5652), by asn1crypto.
+"""Opens S/MIME that needs no key (RFC 8551, RFC 5652), with asn1crypto.
 
-The signature is not checked: that takes a choice whom to trust, which nobody has made here.
+The signature is not checked, because nobody has configured whom to trust.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENCRYPTED = (
     "signed_and_enveloped_data",
 )
 _ENCRYPTED_TYPES = ("enveloped-data", "authenveloped-data")
-# Signed, encrypted and signed again is usual among the careful (RFC 2634); nobody needs more.
+# Some senders sign, encrypt and sign again (RFC 2634); more layers are not usual.
 _MOST_LAYERS = 5
 _SEQUENCE = 0x30
 _OCTET_STRING = 0x04

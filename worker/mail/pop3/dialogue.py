@@ -56,7 +56,7 @@ class Pop3Dialogue:
         self.connection.close()
 
     def skip_lines(self) -> None:
-        """Pass over what may follow a reply of one line, up to the reply to NOOP."""
+        """Skip lines that follow a one-line reply, up to the reply to NOOP."""
         with traced(MailProtocol.POP3, self.server, "NOOP"), self.step("NOOP"):
             self._send("NOOP")
             while not is_positive(self.read_line()):

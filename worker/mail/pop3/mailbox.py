@@ -26,7 +26,7 @@ _MOST_CANDIDATES = 20
 
 @dataclass(eq=False)
 class Pop3Mailbox:
-    """The emails of one session, by numbers that are valid within it alone.
+    """The emails of one session, by numbers that are valid only within it.
 
     `sizes`: the octets of each email by its number; `uids`: its unique id (UIDL). If the server gives none,
     a digest of the header section takes its place in ids of the worker's, and nothing is remembered of the
@@ -164,7 +164,7 @@ class Pop3Mailbox:
         """Find out why an email is not the one that its number promised.
 
         Either the numbers have changed, or its unique id meant another email in an earlier visit. Servers
-        do both, against RFC 1939, and what is read or deleted by an id must be what has that id.
+        do both, against RFC 1939. The worker must only read or delete the email that has the id.
         """
         uids = self.uids
         self.look()
@@ -193,7 +193,7 @@ class Pop3Mailbox:
             yield number, email
 
     def _memory_id(self, number: int) -> str:
-        """Return the unique id, or what no unique id can be and the next visit will therefore forget."""
+        """Return the unique id, or a text that is no valid unique id, which the next visit forgets."""
         return self.uids.get(number) or f" {number}"
 
     def _check_octets(self, numbers: Sequence[int]) -> None:

@@ -44,7 +44,7 @@ class KnownEmail:
 
     @property
     def has_foreign_id(self) -> bool:
-        """Whether it has a Message-ID that nobody could take for an id of the worker's."""
+        """Whether it has a Message-ID that does not look like an id made by the worker."""
         return self.message_id_key is not None and not self.message_id_key.startswith(OWN_PREFIX)
 
     @property

@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Pop3Session(Pop3Dialogue):
     """A session from the connection to QUIT. Every method raises a MailServerError if it fails.
 
-    Message numbers are valid within the session alone. `thread`: see BlockingSession.
+    Message numbers are valid only within the session. `thread`: see BlockingSession.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Pop3Session(Pop3Dialogue):
             self.connection.start_tls(tls_context, self._account.host)
 
     def _encrypt(self, tls_context: ssl.SSLContext) -> None:
-        """Encrypt by STLS (RFC 2595), which must succeed; what came before, anybody may have sent.
+        """Encrypt by STLS (RFC 2595), which must succeed; earlier replies may come from anybody.
 
         Not by poplib's `stls`, which collects the capabilities without a bound.
         """

@@ -42,7 +42,7 @@ class Visit:
     is_pending: bool = False
 
     async def run(self, work: Callable[[Pop3Mailbox], T], *, with_listing: bool = True) -> T:
-        """See what is there and do the operation's work with it, in a thread."""
+        """List the mailbox and run the operation with it, in a thread."""
 
         def steps() -> T:
             if with_listing:
@@ -64,7 +64,7 @@ class Visit:
     async def commit(self) -> None:
         """Delete the email. Raises a MailServerError if the server has not said that it did.
 
-        Refused, the email is still there. Without a reply nobody knows; the next read of its id will tell.
+        If the server refuses, the email is still there. Without a reply, only the next read shows it.
         """
         try:
             if not self._end():

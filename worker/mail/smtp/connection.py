@@ -19,7 +19,7 @@ _REPLY_LINE = re.compile(r"(\d{3})(?:([ -])(.*))?\s*")
 
 
 class _Replies(asyncio.Protocol):
-    """Keeps what the server says while a reply is due: nothing said in advance is believed."""
+    """Keeps what the server sends while a reply is due; what it sends earlier is not accepted as a reply."""
 
     def __init__(self) -> None:
         self.due = 0

@@ -44,7 +44,7 @@ class Offer:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the message may be sent: somebody is there to get it."""
+        """Whether the message may be sent: at least one recipient was accepted."""
         return (
             self.awaits_message
             and self.sender.is_positive
@@ -69,7 +69,7 @@ class Recipients:
         self._refusal: Reply | None = None  # of the message itself, permanently
 
     def next_batch(self) -> list[str]:
-        """Return the recipients of the next transaction; none if there is nobody left to ask for."""
+        """Return the recipients of the next transaction; empty if none is left."""
         batch, self._waiting = self._waiting[: self._most_at_once], self._waiting[self._most_at_once :]
         return batch
 
@@ -98,7 +98,7 @@ class Recipients:
             self._most_at_once = len(accepted)
 
     def delivery(self) -> Delivery:
-        """Return what has come of the message; raises RecipientRefused if another attempt may do more."""
+        """Return the result of the message; raises RecipientRefused if another attempt may reach more."""
         if self._refusal and not self._delivered:
             refusal = Refusal(code=self._refusal.code, message=self._refusal.text)
             return Delivery(is_sent=False, refused_recipients=self._not_taken(), refusal=refusal)

@@ -42,7 +42,7 @@ async def open_smtp_session(account: Account, *, settings: SmtpSettings) -> Smtp
         await opening.introduce()
         if account.encryption is Encryption.STARTTLS:
             await opening.start_tls()
-            # What was said before TLS may have been a stranger's word (RFC 3207 4.2).
+            # Replies before TLS may come from a stranger (RFC 3207 4.2).
             await opening.introduce()
         if account.username is not None:
             await sign_in(opening.smtp, account, opening.ask)

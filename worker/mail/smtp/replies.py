@@ -1,4 +1,4 @@
-"""What an SMTP server answers, and what a failure on the way to it means."""
+"""Replies of an SMTP server, and the errors that failures of the connection mean."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Reply:
 
 
 def check_reply(server: str, reply: Reply) -> Reply:
-    """Return a reply that answers a command. Raises where it is none, or ends the connection."""
+    """Return a reply that answers a command. Raises if it is no reply, or ends the connection."""
     if reply.code not in _REPLY_CODES:
         raise ProtocolViolation(
             f"{server} does not speak SMTP: it answered “{reply}”; check host and port.", server=server

@@ -79,7 +79,7 @@ class SmtpSession:
                 recipients.note(batch, offer, verdict)
                 continue
             if offer.awaits_message:
-                # Commands sent together: DATA is granted for nobody, and only a cut says "no message".
+                # Commands were sent together: DATA is accepted without recipients. A cut says "no message".
                 self.abort()
             recipients.note(batch, offer, None)
             if offer.awaits_message:
@@ -110,13 +110,13 @@ class SmtpSession:
         except ServerUnavailable as error:
             if not self._has_served:
                 raise
-            # A server that has had enough of this connection may well take the message on another.
+            # A server that ends this connection may accept the message on another one.
             raise ConnectionFailed(error.message, server=self._server) from error
         finally:
             self._has_served = True
 
     async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
-        """Name sender and recipients and ask for DATA, in one go where the server takes that (RFC 2920)."""
+        """Name sender and recipients and send DATA, together if the server accepts that (RFC 2920)."""
         mail = self._mail_command(message)
         recipients = [_recipient_command(message, mailbox) for mailbox in batch]
         if "pipelining" in self._extensions:
@@ -152,7 +152,7 @@ class SmtpSession:
         try:
             check_before_end()
         except BaseException:
-            self.abort()  # the only way to take back what has no end yet
+            self.abort()  # the only way to cancel an unfinished message
             raise
         self._connection.write(".", content=content[rest:])
         self.may_repeat = False

@@ -83,9 +83,28 @@ def _tell_records(engine: Any, notify: Notify) -> None:
         while told < records.size():
             record = records.get(told)
             told += 1
-            if str(record.getRecordType()) == "EVENT" and str(record.getValueType()) in _TOLD_TYPES:
+            if str(record.getRecordType()) != "EVENT":
+                continue
+            if str(record.getValueType()) in _TOLD_TYPES:
                 notify(str(record.toJson()))
+            elif str(record.getValueType()) == "JOB_BATCH":
+                notify(_asked(record))
         written.wait()
+
+
+def _asked(record: Any) -> str:
+    """Return that a worker has asked for jobs, without the jobs themselves."""
+    value = record.getValue()
+    shown = {"type": str(value.getType()), "jobKeys": [int(key) for key in value.getJobKeys()]}
+    return json.dumps(
+        {
+            "valueType": "JOB_BATCH",
+            "intent": str(record.getIntent()),
+            "key": int(record.getKey()),
+            "timestamp": int(record.getTimestamp()),
+            "value": shown,
+        }
+    )
 
 
 def _call_when_written(engine: Any, written: threading.Event) -> None:

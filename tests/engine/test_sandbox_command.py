@@ -1,0 +1,132 @@
+"""`email-worker sandbox`: what it prints, its ports and its certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import os
+import re
+import signal
+import socket
+import ssl
+import sys
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from testkit.bpmn import one_task_process
+
+from worker.sandbox.certificate import local_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ONE_TASK = Path(__file__).with_name("one_task.bpmn")
+
+
+@asynccontextmanager
+async def sandbox(*options: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[str]]]:
+    """`email-worker sandbox` as a process, with the lines that it prints before it waits."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker", "sandbox", *options), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process, await until(process, "Press Ctrl-C")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
+    """The lines up to one with this text."""
+    said: list[str] = []
+    assert process.stdout is not None
+    async with asyncio.timeout(90):
+        async for line in process.stdout:
+            said.append(line.decode().rstrip())
+            if text in said[-1]:
+                return said
+    raise AssertionError(f"{text!r} was never said: {said}")
+
+
+def setting(said: list[str], name: str) -> str:
+    """The value of a setting that the sandbox prints."""
+    return next(line.partition(f"{name}=")[2] for line in said if f"{name}=" in line)
+
+
+@pytest.mark.parametrize(("number", "options"), [(signal.SIGTERM, ()), (signal.SIGINT, ("--engine-only",))])
+async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
+    number: signal.Signals, options: tuple[str, ...]
+) -> None:
+    async with sandbox(*options) as (process, said):
+        assert setting(said, "ZEEBE_ADDRESS").startswith("127.0.0.1:")
+        assert setting(said, "ZEEBE_REST_ADDRESS").startswith("http://127.0.0.1:")
+        assert any("SMTP" in line for line in said) != bool(options)
+        process.send_signal(number)
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+
+
+async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken() -> None:
+    with socket.socket() as taken:
+        with suppress(OSError):  # another sandbox may have it
+            taken.bind(("127.0.0.1", 3025))
+            taken.listen()
+        async with sandbox() as (_, said):
+            port = re.search(r"  SMTP (\d+), with TLS", "\n".join(said))
+    assert port is not None
+    assert port[1] != "3025"
+    assert f"  Port 3025 is taken: SMTP listens at {port[1]} instead." in said
+
+
+async def test_a_port_that_was_asked_for_and_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = (sys.executable, "-m", "worker", "sandbox", "--engine-only", "--port", str(port))
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode() == f"Port {port} is taken; choose another one, or leave out --port.\n"
+
+
+async def test_the_ca_file_of_the_sandbox_lets_clients_trust_its_tls_ports() -> None:
+    async with sandbox() as (_, said):
+        trusted = ssl.create_default_context(cafile=setting(said, "EMAIL_WORKER_TLS_CA_FILE"))
+        trusted.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+        (port,) = (int(line.rpartition(" ")[2]) for line in said if line.startswith("  IMAP "))
+
+        def sign_in() -> str:
+            with imaplib.IMAP4_SSL("localhost", port, ssl_context=trusted) as imap:
+                return imap.login("alice@example.com", "secret")[0]
+
+        assert await asyncio.to_thread(sign_in) == "OK"
+    assert local_certificate().ca_file.is_file(), "it outlives the sandbox"
+
+
+async def test_the_sandbox_tells_of_an_incident_an_end_and_a_job_that_nobody_takes(tmp_path: Path) -> None:
+    misspelt = tmp_path / "misspelt.bpmn"
+    misspelt.write_bytes(one_task_process("misspelt", "email.smpt.send"))
+    async with sandbox("--engine-only") as (process, said):
+        environment = {**os.environ, "ZEEBE_ADDRESS": setting(said, "ZEEBE_ADDRESS")}
+
+        async def run(*arguments: str) -> None:
+            command = (sys.executable, "-m", "worker", *arguments)
+            done = await asyncio.create_subprocess_exec(*command, env=environment)
+            assert await done.wait() == 0
+
+        await run("deploy", str(ONE_TASK))
+        await run("start", "one-task", "--set", "skipped=maybe")
+        assert "Incident in Skip of one-task, instance " in (await until(process, "Incident"))[-1]
+        await run("start", "one-task", "--set", "skipped=true", "--set", "greeting=Grüße")
+        await until(process, "of one-task has ended with the variables")
+        await until(process, '  greeting = "Grüße"')
+        await run("deploy", str(misspelt))
+        await run("start", "misspelt")
+        line = (await until(process, "waits"))[-1]
+    assert line == (
+        "A job of type email.smpt.send waits: no worker asks for this type; did you mean email.smtp.send?"
+    )

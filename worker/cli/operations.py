@@ -1,0 +1,74 @@
+"""The worker itself: run, call, check."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from typing import Annotated, NoReturn
+
+import typer
+
+from worker.cli.running import FAILED, EnvFile, print_failure_as_json, run_command, run_on_loop
+from worker.cli.variables import Settings, VariablesFile, read_variables
+
+
+def run(env_file: EnvFile = None) -> None:
+    """Serve jobs until SIGTERM or SIGINT; a second signal stops immediately."""
+    from worker.app import EmailWorker
+    from worker.health import PortTaken
+    from worker.logs import configure_logs, log_uncaught_errors
+
+    async def serve() -> None:
+        worker = EmailWorker.from_environment(env_file)
+        configure_logs(worker.settings.worker, worker.secrets.mask)
+        log_uncaught_errors()
+        stop = asyncio.Event()
+        _stop_on_signal(stop)
+        async with worker:
+            await worker.serve(stop)
+
+    run_command(serve, expected=PortTaken)
+
+
+def call(
+    operation: Annotated[str, typer.Argument(help="A job type, such as email.smtp.send.")],
+    variables: VariablesFile = None,
+    settings: Settings = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Run one operation without Camunda and print its result as JSON."""
+    from worker.app import EmailWorker
+
+    async def once() -> None:
+        async with EmailWorker.from_environment(env_file) as worker:
+            result = await worker.call(operation, read_variables(variables, settings))
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+    run_command(once, explain=print_failure_as_json)
+
+
+def check(env_file: EnvFile = None) -> None:
+    """Print the settings and the names of the secrets, test the setup, report what needs fixing."""
+    from worker.check import check_setup
+
+    if not run_on_loop(check_setup(env_file)):
+        raise typer.Exit(FAILED)
+
+
+def _stop_on_signal(stop: asyncio.Event) -> None:
+    """The first signal stops the worker gracefully, the second ends the process immediately."""
+
+    def stop_or_leave(number: int) -> None:
+        if stop.is_set():
+            _leave_now(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_leave, number)
+
+
+def _leave_now(number: int) -> NoReturn:
+    os._exit(128 + number)

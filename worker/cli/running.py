@@ -1,0 +1,59 @@
+"""What commands share: the event loop, exit codes, and how a failure is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from worker.errors import EmailError
+
+T = TypeVar("T")
+
+FAILED = 1
+
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
+]
+
+
+def run_command(
+    command: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    explain: Callable[[EmailError], None] | None = None,
+    expected: type[Exception] = EmailError,
+) -> None:
+    """Run a command; an expected failure is one sentence on standard error and exit code 1."""
+    try:
+        run_on_loop(command())
+    except EmailError as error:
+        (explain or print_failure)(error)
+        raise typer.Exit(FAILED) from None
+    except expected as error:
+        print_failure(error)
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(FAILED) from None
+
+
+def run_on_loop(command: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the worker's event loop."""
+    from worker.event_loop import EventLoop
+
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        return runner.run(command)
+
+
+def print_failure(error: Exception | str) -> None:
+    """Print a sentence to standard error."""
+    typer.secho(str(error), err=True, fg=typer.colors.RED)
+
+
+def print_failure_as_json(error: EmailError) -> None:
+    """Print a failed operation to standard error: code, message, retryable."""
+    failure = {"code": error.code, "message": error.message, "retryable": error.is_retryable}
+    typer.echo(json.dumps(failure, ensure_ascii=False), err=True)

@@ -1,0 +1,73 @@
+"""Variables from a JSON file, standard input and `--set key=value`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.errors import InputError
+
+VariablesFile = Annotated[
+    str | None, typer.Option("--variables", help="JSON file with the variables, or - for standard input.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set one variable; may be repeated. a.b=x sets b in a; a value that is JSON is read as JSON.",
+    ),
+]
+
+
+def read_variables(source: str | None, settings: Sequence[str] | None) -> dict[str, Any]:
+    """Return the variables of a file, with those of `--set` over them. Raises InputError."""
+    variables = _read_source(source) if source is not None else {}
+    for setting in settings or ():
+        _set(variables, setting)
+    return variables
+
+
+def _read_source(source: str) -> dict[str, Any]:
+    place = "Standard input" if source == "-" else source
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
+        variables = json.loads(text)
+        # JSON can contain half of a character, which no email can.
+        json.dumps(variables, ensure_ascii=False).encode()
+    except OSError as error:
+        raise InputError(f"{place} cannot be read: {error.strerror}.", field="--variables") from error
+    except RecursionError as error:
+        raise InputError(f"{place} is nested too deeply.", field="--variables") from error
+    except ValueError as error:
+        raise InputError(f"{place} is not valid JSON: {error}.", field="--variables") from error
+    if not isinstance(variables, dict):
+        raise InputError(f"{place} must be a JSON object.", field="--variables")
+    return variables
+
+
+def _set(variables: dict[str, Any], setting: str) -> None:
+    key, separator, text = setting.partition("=")
+    *groups, name = key.strip().split(".")
+    if not separator or not all((*groups, name)):
+        raise InputError(f"--set must be KEY=VALUE; found {setting!r}.", field="--set")
+    inside = variables
+    for group in groups:
+        inside = inside.setdefault(group, {})
+        if not isinstance(inside, dict):
+            raise InputError(f"--set {key}: {group} is a value already, not a group.", field="--set")
+    inside[name] = _value(text)
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -1,0 +1,101 @@
+"""Process instances from the command line: start one and wait for its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.errors import DocumentError, InstanceNotEnded
+from worker.masking import Mask
+from worker.rest_api import RestApi
+from worker.settings import Settings
+from worker.wiring import open_gateway, open_rest_api, open_sign_in
+
+_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an instance ended: with its variables, or why it did not end well."""
+
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Cluster:
+    """The cluster as the settings say. Raises InputError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sign_in = open_sign_in(settings, Mask())
+        self._rest_api = open_rest_api(settings, self._sign_in)
+        self._needs_rest_api = settings.gateway.rest_address is not None
+        self.gateway = open_gateway(settings, self._sign_in)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._rest_api is not None:
+            await self._rest_api.close()
+        await self.gateway.close()
+
+    async def run_to_end(
+        self, process_id: str, variables: Mapping[str, Any], *, within_seconds: float
+    ) -> End:
+        """Start an instance and wait for its end or its first incident. Raises EngineError, EmailError."""
+        rest_api = await self._find_rest_api()
+        if rest_api is not None:
+            instance = await self.gateway.start(process_id, variables)
+            return await _wait(rest_api, instance, within_seconds)
+        try:
+            return End(await self.gateway.run(process_id, variables, within_seconds=within_seconds))
+        except InstanceNotEnded:
+            return End(
+                problem=f"The instance has not ended within {within_seconds:g} s; set ZEEBE_REST_ADDRESS to"
+                " see its incidents."
+            )
+
+    async def _find_rest_api(self) -> RestApi | None:
+        """Return the REST API; None if no address is set and none answers at the usual one."""
+        if self._rest_api is None:
+            return None
+        try:
+            await self._rest_api.check()
+        except DocumentError:
+            if self._needs_rest_api:
+                raise
+            return None
+        return self._rest_api
+
+
+async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> End:
+    state = None
+    try:
+        async with asyncio.timeout(within_seconds):
+            while True:
+                state = await rest_api.state(instance)
+                end = await _end(rest_api, instance, state)
+                if end is not None:
+                    return end
+                await asyncio.sleep(_PAUSE_SECONDS)
+    except TimeoutError:
+        if state is not None:
+            problem = f"Instance {instance} has not ended within {within_seconds:g} s, and has no incident."
+        else:
+            problem = (
+                f"Instance {instance} has started, but the REST API does not know it after"
+                f" {within_seconds:g} s; ZEEBE_REST_ADDRESS must be of the same cluster as ZEEBE_ADDRESS,"
+                " Camunda 8.8 or newer."
+            )
+        return End(problem=problem)
+    except DocumentError as error:
+        return End(problem=f"Instance {instance} has started, but its end is not known: {error.message}")
+
+
+async def _end(rest_api: RestApi, instance: int, state: str | None) -> End | None:
+    if state == "COMPLETED":
+        return End(await rest_api.variables(instance))
+    if state == "TERMINATED":
+        return End(problem=f"Instance {instance} was cancelled.")
+    incident = await rest_api.incident(instance)
+    return None if incident is None else End(problem=f"Instance {instance} has an incident at {incident}")

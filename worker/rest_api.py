@@ -1,0 +1,85 @@
+"""What the cluster's REST API says of a process instance: its state, its incident, its variables."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from worker.documents.http_client import HttpClient
+from worker.documents.sign_in import SignIn
+from worker.errors import DocumentRefused, DocumentsUnavailable
+
+_MAX_ANSWER_BYTES = 50 * 1024 * 1024
+_MAX_VARIABLES = 1_000
+
+
+class RestApi:
+    """Asks the REST API of Camunda 8.8 and newer. `address`: as in ZEEBE_REST_ADDRESS."""
+
+    def __init__(self, http: HttpClient, address: str, sign_in: SignIn | None) -> None:
+        self._http = http
+        self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2"
+        self._sign_in = sign_in
+
+    async def check(self) -> None:
+        """Raise DocumentError unless Camunda answers at the address."""
+        try:
+            answer = await self._ask("GET", "/topology")
+        except DocumentsUnavailable as error:
+            raise DocumentsUnavailable(
+                f"The REST API at {self._url} cannot be reached: {error.message.removesuffix('.')};"
+                " check ZEEBE_REST_ADDRESS."
+            ) from error
+        if not isinstance(answer, dict) or "gatewayVersion" not in answer:
+            raise DocumentRefused(
+                f"There is no REST API of Camunda at {self._url}; check ZEEBE_REST_ADDRESS."
+            )
+
+    async def state(self, instance: int) -> str | None:
+        """Return ACTIVE, COMPLETED or TERMINATED; None if the API does not know the instance yet."""
+        answer = await self._ask("GET", f"/process-instances/{instance}")
+        return None if answer is None else str(answer["state"])
+
+    async def incident(self, instance: int) -> str | None:
+        """Return the place and the text of an incident that is not resolved, or None."""
+        answer = await self._ask("POST", f"/process-instances/{instance}/incidents/search", json={})
+        active = [item for item in (answer or {}).get("items", ()) if item.get("state") != "RESOLVED"]
+        return f"{active[0]['elementId']}: {active[0]['errorMessage']}" if active else None
+
+    async def variables(self, instance: int) -> dict[str, Any]:
+        """Return the variables of the process."""
+        wanted = {"processInstanceKey": str(instance), "scopeKey": str(instance)}
+        answer = await self._ask(
+            "POST", "/variables/search", json={"filter": wanted, "page": {"limit": _MAX_VARIABLES}}
+        )
+        return {item["name"]: _value(item["value"]) for item in (answer or {}).get("items", ())}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+    async def _ask(self, method: str, path: str, **body: Any) -> Any:
+        """Return the JSON of an answer; None if there is no such thing. Raises EmailError."""
+        headers = {} if self._sign_in is None else {"Authorization": await self._sign_in.authorization()}
+        response = await self._http.request(
+            method, self._url + path, max_bytes=_MAX_ANSWER_BYTES, headers=headers, **body
+        )
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        try:
+            if response.status == HTTPStatus.OK:
+                return json.loads(response.content)
+        except ValueError:
+            pass
+        raise DocumentRefused(
+            f"The REST API at {self._url} did not answer {path}: status {response.status};"
+            " check ZEEBE_REST_ADDRESS and the credentials."
+        )
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # Camunda cuts long values
+        return text
