@@ -23,7 +23,7 @@ from worker.job.assignment import Assignment, Interpret
 from worker.job.decision import to_json
 from worker.job.defaults import assign
 from worker.job.gateway import Subscription
-from worker.job.input_faults import GROUPS
+from worker.job.input_faults import GROUPS, misspelt_groups
 from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.pipeline import Pipeline
 from worker.job.request import read_request
@@ -207,9 +207,11 @@ class EmailWorker:
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self._settings.worker
+        # A misspelt variable is fetched too, so that the incident can name it.
+        groups = vendor.GROUPS if task_type == vendor.TASK_TYPE else (*GROUPS, *misspelt_groups())
         return Subscription(
             served_as,
-            variables=(*(vendor.GROUPS if task_type == vendor.TASK_TYPE else GROUPS), progress.VARIABLE),
+            variables=(*groups, progress.VARIABLE),
             job_timeout_seconds=worker.job_timeout_seconds,
             poll_seconds=worker.poll_timeout_seconds,
         )

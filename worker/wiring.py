@@ -19,7 +19,7 @@ from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
 from worker.job.channel import GatewayAddress
 from worker.job.gateway import ZeebeGateway
-from worker.job.pipeline import JobRules
+from worker.job.rules import JobRules
 from worker.mail.account import ServerPolicy
 from worker.mail.clients import MailClients
 from worker.mail.imap.limits import ImapLimits

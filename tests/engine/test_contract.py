@@ -90,19 +90,34 @@ async def test_a_bad_header_fails_the_job_before_anything_is_sent(
     assert named in incident.message
 
 
-async def test_a_result_expression_that_breaks_is_an_incident_and_the_mail_is_sent_once(
-    engine: Engine,
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("=response.subject", "EXPRESSION_FAILED in email.smtp.send: The header resultExpression must give"),
+        ("={all: for i in 1..2000 return 1}", "RESULT_TOO_LARGE in email.smtp.send: The result of"),
+    ],
+)
+async def test_a_result_that_cannot_be_used_is_an_incident_that_says_that_the_email_is_sent_once(
+    expression: str, said: str, engine: Engine
 ) -> None:
-    async with ScriptedSmtp() as server, serving(engine.address):
-        instance = await start(engine, server.port, {"resultExpression": "=response.subject"})
+    async with ScriptedSmtp() as server, serving(engine.address, EMAIL_WORKER_MAX_RESULT_BYTES="1000"):
+        instance = await start(engine, server.port, {"resultExpression": expression})
         incident = await engine.incident(instance)
-        assert incident.message.startswith(
-            "EXPRESSION_FAILED in email.smtp.send: The header resultExpression must give a context"
-        )
+        assert incident.message.startswith(said)
+        assert "the email is already sent, moved or deleted, and this is not repeated" in incident.message
         await engine.resolve(incident)
         await engine.job_event(instance, "FAILED", count=2)
         assert len(server.accepted) == 1
         await engine.cancel_instance(instance)
+
+
+async def test_a_misspelt_variable_of_a_job_is_named(engine: Engine) -> None:
+    process = one_task_process("misspelt", "email.smtp.send")
+    await engine.deploy(process, "misspelt.bpmn")
+    variables = {"server": {"host": "127.0.0.1"}, "parametres": {"subject": "Hi"}}
+    async with serving(engine.address):
+        incident = await engine.incident(await engine.create_instance("misspelt", variables))
+    assert "parameters is missing, but there is parametres; did you mean parameters?" in incident.message
 
 
 @pytest.mark.parametrize(

@@ -167,4 +167,6 @@ def test_every_attack_of_the_table_has_its_test(cells: list[str]) -> None:
     attack, bound, test = cells
     assert attack
     assert bound
-    assert (PAGE.parents[1] / test.strip("`")).is_file()
+    file, _, words = test.partition(": ")
+    name = "test_" + words.replace(" ", "_")
+    assert f"def {name}(" in (PAGE.parents[1] / file.strip("`")).read_text("utf-8")

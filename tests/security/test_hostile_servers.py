@@ -15,7 +15,7 @@ from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.worker_client import run_apart
 
 MOST_BYTES = 100 * 1024 * 1024
-# What the event loop may do at most before it turns to other work.
+# Of processor time: what the worker may do at most before its event loop turns to other work.
 MOST_MILLISECONDS = 100
 ACCOUNT = Account("ann@example.org", "hunter2-Xyz")
 LETTER = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": "b"}
@@ -71,6 +71,16 @@ IMAP_FAULTS: dict[str, tuple[str, str, Step]] = {
         "list",
         "UID FETCH",
         once(b"* 1 FETCH (", b"BODY[", b"\r\n", times=150_000),
+    ),
+    "flags that are not closed": (
+        "list",
+        "UID FETCH",
+        once(b"* 1 FETCH (", b"FLAGS (", b"\r\n", times=1_000_000),
+    ),
+    "blanks in a structure": (
+        "list",
+        "UID FETCH",
+        once(b"* 1 FETCH (UID 1 BODYSTRUCTURE (", b" ", b"\r\n", times=8_000_000),
     ),
     "nine million brackets": ("list", "UID FETCH", once(b"* 1 FETCH ", b"(", b"\r\n", times=9_000_000)),
     "literals without end": (

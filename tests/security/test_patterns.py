@@ -27,6 +27,9 @@ VAIN = (
     *(('"', '\\"'), ("(", "\\("), ("<", '\\"'), ("", '<"'), ("", "()"), ("", "(a"), ("", '"')),
     *(("", piece) for piece in (" ", "\t\n", "a", "a ", " .", "a=", "=?", "1")),
 )
+# What may stand behind a word of a pattern and open something that is then looked for in vain.
+OPENED = ("", " ", " (", "(", ' "', '"', "[", "<", "=", ":", "{")
+_WORD = re.compile(r"(?<![\\])[A-Za-z]{2,}")
 _ANCHORED = {"match", "fullmatch"}
 _FUNCTIONS = {*_ANCHORED, "compile", "search", "sub", "split", "findall", "finditer"}
 # Not tried, because what they read is bounded before or holds no repetition.
@@ -130,8 +133,14 @@ def check_growth(pattern: re.Pattern[Any], method: str, start: str, piece: str, 
         assert growth_of(small, large) < LINEAR, (pattern.pattern, start, piece, rest)
 
 
+def words_of(pattern: re.Pattern[Any]) -> list[str]:
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin_1")
+    return list(dict.fromkeys(_WORD.findall(re.sub(r"\?P<\w+>", "", source))))
+
+
 def check_linear(pattern: re.Pattern[Any], method: str) -> None:
-    for start, piece in VAIN:
+    opened = [("", word + opening) for word in words_of(pattern) for opening in OPENED]
+    for start, piece in (*VAIN, *opened):
         check_growth(pattern, method, start, piece, "\0")
 
     @settings(
@@ -159,7 +168,8 @@ def test_a_pattern_takes_linear_time_however_often_a_piece_of_what_it_matches_is
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\s+=", rb"[a-z]+\d", r"(?:\([^()]*\)|[^<])*<", r"\s*\s*=", r'"(?:\\.|[^"\\])*"']
+    "pattern",
+    [r"\s+=", rb"[a-z]+\d", r"(?:\([^()]*\)|[^<])*<", r"\s*\s*=", r'"(?:\\.|[^"\\])*"', r"FLAGS \(([^)]*)\)"],
 )
 def test_a_pattern_of_more_than_linear_time_is_found(pattern: str | bytes) -> None:
     with pytest.raises(AssertionError):

@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from testkit.job_bench import Bench
+from testkit.jobs import make_job, variables_for
+from testkit.skipping_clock import on_skipping_clock
 
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import ServerNotAllowed, UrlNotAllowed
-from worker.job.admission import Admission
-from worker.job.pipeline import _mailbox_of
 from worker.mail.account import MailProtocol, ServerPolicy, account_of
-from worker.mail.command_trace import CommandTrace
 from worker.models.authentication import Authentication
 from worker.models.base import Server
 from worker.models.documents import parse_documents
@@ -30,10 +30,9 @@ SPELLINGS = {
 }
 
 
-def account(host: str, password: str = "p", protocol: MailProtocol = MailProtocol.POP3) -> Any:
-    return account_of(
-        protocol, Server(host=host), Authentication.model_validate({"username": "u", "password": password})
-    )
+def account(host: str) -> Any:
+    authentication = Authentication.model_validate({"username": "u", "password": "p"})
+    return account_of(MailProtocol.POP3, Server(host=host), authentication)
 
 
 @pytest.mark.parametrize(
@@ -49,23 +48,22 @@ def test_all_spellings_of_a_server_have_one_share_and_one_pattern(host: str, spe
         ServerPolicy(("other.example.com",)).admit(account(spelling))
 
 
+@on_skipping_clock
 async def test_strangers_with_wrong_passwords_leave_the_owner_a_turn_at_the_mailbox() -> None:
-    admission = Admission(max_jobs=64, max_jobs_per_server=8)
-    is_over = asyncio.Event()
-    owner = account("mail.example.com", "right")
-    admission.answered(owner.server)
-
-    async def stranger(number: int) -> None:
-        one = account("mail.example.com", f"wrong{number % 2}")
-        async with admission.place(one.server, _mailbox_of(one), CommandTrace()):
-            await is_over.wait()
-
-    strangers = [asyncio.ensure_future(stranger(0)) for _ in range(6)]
-    await asyncio.sleep(0)
-    async with asyncio.timeout(10), admission.place(owner.server, _mailbox_of(owner), CommandTrace()):
-        assert not any(task.done() for task in strangers)
-    is_over.set()
-    await asyncio.gather(*strangers)
+    bench = Bench(max_jobs=16, max_jobs_per_server=8, protocol=MailProtocol.POP3)
+    bench.handler.shut()
+    strangers, owner = (
+        {**variables_for(), "authentication": {"username": "ann", "password": password}}
+        for password in ("wrong", "right")
+    )
+    # The clock skips ahead as soon as everybody waits.
+    async with asyncio.timeout(60), bench.serving():
+        bench.gateway.offer(*(make_job(variables=strangers) for _ in range(6)))
+        # Half of the server's places are theirs; the others are returned.
+        await bench.gateway.until_taken(2)
+        bench.gateway.offer(make_job(variables=owner))
+        await bench.until_running(5)
+        bench.handler.open()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def engine() -> AsyncIterator[Engine]:
-    """An engine of the test's own."""
-    async with Engine.start() as running:
+    """An engine of the test's own; thousands of jobs in its memory would leave it no time to answer."""
+    async with Engine.start(memory_mb=2_048) as running:
         yield running

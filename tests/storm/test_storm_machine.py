@@ -52,7 +52,7 @@ async def test_a_worker_sends_each_email_once_and_ends_well_with(
                 for number in range(EMAILS)
             ]
             for instance in instances:
-                await engine.completed(instance, within_seconds=60)
+                await engine.completed(instance, within_seconds=300)
             worker.signal(signal.SIGTERM)
             assert await worker.ended() == 0
     assert [len(times) for times in sink.stored.values()] == [1] * EMAILS

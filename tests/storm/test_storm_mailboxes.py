@@ -20,7 +20,7 @@ from testkit.storm import Link, StormWorker, ends_of, workers
 from worker.sandbox import Engine
 
 EMAILS = 200
-WITHIN_SECONDS = 120
+WITHIN_SECONDS = 400
 SETTINGS = {
     "EMAIL_WORKER_JOB_TIMEOUT_SECONDS": "4",
     "EMAIL_WORKER_POLL_TIMEOUT_SECONDS": "2",

@@ -20,7 +20,8 @@ EMAILS = 2_000
 JOB_TIMEOUT_SECONDS = 4
 # Longer than the job timeout: another worker gets the jobs meanwhile.
 DISTURBANCE_SECONDS = JOB_TIMEOUT_SECONDS + 2
-WITHIN_SECONDS = 150
+# A bound, not a measure: a busy machine may take several times as long as an idle one.
+WITHIN_SECONDS = 400
 FAULTS = Faults(
     refusal=0.03, cut_before_message=0.02, cut_after_end=0.005, slow_answer=0.01, slow_seconds=1.0
 )
@@ -122,66 +123,90 @@ async def test_workers_continue_after_the_engine_was_killed_and_started_again(
             await engine.kill()
             await engine.restart()
             instances = await start_all(engine, sink, after)
-            ends = await ends_of(engine, instances, within_seconds=60)
+            ends = await ends_of(engine, instances, within_seconds=WITHIN_SECONDS)
     assert set(ends.values()) == {""}
     assert {len(sink.stored[subject]) for subject in after} == {1}
     assert max(len(sink.stored[subject]) for subject in before) <= 1
 
 
+SILENT_NAMES = """
+import socket, sys, threading
+known = socket.getaddrinfo
+def look_up(host, *others, **more):
+    if str(host).endswith('.silent'):
+        threading.Event().wait()
+    return known(host, *others, **more)
+socket.getaddrinfo = look_up
+sys.argv = ['email-worker', 'run']
+from worker.__main__ import main
+main()
+"""
+# How many times as long the slowest but one of a hundred emails may take, if other servers hang; 250 and more
+# if they delay it.
+MOST_DELAY = 20
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take a connection and say nothing."""
+    await reader.read()
+    writer.close()
+
+
+def backlog_of(ports: list[int]) -> list[dict[str, object]]:
+    """Emails to servers that never greet, and to domains whose name servers are silent."""
+    backlog = [email(port, "never") for port in ports for _ in range(100)]
+    for number in range(10):
+        silent = email(25, "never")
+        silent["server"]["host"] = f"mx{number}.silent"
+        backlog += [silent] * 20
+    random.Random(1).shuffle(backlog)
+    return backlog
+
+
+async def durations(engine: Engine, sink: SmtpSink, subject: str) -> list[float]:
+    """Send a hundred emails, one after the other; return their seconds, the shortest first."""
+    seconds = []
+    for number in range(100):
+        began_at = time.monotonic()
+        instance = await engine.create_instance("send", email(sink.port, f"{subject} {number}"))
+        await engine.completed(instance, within_seconds=WITHIN_SECONDS)
+        seconds.append(time.monotonic() - began_at)
+        await asyncio.sleep(0.1)
+    return sorted(seconds)
+
+
 async def test_twenty_hanging_servers_and_ten_silent_domains_do_not_delay_others(
     engine: Engine, tmp_path: Path
 ) -> None:
-    """With default settings. The backlog is there before the worker is."""
-    program = (
-        "import socket, sys, threading\n"
-        "known = socket.getaddrinfo\n"
-        "def look_up(host, *others, **more):\n"
-        "    if str(host).endswith('.silent'):\n"
-        "        threading.Event().wait()\n"
-        "    return known(host, *others, **more)\n"
-        "socket.getaddrinfo = look_up\n"
-        "sys.argv = ['email-worker', 'run']\n"
-        "from worker.__main__ import main\n"
-        "main()\n"
-    )
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
+    """With default settings."""
     await engine.deploy(PROCESS, "send.bpmn")
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(SmtpSink().serving())
         hanging = [await asyncio.start_server(hang, "127.0.0.1", 0) for _ in range(20)]
         for server in hanging:
             stack.callback(server.close)
-        ports = [server.sockets[0].getsockname()[1] for server in hanging]
-        worker = StormWorker(engine.address, tmp_path / "log", program=[sys.executable, "-c", program])
+        worker = StormWorker(engine.address, tmp_path / "log", program=[sys.executable, "-c", SILENT_NAMES])
         await stack.enter_async_context(workers(worker))
-        backlog = [email(port, "never") for port in ports for _ in range(100)]
-        for number in range(10):
-            silent = email(25, "never")
-            silent["server"]["host"] = f"mx{number}.silent"
-            backlog += [silent] * 20
-        random.Random(1).shuffle(backlog)
-        limit = asyncio.Semaphore(8)
+        before = await durations(engine, sink, "before")
+        limit = asyncio.Semaphore(4)
 
-        async def start(variables: dict[str, object]) -> None:
+        async def start(variables: dict[str, object]) -> int:
             async with limit:
-                await engine.create_instance("send", variables)
+                return await engine.create_instance("send", variables)
 
-        await asyncio.gather(*map(start, backlog))
-        seconds = []
-        for number in range(100):
-            began_at = time.monotonic()
-            instance = await engine.create_instance("send", email(sink.port, f"healthy {number}"))
-            await engine.completed(instance)
-            seconds.append(time.monotonic() - began_at)
-            await asyncio.sleep(0.1)
+        backlog = backlog_of([server.sockets[0].getsockname()[1] for server in hanging])
+        for instance in await asyncio.gather(*map(start, backlog)):
+            # Until then, Camunda hands out these jobs first, as they are older.
+            await engine.job_event(instance, "FAILED", within_seconds=WITHIN_SECONDS)
+        during = await durations(engine, sink, "during")
         worker.signal(signal.SIGTERM)
-        assert await worker.ended(within_seconds=40) == 0
-    seconds.sort()
-    print(f"\nhealthy server, of 100 emails: p50 {seconds[49]:.2f} s, p99 {seconds[98]:.2f} s")
-    assert len(sink.stored) == 100
+        assert await worker.ended() == 0
+    print(
+        f"\nhealthy server, 100 emails: p50 {before[49]:.2f} s, p99 {before[98]:.2f} s;"
+        f" in the storm p50 {during[49]:.2f} s, p99 {during[98]:.2f} s"
+    )
+    assert len(sink.stored) == 200
+    assert during[98] < MOST_DELAY * before[98]
     opened = {line["server"] for line in worker.logged() if line["event"] == "mail_server_unreachable"}
+    assert opened
     assert f"127.0.0.1:{sink.port}" not in opened

@@ -16,7 +16,8 @@ from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
 from worker.job.operation_run import OperationRun, OperationRunner
-from worker.job.pipeline import JobRules, Pipeline
+from worker.job.pipeline import Pipeline
+from worker.job.rules import JobRules
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.command_trace import trace_commands

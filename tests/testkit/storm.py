@@ -189,7 +189,7 @@ class StormWorker:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
-    async def ended(self, *, within_seconds: float = 60) -> int:
+    async def ended(self, *, within_seconds: float = 120) -> int:
         """Wait for the end; gives the exit code."""
         assert self._process is not None
         async with asyncio.timeout(within_seconds):

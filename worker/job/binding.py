@@ -20,9 +20,10 @@ from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
 
+# A name in braces or behind the word secret, which is no placeholder: `{{secret.PW}}`, `${PW}`, `secrets.PW`.
 _NEAR_MISS = re.compile(
-    r"(?:\{\{\s*(?!secrets\.)(?:secrets?|SECRETS?|Secrets?)[.:_]([\w.-]+)\s*\}\}"
-    r"|\{\s*secrets?\.([\w.-]+)\s*\}|secrets?\.([\w.-]+)|\$\{([\w.-]+)\}|\$\{\{\s*secrets\.([\w.-]+)\s*\}\})"
+    r"(?:\$?\{{1,2}\s*secrets?[.:_]|secrets?\.)([\w.-]+)\s*\}{0,2}|\$\{([\w.-]+)\}|\{\{\s*([\w.-]+)\s*\}\}",
+    re.IGNORECASE,
 )
 
 

@@ -18,6 +18,17 @@ from worker.job.notation import Notation
 from worker.models.expectation import expectation, shown
 
 GROUPS = ("authentication", "server", "parameters")
+
+
+def misspelt_groups() -> list[str]:
+    """Return names that are nearly those of the groups: a letter less, two exchanged, or a capital."""
+    found = {name.capitalize() for name in GROUPS}
+    for name in GROUPS:
+        found |= {name[:at] + name[at + 1 :] for at in range(len(name))}
+        found |= {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
+    return sorted(found.difference(GROUPS))
+
+
 _SHOWN_CHARACTERS = 60
 _MOST_FAULTS = 10
 # The sign-in is never shown, from any source.

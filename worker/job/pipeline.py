@@ -7,7 +7,6 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from worker.job.outcome import Completed, Failed, Outcome, Returned
 from worker.job.progress import Progress, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
+from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
 from worker.job.work import Work
@@ -42,20 +42,6 @@ from worker.secret_store import SecretStore
 log = structlog.get_logger(__name__)
 
 _FAREWELL_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class JobRules:
-    """What the operator set for all jobs."""
-
-    job_timeout_seconds: float
-    retry_backoff_seconds: float
-    max_result_bytes: int
-    max_jobs: int
-    max_jobs_per_server: int
-    secret_fields: tuple[str, ...]
-    cluster_name: str
-    max_sends_per_minute: int = 0
 
 
 class Pipeline:

@@ -190,7 +190,8 @@ class _Parser:
 
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
-            raise _fault(path, "must be a context with field and value, or with operator and criteria")
+            expected = "must be a context with field and value, or with operator and criteria"
+            raise _fault(path, f"{expected}, found {shown(value, _SHOWN_CHARACTERS)}")
         if depth > CRITERIA_LEVELS:
             raise _fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)

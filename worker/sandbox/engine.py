@@ -56,13 +56,18 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, port: int | None = None) -> AsyncIterator[Engine]:
+    async def start(cls, port: int | None = None, *, memory_mb: int | None = None) -> AsyncIterator[Engine]:
         """Run an engine on a port, else on a free one, until the context ends. Takes about 1 s.
+
+        `memory_mb`: for Java's objects, default 512. The engine forgets nothing: thousands of jobs need more,
+        or it answers ever more slowly.
 
         Its gateway listens on every interface of the machine and asks nobody who they are: it is for
         development and tests.
         """
         java = await asyncio.to_thread(engine_java)
+        if memory_mb is not None:
+            java = {**java, "memory_mb": memory_mb}
         engine = cls(free_port() if port is None else port, java)
         try:
             await engine.restart()

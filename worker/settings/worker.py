@@ -138,7 +138,8 @@ class WorkerSettings(SettingsGroup):
     transfer_timeout_seconds: float = setting(
         "TRANSFER_TIMEOUT_SECONDS",
         300.0,
-        "Mail server: transfer of a whole message; a whole IMAP or POP3 operation.",
+        "Mail server: transfer of a whole message; answers that grow with the mailbox (LIST, SEARCH, SORT,"
+        " FETCH, MOVE, COPY; LIST, UIDL, TOP of POP3); a whole IMAP or POP3 operation.",
         gt=0,
     )
     max_sessions: int = setting("MAX_SESSIONS", 64, "Open sessions per protocol, over all accounts.", ge=1)

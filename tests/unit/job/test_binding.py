@@ -333,6 +333,28 @@ def test_the_operator_may_widen_the_fields(patterns: tuple[str, ...], is_put_in:
     assert (request.parameters.to == ["value"]) is is_put_in
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{secret.PW}}", "{{ SECRETS.PW }}", "{{secret:PW}}", "{{SECRET_PW}}", "{{PW}}", "{secrets.PW}"),
+        *("secrets.PW", "${PW}", "${secrets.PW}", "${{ secret.PW }}", "{{secrets.PW", "{{secrets.PW}"),
+    ],
+)
+def test_what_is_nearly_a_placeholder_is_refused_with_the_right_form(text: str) -> None:
+    message = refusal(given(authentication={"password": text})).message
+    assert message == "authentication.password looks like a secret but is none; write {{secrets.PW}}."
+
+
+@pytest.mark.parametrize(
+    "text", ["$PW", "{a}", "secretsPW", "{{a b}}", "secret:PW", "{{{", "a{{secret.PW}}b"]
+)
+def test_a_password_may_have_braces(text: str) -> None:
+    request = bound(given(authentication={"password": text}))
+    password = request.authentication.password
+    assert password is not None
+    assert password.get_secret_value() == text
+
+
 def test_a_secret_that_is_missing_is_named() -> None:
     with pytest.raises(SecretNotFound, match="The secret NONE is not known"):
         bound(given(authentication={"password": "{{secrets.NONE}}"}))

@@ -8,8 +8,11 @@ from typing import Any
 
 from worker.mail.message.parse_structure import Part, Structure
 
-# A string that is not closed ends with the text: so no part of it is read twice.
-_TOKEN = re.compile(rb'[()]|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|~?\{\d+\+?\}|[^\s()"]+', re.DOTALL)
+# A string that is not closed ends with the text: so no part of it is read twice. Longer strings and blanks
+# come in pieces: no other thread runs while the next token is looked for.
+_TOKEN = re.compile(
+    rb'[()]|"(?:[^"\\]|\\.){0,10000}+(?:"|\\?\Z)?|~?\{\d+\+?\}|[^\s()"]{1,10000}|\s{2,10000}', re.DOTALL
+)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # How many fields stand before it, the checksum among them; a text has its lines too, a message its envelope,
 # structure and lines.
@@ -53,7 +56,7 @@ def _read_list(text: bytes, literals: Iterator[bytes]) -> list[Any] | None:
                 return root[0]  # type: ignore[no-any-return]
             if not open_lists:
                 return None
-        else:
+        elif not word.isspace():
             open_lists[-1].append(_read_text(word, literals))
     return None
 

@@ -32,9 +32,11 @@ _COUNT = re.compile(rb"\b([A-Z]{1,20}) (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
     rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
     rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^)]*)\)"
+    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^()]*)\)"
     # A text that does not end takes the rest, so that it is not looked for again from each place in it.
-    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z',
+    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z'
+    # Anything else in pieces: no other thread runs while the next match is looked for.
+    rb'|(?P<other>\w{1,10000}|[~{]|[^\w"~{]{1,10000})',
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -158,6 +160,8 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
     structure = None
     remaining = iter(literals)
     for item in _FETCH_ITEM.finditer(text):
+        if item.lastgroup == "other":
+            continue
         literal = next(remaining, b"") if item[0].endswith(b"}") else None
         values |= {name: value for name, value in item.groupdict().items() if value is not None}
         if item["body"] and (literal is not None or item[5] is not None):

@@ -12,12 +12,16 @@ import jpype
 from worker.sandbox.java.channel import Methods, Notify
 from worker.sandbox.java.machine import ENGINE_MEMORY_MB, start_java
 
+# The client's own limit of 10 s is short for a busy machine.
+_COMMAND_SECONDS = 50
 _TOLD_TYPES = {"PROCESS_INSTANCE", "VARIABLE", "JOB", "INCIDENT"}
 
 
-def start(notify: Notify, *, class_path: list[str], port: int, archive: str) -> Methods:
+def start(
+    notify: Notify, *, class_path: list[str], port: int, archive: str, memory_mb: int = ENGINE_MEMORY_MB
+) -> Methods:
     """Start Java with an archive of classes, and in it the engine."""
-    start_java(class_path, ENGINE_MEMORY_MB, f"-XX:AOTCache={archive}")
+    start_java(class_path, memory_mb, f"-XX:AOTCache={archive}")
     return start_engine(notify, port)
 
 
@@ -44,24 +48,29 @@ class _Methods:
 
     def deploy(self, content: str, name: str) -> None:
         command = self._client.newDeployResourceCommand()
-        command.addResourceBytes(base64.b64decode(content), name).send().join()
+        _send(command.addResourceBytes(base64.b64decode(content), name))
 
     def create_instance(self, process_id: str, variables: dict[str, Any]) -> int:
         command = self._client.newCreateInstanceCommand().bpmnProcessId(process_id).latestVersion()
-        return int(command.variables(json.dumps(variables)).send().join().getProcessInstanceKey())
+        return int(_send(command.variables(json.dumps(variables))).getProcessInstanceKey())
 
     def cancel_instance(self, key: int) -> None:
-        self._client.newCancelInstanceCommand(key).send().join()
+        _send(self._client.newCancelInstanceCommand(key))
 
     def increase_time(self, seconds: float) -> None:
         milliseconds = jpype.JLong(round(seconds * 1000))
         self._engine.increaseTime(jpype.JClass("java.time.Duration").ofMillis(milliseconds))
 
     def set_retries(self, job_key: int, retries: int) -> None:
-        self._client.newUpdateRetriesCommand(jpype.JLong(job_key)).retries(retries).send().join()
+        _send(self._client.newUpdateRetriesCommand(jpype.JLong(job_key)).retries(retries))
 
     def resolve_incident(self, key: int) -> None:
-        self._client.newResolveIncidentCommand(key).send().join()
+        _send(self._client.newResolveIncidentCommand(key))
+
+
+def _send(command: Any) -> Any:
+    limit = jpype.JClass("java.time.Duration").ofSeconds(_COMMAND_SECONDS)
+    return command.requestTimeout(limit).send().join()
 
 
 def _tell_records(engine: Any, notify: Notify) -> None:
