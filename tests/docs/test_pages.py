@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,17 @@ def test_every_error_is_on_a_page() -> None:
     named = {code for operation in CATALOGUE for code in first_column(section(page_of(operation), "Errors"))}
     named |= set(first_column(section(INDEX, "Errors of every operation")))
     assert sorted(set(codes()) - named) == []
+
+
+def test_the_first_picture_has_every_operation() -> None:
+    picture = (ROOT / "docs" / "pictures" / "overview.svg").read_text("utf-8")
+    texts = [text for line in re.findall(r"<text[^>]*>([^<]*)</text>", picture) for text in line.split(" · ")]
+    shown = texts[texts.index("SMTP") :]
+    named = [operation.task_type.split(".")[1:] for operation in CATALOGUE]
+    expected = {protocol: sorted(name for of, name in named if of == protocol) for protocol, _ in named}
+    bounds = [*(shown.index(protocol.upper()) for protocol in ("smtp", "imap", "pop3")), len(shown)]
+    found = [sorted(shown[start + 1 : end]) for start, end in itertools.pairwise(bounds)]
+    assert found == [expected["smtp"], expected["imap"], expected["pop3"]]
 
 
 def test_the_first_table_has_every_operation() -> None:
