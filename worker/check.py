@@ -76,9 +76,13 @@ def _settings_table(settings: Settings) -> Table:
 
 
 def _shown(value: object) -> str:
-    # A SecretStr prints itself as asterisks.
-    if value is None:
+    if value in (None, ()):
         return "[dim]not set[/]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    # A SecretStr prints itself as asterisks.
     # Brackets, as of an IPv6 address, are no mark-up.
     parts = value if isinstance(value, tuple) else (value,)
     return escape(", ".join(without_user_info(str(part)) for part in parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typer.testing import CliRunner, Result
 from worker.cli import app
 from worker.models.smtp import SendParameters
 from worker.operations.catalogue import BY_TASK_TYPE
+
+NAMES = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
 
 
 @pytest.fixture(autouse=True)
@@ -133,11 +136,30 @@ def rows(answer: Result, name: str) -> list[str]:
     return [cell.strip() for cell in row.strip("│").split("│")]
 
 
+@pytest.mark.parametrize("command", [(), *((name,) for name in NAMES)], ids=" ".join)
+def test_help_shows_a_value_only_where_an_option_takes_one_and_cuts_no_sentence(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, [*command, "--help"]).stdout
+    assert "--help" in shown
+    assert re.findall(r"--[\w-]+ <\w+>", shown) == []
+    assert "..." not in shown.partition("\nCommands:\n")[2]
+
+
 def test_check_marks_the_settings_that_are_set() -> None:
     answer = check(EMAIL_WORKER_MAX_JOBS="7", CAMUNDA_REST_ADDRESS="http://localhost:1")
     assert rows(answer, "EMAIL_WORKER_MAX_JOBS ") == ["EMAIL_WORKER_MAX_JOBS", "set", "7"]
     assert rows(answer, "ZEEBE_REST_ADDRESS") == ["ZEEBE_REST_ADDRESS", "set", "http://localhost:1"]
     assert rows(answer, "EMAIL_WORKER_MAX_SESSIONS ")[1] == ""
+
+
+def test_check_shows_values_in_the_form_in_which_they_are_set() -> None:
+    answer = check(EMAIL_WORKER_VENDOR_TASK_TYPE="true", EMAIL_WORKER_MAX_IDLE_SECONDS="2.5")
+    assert rows(answer, "EMAIL_WORKER_VENDOR_TASK_TYPE")[2] == "true"
+    assert rows(answer, "EMAIL_WORKER_MAX_IDLE_SECONDS")[2] == "2.5"
+    assert rows(answer, "EMAIL_WORKER_JOB_TIMEOUT_SECONDS")[2] == "60"
+    assert rows(answer, "CAMUNDA_TENANT_IDS")[2] == "not set"
 
 
 def test_check_cuts_no_value_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, in which only options with a value show one
+    context_settings={"max_content_width": 100},
 )
 for command in (
     operations.run,

@@ -29,19 +29,25 @@ def _read_docs_url(url: str) -> str:
 
 
 def templates(
-    directory: Annotated[Path, typer.Option(help="Output directory.")] = Path("element-templates"),
+    directory: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Output directory.")] = Path(
+        "element-templates"
+    ),
     only: Annotated[
-        list[str] | None, typer.Option(help="Only this template, such as smtp.send; can be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this template, such as smtp.send; may be repeated."),
     ] = None,
     prefix: Annotated[
         str,
         typer.Option(
-            help="Prefix of job types, ids, names and files: <prefix>.email.…", callback=_read_prefix
+            metavar="PREFIX",
+            help="Prefix of job types, ids, names and files: <prefix>.email.…",
+            callback=_read_prefix,
         ),
     ] = "",
     docs_url: Annotated[
         str,
         typer.Option(
+            metavar="URL",
             help="Address of the documentation, such as https://docs.example.com/{page}/.",
             callback=_read_docs_url,
         ),
@@ -51,7 +57,7 @@ def templates(
         bool, typer.Option("--publish", help="Also store each new version in versioned/.")
     ] = False,
 ) -> None:
-    """Write the element templates for Camunda Modeler, desktop and web."""
+    """Write the element templates for Camunda Modeler."""
     from worker.template import TemplateStore, make_templates
 
     made = make_templates(prefix=prefix, **({"documentation": docs_url} if docs_url else {}))
@@ -77,12 +83,18 @@ def _choose(made: list[Template], names: list[str]) -> list[Template]:
 
 
 def sandbox(
-    engine_only: Annotated[bool, typer.Option(help="Start no mail server.")] = False,
+    engine_only: Annotated[bool, typer.Option("--engine-only", help="Start no mail server.")] = False,
     port: Annotated[
-        int | None, typer.Option(help="The gateway's port (default: 26500, or a free one if it is taken).")
+        int | None,
+        typer.Option(
+            metavar="PORT", help="The gateway's port (default: 26500, or a free one if it is taken)."
+        ),
     ] = None,
 ) -> None:
-    """Run Camunda's engine and a mail server in memory, and print what happens there."""
+    """Run Camunda's engine and a mail server in memory.
+
+    Prints their addresses, and then what happens to the process instances.
+    """
     from worker.job.vendor import TASK_TYPE
     from worker.operations.catalogue import BY_TASK_TYPE
     from worker.sandbox import SandboxError, run_sandbox
@@ -95,9 +107,9 @@ def sandbox(
 
 
 def demo(
-    keep: Annotated[bool, typer.Option(help="Keep everything running until interrupted.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep everything running until interrupted.")] = False,
 ) -> None:
-    """Let a process on Camunda's engine send an email, and show the result."""
+    """Send an email from a process on Camunda's engine."""
     from worker.demo import run_demo
     from worker.sandbox import SandboxError
 

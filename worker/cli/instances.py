@@ -40,7 +40,9 @@ def start(
         bool,
         typer.Option("--wait", help="Wait for the end; print the variables, or the incident (exit code 1)."),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="With --wait: seconds to wait for the end.", min=1)] = 60,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="With --wait: how long to wait for the end.", min=1)
+    ] = 60,
     env_file: EnvFile = None,
 ) -> None:
     """Start a process instance."""

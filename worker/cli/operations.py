@@ -15,7 +15,10 @@ from worker.cli.variables import Settings, VariablesFile, read_variables
 
 
 def run(env_file: EnvFile = None) -> None:
-    """Serve jobs until SIGTERM or SIGINT; a second signal stops immediately."""
+    """Serve jobs until SIGTERM or SIGINT.
+
+    A second signal stops immediately.
+    """
     from worker.app import EmailWorker
     from worker.health import PortTaken
     from worker.logs import configure_logs, log_uncaught_errors
@@ -54,12 +57,13 @@ def check(
         str | None, typer.Option(metavar="HOST:PORT", help="Test this mail server instead of the setup.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="smtp, imap or pop3; default: by the port of --server.")
+        str | None,
+        typer.Option(metavar="PROTOCOL", help="smtp, imap or pop3; default: by the port of --server."),
     ] = None,
     variables: VariablesFile = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Print the settings and the names of the secrets, test the setup, report what needs fixing.
+    """Print the settings, test the setup, report what needs fixing.
 
     With --server: how a mail server can be reached, and whether the `authentication` of --variables signs in.
     """

@@ -17,7 +17,8 @@ T = TypeVar("T")
 FAILED = 1
 
 EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="Read settings from this file too (default: ./.env).")
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="Read settings from this file too (default: ./.env)."),
 ]
 
 

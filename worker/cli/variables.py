@@ -13,7 +13,10 @@ import typer
 from worker.errors import InputError
 
 VariablesFile = Annotated[
-    str | None, typer.Option("--variables", help="JSON file with the variables, or - for standard input.")
+    str | None,
+    typer.Option(
+        "--variables", metavar="FILE", help="JSON file with the variables, or - for standard input."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
