@@ -29,7 +29,9 @@ ONE_TASK = Path(__file__).with_name("one_task.bpmn")
 async def sandbox(*options: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[str]]]:
     """`email-worker sandbox` as a process, with the lines that it prints before it waits."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker", "sandbox", *options), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "worker", "sandbox", *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         yield process, await until(process, "Press Ctrl-C")
@@ -54,6 +56,14 @@ async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
 def setting(said: list[str], name: str) -> str:
     """The value of a setting that the sandbox prints."""
     return next(line.partition(f"{name}=")[2] for line in said if f"{name}=" in line)
+
+
+def children(pid: int) -> list[int]:
+    return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 @pytest.mark.parametrize(("number", "options"), [(signal.SIGTERM, ()), (signal.SIGINT, ("--engine-only",))])
@@ -101,10 +111,21 @@ async def test_the_ca_file_of_the_sandbox_lets_clients_trust_its_tls_ports() -> 
 
         def sign_in() -> str:
             with imaplib.IMAP4_SSL("localhost", port, ssl_context=trusted) as imap:
-                return imap.login("alice@example.com", "secret")[0]
+                return imap.login("alice@example.com", "sandbox-password")[0]
 
         assert await asyncio.to_thread(sign_in) == "OK"
     assert local_certificate().ca_file.is_file(), "it outlives the sandbox"
+
+
+@pytest.mark.parametrize("service", ["engine", "mail server"])
+async def test_the_sandbox_ends_with_a_sentence_if_a_service_ends_by_itself(service: str) -> None:
+    async with sandbox() as (process, _):
+        (child,) = (number for number in children(process.pid) if service in command_line(number))
+        os.kill(child, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode().startswith(f"The {service} has ended; its last lines: ")
 
 
 async def test_the_sandbox_tells_of_an_incident_an_end_and_a_job_that_nobody_takes(tmp_path: Path) -> None:

@@ -67,8 +67,7 @@ class Child:
 
     async def ask(self, method: str, *, within_seconds: float = _ANSWER_SECONDS, **arguments: Any) -> Any:
         """Call a method of the service; a refusal, a silence and an end are SandboxErrors."""
-        if self._reading.done():
-            raise SandboxError(self._ended())
+        self.check()
         number = next(self._ids)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         request = json.dumps({"id": number, "method": method, "arguments": arguments})
@@ -86,6 +85,11 @@ class Child:
         if "error" in outcome:
             raise SandboxError(f"The {self._name} refused {method}: {outcome['error']}")
         return outcome["result"]
+
+    def check(self) -> None:
+        """Raises SandboxError, with the last lines that the process printed, if it has ended."""
+        if self._reading.done():
+            raise SandboxError(self._ended())
 
     async def kill(self) -> None:
         """Kill the process."""
@@ -113,4 +117,4 @@ class Child:
             return f"The {self._name} has been stopped."
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()
-        return f"The {self._name} has ended; the last it said: {' | '.join(lines[-3:]) or 'nothing'}"
+        return f"The {self._name} has ended; its last lines: {' | '.join(lines[-3:]) or 'none'}"

@@ -85,6 +85,10 @@ class Engine:
         """The engine's process."""
         return self._running.pid
 
+    def check(self) -> None:
+        """Raises SandboxError if the engine has ended."""
+        self._running.check()
+
     @property
     def _running(self) -> Child:
         if self._child is None:

@@ -107,6 +107,10 @@ class MailServer:
         """The server's process."""
         return self._running.pid
 
+    def check(self) -> None:
+        """Raises SandboxError if the server has ended."""
+        self._running.check()
+
     @property
     def _running(self) -> Child:
         if self._child is None:
@@ -123,7 +127,9 @@ class MailServer:
         """Run a new server with the same users and ports and empty mailboxes."""
         await self.kill()
         arguments = {**self._arguments, "ports": self._ports}
-        self._child = await Child.start("mail", arguments, Listener(self._tell_waiters, self._tell_waiters))
+        self._child = await Child.start(
+            "mail server", arguments, Listener(self._tell_waiters, self._tell_waiters)
+        )
         self._ports = await self._child.ask("ports")
 
     async def messages(self, user: str) -> list[bytes]:

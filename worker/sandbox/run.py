@@ -18,7 +18,7 @@ from worker.sandbox.story import Story
 
 T = TypeVar("T")
 
-USERS = (("alice@example.com", "secret"), ("bob@example.com", "secret"))
+USERS = (("alice@example.com", "sandbox-password"), ("bob@example.com", "sandbox-password"))
 
 _GATEWAY_PORT, _REST_PORT = 26500, 8080
 _MAIL_PORTS = {"smtp": 3025, "pop3": 3110, "imap": 3143, "smtps": 3465, "imaps": 3993, "pop3s": 3995}
@@ -36,7 +36,7 @@ async def run_sandbox(
     """Run the engine, and the mail server unless `engine_only`, until SIGINT or SIGTERM.
 
     Prints the addresses and then what happens, through `announce`, a line at a time. `job_types`: those of
-    the email worker. Raises SandboxError if one cannot start.
+    the email worker. Raises SandboxError if one cannot start or ends by itself.
     """
     stopped = _stop_signal()
     async with AsyncExitStack() as running:
@@ -48,13 +48,17 @@ async def run_sandbox(
             *_other_port("the gateway", engine_port or _GATEWAY_PORT, engine.address),
             *_other_port("the REST API", _REST_PORT, rest_address),
         ]
+        services: list[Engine | MailServer] = [engine]
         if not engine_only:
             certificate = await asyncio.to_thread(local_certificate)
             mail = await _started(running, lambda: _mail_server(certificate))
+            services.append(mail)
             lines += _describe(mail, certificate)
         for line in (*lines, "Press Ctrl-C to stop. What happens in the engine:"):
             announce(line)
-        await _tell_story(Story(announce, engine.variables, job_types), engine, stopped)
+        story = Story(announce, engine.variables, job_types)
+        engine.listen(story.add)
+        await _tell_story(story, services, stopped)
 
 
 async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncContextManager[T]]) -> T:
@@ -76,9 +80,10 @@ def _mail_server(certificate: LocalCertificate) -> AbstractAsyncContextManager[M
     return MailServer.start(USERS, ports, keystore=certificate.keystore)
 
 
-async def _tell_story(story: Story, engine: Engine, stopped: asyncio.Event) -> None:
-    engine.listen(story.add)
+async def _tell_story(story: Story, services: Sequence[Engine | MailServer], stopped: asyncio.Event) -> None:
     while not stopped.is_set():
+        for service in services:
+            service.check()
         story.look_for_waiting_jobs()
         try:
             async with asyncio.timeout(_LOOK_SECONDS):

@@ -10,7 +10,7 @@ from worker.sandbox.java.channel import Methods, serve
 
 _SERVICES: dict[str, Callable[..., Methods]] = {
     "engine": engine.start,
-    "mail": mail.start,
+    "mail server": mail.start,
     "feel": feel.start,
     "rehearsal": rehearsal.start,
 }

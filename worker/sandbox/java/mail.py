@@ -11,6 +11,9 @@ import jpype
 from worker.sandbox.java.channel import Methods, Notify
 from worker.sandbox.java.machine import MAIL_MEMORY_MB, start_java
 
+# GreenMail's own 2 s are too few on a machine that is busy.
+_START_MILLISECONDS = 30_000
+
 
 def start(
     notify: Notify,
@@ -27,9 +30,10 @@ def start(
         system.setProperty("greenmail.tls.keystore.file", keystore[0])
         system.setProperty("greenmail.tls.keystore.password", keystore[1])
     setup = jpype.JClass("com.icegreen.greenmail.util.ServerSetup")
-    server = jpype.JClass("com.icegreen.greenmail.util.GreenMail")(
-        jpype.JArray(setup)([setup(port, "127.0.0.1", protocol) for protocol, port in ports.items()])
-    )
+    setups = [setup(port, "127.0.0.1", protocol) for protocol, port in ports.items()]
+    for one in setups:
+        one.setServerStartupTimeout(_START_MILLISECONDS)
+    server = jpype.JClass("com.icegreen.greenmail.util.GreenMail")(jpype.JArray(setup)(setups))
     server.start()
     methods = _Methods(server)
     for address, password in users:
