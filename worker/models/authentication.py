@@ -127,11 +127,11 @@ class OptionalAuthentication(Request):
         "MAIL_PASSWORD",
     )
     token: SecretStr | None = _secret(
-        "Access token", "For `bearer`: an access token that something else has fetched.", "MAIL_TOKEN"
+        "Access token", "For `bearer`: an access token that another program has fetched.", "MAIL_TOKEN"
     )
     tenant_id: str | None = _name(
         "Tenant ID",
-        "Microsoft 365: the directory (tenant) ID of the app registration. Stands for the token endpoint.",
+        "Microsoft 365: the directory (tenant) ID of the app registration. It sets the token endpoint.",
         "6babcaad-604b-40ac-a9d7-9fd97c0b779f",
     )
     oauth_token_endpoint: str | None = _name(
@@ -144,7 +144,7 @@ class OptionalAuthentication(Request):
         "Client secret", "Secret of the app that you have registered.", "MAIL_CLIENT_SECRET"
     )
     refresh_token: SecretStr | None = _secret(
-        "Refresh token", "Token that access tokens are fetched with.", "MAIL_REFRESH_TOKEN"
+        "Refresh token", "Token with which access tokens are fetched.", "MAIL_REFRESH_TOKEN"
     )
     private_key: SecretStr | None = _secret(
         "Private key",
@@ -153,18 +153,18 @@ class OptionalAuthentication(Request):
     )
     subject: str | None = _name(
         "Subject",
-        "User for whom a token is asked. With a JSON key it is the user name if left empty; with PEM and no"
-        " subject, the app asks for itself.",
+        "User for whom the token is requested. If it is empty: with a JSON key, the user name; with PEM,"
+        " the app itself.",
         "orders@example.com",
     )
-    scopes: str | None = _name("Scopes", "What the token is to allow, with spaces between.", "imap smtp")
+    scopes: str | None = _name("Scopes", "What the token allows; separated by spaces.", "imap smtp")
     audience: str | None = _name(
-        "Audience", "For whom the token is, if the token endpoint wants to know.", "https://mail.example.com"
+        "Audience", "For whom the token is, if the token endpoint requires it.", "https://mail.example.com"
     )
     client_authentication: ClientAuthentication = Field(
         default=ClientAuthentication.CREDENTIALS_BODY,
         title="Client authentication",
-        description="Where the client secret goes in the request for a token.",
+        description="Where the request for a token contains the client secret.",
     )
 
     @field_validator("username", "password", "token", "client_secret", "refresh_token")

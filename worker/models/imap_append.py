@@ -27,8 +27,8 @@ class AppendParameters(MessageParameters):
     message: MessageId | None = Field(
         default=None,
         title="Message-ID",
-        description="That of the email just sent, as `=mail.messageId`: the copy gets the same. If it is in"
-        " the folder already, nothing is added.",
+        description="Message-ID of the email just sent, as `=mail.messageId`: the copy gets the same one."
+        " If it is in the folder already, nothing is added.",
         examples=["=mail.messageId"],
     )
     seen: bool = Field(default=True, title="Mark as read", description="Whether the email is marked as read.")

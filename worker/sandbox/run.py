@@ -121,6 +121,6 @@ def _describe(mail: MailServer, certificate: LocalCertificate) -> Iterator[str]:
     yield "  It is GreenMail, which differs from other mail servers:"
     yield "  - no STARTTLS: use cryptographicProtocol NONE, or SSL with the ports for TLS"
     yield "  - an IMAP search by FROM, TO or CC finds whole addresses only: alice@example.com, not alice"
-    yield "  - an IMAP search by BODY minds upper and lower case"
+    yield "  - an IMAP search by BODY is case-sensitive"
     yield "  - IMAP searches by LARGER and SMALLER are refused, those by ON and SENTON find nothing"
-    yield "  - the size of an email in IMAP is that of its body alone, also where a list is sorted by SIZE"
+    yield "  - the size of an email in IMAP is that of its body alone, also when a list is sorted by SIZE"
