@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -172,5 +173,5 @@ def _console_lines(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def _printable(value: object) -> str:
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if text.isprintable() else repr(text)[1:-1]

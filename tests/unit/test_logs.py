@@ -87,10 +87,11 @@ def test_auto_is_json_where_no_terminal_is(start: Start) -> None:
 
 def test_console_is_for_people(start: Start) -> None:
     output = start("console")
-    new_log().info("job_ended", outcome="COMPLETED")
+    new_log().info("job_ended", outcome="COMPLETED", incident=False, task_types=["a", "b"])
     line = output()
     assert "job_ended" in line
     assert "outcome=COMPLETED" in line
+    assert 'incident=false task_types=["a", "b"]' in line, "as in JSON"
 
 
 def test_a_json_line_begins_with_time_level_and_event(start: Start) -> None:
