@@ -117,4 +117,6 @@ class Child:
             return f"The {self._name} has been stopped."
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()
+        # Java's logging says at each start that it has nowhere to log.
+        lines = [line for line in lines if not line.startswith("SLF4J")]
         return f"The {self._name} has ended; its last lines: {' | '.join(lines[-3:]) or 'none'}"
