@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from worker.app import served_task_types
 from worker.errors import InputError
@@ -62,7 +62,7 @@ def describe_unreachable(settings: Settings, error: EngineError) -> str:
 
 
 def _settings_table(settings: Settings) -> Table:
-    table = Table("setting", "", "value")
+    table = Table(Column("setting", no_wrap=True), Column("", no_wrap=True), Column("value", overflow="fold"))
     for group in (settings.gateway, settings.worker, settings.defaults, settings.traces):
         for name, info in type(group).model_fields.items():
             is_set = name in group.model_fields_set

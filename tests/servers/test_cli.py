@@ -169,6 +169,17 @@ def test_check_cuts_no_value_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows(answer, "EMAIL_WORKER_ALLOWED_SERVERS")[2] == ", ".join(servers)
 
 
+def test_check_cuts_nothing_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
+    url = "https://auth.example.com/realms/camunda-platform/protocol/openid-connect/token"
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", check(ZEEBE_AUTHORIZATION_SERVER_URL=url).stdout)
+    table = [line for line in shown.splitlines() if "│" in line]
+    assert "…" not in shown
+    assert max(map(len, table)) <= 80
+    assert url in "".join(line.rsplit("│", 2)[1].strip() for line in table)
+
+
 def test_check_names_the_secrets_and_their_faults_but_no_value(tmp_path: Path) -> None:
     directory = tmp_path / "secrets"
     directory.mkdir()
