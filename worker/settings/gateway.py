@@ -14,6 +14,7 @@ from worker.settings.group import Names, SettingsGroup
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _GATEWAY_ADDRESS = re.compile(r"((https?|grpcs?)://)?[^\s/?#@]+/?")
+_SCHEME = re.compile(r"^[A-Za-z]+://")
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")
 
 
@@ -41,7 +42,7 @@ class GatewaySettings(SettingsGroup):
         None,
         alias="ZEEBE_CA_CERTIFICATE_PATH",
         description="PEM file of the certificate authority of the gateway, the REST API and the token"
-        " turns TLS on.",
+        " endpoint; turns TLS on.",
     )
     client_certificate_path: Path | None = Field(
         None,
@@ -164,7 +165,7 @@ class GatewaySettings(SettingsGroup):
 
 def is_this_machine(address: str) -> bool:
     """Tell whether a URL or `host:port` names the machine that the worker runs on."""
-    return _THIS_MACHINE.fullmatch(address.rpartition("://")[2]) is not None
+    return _THIS_MACHINE.fullmatch(_SCHEME.sub("", address)) is not None
 
 
 def _incomplete(given: GatewaySettings) -> Iterator[str]:
