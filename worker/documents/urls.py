@@ -13,7 +13,9 @@ from yarl import URL
 
 from worker.errors import EmailError, UrlNotAllowed
 
-_PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
+_PATTERN = re.compile(
+    r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE
+)
 _END_OF_NAME = re.compile(r"[;\x00-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 

@@ -116,7 +116,8 @@ class GatewaySettings(SettingsGroup):
     @field_validator("auth_strategy", mode="before")
     @classmethod
     def _whatever_the_case(cls, word: Any) -> Any:
-        return word.strip().upper() if isinstance(word, str) else word
+        # Spring's starter and Camunda's connectors call it so.
+        return word.strip().upper().replace("OIDC", "OAUTH") if isinstance(word, str) else word
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
