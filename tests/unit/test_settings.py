@@ -500,6 +500,23 @@ def test_a_url_pattern_that_cannot_be_read_is_named() -> None:
         ),
         ({"EMAIL_WORKER_DEFAULT_IMPA_HOST": "x"}, "did you mean EMAIL_WORKER_DEFAULT_IMAP_HOST"),
         ({"EMAIL_WORKER_DEFAULT_SMTP_PORT": "0"}, "EMAIL_WORKER_DEFAULT_SMTP_PORT must be at least 1"),
+        ({"EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": "{}"}, "EMAIL_WORKER_DEFAULT_IMAP_HOST is required"),
+        *(
+            (
+                {"EMAIL_WORKER_DEFAULT_IMAP_HOST": "x", "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": text},
+                "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION must be a JSON object whose type is one of simple,",
+            )
+            for text in ("s3cret", '["s3cret"]', '{"token": "s3cret"}', '{"type": ["s3cret"]}')
+        ),
+        (
+            {
+                "EMAIL_WORKER_DEFAULT_IMAP_HOST": "x",
+                "EMAIL_WORKER_DEFAULT_IMAP_USERNAME": "ann",
+                "EMAIL_WORKER_DEFAULT_IMAP_PASSWORD": "s3cret",
+                "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": '{"type": "noAuth"}',
+            },
+            "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION and EMAIL_WORKER_DEFAULT_IMAP_USERNAME exclude",
+        ),
     ],
 )
 def test_a_wrong_default_is_named(environment: dict[str, str], sentence: str) -> None:

@@ -148,7 +148,9 @@ def near_misses(given: Iterable[str], known: Iterable[str]) -> Iterator[tuple[st
 
 def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
     """Return the name that is spelt nearly so, or has more or fewer words at one end."""
-    compact = {_compact(known): name for known, name in reversed(by_words.items())}
+    compact: dict[str, str] = {}
+    for known, name in by_words.items():
+        compact.setdefault(_compact(known), name)
     for spelling in (words, _OF_CLIENTS.sub("", words, count=1)):
         for near in difflib.get_close_matches(_compact(spelling), compact, n=1, cutoff=_NEAR):
             return compact[near]
