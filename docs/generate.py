@@ -80,7 +80,9 @@ def _takes(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
         items = lists[0]["items"]
         if "$ref" in items:
             return ", ".join(f"`{name}`" for name in kinds[items["$ref"].rpartition("/")[2]]["enum"])
-        return "addresses" if items["type"] == "string" else "documents"
+        if items["type"] == "string":
+            return "addresses" if len(choices) > 1 else "texts"
+        return "documents"
     if first["type"] == "integer":
         return f"whole number, {first['minimum']} to {first['maximum']}"
     return {"string": "text", "object": "context", "boolean": "`true`, `false`"}[first["type"]]

@@ -6,7 +6,7 @@ Whoever changes a template raises its version here, and keeps it with `email-wor
 from __future__ import annotations
 
 VERSIONS: dict[str, int] = {
-    "email": 4,
+    "email": 5,
     "smtp.send": 4,
     "pop3.list": 4,
     "pop3.read": 4,
@@ -18,6 +18,6 @@ VERSIONS: dict[str, int] = {
     "imap.search": 4,
     "imap.move": 4,
     "imap.flag": 1,
-    "imap.append": 1,
+    "imap.append": 2,
     "imap.folders": 1,
 }
