@@ -238,7 +238,7 @@ async def test_a_job_that_waits_for_a_token_holds_what_it_is_told_to(
         (400, '{"error": "{client_secret}"}', TokenRefused, r"\*\*\*"),
         (400, '{"error": ["a"], "error_description": {"b": 1}}', TokenRefused, "refused"),
         (400, "no JSON", TokenRefused, "gave no access token"),
-        (404, "", TokenRefused, "gave no access token, but status 404"),
+        (404, "", TokenRefused, "status 404, but gave no access token"),
         (302, "", TokenRefused, "status 302"),
         (200, "<html>Sign in", TokenRefused, "gave no access token"),
         (200, "[1]", TokenRefused, "gave no access token"),
