@@ -236,6 +236,7 @@ def test_the_strategy_is_what_is_said_or_follows_from_the_credentials(
         ({**USER, "CAMUNDA_BASIC_AUTH_USERNAME": "a:b"}, "CAMUNDA_BASIC_AUTH_USERNAME must not contain a"),
         ({"CAMUNDA_MTLS_CERT_PATH": "/c"}, "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together"),
         ({**USER, "CAMUNDA_CLUSTER_ID": "c1"}, "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs"),
+        ({"CAMUNDA_TENANT_ID": " , "}, "CAMUNDA_TENANT_ID must name at least one tenant"),
     ],
 )
 def test_contradicting_settings_are_refused(environment: dict[str, str], sentence: str) -> None:

@@ -113,6 +113,14 @@ class GatewaySettings(SettingsGroup):
             )
         return address
 
+    @field_validator("tenant_ids")
+    @classmethod
+    def _names_a_tenant(cls, tenant_ids: tuple[str, ...]) -> tuple[str, ...]:
+        # None of them would mean the default tenant.
+        if not tenant_ids:
+            raise ValueError("must name at least one tenant")
+        return tenant_ids
+
     @field_validator("auth_strategy", mode="before")
     @classmethod
     def _whatever_the_case(cls, word: Any) -> Any:
