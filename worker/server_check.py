@@ -131,7 +131,7 @@ async def _find_way(protocol: MailProtocol, host: str, port: int, settings: Sett
         account = account_of(protocol, server, OptionalAuthentication(type=AuthenticationType.NO_AUTH))
         try:
             (await connect(account, worker.connect_timeout_seconds)).close()
-            facts = await asyncio.to_thread(probe_server, account, context, worker.greeting_timeout_seconds)
+            facts = await probe_server(account, context, worker.greeting_timeout_seconds)
             return _Target(protocol, server, facts, target.problem if target and facts.tls is None else None)
         except TlsFailed as error:
             target = _Target(protocol, server, None, error.message)
@@ -156,7 +156,7 @@ async def _with_untrusted_certificate(target: _Target, account: Account, seconds
     """Show the certificate too; nothing is sent to such a server but questions."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    facts = await asyncio.to_thread(probe_server, account, context, seconds)
+    facts = await probe_server(account, context, seconds)
     return _Target(target.protocol, target.server, facts, target.problem)
 
 

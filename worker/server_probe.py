@@ -1,7 +1,8 @@
-"""What a mail server says about itself before anybody signs in. It blocks: use it in a thread."""
+"""What a mail server says about itself before anybody signs in."""
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import poplib
 import smtplib
@@ -11,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from socket import socket
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from worker.errors import MailServerError, ProtocolViolation, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption, MailProtocol
+from worker.mail.threads import run_step
 from worker.mail.tls import tls_failure
 
 
@@ -41,11 +44,34 @@ class ServerFacts:
     sign_ins: tuple[str, ...]
 
 
-def probe_server(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
-    """Connect as the account says, and ask. `seconds`: for each answer. Raises MailServerError."""
+@dataclass(slots=True)
+class _Probe:
+    """What asks, as a session that blocks. Its connection ends with the command that has made it."""
+
+    server: str
+    doing: str = "the questions before the sign-in"
+    thread: asyncio.Future[Any] | None = None
+
+    def cut(self) -> None:
+        """Leave the connection to its thread."""
+
+    def close(self) -> None:
+        """Leave the connection to its thread."""
+
+
+async def probe_server(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
+    """Connect as the account says, and ask. `seconds`: for each answer; twice that for all of them.
+
+    Raises MailServerError.
+    """
     ask = {MailProtocol.IMAP: _ask_imap, MailProtocol.POP3: _ask_pop3, MailProtocol.SMTP: _ask_smtp}
-    with _failures(account.server):
-        return ask[account.protocol](account, context, seconds)
+
+    def step() -> ServerFacts:
+        with _failures(account.server):
+            return ask[account.protocol](account, context, seconds)
+
+    # The libraries limit each line, but not how many there are.
+    return await run_step(_Probe(account.server), step, 2 * seconds)
 
 
 def _ask_imap(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:

@@ -67,6 +67,23 @@ async def test_instances_share_a_token_that_no_variable_shows(
     assert len(identity.forms) == 1
 
 
+async def test_a_task_without_an_account_uses_the_token_of_the_workers_own(
+    engine: Engine, identity: TokenServer, dovecot: Dovecot
+) -> None:
+    await engine.deploy(PROCESS)
+    sign_in = identity.authentication(clientSecret="{{secrets.CLIENT}}")
+    own = {
+        "EMAIL_WORKER_DEFAULT_IMAP_HOST": "127.0.0.1",
+        "EMAIL_WORKER_DEFAULT_IMAP_PORT": str(dovecot.imap_port),
+        "EMAIL_WORKER_DEFAULT_IMAP_CRYPTOGRAPHIC_PROTOCOL": "NONE",
+        "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": json.dumps(sign_in),
+    }
+    async with serving(engine.address, **environment(identity), **own):
+        ended = await engine.completed(await engine.create_instance("with-token", {}))
+    assert [row["subject"] for row in ended["emails"]] == ["Message 1"]
+    assert len(identity.forms) == 1
+
+
 async def test_an_incident_says_what_the_endpoint_and_the_mail_server_refuse(
     engine: Engine, identity: TokenServer, dovecot: Dovecot
 ) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import os
+import sys
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +25,7 @@ from worker.sandbox import MailServer
 from worker.server_check import check_server
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from testkit.certificates import Certificates
@@ -184,6 +189,46 @@ def test_a_server_that_is_not_there_is_told() -> None:
     assert "No connection to localhost" in said.output
     said = check("nowhere.invalid:993")
     assert "Cannot resolve the host nowhere.invalid" in said.output
+
+
+@asynccontextmanager
+async def endless(greeting: bytes, line: bytes) -> AsyncIterator[int]:
+    """A server that repeats a line without end; yields its port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.CancelledError):
+            writer.write(greeting)
+            await reader.readline()
+            while True:
+                writer.write(line)
+                await writer.drain()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "greeting", "line"),
+    [
+        ("imap", b"* OK ready\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
+        ("pop3", b"+OK ready\r\n", b"+OK\r\n"),
+        ("smtp", b"220 ready\r\n", b"250-SIZE\r\n"),
+    ],
+)
+async def test_a_server_that_answers_without_end_is_given_up(
+    protocol: str, greeting: bytes, line: bytes
+) -> None:
+    limit = {**os.environ, "EMAIL_WORKER_GREETING_TIMEOUT_SECONDS": "1"}
+    async with endless(greeting, line) as port:
+        # As a process of its own: its end is also that of the thread that still listens.
+        arguments = ("-m", "worker", "check", "--server", f"127.0.0.1:{port}", "--protocol", protocol)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, env=limit, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
+    assert process.returncode == 1
+    assert b"does not begin with TLS" in output
 
 
 # poplib leaves the connection to the garbage collector if the greeting is not one.

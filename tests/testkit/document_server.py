@@ -39,7 +39,7 @@ class DocumentServer:
     """
 
     needs_token: bool = False
-    token_life_seconds: int = 300
+    token_life_seconds: float = 300
     tls_context: ssl.SSLContext | None = None
     faults: deque[int] = field(default_factory=deque)
     token_faults: deque[int] = field(default_factory=deque)

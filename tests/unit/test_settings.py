@@ -165,6 +165,12 @@ def test_a_misspelt_name_is_refused_with_the_nearest_right_one(misspelt: str, ri
         ("CAMUNDA_TOKEN_SCOPE", "a/.default", "token_scope", "a/.default"),
         ("CAMUNDA_OAUTH_SCOPE", "a/.default", "token_scope", "a/.default"),
         ("CAMUNDA_TENANT_ID", "red", "tenant_ids", ("red",)),
+        ("CAMUNDA_CLIENT_TENANTID", "red", "tenant_ids", ("red",)),
+        ("CAMUNDA_CLIENT_WORKER_DEFAULTS_TENANTIDS", "red,blue", "tenant_ids", ("red", "blue")),
+        ("CAMUNDA_CLIENT_GRPCADDRESS", "http://zeebe:26500", "target", "zeebe:26500"),
+        ("CAMUNDA_CLIENT_RESTADDRESS", "http://localhost:8080", "rest_address", "http://localhost:8080"),
+        ("ZEEBE_CLIENT_SECURITY_PLAINTEXT", "true", "insecure_connection", True),
+        ("CAMUNDA_CLIENT_AUTH_TOKENURL", "https://id/token", "authorization_server_url", "https://id/token"),
         ("CAMUNDA_DEFAULT_TENANT_ID", "red", "tenant_ids", ("red",)),
         ("ZEEBE_DEFAULT_TENANT_ID", "red", "tenant_ids", ("red",)),
         ("CAMUNDA_DEFAULT_JOB_WORKER_TENANT_IDS", "red,blue", "tenant_ids", ("red", "blue")),
@@ -206,6 +212,8 @@ USER = {"CAMUNDA_BASIC_AUTH_USERNAME": "demo", "CAMUNDA_BASIC_AUTH_PASSWORD": "t
         ({"CAMUNDA_CLIENT_ID": "a", "CAMUNDA_CLIENT_SECRET": "b"}, "OAUTH"),
         ({"CAMUNDA_CLIENT_AUTH_CLIENTID": "a", "CAMUNDA_CLIENT_AUTH_CLIENTSECRET": "b"}, "OAUTH"),
         ({**USER, **CLIENT, "CAMUNDA_AUTH_STRATEGY": "basic"}, "BASIC"),
+        ({"CAMUNDA_CLIENT_AUTH_USERNAME": "a", "CAMUNDA_CLIENT_AUTH_PASSWORD": "b"}, "BASIC"),
+        ({**CLIENT, "CAMUNDA_CLIENT_AUTH_METHOD": "oidc"}, "OAUTH"),
         ({**USER, **CLIENT, "CAMUNDA_AUTH_STRATEGY": "OAUTH"}, "OAUTH"),
         ({**CLIENT, "CAMUNDA_AUTH_STRATEGY": "NONE"}, "NONE"),
     ],
@@ -228,6 +236,7 @@ def test_the_strategy_is_what_is_said_or_follows_from_the_credentials(
         ({**USER, "CAMUNDA_BASIC_AUTH_USERNAME": "a:b"}, "CAMUNDA_BASIC_AUTH_USERNAME must not contain a"),
         ({"CAMUNDA_MTLS_CERT_PATH": "/c"}, "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together"),
         ({**USER, "CAMUNDA_CLUSTER_ID": "c1"}, "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs"),
+        ({"CAMUNDA_TENANT_ID": " , "}, "CAMUNDA_TENANT_ID must name at least one tenant"),
     ],
 )
 def test_contradicting_settings_are_refused(environment: dict[str, str], sentence: str) -> None:
@@ -321,6 +330,17 @@ def test_a_user_name_and_a_password_in_an_address_are_refused_and_not_shown(name
         ("CAMUNDA_MTLS_CA", "CAMUNDA_MTLS_CA_PATH"),
         ("ZEEBE_INSECURE_CONECTION", "CAMUNDA_INSECURE_CONNECTION"),
         ("CAMUNDA_CLUSTERID", "CAMUNDA_CLUSTER_ID"),
+        ("CAMUNDA_TENANT", "CAMUNDA_TENANT_ID"),
+        ("CAMUNDA_TENANT_IDENTIFIERS", "CAMUNDA_TENANT_IDS"),
+        ("CAMUNDA_WORKER_TENANTS", "CAMUNDA_TENANT_IDS"),
+        ("ZEEBE_CLIENT_BROKER_GATEWAY-ADDRESS", "ZEEBE_CLIENT_BROKER_GATEWAYADDRESS"),
+        ("CAMUNDA_JOB_WORKER_TENANT_IDS", "CAMUNDA_DEFAULT_JOB_WORKER_TENANT_IDS"),
+        ("CAMUNDA_CLIENT_AUTH_TOKEN_URL", "CAMUNDA_CLIENT_AUTH_TOKENURL"),
+        ("CAMUNDA_CLIENT_ZEEBE_GRPC_ADDRESS", "CAMUNDA_CLIENT_ZEEBE_GRPCADDRESS"),
+        ("CAMUNDA_OAUTH_CLIENT_ID", "CAMUNDA_CLIENT_ID"),
+        ("CAMUNDA_USERNAME", "CAMUNDA_BASIC_AUTH_USERNAME"),
+        ("CAMUNDA_AUDIENCE", "CAMUNDA_TOKEN_AUDIENCE"),
+        ("CAMUNDA_REST_URL", "CAMUNDA_REST_ADDRESS"),
     ],
 )
 def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: str, right: str) -> None:
@@ -481,6 +501,23 @@ def test_a_url_pattern_that_cannot_be_read_is_named() -> None:
         ),
         ({"EMAIL_WORKER_DEFAULT_IMPA_HOST": "x"}, "did you mean EMAIL_WORKER_DEFAULT_IMAP_HOST"),
         ({"EMAIL_WORKER_DEFAULT_SMTP_PORT": "0"}, "EMAIL_WORKER_DEFAULT_SMTP_PORT must be at least 1"),
+        ({"EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": "{}"}, "EMAIL_WORKER_DEFAULT_IMAP_HOST is required"),
+        *(
+            (
+                {"EMAIL_WORKER_DEFAULT_IMAP_HOST": "x", "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": text},
+                "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION must be a JSON object whose type is one of simple,",
+            )
+            for text in ("s3cret", '["s3cret"]', '{"token": "s3cret"}', '{"type": ["s3cret"]}')
+        ),
+        (
+            {
+                "EMAIL_WORKER_DEFAULT_IMAP_HOST": "x",
+                "EMAIL_WORKER_DEFAULT_IMAP_USERNAME": "ann",
+                "EMAIL_WORKER_DEFAULT_IMAP_PASSWORD": "s3cret",
+                "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": '{"type": "noAuth"}',
+            },
+            "EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION and EMAIL_WORKER_DEFAULT_IMAP_USERNAME exclude",
+        ),
     ],
 )
 def test_a_wrong_default_is_named(environment: dict[str, str], sentence: str) -> None:

@@ -10,6 +10,7 @@ import typer
 from worker.cli.running import FAILED, print_failure, run_command
 
 if TYPE_CHECKING:
+    from worker.template.store import TemplateStore
     from worker.template.templates import Template
 
 
@@ -62,7 +63,10 @@ def templates(
 
     made = make_templates(prefix=prefix, **({"documentation": docs_url} if docs_url else {}))
     chosen = _choose(made, only) if only else made
-    store = TemplateStore(directory)
+    _write(TemplateStore(directory), chosen, check=check, publish=publish)
+
+
+def _write(store: TemplateStore, chosen: list[Template], *, check: bool, publish: bool) -> None:
     written = [] if check else store.write(chosen)
     faults = store.faults(chosen)
     written += store.publish(chosen) if publish and not faults else []

@@ -13,6 +13,7 @@ from worker.masking import Mask
 
 _MAX_ANSWER_BYTES = 100_000
 _USUAL_LIFE_SECONDS = 300.0
+_LONGEST_LIFE_SECONDS = 86_400.0
 # A token is renewed before it ends, because a running request still needs it.
 _MARGIN_SECONDS = 30.0
 _OK = 200
@@ -116,6 +117,8 @@ def _read(answer: HttpResponse) -> dict[str, object]:
 
 def _life_seconds(told: dict[str, object]) -> float:
     try:
-        return float(str(told.get("expires_in", _USUAL_LIFE_SECONDS)))
+        life_seconds = float(str(told.get("expires_in")))
     except ValueError:
         return _USUAL_LIFE_SECONDS
+    # NaN, which Python reads in JSON, is not at least 0 either.
+    return min(life_seconds, _LONGEST_LIFE_SECONDS) if life_seconds >= 0 else _USUAL_LIFE_SECONDS

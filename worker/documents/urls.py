@@ -13,7 +13,9 @@ from yarl import URL
 
 from worker.errors import EmailError, UrlNotAllowed
 
-_PATTERN = re.compile(r"(https?)://([^/:@?#\[\]]+)(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE)
+_PATTERN = re.compile(
+    r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE
+)
 _END_OF_NAME = re.compile(r"[;\x00-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 
@@ -34,7 +36,8 @@ class UrlPattern:
         if found is None:
             raise ValueError("must be a URL such as https://files.example.com/invoices/*")
         scheme = found[1].lower()
-        return cls(scheme, found[2].lower(), int(found[3] or _PORTS[scheme]), found[4] or "/*")
+        host = URL(f"//{found[2]}").raw_host or "" if found[2].startswith("[") else found[2].lower()
+        return cls(scheme, host, int(found[3] or _PORTS[scheme]), found[4] or "/*")
 
     def admits(self, url: URL) -> bool:
         """Tell whether the pattern covers `url`, part by part: a `*` in the host does not match the path."""
@@ -69,7 +72,7 @@ class UrlPolicy:
         is_plain = url.user is None and url.password is None and not _has_dot_segments(url)
         if is_plain and any(pattern.admits(url) for pattern in self.patterns):
             return url
-        raise self.refusal(f"{url.scheme}://{url.host or ''}")
+        raise self.refusal(f"{url.scheme}://{url.host_subcomponent or ''}")
 
 
 def _has_dot_segments(url: URL) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from worker.models.addresses import AddressList
 from worker.models.authentication import Authentication
 from worker.models.base import Request, Result, Server
 from worker.models.headers import check_message_id
@@ -13,12 +14,27 @@ from worker.models.imap import Folder, Keyword
 from worker.models.mailbox import MessageId
 from worker.models.message import MessageParameters
 
-_SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered"}
+_SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered", "seen": r"\Seen"}
+# The first removes the email, the second belongs to the server (RFC 9051, 2.3.2).
+_REFUSED_FLAGS = {"deleted", "recent"}
+
+
+def _without_backslash(flag: Any) -> Any:
+    """Return a flag of the protocol without the backslash that it may be written with."""
+    name = flag[1:] if isinstance(flag, str) and flag.startswith("\\") else ""
+    return name if name.lower() in {*_SYSTEM_FLAGS, *_REFUSED_FLAGS} else flag
 
 
 class AppendParameters(MessageParameters):
     """The message, and where it goes."""
 
+    to: AddressList = Field(
+        default=(),
+        title="To",
+        description="One address, several with commas between them, or a list such as"
+        ' `=[buyer.email, "joe@example.com"]`. A draft needs none.',
+        examples=["jane@example.com, Joe Doe <joe@example.com>"],
+    )
     folder: Folder = Field(
         title="Folder",
         description="Where to put the email. A folder that does not exist yet is created.",
@@ -42,9 +58,19 @@ class AppendParameters(MessageParameters):
     @field_validator("flags", mode="before")
     @classmethod
     def _are_words(cls, flags: Any) -> Any:
-        return (
-            [word.strip() for word in flags.split(",") if word.strip()] if isinstance(flags, str) else flags
-        )
+        if isinstance(flags, str):
+            flags = [word.strip() for word in flags.split(",") if word.strip()]
+        return [_without_backslash(flag) for flag in flags] if isinstance(flags, list | tuple) else flags
+
+    @field_validator("flags")
+    @classmethod
+    def _may_be_set(cls, flags: tuple[str, ...]) -> tuple[str, ...]:
+        for flag in flags:
+            if flag.lower() in _REFUSED_FLAGS:
+                raise ValueError(
+                    f"must be Draft, Flagged, Answered, Seen or your own keywords; found {flag!r}"
+                )
+        return flags
 
     @field_validator("message")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from cryptography import x509
@@ -54,16 +54,16 @@ def read_service_account(text: str) -> ServiceAccount:
             f"{_FIELD} must be the whole JSON key of a service account, with client_email and private_key.",
             field=_FIELD,
         ) from None
-    if not all(isinstance(part, str) for part in (account.email, account.key_id, account.token_endpoint)):
+    if not all(isinstance(part, str) for part in astuple(account)):
         raise InputError(f"{_FIELD} must be a JSON key whose entries are texts.", field=_FIELD)
     return account
 
 
 def read_pem(text: str) -> PemKey:
     """Read a private key, and its certificate if that stands there too; raises InputError."""
-    # A secret in one line of an env file has its line breaks written out.
-    pem = text.replace("\\n", "\n").encode()
     try:
+        # A secret in one line of an env file has its line breaks written out.
+        pem = text.replace("\\n", "\n").encode()
         key = load_pem_private_key(pem, password=None)
         certificates = x509.load_pem_x509_certificates(pem) if b"BEGIN CERTIFICATE" in pem else []
     except (ValueError, TypeError, AttributeError):
@@ -82,6 +82,14 @@ def read_pem(text: str) -> PemKey:
         raise InputError(f"{_FIELD} has a certificate that is not that of the private key.", field=_FIELD)
     thumbprint = fitting[0].fingerprint(hashes.SHA256()) if fitting else b""
     return PemKey(key, algorithm, base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode())
+
+
+def read_rsa_key(text: str) -> RSAPrivateKey:
+    """Read the key of a service account; raises InputError."""
+    key = read_pem(text).key
+    if not isinstance(key, RSAPrivateKey):
+        raise InputError(f"{_FIELD} must be a JSON key with an RSA key in private_key.", field=_FIELD)
+    return key
 
 
 def _algorithm_of(key: object) -> str | None:

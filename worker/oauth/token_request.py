@@ -14,7 +14,7 @@ from oauthlib.oauth2 import BackendApplicationClient, ServiceApplicationClient
 from worker.errors import InputError
 from worker.masking import current_mask
 from worker.models.authentication import AuthenticationType, ClientAuthentication, TokenCredentials
-from worker.oauth.keys import ServiceAccount, read_pem, read_service_account
+from worker.oauth.keys import ServiceAccount, read_pem, read_rsa_key, read_service_account
 
 _ENDPOINT_FIELD = "authentication.oauthTokenEndpoint"
 _ASSERTION_SECONDS = 300
@@ -120,7 +120,7 @@ def _for_service_account(credentials: TokenCredentials, account: ServiceAccount,
     # Google wants the scope among the claims.
     claims |= {"scope": credentials.scopes} if credentials.scopes else {}
     headers = {"kid": account.key_id} if account.key_id else {}
-    key = read_pem(account.private_key).key
+    key = read_rsa_key(account.private_key)
     assertion = _learned(jwt.encode(claims, key, "RS256", headers=headers))
     return TokenRequest(endpoint, _UserClient(account.email).prepare_request_body(assertion=assertion))
 

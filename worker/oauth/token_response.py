@@ -85,7 +85,7 @@ def _refusal(
 
 def _no_token(response: HttpResponse, server: str) -> TokenRefused:
     return TokenRefused(
-        f"{server} gave no access token, but status {response.status} and what is none; check that"
+        f"{server} answered with status {response.status}, but gave no access token; check that"
         " oauthTokenEndpoint is the URL of a token endpoint.",
         server=server,
     )

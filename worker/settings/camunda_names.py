@@ -9,17 +9,44 @@ from collections.abc import Iterable, Iterator, Mapping
 # By the name in the settings: every name that is read, the first that is given wins. The newest clients'
 # names come first. Sources: Camunda's Java, JavaScript, Python, Go, Rust and C# clients and Spring starter.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "ZEEBE_ADDRESS": ("CAMUNDA_GRPC_ADDRESS", "ZEEBE_GRPC_ADDRESS", "ZEEBE_ADDRESS"),
-    "ZEEBE_REST_ADDRESS": ("CAMUNDA_REST_ADDRESS", "ZEEBE_REST_ADDRESS"),
-    "ZEEBE_INSECURE_CONNECTION": ("CAMUNDA_INSECURE_CONNECTION", "ZEEBE_INSECURE_CONNECTION"),
+    "ZEEBE_ADDRESS": (
+        "CAMUNDA_GRPC_ADDRESS",
+        "CAMUNDA_CLIENT_GRPCADDRESS",
+        "CAMUNDA_CLIENT_GRPC_ADDRESS",
+        "CAMUNDA_CLIENT_ZEEBE_GRPCADDRESS",
+        "ZEEBE_GRPC_ADDRESS",
+        "ZEEBE_ADDRESS",
+        "ZEEBE_GATEWAY_ADDRESS",
+        "ZEEBE_CLIENT_BROKER_GRPCADDRESS",
+        "ZEEBE_CLIENT_BROKER_GATEWAYADDRESS",
+    ),
+    "ZEEBE_REST_ADDRESS": (
+        "CAMUNDA_REST_ADDRESS",
+        "CAMUNDA_CLIENT_RESTADDRESS",
+        "CAMUNDA_CLIENT_REST_ADDRESS",
+        "CAMUNDA_CLIENT_ZEEBE_RESTADDRESS",
+        "ZEEBE_REST_ADDRESS",
+        "ZEEBE_CLIENT_BROKER_RESTADDRESS",
+    ),
+    "ZEEBE_INSECURE_CONNECTION": (
+        "CAMUNDA_INSECURE_CONNECTION",
+        "ZEEBE_INSECURE_CONNECTION",
+        "ZEEBE_CLIENT_SECURITY_PLAINTEXT",
+    ),
     "ZEEBE_CA_CERTIFICATE_PATH": (
         "CAMUNDA_MTLS_CA_PATH",
         "CAMUNDA_CA_CERTIFICATE_PATH",
+        "CAMUNDA_CLIENT_CACERTIFICATEPATH",
+        "CAMUNDA_CLIENT_ZEEBE_CACERTIFICATEPATH",
         "CAMUNDA_CUSTOM_ROOT_CERT_PATH",
         "ZEEBE_CA_CERTIFICATE_PATH",
+        "ZEEBE_CLIENT_SECURITY_CERTPATH",
     ),
     "CAMUNDA_MTLS_CERT_PATH": ("CAMUNDA_MTLS_CERT_PATH", "CAMUNDA_CUSTOM_CERT_CHAIN_PATH"),
     "CAMUNDA_MTLS_KEY_PATH": ("CAMUNDA_MTLS_KEY_PATH", "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH"),
+    "CAMUNDA_AUTH_STRATEGY": ("CAMUNDA_AUTH_STRATEGY", "CAMUNDA_CLIENT_AUTH_METHOD"),
+    "CAMUNDA_BASIC_AUTH_USERNAME": ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_CLIENT_AUTH_USERNAME"),
+    "CAMUNDA_BASIC_AUTH_PASSWORD": ("CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA_CLIENT_AUTH_PASSWORD"),
     "ZEEBE_CLIENT_ID": (
         "CAMUNDA_CLIENT_ID",
         "CAMUNDA_CLIENT_AUTH_CLIENTID",
@@ -35,14 +62,23 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "ZEEBE_AUTHORIZATION_SERVER_URL": (
         "CAMUNDA_OAUTH_URL",
         "CAMUNDA_AUTHORIZATION_SERVER_URL",
+        "CAMUNDA_CLIENT_AUTH_TOKENURL",
         "ZEEBE_AUTHORIZATION_SERVER_URL",
     ),
     "ZEEBE_TOKEN_AUDIENCE": (
         "CAMUNDA_TOKEN_AUDIENCE",
         "CAMUNDA_ZEEBE_OAUTH_AUDIENCE",
+        "CAMUNDA_CLIENT_AUTH_AUDIENCE",
+        "CAMUNDA_CLIENT_ZEEBE_AUDIENCE",
         "ZEEBE_TOKEN_AUDIENCE",
     ),
-    "ZEEBE_TOKEN_SCOPE": ("CAMUNDA_TOKEN_SCOPE", "CAMUNDA_OAUTH_SCOPE", "ZEEBE_TOKEN_SCOPE"),
+    "ZEEBE_TOKEN_SCOPE": (
+        "CAMUNDA_TOKEN_SCOPE",
+        "CAMUNDA_OAUTH_SCOPE",
+        "CAMUNDA_CLIENT_AUTH_SCOPE",
+        "CAMUNDA_CLIENT_ZEEBE_SCOPE",
+        "ZEEBE_TOKEN_SCOPE",
+    ),
     "CAMUNDA_CLUSTER_ID": (
         "CAMUNDA_CLUSTER_ID",
         "CAMUNDA_CLIENT_CLOUD_CLUSTERID",
@@ -57,11 +93,19 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "CAMUNDA_TENANT_IDS": (
         "CAMUNDA_TENANT_IDS",
         "CAMUNDA_DEFAULT_JOB_WORKER_TENANT_IDS",
+        "CAMUNDA_CLIENT_WORKER_DEFAULTS_TENANTIDS",
+        "CAMUNDA_CLIENT_ZEEBE_DEFAULTS_TENANTIDS",
+        "CAMUNDA_CLIENT_TENANTIDS",
         "ZEEBE_DEFAULT_JOB_WORKER_TENANT_IDS",
+        "ZEEBE_CLIENT_DEFAULTJOBWORKERTENANTIDS",
         "CAMUNDA_TENANT_ID",
         "CAMUNDA_DEFAULT_TENANT_ID",
+        "CAMUNDA_CLIENT_TENANTID",
+        "CAMUNDA_CLIENT_TENANT_ID",
         "ZEEBE_DEFAULT_TENANT_ID",
         "ZEEBE_TENANT_ID",
+        "ZEEBE_CLIENT_DEFAULTTENANTID",
+        "ZEEBE_CLIENT_TENANT_ID",
     ),
 }
 _PREFIX = re.compile(r"(?:ZEEBE|CAMUNDA)_(?=.)")
@@ -73,21 +117,53 @@ _OTHER_PROGRAMS = re.compile(
 )
 # What Kubernetes sets in each container for a service that is named `zeebe` or `camunda-…`.
 _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_|$)")
+# Such a name is always an error if it is not read: it does not mean the default tenant.
+_OF_TENANTS = re.compile(r"TENANT(_?ID|S?$)")
+_OF_WORKERS = re.compile("(JOB|SDK|WORKER)_")
+# What Camunda's clients for Java and Spring begin their names with.
+_OF_CLIENTS = re.compile("(CLIENT_)?(ZEEBE_)?(?=.)")
 _NEAR = 0.8
+_SHORTEST_WORD = len("SCOPE")
 
 
 def near_misses(given: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each name that is given and not read, but nearly is, with the one that it should be."""
-    all_known = {*known, *(name for names in NAMES.values() for name in names)}
+    all_known = list(dict.fromkeys([*(name for names in NAMES.values() for name in names), *known]))
     by_words: dict[str, str] = {}
-    for name in sorted(all_known):
+    for name in all_known:
         by_words.setdefault(_PREFIX.sub("", name, count=1), name)
     for name in given:
         words = _PREFIX.sub("", name, count=1)
-        if words == name or name in all_known or _OTHER_PROGRAMS.match(words) or _OF_KUBERNETES.search(words):
+        if words == name or name in all_known or _OF_KUBERNETES.search(words):
             continue
+        is_of_tenants = _OF_TENANTS.search(words) is not None
+        if _OTHER_PROGRAMS.match(words) and not (is_of_tenants and _OF_WORKERS.match(words)):
+            continue
+        close = _nearest(words, by_words)
+        if is_of_tenants and (close is None or "TENANT" not in close):
+            close = "CAMUNDA_TENANT_IDS"
+        if close is not None:
+            yield name, close
+
+
+def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
+    """Return the name that is spelt nearly so, or has more or fewer words at one end."""
+    compact: dict[str, str] = {}
+    for known, name in by_words.items():
+        compact.setdefault(_compact(known), name)
+    for spelling in (words, _OF_CLIENTS.sub("", words, count=1)):
+        for near in difflib.get_close_matches(_compact(spelling), compact, n=1, cutoff=_NEAR):
+            return compact[near]
+    for known, name in by_words.items():
         # `CAMUNDA_MTLS_CERT` for `CAMUNDA_MTLS_CERT_PATH`.
-        begun = [other for other in by_words if "_" in words and other.startswith(words + "_")]
-        close = difflib.get_close_matches(words, by_words, n=1, cutoff=_NEAR) or begun
-        if close:
-            yield name, by_words[close[0]]
+        is_begun = "_" in words and known.startswith(f"{words}_")
+        # `CAMUNDA_USERNAME` for `CAMUNDA_BASIC_AUTH_USERNAME`.
+        is_ended = len(words) >= _SHORTEST_WORD and known.endswith(f"_{words}")
+        # `CAMUNDA_OAUTH_CLIENT_ID` for `CAMUNDA_CLIENT_ID`.
+        if is_begun or is_ended or ("_" in known and words.endswith(f"_{known}")):
+            return name
+    return None
+
+
+def _compact(words: str) -> str:
+    return re.sub("[_-]", "", re.sub("_UR[IL]$", "_ADDRESS", words))

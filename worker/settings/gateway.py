@@ -14,6 +14,7 @@ from worker.settings.group import Names, SettingsGroup
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _GATEWAY_ADDRESS = re.compile(r"((https?|grpcs?)://)?[^\s/?#@]+/?")
+_SCHEME = re.compile(r"^[A-Za-z]+://")
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")
 
 
@@ -41,7 +42,7 @@ class GatewaySettings(SettingsGroup):
         None,
         alias="ZEEBE_CA_CERTIFICATE_PATH",
         description="PEM file of the certificate authority of the gateway, the REST API and the token"
-        " turns TLS on.",
+        " endpoint; turns TLS on.",
     )
     client_certificate_path: Path | None = Field(
         None,
@@ -112,10 +113,19 @@ class GatewaySettings(SettingsGroup):
             )
         return address
 
+    @field_validator("tenant_ids")
+    @classmethod
+    def _names_a_tenant(cls, tenant_ids: tuple[str, ...]) -> tuple[str, ...]:
+        # None of them would mean the default tenant.
+        if not tenant_ids:
+            raise ValueError("must name at least one tenant")
+        return tenant_ids
+
     @field_validator("auth_strategy", mode="before")
     @classmethod
     def _whatever_the_case(cls, word: Any) -> Any:
-        return word.strip().upper() if isinstance(word, str) else word
+        # Spring's starter and Camunda's connectors call it so.
+        return word.strip().upper().replace("OIDC", "OAUTH") if isinstance(word, str) else word
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -164,7 +174,7 @@ class GatewaySettings(SettingsGroup):
 
 def is_this_machine(address: str) -> bool:
     """Tell whether a URL or `host:port` names the machine that the worker runs on."""
-    return _THIS_MACHINE.fullmatch(address.rpartition("://")[2]) is not None
+    return _THIS_MACHINE.fullmatch(_SCHEME.sub("", address)) is not None
 
 
 def _incomplete(given: GatewaySettings) -> Iterator[str]:

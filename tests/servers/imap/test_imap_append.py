@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from email import message_from_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from testkit.imap_probe import mail
+
+from worker.errors import InputError
 
 if TYPE_CHECKING:
     from testkit.imap_caller import Place
@@ -31,6 +34,20 @@ async def test_a_draft_needs_no_recipient_and_has_its_flags(place: Place) -> Non
     assert result["appended"]
     (stored,) = place.probe.messages("Drafts")
     assert set(stored.flags) - {"\\Recent"} == {"\\Draft", "\\Flagged"}
+
+
+@pytest.mark.parametrize("flags", [r"\Draft, \SEEN", ["Draft", "Seen"]])
+async def test_flags_may_be_written_as_the_protocol_does(place: Place, flags: Any) -> None:
+    draft = {"from": "ann@example.org", "subject": "", "body": "Dear"}
+    await place.caller.append("Drafts", **draft, seen=False, flags=flags)
+    (stored,) = place.probe.messages("Drafts")
+    assert set(stored.flags) - {"\\Recent"} == {"\\Draft", "\\Seen"}
+
+
+@pytest.mark.parametrize("flag", ["Deleted", r"\Deleted", "recent"])
+async def test_an_email_is_not_added_as_deleted(place: Place, flag: str) -> None:
+    with pytest.raises(InputError, match="flags must be Draft, Flagged, Answered, Seen or your own keywords"):
+        await place.caller.append("Drafts", **COPY, subject="x", flags=[flag])
 
 
 async def test_folders_are_listed_with_what_is_in_them(place: Place) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from testkit.processes import free_port
 from testkit.scripted_smtp import ScriptedSmtp
 from testkit.workers import email_worker
 
+from worker.documents import access_token
 from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
@@ -273,6 +276,23 @@ async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> Non
         await token.authorization()
         await token.close()
     assert token.mask.hide("token-1, token-2, token-3, s3cret") == "***, ***, token-3, ***"
+
+
+@pytest.mark.parametrize("life_seconds", [math.nan, math.inf, -1, 1e300])
+async def test_a_token_with_an_odd_life_is_renewed_after_a_day(
+    monkeypatch: pytest.MonkeyPatch, life_seconds: float
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(access_token, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    async with DocumentServer(token_life_seconds=life_seconds) as server:
+        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
+        credentials = ClientCredentials("worker", "s3cret", server.token_url, "zeebe")
+        token = AccessToken(http, credentials, Mask())
+        first = await token.authorization()
+        assert await token.authorization() == first
+        now[0] += 86_400
+        assert await token.authorization() != first
+        await token.close()
 
 
 async def test_the_rest_api_gets_the_password_of_the_cluster() -> None:

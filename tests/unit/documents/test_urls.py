@@ -60,6 +60,19 @@ def test_a_url_that_only_looks_like_it_is_not(pattern: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "url", "allowed"),
+    [
+        ("https://[2001:DB8::1]:8443/a/*", "https://[2001:db8:0::1]:8443/a/b", True),
+        ("http://[::1]/*", "http://[0:0:0:0:0:0:0:1]/a", True),
+        ("https://[::1]/*", "https://[::2]/a", False),
+        ("https://[::1]/*", "https://[::1]:8443/a", False),
+    ],
+)
+def test_a_pattern_may_have_an_ipv6_address(pattern: str, url: str, *, allowed: bool) -> None:
+    assert is_allowed(url, pattern) is allowed
+
+
+@pytest.mark.parametrize(
     "pattern", ["files.example.com", "*", "ftp://a/*", "https://", "https://a?b", "https://u@a"]
 )
 def test_an_invalid_pattern_is_refused(pattern: str) -> None:

@@ -238,7 +238,7 @@ async def test_a_job_that_waits_for_a_token_holds_what_it_is_told_to(
         (400, '{"error": "{client_secret}"}', TokenRefused, r"\*\*\*"),
         (400, '{"error": ["a"], "error_description": {"b": 1}}', TokenRefused, "refused"),
         (400, "no JSON", TokenRefused, "gave no access token"),
-        (404, "", TokenRefused, "gave no access token, but status 404"),
+        (404, "", TokenRefused, "status 404, but gave no access token"),
         (302, "", TokenRefused, "status 302"),
         (200, "<html>Sign in", TokenRefused, "gave no access token"),
         (200, "[1]", TokenRefused, "gave no access token"),
@@ -359,7 +359,9 @@ async def test_a_key_that_cannot_be_read_is_the_tasks_fault(
     server: TokenServer, tokens: AccessTokens
 ) -> None:
     given = {"type": "oauth-jwt-bearer-flow", "username": "a", "oauthTokenEndpoint": server.url}
-    for key in ("{}", "{", '{"client_email": 1, "private_key": "x"}', "PEM"):
+    curve = json.dumps({"client_email": "a", "private_key": pem_of(generate_ec_key(SECP256R1()))})
+    numbers = ('{"client_email": 1, "private_key": "x"}', '{"client_email": "a", "private_key": 1}')
+    for key in ("{}", "{", *numbers, curve, "PEM", "\ud800"):
         with pytest.raises(InputError, match=r"authentication\.privateKey must be"):
             await tokens.sign_in(account({**given, "privateKey": key, "clientId": "a"}), MailServer().work)
 
