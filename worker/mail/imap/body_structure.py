@@ -87,7 +87,7 @@ def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]
         parameters, content_id, encoding = fields[2], fields[3], fields[5]
         disposition = _at(fields, _disposition_place(kind.lower()))
     name, given = disposition if isinstance(disposition, list) else ("", None)
-    file_name = _pairs(given).get("filename", _pairs(parameters).get("name"))
+    file_name = _pairs(given).get("filename") or _pairs(parameters).get("name")
     part = Part(
         parent=parent,
         content_type=kind.lower(),
