@@ -31,16 +31,16 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         (r"\[IN-?USE\b|\b(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", MailboxBusy),
         (r"\block.*\bmailbox in use\b|\block busy\b", MailboxBusy),
         (r"\[AUTH\b", AuthenticationFailed),
-        # QQ: "Login fail. Account is abnormal, service is not open, password is incorrect, login frequency
-        # limited, or system is busy": the account would be locked by more attempts
+        # QQ names several reasons, "password is incorrect" among them, and "system is busy": more attempts
+        # would lock the account
         (r"\b(invalid|incorrect|wrong|bad)\b.*\b(password|credentials)\b", AuthenticationFailed),
         (r"\bpassword is (invalid|incorrect|wrong)\b", AuthenticationFailed),
         # Exchange: "User is authenticated but not connected", "Request is throttled", "Server Unavailable. 1"
         (r"\bnot connected\b|\bthrottl(ed|ing)\b", ServerUnavailable),
         (r"\b(server|service|backend) (is )?(currently )?unavailable\b", ServerUnavailable),
-        # Gmail: "[ALERT] Too many simultaneous connections", "[OVERQUOTA] Account exceeded command or
-        # bandwidth limits"; Dovecot: "Maximum number of connections ... exceeded"; Courier: "Maximum
-        # connection limit reached"; Outlook.com: "Exceeded the login limit"; Yahoo: "Rate limit hit"
+        # Gmail: "[ALERT] Too many simultaneous connections", "Account exceeded command or bandwidth limits";
+        # Dovecot: "Maximum number of connections ... exceeded"; Courier: "Maximum connection limit reached";
+        # Outlook.com: "Exceeded the login limit"; Yahoo: "Rate limit hit"
         (r"\b(maximum|too many)\b.*\b(connection|session|command|request)", ServerUnavailable),
         (r"\b(bandwidth|rate|login|connection|session)s? limit", ServerUnavailable),
         (r"\b(login|rate|frequency) (frequency )?(limited|exceeded)\b", ServerUnavailable),
