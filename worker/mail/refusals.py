@@ -35,12 +35,12 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         # would lock the account
         (r"\b(invalid|incorrect|wrong|bad)\b.*\b(password|credentials)\b", AuthenticationFailed),
         (r"\bpassword is (invalid|incorrect|wrong)\b", AuthenticationFailed),
-        # Exchange: "User is authenticated but not connected", "Request is throttled", "Server Unavailable. 1"
+        # Exchange: "authenticated but not connected", "Request is throttled", "Server Unavailable. 15"
         (r"\bnot connected\b|\bthrottl(ed|ing)\b", ServerUnavailable),
         (r"\b(server|service|backend) (is )?(currently )?unavailable\b", ServerUnavailable),
-        # Gmail: "[ALERT] Too many simultaneous connections", "Account exceeded command or bandwidth limits";
-        # Dovecot: "Maximum number of connections ... exceeded"; Courier: "Maximum connection limit reached";
-        # Outlook.com: "Exceeded the login limit"; Yahoo: "Rate limit hit"
+        # Gmail says "Too many simultaneous connections" and "Account exceeded command or bandwidth limits",
+        # Dovecot "Maximum number of connections ... exceeded", Courier "Maximum connection limit reached",
+        # Outlook.com "Exceeded the login limit", Yahoo "Rate limit hit"
         (r"\b(maximum|too many)\b.*\b(connection|session|command|request)", ServerUnavailable),
         (r"\b(bandwidth|rate|login|connection|session)s? limit", ServerUnavailable),
         (r"\b(login|rate|frequency) (frequency )?(limited|exceeded)\b", ServerUnavailable),
