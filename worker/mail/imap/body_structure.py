@@ -83,7 +83,7 @@ def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]
         kind, parameters, disposition = f"multipart/{subtype}", _at(extension, 0), _at(extension, 1)
         content_id = encoding = None
     else:
-        kind = f"{fields[0]}/{fields[1]}"
+        kind = f"{fields[0]}/{fields[1]}".strip("'\"")  # as some senders put it in quotes
         parameters, content_id, encoding = fields[2], fields[3], fields[5]
         disposition = _at(fields, _disposition_place(kind.lower()))
     name, given = disposition if isinstance(disposition, list) else ("", None)
