@@ -36,17 +36,15 @@ _FUNCTIONS = {*_ANCHORED, "compile", "search", "sub", "split", "findall", "findi
 BOUNDED = {
     "worker.feel.lexer._TOKEN": "it reads 50,000 characters, and ends at the first text that is not closed",
     "worker.mail.imap.criteria._QUOTED": "it reads what imap_tools has written, where each quote has its end",
-    "worker.mail.imap.errors._MEANINGS": "it reads 1,000 characters",
-    "worker.mail.pop3.replies._MEANINGS": "a reply of POP3 has 2,048 octets at most",
+    "worker.mail.refusals._MEANINGS": "it reads 1,000 characters",
     "worker.mail.message.parse_bodies._META_CHARSET": "it reads 1,024 octets, and no repetition exceeds 200",
 }
 # Made from other texts at run time: only these, as they repeat nothing.
 BUILT = {
     "worker.job.notation": "the name of a field, escaped",
-    "worker.mail.imap.errors": "_MEANINGS, above",
     "worker.mail.imap.folders": "the constant INBOX",
     "worker.mail.local_search": "a set of letters",
-    "worker.mail.pop3.replies": "_MEANINGS, above",
+    "worker.mail.refusals": "_MEANINGS, above",
     "worker.feel": "the pattern of an expression, whose steps are counted",
 }
 

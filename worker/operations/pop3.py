@@ -125,7 +125,7 @@ def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
     for number, email in _bounded(candidates):
         (found if _decide(criterion, _facts(email)) else undecided)[number] = email
     if any(condition.field in HEADER_FIELDS for condition in conditions_of(criterion)):
-        for number, block in mailbox.header_blocks(list(undecided)):
+        for number, block in mailbox.session.headers(list(undecided)):
             verdict = _decide(criterion, replace(_facts(undecided[number]), fields=read_header_fields(block)))
             if verdict is not None:
                 email = undecided.pop(number)

@@ -102,6 +102,8 @@ NAMESPACES = '* NAMESPACE (("INBOX." ".")) NIL (("pub." ".") ("Public/" "/"))'
         ("Public.Team", "Public/Team", False),
         ("pub/new", "pub.new", True),
         ("Public.new", "Public/new", True),
+        ("own/new", "own.new", True),
+        ("Entwu\u0308rfe", "Entw&APw-rfe", False),
         ("publisher/new", "INBOX.publisher.new", True),
         ("Sent", "INBOX.Sent", False),
     ],
@@ -111,7 +113,13 @@ async def test_a_path_means_a_folder_in_any_namespace_before_a_new_one_of_ones_o
 ) -> None:
     folders = ('* LIST () "." INBOX', '* LIST () "." INBOX.Sent', '* LIST () "." pub.shared')
     faults = {
-        "LIST": say(*folders, '* LIST () "/" Public/Team', "{tag} OK done"),
+        "LIST": say(
+            *folders,
+            '* LIST () "/" Public/Team',
+            '* LIST () "." own',
+            '* LIST () "." Entw&APw-rfe',
+            "{tag} OK done",
+        ),
         "NAMESPACE": say(NAMESPACES, "{tag} OK done"),
         "UID MOVE": say("* 1 EXPUNGE", "{tag} OK done"),
     }
@@ -263,6 +271,28 @@ async def test_a_blank_line_behind_a_literal_does_not_matter(make_caller: MakeCa
         caller = make_caller(server.port)
         assert subjects(await caller.list_emails()) == ["Message 1"]
         assert subjects(await caller.list_emails(folder="Done")) == ["Message 1"]
+
+
+@pytest.mark.parametrize(
+    "row", [ROW.replace(" UID", "  UID  ").replace("] ", "]  "), ROW.replace("* ", "*\t")]
+)
+async def test_more_blanks_in_a_fetch_do_not_matter(make_caller: MakeCaller, row: str) -> None:
+    fetch = say(*(row.replace("{n}", str(number)) for number in (1, 2, 3)), "{tag} OK done")
+    async with ScriptedImap(ImapOptions(faults={"UID FETCH": fetch})) as server:
+        assert sorted(subjects(await make_caller(server.port).list_emails())) == ALL
+
+
+async def test_a_message_without_a_uid_is_an_error_and_not_left_out(make_caller: MakeCaller) -> None:
+    fetch = say(ROW.replace("UID {n} ", "").replace("{n}", "1"), "{tag} OK done")
+    async with ScriptedImap(ImapOptions(faults={"UID FETCH": fetch})) as server:
+        with pytest.raises(ProtocolViolation, match="UID"):
+            await make_caller(server.port).list_emails()
+
+
+async def test_a_message_that_a_search_names_twice_is_found_once(make_caller: MakeCaller) -> None:
+    faults = {"UID SEARCH": say("* SEARCH 1 1", "{tag} OK done"), "UID FETCH": say(*rows(1), "{tag} OK done")}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        assert subjects(await make_caller(server.port).search()) == ["Message 1"]
 
 
 @pytest.mark.parametrize("verb", ["CAPABILITY", "LOGIN", "LIST", "SELECT", "UID FETCH"])

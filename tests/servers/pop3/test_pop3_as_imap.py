@@ -28,6 +28,7 @@ MAILS = Path(testkit.__file__).parents[1] / "data" / "mails"
 # line break that it may not have had.
 DAMAGED = {
     "blank-before-colon",
+    "blank-mbox-line-first",
     "bom-first",
     "broken-fold",
     "charset-truncated",

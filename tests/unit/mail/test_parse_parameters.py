@@ -21,6 +21,7 @@ from worker.mail.message.parse_parameters import read_parameters
         (b"attachment; filename*=unheard-of''a%e9.pdf", "aé.pdf"),
         (b"attachment; filename=a.pdf; filename=b.pdf", "a.pdf"),
         (b"attachment;FileName = a.pdf", "a.pdf"),
+        (b"filename=a.pdf", "a.pdf"),
         (b'attachment; filename="never closed.pdf', "never closed.pdf"),
     ],
 )

@@ -83,11 +83,11 @@ def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]
         kind, parameters, disposition = f"multipart/{subtype}", _at(extension, 0), _at(extension, 1)
         content_id = encoding = None
     else:
-        kind = f"{fields[0]}/{fields[1]}"
+        kind = f"{fields[0]}/{fields[1]}".strip("'\"")  # as some senders put it in quotes
         parameters, content_id, encoding = fields[2], fields[3], fields[5]
         disposition = _at(fields, _disposition_place(kind.lower()))
     name, given = disposition if isinstance(disposition, list) else ("", None)
-    file_name = _pairs(given).get("filename", _pairs(parameters).get("name"))
+    file_name = _pairs(given).get("filename") or _pairs(parameters).get("name")
     part = Part(
         parent=parent,
         content_type=kind.lower(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from imap_tools import AND, NOT, OR, H
@@ -12,24 +11,25 @@ from worker.models.search import Condition, Criterion, Group, SearchField, Searc
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
-_KEY: dict[SearchField, Callable[[Any], AND]] = {
-    SearchField.FROM: lambda value: AND(from_=value),
-    SearchField.TO: lambda value: AND(to=value),
-    SearchField.CC: lambda value: AND(cc=value),
-    SearchField.BCC: lambda value: AND(bcc=value),
-    SearchField.SUBJECT: lambda value: AND(subject=value),
-    SearchField.BODY: lambda value: AND(body=value),
-    SearchField.SINCE: lambda value: AND(date_gte=value),
-    SearchField.BEFORE: lambda value: AND(date_lt=value),
-    SearchField.ON: lambda value: AND(date=value),
-    SearchField.SENTSINCE: lambda value: AND(sent_date_gte=value),
-    SearchField.SENTBEFORE: lambda value: AND(sent_date_lt=value),
-    SearchField.SENTON: lambda value: AND(sent_date=value),
-    SearchField.SEEN: lambda value: AND(seen=value),
-    SearchField.FLAGGED: lambda value: AND(flagged=value),
-    SearchField.ANSWERED: lambda value: AND(answered=value),
-    SearchField.LARGER: lambda value: AND(size_gt=value),
-    SearchField.SMALLER: lambda value: AND(size_lt=value),
+# As `AND` names them.
+_KEY = {
+    SearchField.FROM: "from_",
+    SearchField.TO: "to",
+    SearchField.CC: "cc",
+    SearchField.BCC: "bcc",
+    SearchField.SUBJECT: "subject",
+    SearchField.BODY: "body",
+    SearchField.SINCE: "date_gte",
+    SearchField.BEFORE: "date_lt",
+    SearchField.ON: "date",
+    SearchField.SENTSINCE: "sent_date_gte",
+    SearchField.SENTBEFORE: "sent_date_lt",
+    SearchField.SENTON: "sent_date",
+    SearchField.SEEN: "seen",
+    SearchField.FLAGGED: "flagged",
+    SearchField.ANSWERED: "answered",
+    SearchField.LARGER: "size_gt",
+    SearchField.SMALLER: "size_lt",
 }
 # RFC 2683, 3.2.1.5: longer strings go as literals, so that lines stay short.
 _LONGEST_QUOTED = 1000
@@ -47,7 +47,8 @@ def to_query(criterion: Criterion | None, *, have_attachments: bool = True) -> s
             return "ALL" if criterion.value is have_attachments else "NOT ALL"
         if criterion.field is SearchField.HEADER:
             return str(AND(header=H(criterion.header, criterion.text)))
-        return str(_KEY[criterion.field](criterion.value))
+        key: dict[str, Any] = {_KEY[criterion.field]: criterion.value}
+        return str(AND(**key))
     members = [to_query(member, have_attachments=have_attachments) for member in criterion.criteria]
     if criterion.operator is SearchOperator.NOT:
         return str(NOT(*members))

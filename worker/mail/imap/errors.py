@@ -1,8 +1,6 @@
-"""What it means when an IMAP server refuses: response codes and known texts to errors. Pure."""
+"""The errors that the refusals of an IMAP server become. Pure."""
 
 from __future__ import annotations
-
-import re
 
 from worker.errors import (
     AuthenticationFailed,
@@ -15,43 +13,16 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.mail.imap.replies import Reply
+from worker.mail.refusals import meaning_of
 from worker.masking import excerpt
 
-# The first that matches decides. Codes are those of RFC 5530 if no other source is named; texts are of
-# servers that give no code, or one that means something else.
-_MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
-    (re.compile(pattern, re.IGNORECASE), kind)
-    for pattern, kind in (
-        (r"\[(AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED)\b", AuthenticationFailed),
-        # Exchange: "authenticated but not connected", "Request is throttled", "Server Unavailable. 15"
-        (
-            r"\bnot connected\b|\bthrottled\b|\b(server|service) (is )?(currently )?unavailable\b",
-            ServerUnavailable,
-        ),
-        # Gmail: "[ALERT] Too many simultaneous connections", "[OVERQUOTA] Account exceeded command or
-        # bandwidth limits"; Dovecot: "Maximum number of connections ... exceeded"; Yahoo: "Rate limit hit"
-        (r"\b(maximum|too many)\b.*\b(connection|session|command|request)", ServerUnavailable),
-        (r"\b(bandwidth|rate) limit", ServerUnavailable),
-        # Gmail: "Temporary System Error"; Dovecot: "Temporary authentication failure", "Internal error
-        # occurred"; Yahoo: "Server error - Please try again later"; QQ: "system busy"
-        (r"\btemporary (\w+ )?(error|failure|problem)\b|\btemporarily\b", ServerUnavailable),
-        (r"\b(internal|server|system) error\b|\bsystem busy\b", ServerUnavailable),
-        # RFC 9051, 7.1 (UNAVAILABLE, SERVERBUG, LIMIT); Yahoo and Exchange Online (THROTTLED)
-        (r"\[(UNAVAILABLE|SERVERBUG|LIMIT|THROTTLED)\b", ServerUnavailable),
-        # RFC 5530; Cyrus: "Mailbox is locked by POP server"; UW: "Mailbox in use"
-        (r"\[INUSE\b|\bmailbox\b.*\b(locked|in use)\b", MailboxBusy),
-        (r"\[OVERQUOTA\b", QuotaExceeded),
-        (r"\[CONTACTADMIN\b", ServerRefused),
-        (r"\[NOPERM\b", ServerRefused),
-    )
-]
 # With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
 _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
 # To no other command does a full mailbox matter: OVERQUOTA then means what may be asked for in a day.
 _STORING = frozenset(
     {"APPEND", "UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"}
 )
-_READ_CHARACTERS, _LONGEST_REASON = 1000, 200
+_LONGEST_REASON = 200
 _SENTENCE: dict[type[MailServerError], str] = {
     AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
     MailboxBusy: "The mailbox at {server} is in use by another session: no way to {doing} ({reason}).",
@@ -83,9 +54,10 @@ def is_temporary(reply: Reply) -> bool:
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
     if reply.code in _MISSING:
         return None
-    text = reply.text[:_READ_CHARACTERS]
-    kind = next((kind for pattern, kind in _MEANINGS if pattern.search(text)), None)
-    return ServerUnavailable if kind is QuotaExceeded and reply.command not in _STORING else kind
+    kind = meaning_of(reply.text)
+    if kind is None and reply.code == "OVERQUOTA":
+        return QuotaExceeded if reply.command in _STORING else ServerUnavailable
+    return kind
 
 
 def reason_of(reply: Reply) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
@@ -36,6 +37,11 @@ def quoted(raw_name: bytes) -> bytes:
     return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
+def _key(levels: list[str]) -> tuple[str, ...]:
+    """Return levels as they are compared: a letter and its accent may be one character or two."""
+    return tuple(unicodedata.normalize("NFC", level) for level in levels)
+
+
 class ImapFolders:
     """The folders of one session. What exists is asked once, and again only if something is missing."""
 
@@ -47,7 +53,8 @@ class ImapFolders:
         self._namespaces: list[Namespace] = [self._own]
         self._refusal: MailServerError | None = None
         self._raw_names: dict[str, bytes] = {}
-        self._names_by_levels: dict[tuple[str, ...], str] = {}
+        # By the levels of a name: the name and its delimiter.
+        self._names_by_levels: dict[tuple[str, ...], Namespace] = {}
         self._next_uids: dict[str, int] = {}
 
     def learn(self) -> None:
@@ -58,7 +65,8 @@ class ImapFolders:
             if folder.is_selectable:
                 name, delimiter = folder.name, folder.delimiter
                 self._raw_names[name] = folder.raw_name
-                self._names_by_levels[tuple(name.split(delimiter)) if delimiter else (name,)] = name
+                levels = name.split(delimiter) if delimiter else [name]
+                self._names_by_levels[_key(levels)] = name, delimiter
         found = (folder.delimiter for folder in folders or self._list("") if folder.delimiter)
         delimiter, namespaces = next(found, None), []
         if self._session.can("NAMESPACE"):
@@ -87,10 +95,15 @@ class ImapFolders:
             raise self._refusal
         if path in self._raw_names:
             return path
-        return self._names_by_levels.get(tuple(levels)) or self._new_name(path, levels)
+        known = self._names_by_levels.get(_key(levels))
+        return known[0] if known else self._new_name(path, levels)
 
     def _new_name(self, path: str, levels: list[str]) -> str:
-        """Return the name in the namespace that the path names, or else in the user's own."""
+        """Return the name below the folder or in the namespace that the path names, or in the user's own."""
+        for depth in range(len(levels) - 1, 0, -1):
+            parent, delimiter = self._names_by_levels.get(_key(levels[:depth]), ("", None))
+            if delimiter:
+                return delimiter.join([parent, *levels[depth:]])
         for prefix, delimiter in self._namespaces:
             start = prefix.split(delimiter)[:-1] if delimiter else []
             if delimiter and start and levels[: len(start)] == start:

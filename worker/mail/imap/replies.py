@@ -21,8 +21,8 @@ from worker.mail.message.parse_dates import read_date
 Piece = bytes | tuple[bytes, bytes]
 
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
-_STATUS = re.compile(rb"(\*|[A-Z]+\d+) +(OK|NO|BAD|BYE|PREAUTH)\b *(.*)", re.IGNORECASE | re.DOTALL)
-_UNTAGGED = re.compile(rb"\* +(\d+ +)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(rb"(\*|[A-Z]+\d+)[ \t]+(OK|NO|BAD|BYE|PREAUTH)\b[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
+_UNTAGGED = re.compile(rb"\*[ \t]+(\d+[ \t]+)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
 # Longer texts come as literals; each step of a repeated group takes memory.
 _QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
 _FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
@@ -30,9 +30,9 @@ _NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE
 _COUNTS = re.compile(rb"(?:" + _QUOTED + rb'|([^\s()"]+))? *\(([^()]*)\)')
 _COUNT = re.compile(rb"\b([A-Z]{1,20}) (\d{1,19})\b", re.IGNORECASE)
 _FETCH_ITEM = re.compile(
-    rb'\bUID (?P<uid>[^\s()]+)|\bRFC822\.SIZE (?P<size>\d{1,19})\b|\bINTERNALDATE "(?P<received>[^"]*)"'
-    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) (?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|\bBODYSTRUCTURE (?P<structure>(?=\())|\bFLAGS \((?P<flags>[^()]*)\)"
+    rb'\bUID +(?P<uid>[^\s()]+)|\bRFC822\.SIZE +(?P<size>\d{1,19})\b|\bINTERNALDATE +"(?P<received>[^"]*)"'
+    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) +(?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
+    rb"|\bBODYSTRUCTURE +(?P<structure>(?=\())|\bFLAGS +\((?P<flags>[^()]*)\)"
     # A text that does not end takes the rest, so that it is not looked for again from each place in it.
     rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z'
     # Anything else in pieces: no other thread runs while the next match is looked for.
@@ -172,10 +172,10 @@ def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
             )
     if len(sections) > 1:  # some servers send each header field in a separate section
         sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
-    if "uid" not in values or not values.keys() - {"uid", "flags"}:
+    if not values.keys() - {"uid", "flags"}:
         return None
     return Fetched(
-        _number(values["uid"]),
+        _number(values.get("uid", b"")),
         size=int(values["size"]) if "size" in values else None,
         received=read_date(values.get("received", b"")),
         section=sections[0] if sections else None,

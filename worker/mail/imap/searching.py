@@ -88,7 +88,7 @@ def _in_order(
     limit = len(uids) if order.limit is None else order.limit
     if order.field is not None:
         return first_of(mailbox, folder, uids, ListOrder(order.field, order.direction, limit))
-    return sorted(uids, reverse=order.direction is SortOrder.DESC)[:limit]
+    return sorted(set(uids), reverse=order.direction is SortOrder.DESC)[:limit]
 
 
 def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:

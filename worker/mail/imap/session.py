@@ -32,10 +32,6 @@ _TELLING_COPY_UID = (b"Cyrus", b"Dovecot")
 _IDENTITY = '("name" "camunda-email-worker")'
 
 
-def _do_nothing() -> None:
-    """Any change is allowed."""
-
-
 class ImapSession:
     """A session from greeting to LOGOUT. Every method raises a MailServerError if it fails.
 
@@ -60,7 +56,7 @@ class ImapSession:
         self.limits = limits
         self.is_usable = self.takes_partial = True
         self.has_changed = self.is_current = self.tells_copy_uid = False
-        self.may_change: Callable[[], None] = _do_nothing
+        self.may_change: Callable[[], None] = lambda: None
         self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
         self._is_open = False
@@ -99,7 +95,7 @@ class ImapSession:
     def begin(self) -> None:
         """Begin an operation."""
         self.has_changed = self.is_current = False
-        self.may_change = _do_nothing
+        self.may_change = lambda: None
 
     def can(self, capability: str) -> bool:
         """Tell whether the server announces it."""

@@ -74,7 +74,7 @@ def is_body(part: Part) -> bool:
 
 def is_shown_file(part: Part) -> bool:
     """Tell whether a part is text to be shown where no other is: a file that is not to be saved alone."""
-    return _is_text(part) and part.disposition in ("", "inline")
+    return _is_text(part) and part.disposition != "attachment"
 
 
 def shown_parts(structure: Structure) -> frozenset[Part]:

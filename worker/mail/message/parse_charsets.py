@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -13,11 +14,13 @@ from worker.mail.message.parse_east_asian import (
     decode_euc_jp,
     decode_gb18030,
     decode_iso_2022_jp,
+    decode_shift_jis,
 )
 from worker.mail.message.parse_labels import find_codec
 
 _OWN: dict[str, Callable[[bytes], str]] = {
     "big5": decode_big5,
+    "cp932": decode_shift_jis,
     "euc_jp": decode_euc_jp,
     "gb18030": decode_gb18030,
     "iso2022_jp": decode_iso_2022_jp,
@@ -27,8 +30,11 @@ _WIDE = ("utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be")
 _MULTI_BYTE = ("utf", "iso2022", "hz", "euc", "shift", "gb", "big5", "johab", "cp932", "cp949")
 # Where the encoding standard's tables differ from Python's.
 _CHANGED = {"cp1255": {0xCA: "\u05ba"}, "koi8_u": {0xAE: "\u045e", 0xBE: "\u040e"}}
+_ASCII = bytes(range(0x80))
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SAMPLE = 1000
+# What East Asian charsets make of octets that are something else: private characters among others.
+_NO_TEXT = re.compile("[\ue000-\uf8ff\ufffd]")
 
 
 def decode_text(data: bytes, label: str | None) -> str:
@@ -78,7 +84,7 @@ def is_multi_byte(codec: str) -> bool:
 
 def _decodes(data: bytes, codec: str) -> bool:
     if codec in _OWN:
-        return REPLACEMENT not in _OWN[codec](data)
+        return not _NO_TEXT.search(_OWN[codec](data))
     try:
         data.decode(codec)
     except UnicodeError:
@@ -106,12 +112,18 @@ def _table(codec: str) -> str:
 
 def _decode_wide(data: bytes, codec: str) -> str:
     """Decode UTF-16 and UTF-32; text in octets under such a label is UTF-8 (HTML standard, 13.2.3.2)."""
-    if b"\0" not in data and not data.startswith(_BOMS) and (len(data) % 2 or _decodes(data, "utf_8")):
+    if b"\0" not in data and not data.startswith(_BOMS) and _is_in_octets(data):
         return _decode_undeclared(data)
     if codec == "utf_16" and not data.startswith(_BOMS):
         high, low = data[0:_SAMPLE:2].count(0), data[1:_SAMPLE:2].count(0)
         codec = "utf_16_be" if high > low else "utf_16_le"
     return data.decode(codec, "replace").removeprefix("\ufeff")
+
+
+def _is_in_octets(data: bytes) -> bool:
+    """Tell whether a letter is one octet or UTF-8, as far as length, blanks and ASCII letters tell."""
+    beyond_ascii = len(data.translate(None, _ASCII))
+    return bool(len(data) % 2) or _decodes(data, "utf_8") or (b" " in data and beyond_ascii * 4 < len(data))
 
 
 def _decode_undeclared(data: bytes) -> str:

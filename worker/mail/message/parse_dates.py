@@ -12,6 +12,7 @@ from worker.mail.message.parse_words import decode_words
 _LONGEST = 500
 _COMMENT = re.compile(r"\([^()]*\)")
 _OPEN_COMMENT = re.compile(r"\(.*", re.DOTALL)
+_QUOTES = re.compile("[)\"']")
 _MOST_LEVELS = 5
 # The standard library reads neither a leap second nor years of three digits (RFC 5322, 4.3).
 _LEAP_SECOND = re.compile(r"(?<=:[0-5]\d:)60")
@@ -21,9 +22,12 @@ _FRACTION = re.compile(rf"({_TIME})[.,]\d{{1,9}}(?!\d|[:.])")
 _HALF_OF_DAY = re.compile(r"\b(\d?\d)([:.]\d\d(?:[:.]\d\d)?)\s?([ap])\.?m\b\.?", re.IGNORECASE)
 # A zone behind the time: +01:00, GMT+1, UTC +0100, CET-0100, "+0100".
 _ZONE = re.compile(
-    rf"\b({_TIME})\s?,?\s?(?:[A-Z]{{1,5}}\s?)?([+\u2212-])\s?(\d\d?)[:.]?(\d\d)?(?!\d|[:.])", re.IGNORECASE
+    rf"\b({_TIME})\s?,?\s?(?:[A-Z]{{1,5}}\s?)?([+\u2013\u2212-])\s?(\d\d?)(?:[:.]?(\d\d)(?:[:.]?\d\d)?)?(?!\d|[:.])",
+    re.IGNORECASE,
 )
 _NAMED_ZONE = re.compile(rf"\b({_TIME})\s?([A-Z]{{3,5}})\b", re.IGNORECASE)
+# A comment where the zone should stand: 10:00:00 (CET).
+_COMMENT_FOR_ZONE = re.compile(rf"(?<![+\u2013\u2212-])\b({_TIME})\s*\(([^()]*)\)\s*\Z")
 _TIME_FIRST = re.compile(rf"^({_TIME})(?:\s([+-]\d{{4}}))?,?\s(?=\d|\w)(.*)$", re.DOTALL)
 _ISO_DAY = re.compile(r"\b(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:T|,?\s|\Z)")
 _ISO_BARE = re.compile(r"\b(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)")
@@ -106,13 +110,13 @@ def _read(text: str) -> datetime | None:
 
 def _to_text(value: bytes) -> str:
     """Return a value without comments and quotes, its words parted by one blank."""
-    text = decode_words(value)
+    text = _COMMENT_FOR_ZONE.sub(r"\1 \2", decode_words(value))
     for _ in range(_MOST_LEVELS):
         if "(" not in text:
             break
         text = _COMMENT.sub(" ", text)
     text = _OPEN_COMMENT.sub("", text)
-    return " ".join(text.replace(")", " ").replace('"', " ").split())
+    return " ".join(_QUOTES.sub(" ", text).split())
 
 
 def _by_iso(text: str) -> datetime:

@@ -43,6 +43,11 @@ _BIG5_CHANGED = {
     "\u00a2": "\uffe0",
     "\u00a3": "\uffe1",
 }
+# The codec takes these for the full-width strokes A1 FE and A2 40.
+_BIG5_STROKES = {b"\xa2A": "\u2215", b"\xa2B": "\ufe68"}
+_BIG5_PAIR = re.compile(rb"[\x81-\xfe][@-~\x80-\xfe]")
+# Octets that are no characters.
+_SHIFT_JIS_CHANGED = dict.fromkeys("\uf8f0\uf8f1\uf8f2\uf8f3", REPLACEMENT)
 _EUC_JP_CHANGED = {
     "\u301c": "\uff5e",
     "\u2016": "\u2225",
@@ -71,16 +76,26 @@ _KATAKANA = "".join(
 
 
 def decode_big5(data: bytes) -> str:
-    """Decode Big5 with the extensions of Microsoft, ETEN and Hong Kong.
-
-    A2 41 and A2 42 come out as full-width strokes, as A1 FE does.
-    """
-    return _change(data.decode("big5hkscs", "worker_big5"), _BIG5_CHANGED)
+    """Decode Big5 with the extensions of Microsoft, ETEN and Hong Kong."""
+    texts, start = [], 0
+    pairs = _BIG5_PAIR.finditer(data) if any(pair in data for pair in _BIG5_STROKES) else ()
+    for pair in pairs:
+        if stroke := _BIG5_STROKES.get(pair[0]):
+            texts += [data[start : pair.start()].decode("big5hkscs", "worker_big5"), stroke]
+            start = pair.end()
+    texts.append(data[start:].decode("big5hkscs", "worker_big5"))
+    return _change("".join(texts), _BIG5_CHANGED)
 
 
 def decode_euc_jp(data: bytes) -> str:
     """Decode EUC-JP with NEC row 13 and IBM's characters."""
+    data = data.replace(b"\x8f\xa2\xb7", b"\xa1\xc1")  # the codec takes it for an ASCII tilde
     return _change(data.decode("euc_jp", "worker_euc_jp"), _EUC_JP_CHANGED)
+
+
+def decode_shift_jis(data: bytes) -> str:
+    """Decode Shift_JIS with the extensions of Microsoft."""
+    return _change(data.decode("cp932", "replace"), _SHIFT_JIS_CHANGED)
 
 
 def decode_gb18030(data: bytes) -> str:
@@ -150,7 +165,7 @@ def _replace_big5(error: UnicodeError) -> tuple[str, int]:
 def _replace_euc_jp(error: UnicodeError) -> tuple[str, int]:
     """Find the pair in Microsoft's Shift_JIS, where it stands at the same row and cell."""
     pair, position = _pair_at(error)
-    if len(pair) < 2 or min(pair) < 0xA1:  # noqa: PLR2004 - of octets
+    if len(pair) < 2 or min(pair) < 0xA1 or max(pair) > 0xFE:  # noqa: PLR2004 - of octets
         return REPLACEMENT, position
     row, cell = pair[0] - 0xA1, pair[1] - 0xA1
     lead, trace = row // 2 + 0x81, cell + 0x9F

@@ -15,7 +15,7 @@ _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
 _MBOX_LINE = re.compile(rb">?From ")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # What may come before the first field of a message.
-_BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)++")
+_BLANK_LINES = re.compile(rb"(?:(?:[ \t\f\v\r]|\xc2?\xa0)*+\n)++")
 _INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 
@@ -80,9 +80,9 @@ def _skip_start(raw: bytes) -> int:
     """
     start = len(BOM_UTF8) if raw.startswith(BOM_UTF8) else 0
     blank = _BLANK_LINES.match(raw, start)
-    if blank and _INDENTED_NAME.match(raw, blank.end()) and _BLANK_LINE.search(raw, blank.end()):
-        return blank.end()
-    return start
+    end = blank.end() if blank else start
+    is_header = _INDENTED_NAME.match(raw, end) or _MBOX_LINE.match(raw, end)
+    return end if is_header and _BLANK_LINE.search(raw, end) else start
 
 
 def _indent_at(raw: bytes, position: int) -> bytes:

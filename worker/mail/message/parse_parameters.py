@@ -29,7 +29,8 @@ def read_parameters(value: bytes) -> dict[str, str]:
         pairs = _split(text.replace("*", "-"))
     parameters: dict[str, str] = {}
     encoded: dict[str, str] = {}
-    for name, content in pairs[1:]:
+    # The first is the value itself, which some leave out.
+    for name, content in pairs if pairs and pairs[0][1] else pairs[1:]:
         if isinstance(content, tuple):
             encoded.setdefault(name.lower(), _decode(*content))
         else:

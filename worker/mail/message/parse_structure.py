@@ -18,8 +18,9 @@ from worker.mail.message.parse_parameters import read_parameters
 MOST_PARTS = 10_000
 _MOST_FIELDS_OF_ALL = 200_000
 
-_QUOTED_TYPE = re.compile(rb'^\s*"([^"]*+)"')
+_QUOTED_TYPE = re.compile(rb"""^\s*(["'])((?:(?!\1).)*+)\1""")
 _TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)\s*/\s*([\w!#$&^.+-]+)")
+_COMMENT = re.compile(rb"\([^()]*+\)")
 _TOKEN = re.compile(rb"[\w-]+")
 _USED_PARAMETERS = ("boundary", "charset", "protocol", "smime-type", "start")
 _PART_START = re.compile(rb"Content-[A-Za-z-]{1,40}[ \t]*:", re.IGNORECASE)
@@ -177,7 +178,7 @@ class _Walk:
 
 
 def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end: int) -> Part:
-    content_type = _QUOTED_TYPE.sub(rb"\1", first_value(block.fields, b"content-type") or b"")
+    content_type = _QUOTED_TYPE.sub(rb"\2", first_value(block.fields, b"content-type") or b"")
     disposition = first_value(block.fields, b"content-disposition") or b""
     parameters = read_parameters(content_type)
     is_digest = parent is not None and parent.content_type == "multipart/digest"
@@ -187,7 +188,7 @@ def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end:
         parameters={name: parameters[name] for name in _USED_PARAMETERS if name in parameters},
         encoding=_first_token(first_value(block.fields, b"content-transfer-encoding") or b""),
         disposition=_first_token(disposition),
-        file_name=read_parameters(disposition).get("filename", parameters.get("name")),
+        file_name=read_parameters(disposition).get("filename") or parameters.get("name"),
         content_id=first_value(block.fields, b"content-id") or b"",
         header_start=header_start,
         start=block.body_start,
@@ -202,5 +203,5 @@ def _media_type(value: bytes, *, default: str) -> str:
 
 
 def _first_token(value: bytes) -> str:
-    token = _TOKEN.search(value)
+    token = _TOKEN.search(_COMMENT.sub(b" ", value))
     return token[0].decode("ascii").lower() if token else ""

@@ -58,10 +58,6 @@ class Pop3Mailbox:
         yield from known.items()
         yield from self._fetch_headers([number for number in wanted if number not in known])
 
-    def header_blocks(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        """Yield header sections one by one, without those of emails that are gone. Exhaust it."""
-        return self.session.headers(numbers)
-
     def messages(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yield whole messages one by one, without those that another session has deleted meanwhile."""
         self._check_octets(numbers)
