@@ -96,7 +96,7 @@ def _read_pop3(number: int, _size: int) -> Parameters:
 _LIST_POP3 = "greeting, USER, PASS, UIDL with LIST, QUIT"
 _READ_POP3 = "greeting, USER, PASS, UIDL, RETR, DELE with QUIT"
 OPERATIONS = (
-    Operation(f"IMAP list {LISTED} emails", "imap.list", _list, 2, "SORT, FETCH", 3, 3, 45_000),
+    Operation(f"IMAP list {LISTED} emails", "imap.list", _list, 2, "SORT, FETCH", 3, 3, 100_000),
     Operation("IMAP search", "imap.search", _search, 2, "SEARCH, FETCH", 3, 3, 1_500),
     Operation("IMAP read", "imap.read", _by_id, 2, "SEARCH, FETCH", 3, 3, 2_000),
     Operation("IMAP move", "imap.move", _move, 2, "SEARCH, MOVE", 3, 3, 1_500),

@@ -59,6 +59,7 @@ def test_a_compose_command_is_one_that_the_tests_of_containers_run(command: str)
 OURS = [rule for rule in SHELLS if lines(rule, "email-worker ")]
 
 
+@pytest.mark.xdist_group("sandbox")
 @pytest.mark.parametrize("rule", OURS, ids=[rule.block.place for rule in OURS])
 async def test_the_commands_of_the_worker_end_well(
     rule: Shell, engine: Engine, mail_servers: MailServers, tmp_path: Path

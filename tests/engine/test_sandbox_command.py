@@ -23,6 +23,8 @@ from worker.sandbox.certificate import local_certificate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+# One at a time: they all want the usual ports.
+pytestmark = pytest.mark.xdist_group("sandbox")
 ONE_TASK = Path(__file__).with_name("one_task.bpmn")
 
 
@@ -51,7 +53,8 @@ async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
             said.append(line.decode().rstrip())
             if text in said[-1]:
                 return said
-    raise AssertionError(f"{text!r} was never said: {said}")
+    errors = (await process.stderr.read()).decode() if process.stderr else ""
+    raise AssertionError(f"{text!r} was never said: {said} {errors}")
 
 
 def setting(said: list[str], name: str) -> str:
