@@ -1,4 +1,4 @@
-"""All ten operations between containers, with the password as a file, as Kubernetes mounts it."""
+"""All operations between containers, with the password as a file, as Kubernetes mounts it."""
 
 from __future__ import annotations
 
@@ -62,12 +62,18 @@ async def test_a_mail_is_sent_and_goes_through_every_operation(
     assert {mail["messageId"] for mail in await run("email.imap.list")} == {first, second, third}
     by_subject = {"field": "subject", "value": "first"}
     for search in ("email.imap.search", "email.pop3.search"):
-        assert await run(search, criteria=by_subject) == [{"messageId": first, "subject": "first"}]
+        assert [mail["messageId"] for mail in await run(search, criteria=by_subject)] == [first]
+    await run("email.imap.flag", messageId=first, flagged=True)
+    assert [mail["flagged"] for mail in await run("email.imap.search", criteria=by_subject)] == [True]
     assert (await run("email.imap.read", messageId=first))["plainTextBody"].rstrip() == "Text."
     await run("email.imap.move", messageId=first, toFolder="Done")
     assert [mail["messageId"] for mail in await run("email.imap.list", folder="Done")] == [first]
     await run("email.imap.delete", messageId=first, folder="Done")
     assert await run("email.imap.list", folder="Done") == []
+    draft = {"from": "jane@example.com", "subject": "draft", "body": "Text.", "flags": ["Draft"]}
+    await run("email.imap.append", folder="Drafts", **draft)
+    folders = {folder["name"]: folder["messages"] for folder in await run("email.imap.folders")}
+    assert folders["Drafts"] == 1
 
     assert (await run("email.pop3.read", messageId=second))["subject"] == "second"
     assert [mail["messageId"] for mail in await run("email.pop3.list")] == [third]
