@@ -15,7 +15,7 @@ settings.load_profile("ours")
 
 HERE = Path(__file__).parent
 # What takes long, for a run of its own (`make test-slow`): waiting for time-outs, large folders, browsers,
-# engines that are killed, installations.
+# engines that are killed, installations, memory and time under hostile input.
 SLOW = (
     "deploy/*",
     "docs/*",
@@ -28,6 +28,10 @@ SLOW = (
     "engine/test_pop3_nothing_lost.py",
     "engine/test_sandbox*.py",
     "engine/test_vendor.py",
+    "security/test_*hostile*.py",
+    "security/test_memory_*.py",
+    "security/test_patterns.py",
+    "servers/pop3/test_pop3_as_imap.py",
     "servers/test_testkit_*.py",
     "storm/*",
     "servers/*/test_*cost*.py",
