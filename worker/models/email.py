@@ -91,7 +91,7 @@ class Attachment(Result):
     """A file that came with an email. `size` in octets, decoded.
 
     `content_id`: by which the HTML shows it, without angle brackets. `reference`: the document, if it was
-    stored.
+    stored. Its fields are in the attachment too, which can be used wherever Camunda expects a document.
     """
 
     name: str
@@ -99,6 +99,10 @@ class Attachment(Result):
     size: int
     content_id: str | None = Field(default=None, exclude_if=_is_none)
     reference: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+
+    @model_serializer(mode="wrap")
+    def _as_a_document_too(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {**(self.reference or {}), **serialize(self)}
 
 
 class ReadEmail(Result):
