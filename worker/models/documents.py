@@ -63,8 +63,7 @@ class File:
 def parse_documents(value: Any) -> tuple[Document, ...]:
     """Read one reference or a list of them; lists in the list are laid out, null in it does not count.
 
-    An attachment as reading an email returns it counts as the reference that it has. Raises ValueError with a
-    phrase that completes "<field> …" and names the path to the fault.
+    Raises ValueError with a phrase that completes "<field> …" and names the path to the fault.
     """
     return tuple(_read(reference, path) for reference, path in _references(value, ""))
 
@@ -81,13 +80,9 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 
 
 def _read(reference: Mapping[str, Any], path: str) -> Document:
-    if _KIND not in reference and ("contentType" in reference or "reference" in reference):
-        inner = reference.get("reference")
-        if not isinstance(inner, Mapping):
-            raise _fault(f"{path}.reference", "is missing: the attachment was listed, and not stored")
-        document = _read(inner, f"{path}.reference")
-    else:
-        document = _read_kind(reference, path)
+    if _KIND not in reference and "contentType" in reference:
+        raise _fault(path, "is an attachment that was listed, and not stored")
+    document = _read_kind(reference, path)
     content_id = _content_id(reference, path)
     return replace(document, content_id=content_id) if content_id else document
 

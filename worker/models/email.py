@@ -91,7 +91,7 @@ class Attachment(Result):
     """A file that came with an email. `size` in octets, decoded.
 
     `content_id`: by which the HTML shows it, without angle brackets. `reference`: the document, if it was
-    stored. Its fields are in the attachment too, which can be used wherever Camunda expects a document.
+    stored. Its fields are in the attachment too: tasks that take a document take it.
     """
 
     name: str
