@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# gRPC ends now and then a child that is forked, before it becomes the server that a test starts.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 # How long an example takes depends on who else uses the machine: that is no property of the code.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
@@ -34,6 +37,7 @@ SLOW = (
     "security/test_patterns.py",
     "security/test_time.py",
     "servers/pop3/test_pop3_as_imap.py",
+    "servers/test_oauth.py",
     "servers/test_server_check.py",
     "servers/test_testkit_*.py",
     "storm/*",
