@@ -11,7 +11,7 @@ from bench.operations import OPERATIONS
 _MB = 1_000_000
 # Python objects of one operation in the largest folder, to those in the smallest.
 _PEAK_RATIO = 3
-_IDLE_BYTES = 120 * _MB
+_IDLE_BYTES = 100 * _MB
 _AFTER_JOBS_RATIO = 1.25
 _READING_RATIO = 2.0
 _SENDS_RATIO = 1.02

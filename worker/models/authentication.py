@@ -83,24 +83,12 @@ class TokenCredentials:
     client_authentication: ClientAuthentication = ClientAuthentication.CREDENTIALS_BODY
 
 
+def _name(title: str, description: str, example: str, most: int = SIGN_IN_CHARACTERS) -> Any:
+    return Field(default=None, max_length=most, title=title, description=description, examples=[example])
+
+
 def _secret(title: str, description: str, example: str) -> Any:
-    return Field(
-        default=None,
-        max_length=PASSWORD_CHARACTERS,
-        title=title,
-        description=description,
-        examples=[f"{{{{secrets.{example}}}}}"],
-    )
-
-
-def _name(title: str, description: str, example: str) -> Any:
-    return Field(
-        default=None,
-        max_length=SIGN_IN_CHARACTERS,
-        title=title,
-        description=description,
-        examples=[example],
-    )
+    return _name(title, description, f"{{{{secrets.{example}}}}}", PASSWORD_CHARACTERS)
 
 
 class OptionalAuthentication(Request):

@@ -155,8 +155,11 @@ class AccessTokens:
         kept = self._kept.get(credentials) or _Kept()
         refresh_token = kept.refresh_token or credentials.refresh_token
         current_mask().learn(refresh_token)
-        # Reading a key and signing take milliseconds.
-        request = await asyncio.to_thread(build_token_request, credentials, refresh_token, self._now())
+        if credentials.type is AuthenticationType.JWT_BEARER:
+            # Loading what signs, reading a key and signing take time.
+            request = await asyncio.to_thread(_build_signed_request, credentials, self._now())
+        else:
+            request = build_token_request(credentials, refresh_token)
         try:
             response = await self._ask(request, credentials.type)
         except TokenRefused:
@@ -188,3 +191,10 @@ class AccessTokens:
         read = read_token_response(response, url.authority, flow, datetime.fromtimestamp(self._now(), UTC))
         current_mask().learn(read.refresh_token)
         return read
+
+
+def _build_signed_request(credentials: TokenCredentials, now: float) -> TokenRequest:
+    # Only here: these libraries take 10 MB of memory, and most workers need no key.
+    from worker.oauth.signed_request import build_signed_request  # noqa: PLC0415
+
+    return build_signed_request(credentials, now)

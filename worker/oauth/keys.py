@@ -1,11 +1,9 @@
-"""Private keys as an administrator has them: the JSON key of a service account, or PEM with a certificate."""
+"""Private keys in PEM, with a certificate or without."""
 
 from __future__ import annotations
 
 import base64
-import json
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,42 +19,12 @@ _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceAccount:
-    """What the JSON key of a service account says (Google)."""
-
-    email: str
-    private_key: str
-    key_id: str
-    token_endpoint: str
-
-
-@dataclass(frozen=True, slots=True)
 class PemKey:
     """A private key, the JWT algorithm that suits it, and the thumbprint of its certificate or ""."""
 
     key: RSAPrivateKey | EllipticCurvePrivateKey
     algorithm: str
     thumbprint: str
-
-
-def read_service_account(text: str) -> ServiceAccount:
-    """Read a JSON key; raises InputError."""
-    try:
-        content: Any = json.loads(text)
-        account = ServiceAccount(
-            email=content["client_email"],
-            private_key=content["private_key"],
-            key_id=content.get("private_key_id", ""),
-            token_endpoint=content.get("token_uri", ""),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise InputError(
-            f"{_FIELD} must be the whole JSON key of a service account, with client_email and private_key.",
-            field=_FIELD,
-        ) from None
-    if not all(isinstance(part, str) for part in astuple(account)):
-        raise InputError(f"{_FIELD} must be a JSON key whose entries are texts.", field=_FIELD)
-    return account
 
 
 def read_pem(text: str) -> PemKey:
