@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ALICE = ("alice@example.com", "secret")
 BOB = ("bob@example.com", "geheim")
+COUNTED = (("carol@example.com", "secret"), ("dave@example.com", "secret"))
 HERE = Path(__file__).parent
 
 
@@ -57,8 +58,9 @@ def keystore(certificates: Certificates) -> Keystore:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def mail_server(keystore: Keystore) -> AsyncIterator[MailServer]:
-    """The shared mail server, with the users ALICE and BOB: never kill it."""
-    async with MailServer.start([ALICE, BOB], keystore=keystore) as running:
+    """The shared mail server: never kill it. Any test may write to ALICE and BOB; the mailboxes of COUNTED
+    are for one test each, one that counts emails."""
+    async with MailServer.start([ALICE, BOB, *COUNTED], keystore=keystore) as running:
         yield running
 
 

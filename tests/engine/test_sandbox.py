@@ -175,35 +175,35 @@ async def test_mail_comes_in_by_smtp_and_goes_out_by_pop3_and_imap(
 
     def exchange() -> tuple[int, int]:
         with smtplib.SMTP_SSL("localhost", mail_server.smtps_port, context=trusted) as smtp:
-            smtp.login("alice@example.com", "secret")
-            smtp.sendmail("x@example.com", ["alice@example.com"], MAIL)
+            smtp.login("carol@example.com", "secret")
+            smtp.sendmail("x@example.com", ["carol@example.com"], MAIL)
         pop3 = poplib.POP3_SSL("localhost", mail_server.pop3s_port, context=trusted)
-        pop3.user("alice@example.com")
+        pop3.user("carol@example.com")
         pop3.pass_("secret")
         count, _size = pop3.stat()
         pop3.quit()
         with imaplib.IMAP4_SSL("localhost", mail_server.imaps_port, ssl_context=trusted) as imap:
-            imap.login("alice@example.com", "secret")
+            imap.login("carol@example.com", "secret")
             _status, [listed] = imap.select()
         assert listed is not None
         return count, int(listed)
 
     assert await asyncio.to_thread(exchange) == (1, 1)
-    [received] = await mail_server.wait_for("alice@example.com", 1)
+    [received] = await mail_server.wait_for("carol@example.com", 1)
     assert b"Subject: hello\r\n" in received
 
 
 async def test_a_wait_ends_when_the_mail_arrives_and_not_before(mail_server: MailServer) -> None:
-    waiting = asyncio.create_task(mail_server.wait_for("bob@example.com", 2))
-    await mail_server.deliver("bob@example.com", MAIL)
-    await asyncio.to_thread(send, mail_server, "bob@example.com")
+    waiting = asyncio.create_task(mail_server.wait_for("dave@example.com", 2))
+    await mail_server.deliver("dave@example.com", MAIL)
+    await asyncio.to_thread(send, mail_server, "dave@example.com")
     delivered, _sent = await waiting
     assert delivered.rstrip() == MAIL.rstrip()
     assert await mail_server.messages("nobody@example.com") == []
     with pytest.raises(SandboxError, match="no user nobody@example"):
         await mail_server.deliver("nobody@example.com", MAIL)
     with pytest.raises(SandboxError, match=r"has 2 emails after 0\.1 s, not 3"):
-        await mail_server.wait_for("bob@example.com", 3, within_seconds=0.1)
+        await mail_server.wait_for("dave@example.com", 3, within_seconds=0.1)
 
 
 async def test_a_killed_mail_server_comes_back_empty_on_its_ports(start_mail_server: Any) -> None:
