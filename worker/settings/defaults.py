@@ -5,50 +5,57 @@ from __future__ import annotations
 import json
 from typing import Any, Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from worker.models.authentication import AuthenticationType
 from worker.models.base import CryptographicProtocol
-from worker.settings.group import PREFIX, SettingsGroup, setting
+from worker.settings.group import PREFIX, SettingsGroup
 
 DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"
 PROTOCOLS = ("smtp", "imap", "pop3")
 
 
-_SIGN_IN = "In place of user and password: `authentication` of a task as JSON, such as for OAuth 2.0."
-
-
-def _setting(name: str, description: str, default: Any = None, **bounds: Any) -> Any:
-    return setting(f"DEFAULT_{name}", default, description, **bounds)
-
-
 class DefaultSettings(SettingsGroup):
     """The default mail servers and accounts of tasks without their own."""
 
-    smtp_host: str | None = _setting("SMTP_HOST", "SMTP server of tasks that name none.")
-    smtp_port: int | None = _setting("SMTP_PORT", "Its port, if not the usual one.", ge=1, le=65_535)
-    smtp_cryptographic_protocol: CryptographicProtocol = _setting(
-        "SMTP_CRYPTOGRAPHIC_PROTOCOL", "`TLS`, `SSL` or `NONE`.", CryptographicProtocol.TLS
-    )
-    smtp_username: str | None = _setting("SMTP_USERNAME", "User of tasks that name neither server nor user.")
-    smtp_password: SecretStr | None = _setting("SMTP_PASSWORD", "Its password.")
-    smtp_authentication: SecretStr | None = _setting("SMTP_AUTHENTICATION", _SIGN_IN)
-    imap_host: str | None = _setting("IMAP_HOST", "IMAP server of tasks that name none.")
-    imap_port: int | None = _setting("IMAP_PORT", "Its port, if not the usual one.", ge=1, le=65_535)
-    imap_cryptographic_protocol: CryptographicProtocol = _setting(
-        "IMAP_CRYPTOGRAPHIC_PROTOCOL", "`TLS`, `SSL` or `NONE`.", CryptographicProtocol.TLS
-    )
-    imap_username: str | None = _setting("IMAP_USERNAME", "User of tasks that name neither server nor user.")
-    imap_password: SecretStr | None = _setting("IMAP_PASSWORD", "Its password.")
-    imap_authentication: SecretStr | None = _setting("IMAP_AUTHENTICATION", _SIGN_IN)
-    pop3_host: str | None = _setting("POP3_HOST", "POP3 server of tasks that name none.")
-    pop3_port: int | None = _setting("POP3_PORT", "Its port, if not the usual one.", ge=1, le=65_535)
-    pop3_cryptographic_protocol: CryptographicProtocol = _setting(
-        "POP3_CRYPTOGRAPHIC_PROTOCOL", "`TLS`, `SSL` or `NONE`.", CryptographicProtocol.TLS
-    )
-    pop3_username: str | None = _setting("POP3_USERNAME", "User of tasks that name neither server nor user.")
-    pop3_password: SecretStr | None = _setting("POP3_PASSWORD", "Its password.")
-    pop3_authentication: SecretStr | None = _setting("POP3_AUTHENTICATION", _SIGN_IN)
+    model_config = ConfigDict(alias_generator=lambda name: DEFAULT_PREFIX + name.upper())
+
+    smtp_host: str | None = None
+    """SMTP server of tasks that name none."""
+    smtp_port: int | None = Field(None, ge=1, le=65_535)
+    """Its port, if not the usual one."""
+    smtp_cryptographic_protocol: CryptographicProtocol = CryptographicProtocol.TLS
+    """`TLS`, `SSL` or `NONE`."""
+    smtp_username: str | None = None
+    """User of tasks that name neither server nor user."""
+    smtp_password: SecretStr | None = None
+    """Its password."""
+    smtp_authentication: SecretStr | None = None
+    """In place of user and password: `authentication` of a task as JSON, such as for OAuth 2.0."""
+    imap_host: str | None = None
+    """IMAP server of tasks that name none."""
+    imap_port: int | None = Field(None, ge=1, le=65_535)
+    """Its port, if not the usual one."""
+    imap_cryptographic_protocol: CryptographicProtocol = CryptographicProtocol.TLS
+    """`TLS`, `SSL` or `NONE`."""
+    imap_username: str | None = None
+    """User of tasks that name neither server nor user."""
+    imap_password: SecretStr | None = None
+    """Its password."""
+    imap_authentication: SecretStr | None = None
+    """In place of user and password: `authentication` of a task as JSON, such as for OAuth 2.0."""
+    pop3_host: str | None = None
+    """POP3 server of tasks that name none."""
+    pop3_port: int | None = Field(None, ge=1, le=65_535)
+    """Its port, if not the usual one."""
+    pop3_cryptographic_protocol: CryptographicProtocol = CryptographicProtocol.TLS
+    """`TLS`, `SSL` or `NONE`."""
+    pop3_username: str | None = None
+    """User of tasks that name neither server nor user."""
+    pop3_password: SecretStr | None = None
+    """Its password."""
+    pop3_authentication: SecretStr | None = None
+    """In place of user and password: `authentication` of a task as JSON, such as for OAuth 2.0."""
 
     @field_validator(*(f"{protocol}_cryptographic_protocol" for protocol in PROTOCOLS), mode="before")
     @classmethod

@@ -29,73 +29,44 @@ class SignInStrategy(StrEnum):
 class GatewaySettings(SettingsGroup):
     """Camunda's usual client variables; camunda_names.py has all names of each."""
 
-    address: str | None = Field(
-        None, alias="ZEEBE_ADDRESS", description="Gateway as `host:port`; default `localhost:26500`."
-    )
-    insecure_connection: bool | None = Field(
-        None,
-        alias="ZEEBE_INSECURE_CONNECTION",
-        description="`true`: no TLS. Default: TLS only with `https://`, a CA file, a client certificate,"
-        " a client id or port 443.",
-    )
-    ca_certificate_path: Path | None = Field(
-        None,
-        alias="ZEEBE_CA_CERTIFICATE_PATH",
-        description="PEM file of the certificate authority of the gateway, the REST API and the token"
-        " endpoint; turns TLS on.",
-    )
-    client_certificate_path: Path | None = Field(
-        None,
-        alias="CAMUNDA_MTLS_CERT_PATH",
-        description="PEM file of the worker's own certificate, with its chain (mutual TLS); turns TLS on.",
-    )
-    client_key_path: Path | None = Field(
-        None, alias="CAMUNDA_MTLS_KEY_PATH", description="PEM file of its key, without a passphrase."
-    )
-    auth_strategy: SignInStrategy | None = Field(
-        None,
-        alias="CAMUNDA_AUTH_STRATEGY",
-        description="`NONE`, `BASIC` or `OAUTH`; default: chosen by the given credentials.",
-    )
-    basic_username: str | None = Field(
-        None, alias="CAMUNDA_BASIC_AUTH_USERNAME", description="Basic authentication: user name."
-    )
-    basic_password: SecretStr | None = Field(
-        None, alias="CAMUNDA_BASIC_AUTH_PASSWORD", description="Basic authentication: password."
-    )
-    client_id: str | None = Field(
-        None, alias="ZEEBE_CLIENT_ID", description="OAuth client id; turns OAuth and TLS on."
-    )
-    client_secret: SecretStr | None = Field(
-        None, alias="ZEEBE_CLIENT_SECRET", description="OAuth client secret."
-    )
+    address: str | None = Field(None, alias="ZEEBE_ADDRESS")
+    """Gateway as `host:port`; default `localhost:26500`."""
+    insecure_connection: bool | None = Field(None, alias="ZEEBE_INSECURE_CONNECTION")
+    """`true`: no TLS. Default: TLS only with `https://`, a CA file, a client certificate, a client id or
+    port 443."""
+    ca_certificate_path: Path | None = Field(None, alias="ZEEBE_CA_CERTIFICATE_PATH")
+    """PEM file of the certificate authority of the gateway, the REST API and the token endpoint; turns
+    TLS on."""
+    client_certificate_path: Path | None = Field(None, alias="CAMUNDA_MTLS_CERT_PATH")
+    """PEM file of the worker's own certificate, with its chain (mutual TLS); turns TLS on."""
+    client_key_path: Path | None = Field(None, alias="CAMUNDA_MTLS_KEY_PATH")
+    """PEM file of its key, without a passphrase."""
+    auth_strategy: SignInStrategy | None = Field(None, alias="CAMUNDA_AUTH_STRATEGY")
+    """`NONE`, `BASIC` or `OAUTH`; default: chosen by the given credentials."""
+    basic_username: str | None = Field(None, alias="CAMUNDA_BASIC_AUTH_USERNAME")
+    """Basic authentication: user name."""
+    basic_password: SecretStr | None = Field(None, alias="CAMUNDA_BASIC_AUTH_PASSWORD")
+    """Basic authentication: password."""
+    client_id: str | None = Field(None, alias="ZEEBE_CLIENT_ID")
+    """OAuth client id; turns OAuth and TLS on."""
+    client_secret: SecretStr | None = Field(None, alias="ZEEBE_CLIENT_SECRET")
+    """OAuth client secret."""
     authorization_server_url: str = Field(
-        "https://login.cloud.camunda.io/oauth/token",
-        alias="ZEEBE_AUTHORIZATION_SERVER_URL",
-        description="Token endpoint; the default is Camunda SaaS's.",
+        "https://login.cloud.camunda.io/oauth/token", alias="ZEEBE_AUTHORIZATION_SERVER_URL"
     )
-    token_audience: str = Field(
-        "zeebe.camunda.io", alias="ZEEBE_TOKEN_AUDIENCE", description="Audience of the token."
-    )
-    token_scope: str | None = Field(
-        None, alias="ZEEBE_TOKEN_SCOPE", description="Scope of the token; Entra ID needs it."
-    )
-    cluster_id: str | None = Field(
-        None, alias="CAMUNDA_CLUSTER_ID", description="Camunda SaaS: id of the cluster."
-    )
-    cluster_region: str = Field(
-        "bru-2", alias="CAMUNDA_CLUSTER_REGION", description="Camunda SaaS: region of the cluster."
-    )
-    rest_address: str | None = Field(
-        None,
-        alias="ZEEBE_REST_ADDRESS",
-        description=(
-            "The cluster's REST API, such as `http://localhost:8080`; for attachments and `start --wait`."
-        ),
-    )
-    tenant_ids: Names = Field(
-        (), alias="CAMUNDA_TENANT_IDS", description="Tenants to take jobs from, comma-separated."
-    )
+    """Token endpoint; the default is Camunda SaaS's."""
+    token_audience: str = Field("zeebe.camunda.io", alias="ZEEBE_TOKEN_AUDIENCE")
+    """Audience of the token."""
+    token_scope: str | None = Field(None, alias="ZEEBE_TOKEN_SCOPE")
+    """Scope of the token; Entra ID needs it."""
+    cluster_id: str | None = Field(None, alias="CAMUNDA_CLUSTER_ID")
+    """Camunda SaaS: id of the cluster."""
+    cluster_region: str = Field("bru-2", alias="CAMUNDA_CLUSTER_REGION")
+    """Camunda SaaS: region of the cluster."""
+    rest_address: str | None = Field(None, alias="ZEEBE_REST_ADDRESS")
+    """The cluster's REST API, such as `http://localhost:8080`; for attachments and `start --wait`."""
+    tenant_ids: Names = Field((), alias="CAMUNDA_TENANT_IDS")
+    """Tenants to take jobs from, comma-separated."""
 
     @field_validator("rest_address", "authorization_server_url")
     @classmethod

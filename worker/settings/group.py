@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 PREFIX = "EMAIL_WORKER_"
 _USER_INFO = re.compile(r"(^|://)[^\s,]*@")
@@ -19,7 +19,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 
 class SettingsGroup(BaseModel):
-    """A group of settings, each with its variable as alias and a description for the table."""
+    """A group of settings. The alias of each is its variable; the text below it describes it in the table."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -27,12 +27,8 @@ class SettingsGroup(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         str_strip_whitespace=True,
+        use_attribute_docstrings=True,
     )
-
-
-def setting(name: str, default: Any, description: str, **bounds: Any) -> Any:
-    """Return a field for `EMAIL_WORKER_<name>`."""
-    return Field(default, alias=PREFIX + name, description=description, **bounds)
 
 
 def without_user_info(text: str) -> str:

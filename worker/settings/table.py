@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
@@ -73,7 +74,7 @@ def read_environment(env_file: Path | None = None) -> dict[str, str]:
 def settings_fields() -> list[tuple[str, str, str]]:
     """Return (variable, default, description) for each setting, in the order of the table."""
     return [
-        (str(info.alias), _shown(info.default, name), f"{info.description}{_other_names(str(info.alias))}")
+        (str(info.alias), _shown(info.default, name), _described(info))
         for model in (GatewaySettings, WorkerSettings, DefaultSettings, TraceSettings)
         for name, info in model.model_fields.items()
     ]
@@ -93,9 +94,10 @@ def _aliases(model: type[BaseModel]) -> list[str]:
     return [str(info.alias) for info in model.model_fields.values()]
 
 
-def _other_names(name: str) -> str:
-    others = [f"`{other}`" for other in NAMES.get(name, ()) if other != name]
-    return f" Also read as {', '.join(others)}." if others else ""
+def _described(info: FieldInfo) -> str:
+    description = " ".join((info.description or "").split())
+    others = [f"`{other}`" for other in NAMES.get(str(info.alias), ()) if other != info.alias]
+    return f"{description} Also read as {', '.join(others)}." if others else description
 
 
 def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:

@@ -12,21 +12,12 @@ _TRACES_PATH = "/v1/traces"
 class TraceSettings(SettingsGroup):
     """OpenTelemetry's variables that turn traces on; its SDK reads the others itself."""
 
-    endpoint: str | None = Field(
-        None,
-        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OpenTelemetry collector, such as `http://localhost:4318`; turns traces on.",
-    )
-    traces_endpoint: str | None = Field(
-        None,
-        alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        description="The same, only for traces: the whole URL, such as `http://localhost:4318/v1/traces`.",
-    )
-    exporter: str | None = Field(
-        None,
-        alias="OTEL_TRACES_EXPORTER",
-        description="`otlp` turns traces on too, `console` prints them, `none` turns them off.",
-    )
+    endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """OpenTelemetry collector, such as `http://localhost:4318`; turns traces on."""
+    traces_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    """The same, only for traces: the whole URL, such as `http://localhost:4318/v1/traces`."""
+    exporter: str | None = Field(None, alias="OTEL_TRACES_EXPORTER")
+    """`otlp` turns traces on too, `console` prints them, `none` turns them off."""
 
     @field_validator("exporter")
     @classmethod
