@@ -139,14 +139,14 @@ class DocumentsUnavailable(DocumentError):
 
 
 class TokenRefused(EmailError):
-    """The token endpoint gives no access token for these credentials. `details`: server, error."""
+    """The token endpoint gives no access token for these credentials. `details`: server, error, status."""
 
     code = "TOKEN_REFUSED"
     remedy = "Correct the client ID, secret, key, scopes or endpoint, as the endpoint's reason asks for."
 
 
 class TokenEndpointUnavailable(EmailError):
-    """The token endpoint is temporarily unavailable. `details`: server, error."""
+    """The token endpoint is temporarily unavailable. `details`: server, error, status."""
 
     code = "TOKEN_ENDPOINT_UNAVAILABLE"
     is_retryable = True

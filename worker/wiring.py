@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.client import DocumentClient
-from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.http_client import DOCUMENT_FAILURES, HttpClient, HttpFailures, HttpTimeouts
 from worker.documents.sign_in import BasicSignIn, SignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
@@ -31,7 +30,9 @@ from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
+from worker.models.authentication import AuthenticationType, TokenCredentials
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
+from worker.oauth.cluster_token import ClusterToken
 from worker.rest_api import RestApi
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
@@ -75,14 +76,17 @@ def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
         return BasicSignIn(gateway.basic_username or "", _secret(gateway.basic_password), mask)
     if gateway.strategy is SignInStrategy.NONE:
         return None
-    credentials = ClientCredentials(
+    credentials = TokenCredentials(
+        AuthenticationType.CLIENT_CREDENTIALS,
+        username="",
+        endpoint=gateway.authorization_server_url,
         client_id=gateway.client_id or "",
         client_secret=_secret(gateway.client_secret),
-        authorization_server_url=gateway.authorization_server_url,
         audience=gateway.token_audience,
-        scope=gateway.token_scope,
+        scopes=gateway.token_scope or "",
     )
-    return AccessToken(_cluster_client(settings, gateway.authorization_server_url), credentials, mask)
+    http = _cluster_client(settings, gateway.authorization_server_url, TOKEN_FAILURES)
+    return ClusterToken(AccessTokens(http, UrlPolicy(None)), credentials, mask)
 
 
 def _secret(value: SecretStr | None) -> str:
@@ -184,10 +188,10 @@ def open_rest_api(settings: Settings, sign_in: SignIn | None) -> RestApi | None:
     return RestApi(_cluster_client(settings, address), address, sign_in)
 
 
-def _cluster_client(settings: Settings, url: str) -> HttpClient:
+def _cluster_client(settings: Settings, url: str, failures: HttpFailures = DOCUMENT_FAILURES) -> HttpClient:
     """Return a client for the REST API or the token endpoint at `url`."""
-    tls_context = _cluster_tls_context(settings.gateway)
-    return HttpClient(tls_context, _http_timeouts(settings.worker), uses_proxy=not is_this_machine(url))
+    tls_context, timeouts = _cluster_tls_context(settings.gateway), _http_timeouts(settings.worker)
+    return HttpClient(tls_context, timeouts, failures, uses_proxy=not is_this_machine(url))
 
 
 def _http_timeouts(worker: WorkerSettings) -> HttpTimeouts:

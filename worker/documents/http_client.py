@@ -49,9 +49,13 @@ def _document_too_large(server: str, max_bytes: int) -> EmailError:
 class HttpFailures:
     """The errors of those who ask: for no answer, for a request that cannot be sent, for too many bytes."""
 
-    unavailable: type[EmailError] = DocumentsUnavailable
-    refused: type[EmailError] = DocumentRefused
-    too_large: Callable[[str, int], EmailError] = _document_too_large
+    unavailable: type[EmailError]
+    refused: type[EmailError]
+    too_large: Callable[[str, int], EmailError]
+
+
+DOCUMENT_FAILURES = HttpFailures(DocumentsUnavailable, DocumentRefused, _document_too_large)
+"""The errors of an HTTP client that fetches and stores documents."""
 
 
 class HttpClient:
@@ -61,7 +65,7 @@ class HttpClient:
         self,
         tls_context: ssl.SSLContext,
         timeouts: HttpTimeouts,
-        failures: HttpFailures = HttpFailures(),
+        failures: HttpFailures = DOCUMENT_FAILURES,
         *,
         uses_proxy: bool = False,
     ) -> None:

@@ -92,7 +92,7 @@ class AccessTokens:
         """Do work at a mail server; if it needs a token, fetch one and begin again.
 
         A token that the mail server refuses is fetched again, once. `waiting`: the context for the token
-        endpoint (`host:port`) in which a token is fetched. Raises what both raise, and what `fetch` does.
+        endpoint (`host:port`) in which a token is fetched. Raises what both raise, and what `token` does.
         """
         credentials = account.token_credentials
         if credentials is None:
@@ -105,16 +105,21 @@ class AccessTokens:
                 endpoint = self._endpoints.admit(token_endpoint(credentials))
                 async with waiting(f"{endpoint.host}:{endpoint.port}"):
                     # Another job may have fetched one while this one waited for its turn.
-                    token = self._valid_token(credentials) or await self.fetch(credentials)
+                    token = await self.token(credentials)
             except AuthenticationFailed:
                 if was_refused:
                     raise
                 was_refused = True
-                self._forget(credentials, token)
+                self.forget(credentials, token)
                 token = self._valid_token(credentials)
 
-    async def fetch(self, credentials: TokenCredentials) -> str:
-        """Fetch a token; all who ask meanwhile get the same one. Raises TokenRefused and others."""
+    async def token(self, credentials: TokenCredentials) -> str:
+        """Return a valid token; all who ask while it is fetched get the same one.
+
+        Raises TokenRefused, TokenEndpointUnavailable, and InputError for a key that cannot be read.
+        """
+        if (known := self._valid_token(credentials)) is not None:
+            return known
         fetch = self._fetches.get(credentials)
         if fetch is None:
             fetch = self._fetches[credentials] = asyncio.create_task(self._fetch(credentials))
@@ -140,7 +145,7 @@ class AccessTokens:
         current_mask().learn(kept.token)
         return kept.token if self._clock() < kept.renew_at else None
 
-    def _forget(self, credentials: TokenCredentials, token: str | None) -> None:
+    def forget(self, credentials: TokenCredentials, token: str | None) -> None:
         """Do not use `token` again; a newer one may have come meanwhile."""
         kept = self._kept.get(credentials)
         if kept is not None and kept.token == token:

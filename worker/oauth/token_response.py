@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -51,9 +53,11 @@ def read_token_response(
 ) -> TokenResponse:
     """Read an answer. Raises TokenRefused, and TokenEndpointUnavailable if it may be another one later."""
     if response.status >= _SERVER_ERROR or response.status in _PASSING_STATUSES:
-        raise TokenEndpointUnavailable(f"{server} answered with status {response.status}.", server=server)
+        raise TokenEndpointUnavailable(
+            f"{server} answered with status {response.status}.", server=server, status=response.status
+        )
     try:
-        token = BackendApplicationClient("").parse_request_body_response(response.content.decode("utf-8"))
+        token = BackendApplicationClient("").parse_request_body_response(_text(response.content))
     except OAuth2Error as error:
         raise _refusal(response, server, error, flow, now) from None
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
@@ -70,16 +74,16 @@ def _refusal(
     code = str(error.error)
     if code == "missing_token":
         return _no_token(response, server)
+    details = {"server": server, "error": excerpt(code, _SHOWN_CHARACTERS), "status": response.status}
     shown = excerpt(f"{code}: {error.description}" if error.description else code, _SHOWN_CHARACTERS)
     if code in _PASSING_ERRORS:
         text = f"{server} gives no access token now ({shown})."
-        return TokenEndpointUnavailable(text, server=server, error=excerpt(code, _SHOWN_CHARACTERS))
+        return TokenEndpointUnavailable(text, **details)
     advice = _ADVICE_BY_TYPE.get(flow) if code == "invalid_grant" else _ADVICE.get(code)
     skew = _skew(response, now) if flow is AuthenticationType.JWT_BEARER else ""
     return TokenRefused(
         f"{server} refused an access token ({shown.rstrip('.')}); {skew or advice or 'check the app there'}.",
-        server=server,
-        error=excerpt(code, _SHOWN_CHARACTERS),
+        **details,
     )
 
 
@@ -88,7 +92,16 @@ def _no_token(response: HttpResponse, server: str) -> TokenRefused:
         f"{server} answered with status {response.status}, but gave no access token; check that"
         " oauthTokenEndpoint is the URL of a token endpoint.",
         server=server,
+        status=response.status,
     )
+
+
+def _text(content: bytes) -> str:
+    """Return the response as text; NaN and Infinity, which JSON does not have, count as not given."""
+    text = content.decode("utf-8")
+    with suppress(ValueError):  # some endpoints answer with a form
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+    return text
 
 
 def _is_token(value: object) -> TypeGuard[str]:

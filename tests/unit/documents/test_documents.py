@@ -6,10 +6,10 @@ import asyncio
 import base64
 import math
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +19,6 @@ from testkit.processes import free_port
 from testkit.scripted_smtp import ScriptedSmtp
 from testkit.workers import email_worker
 
-from worker.documents import access_token
-from worker.documents.access_token import AccessToken, ClientCredentials
 from worker.documents.client import DocumentClient
 from worker.documents.http_client import HttpClient, HttpTimeouts
 from worker.documents.sign_in import BasicSignIn
@@ -36,7 +34,10 @@ from worker.errors import (
     UrlNotAllowed,
 )
 from worker.masking import Mask
+from worker.models.authentication import AuthenticationType, TokenCredentials
 from worker.models.documents import File, parse_documents
+from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens
+from worker.oauth.cluster_token import ClusterToken
 
 PDF = b"%PDF-1.7 \x00\xff"
 
@@ -48,14 +49,26 @@ async def client_at(
     http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
     token = None
     if token_url is not None:
-        credentials = ClientCredentials("worker", "s3cret", token_url, "zeebe.example.com")
-        token = AccessToken(http, credentials, Mask())
+        token = cluster_token(token_url)
     policy = UrlPolicy(tuple(UrlPattern.parse(pattern) for pattern in urls))
     client = DocumentClient(http, DocumentStore(http, address, token), policy, max_bytes)
     try:
         yield client
     finally:
         await client.close()
+
+
+def cluster_token(token_url: str, clock: Callable[[], float] = time.monotonic) -> ClusterToken:
+    http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5), TOKEN_FAILURES)
+    credentials = TokenCredentials(
+        AuthenticationType.CLIENT_CREDENTIALS,
+        username="",
+        endpoint=token_url,
+        client_id="worker",
+        client_secret="s3cret",
+        audience="zeebe.example.com",
+    )
+    return ClusterToken(AccessTokens(http, UrlPolicy(None), clock=clock), credentials, Mask())
 
 
 async def fetched(client: DocumentClient, *references: Any) -> list[tuple[str, str, bytes]]:
@@ -268,26 +281,19 @@ async def test_a_store_that_repeats_the_sign_in_does_not_get_it_shown(echoed: st
 
 
 async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> None:
-    async with DocumentServer(token_life_seconds=0) as server:
-        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
-        credentials = ClientCredentials("worker", "s3cret", server.token_url, "zeebe")
-        token = AccessToken(http, credentials, Mask())
-        await token.authorization()
+    async with DocumentServer() as server:
+        token = cluster_token(server.token_url)
+        token.forget(await token.authorization())
         await token.authorization()
         await token.close()
     assert token.mask.hide("token-1, token-2, token-3, s3cret") == "***, ***, token-3, ***"
 
 
 @pytest.mark.parametrize("life_seconds", [math.nan, math.inf, -1, 1e300])
-async def test_a_token_with_an_odd_life_is_renewed_after_a_day(
-    monkeypatch: pytest.MonkeyPatch, life_seconds: float
-) -> None:
+async def test_a_token_with_an_odd_life_is_renewed_after_a_day(life_seconds: float) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(access_token, "time", SimpleNamespace(monotonic=lambda: now[0]))
     async with DocumentServer(token_life_seconds=life_seconds) as server:
-        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
-        credentials = ClientCredentials("worker", "s3cret", server.token_url, "zeebe")
-        token = AccessToken(http, credentials, Mask())
+        token = cluster_token(server.token_url, clock=lambda: now[0])
         first = await token.authorization()
         assert await token.authorization() == first
         now[0] += 86_400
@@ -312,12 +318,16 @@ async def test_the_rest_api_gets_the_password_of_the_cluster() -> None:
 
 
 async def test_a_token_at_its_end_is_renewed() -> None:
-    async with (
-        DocumentServer(needs_token=True, token_life_seconds=0) as server,
-        client_at(server.address, token_url=server.token_url) as client,
-    ):
+    now = [1_000.0]
+    async with DocumentServer(needs_token=True, token_life_seconds=300) as server:
+        token = cluster_token(server.token_url, clock=lambda: now[0])
+        http = HttpClient(ssl.create_default_context(), HttpTimeouts(5, 1, 5))
+        client = DocumentClient(http, DocumentStore(http, server.address, token))
         reference = server.put(PDF, "a.pdf", "application/pdf")
-        assert await fetched(client, reference) == await fetched(client, reference)
+        first = await fetched(client, reference)
+        now[0] += 300
+        assert await fetched(client, reference) == first
+        await client.close()
         assert (len(server.sign_ins), len(server.requests)) == (2, 2)
 
 

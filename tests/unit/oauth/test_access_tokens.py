@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -275,7 +276,7 @@ async def test_an_answer_without_a_token_says_what_is_wrong(
     assert await tokens.sign_in(account(server.authentication()), MailServer().work) in server.tokens
 
 
-@pytest.mark.parametrize("life", [0, -5, None, True, 1e300, 10**400, 0.5])
+@pytest.mark.parametrize("life", [0, -5, None, True, 1e300, 10**400, 0.5, math.nan, math.inf])
 async def test_a_token_with_an_odd_life_is_used_all_the_same(
     server: TokenServer, tokens: AccessTokens, life: Any
 ) -> None:
