@@ -6,21 +6,15 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from worker.documents.http_client import HttpClient
-from worker.documents.sign_in import SignIn
+from worker.documents.cluster_api import ClusterApi
 from worker.errors import DocumentRefused, DocumentsUnavailable
 
 _MAX_ANSWER_BYTES = 50 * 1024 * 1024
 _MAX_VARIABLES = 1_000
 
 
-class RestApi:
-    """Asks the REST API of Camunda 8.8 and newer. `address`: as in ZEEBE_REST_ADDRESS."""
-
-    def __init__(self, http: HttpClient, address: str, sign_in: SignIn | None) -> None:
-        self._http = http
-        self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2"
-        self._sign_in = sign_in
+class RestApi(ClusterApi):
+    """Asks the REST API of Camunda 8.8 and newer."""
 
     async def check(self) -> None:
         """Raise DocumentError unless Camunda answers at the address."""
@@ -28,13 +22,11 @@ class RestApi:
             answer = await self._ask("GET", "/topology")
         except DocumentsUnavailable as error:
             raise DocumentsUnavailable(
-                f"The REST API at {self._url} cannot be reached: {error.message.removesuffix('.')};"
+                f"The REST API at {self.url} cannot be reached: {error.message.removesuffix('.')};"
                 " check ZEEBE_REST_ADDRESS."
             ) from error
         if not isinstance(answer, dict) or "gatewayVersion" not in answer:
-            raise DocumentRefused(
-                f"There is no REST API of Camunda at {self._url}; check ZEEBE_REST_ADDRESS."
-            )
+            raise DocumentRefused(f"There is no REST API of Camunda at {self.url}; check ZEEBE_REST_ADDRESS.")
 
     async def state(self, instance: int) -> str | None:
         """Return ACTIVE, COMPLETED or TERMINATED; None if the API does not know the instance yet."""
@@ -55,16 +47,9 @@ class RestApi:
         )
         return {item["name"]: _value(item["value"]) for item in (answer or {}).get("items", ())}
 
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()
-
     async def _ask(self, method: str, path: str, **body: Any) -> Any:
         """Return the JSON of an answer; None if there is no such thing. Raises EmailError."""
-        headers = {} if self._sign_in is None else {"Authorization": await self._sign_in.authorization()}
-        response = await self._http.request(
-            method, self._url + path, max_bytes=_MAX_ANSWER_BYTES, headers=headers, **body
-        )
+        response = await self.request(method, path, max_bytes=_MAX_ANSWER_BYTES, body=lambda: body)
         if response.status == HTTPStatus.NOT_FOUND:
             return None
         try:
@@ -73,7 +58,7 @@ class RestApi:
         except ValueError:
             pass
         raise DocumentRefused(
-            f"The REST API at {self._url} did not answer {path}: status {response.status};"
+            f"The REST API at {self.url} did not answer {path}: status {response.status};"
             " check ZEEBE_REST_ADDRESS and the credentials."
         )
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from aiohttp import FormData
 
-from worker.documents.http_client import HttpClient, HttpResponse
-from worker.documents.sign_in import SignIn
+from worker.documents.cluster_api import ClusterApi
+from worker.documents.http_client import HttpResponse
 from worker.errors import DocumentNotFound, DocumentRefused, DocumentsUnavailable
 from worker.masking import excerpt
 from worker.models.documents import File, StoredDocument
@@ -23,26 +23,15 @@ _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
-class DocumentStore:
-    """Fetches documents from the cluster and stores new ones.
-
-    `address`: as in ZEEBE_REST_ADDRESS, such as `https://bru-2.zeebe.camunda.io/<cluster>`.
-    """
-
-    def __init__(self, http: HttpClient, address: str, sign_in: SignIn | None) -> None:
-        self._http = http
-        self._url = f"{address.removesuffix('/').removesuffix('/v2')}/v2/documents"
-        self._sign_in = sign_in
+class DocumentStore(ClusterApi):
+    """Fetches documents from the cluster and stores new ones."""
 
     async def fetch(self, document: StoredDocument, *, max_bytes: int) -> HttpResponse:
         """Fetch a document. Raises a DocumentError."""
         place = {"storeId": document.store_id, "contentHash": document.content_hash}
-        response = await self._request(
-            "GET",
-            f"{self._url}/{quote(document.document_id, safe='')}",
-            max_bytes=max_bytes,
-            params={name: value for name, value in place.items() if value is not None},
-        )
+        params = {name: value for name, value in place.items() if value is not None}
+        path = f"/documents/{quote(document.document_id, safe='')}"
+        response = await self.request("GET", path, max_bytes=max_bytes, body=lambda: {"params": params})
         if response.status == HTTPStatus.NOT_FOUND:
             raise DocumentNotFound(
                 f"Camunda's document store has no document {document.document_id}; it may have expired.",
@@ -52,11 +41,10 @@ class DocumentStore:
 
     async def create(self, file: File) -> dict[str, Any]:
         """Store a file; return the reference to it. Raises a DocumentError."""
-        response = self._accepted(
-            await self._request("POST", self._url, max_bytes=_MAX_ANSWER_BYTES, file=file),
-            HTTPStatus.CREATED,
-            f"take the attachment {file.name}",
+        response = await self.request(
+            "POST", "/documents", max_bytes=_MAX_ANSWER_BYTES, body=lambda: {"data": _form(file)}
         )
+        response = self._accepted(response, HTTPStatus.CREATED, f"take the attachment {file.name}")
         try:
             content = json.loads(response.content)
             reference = {name: content[name] for name in _REFERENCE if name in content}
@@ -65,34 +53,6 @@ class DocumentStore:
             raise DocumentRefused(
                 "Camunda's document store gave no reference to what it took; check ZEEBE_REST_ADDRESS."
             ) from error
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()
-        if self._sign_in is not None:
-            await self._sign_in.close()
-
-    async def _request(
-        self, method: str, url: str, *, max_bytes: int, file: File | None = None, **query: Any
-    ) -> HttpResponse:
-        """Send a request; repeat it once with a new token if the old one is no longer valid."""
-        shown = None if self._sign_in is None else await self._sign_in.authorization()
-        response = await self._send(method, url, shown, max_bytes=max_bytes, file=file, **query)
-        if response.status == HTTPStatus.UNAUTHORIZED and self._sign_in is not None and shown is not None:
-            self._sign_in.forget(shown)
-            another = await self._sign_in.authorization()
-            if another != shown:
-                response = await self._send(method, url, another, max_bytes=max_bytes, file=file, **query)
-        return response
-
-    async def _send(
-        self, method: str, url: str, shown: str | None, *, max_bytes: int, file: File | None, **query: Any
-    ) -> HttpResponse:
-        headers = {}
-        if shown is not None:
-            headers["Authorization"] = shown
-        body = {} if file is None else {"data": _form(file)}
-        return await self._http.request(method, url, max_bytes=max_bytes, headers=headers, **body, **query)
 
     def _accepted(self, response: HttpResponse, expected: HTTPStatus, task: str) -> HttpResponse:
         if response.status == expected:
