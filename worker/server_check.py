@@ -21,8 +21,9 @@ from worker.mail.clients import MailClients
 from worker.mail.connection import connect
 from worker.mail.tls import build_tls_context
 from worker.masking import Mask, excerpt, masking
-from worker.models.authentication import Authentication, AuthenticationType, OptionalAuthentication
+from worker.models.authentication import AuthenticationType, OptionalAuthentication
 from worker.models.base import CryptographicProtocol, Request, Server
+from worker.models.mailbox import MailboxRequest
 from worker.secret_store import SecretStore
 from worker.server_probe import ServerFacts, TlsFacts, probe_server
 from worker.settings import Settings, read_environment
@@ -46,9 +47,7 @@ class _SmtpSignIn(Request):
     parameters: dict[str, Any]
 
 
-class _MailboxSignIn(Request):
-    authentication: Authentication
-    server: Server
+class _MailboxSignIn(MailboxRequest):
     parameters: dict[str, Any]
 
 

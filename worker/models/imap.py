@@ -7,22 +7,19 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from worker.models.authentication import Authentication
-from worker.models.base import Request, Server
+from worker.models.base import Request
 from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
-    CRITERIA_DESCRIPTION,
-    FROM_DESCRIPTION,
-    MAXIMUM_DESCRIPTION,
-    SINCE_DESCRIPTION,
+    CRITERIA,
+    MAXIMUM,
+    ORDER,
     STORE_ATTACHMENTS_DESCRIPTION,
-    SUBJECT_DESCRIPTION,
     Criteria,
-    Day,
+    MailboxRequest,
     MaxToBeRead,
     MessageId,
-    SearchText,
+    SearchedTexts,
     check_text,
 )
 from worker.models.search import Condition, Criterion, SearchField, all_of
@@ -43,6 +40,12 @@ def _is_a_folder(path: str) -> str:
 
 Folder = Annotated[str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(_is_a_folder)]
 _FOLDER = "Separate folder levels with a dot or a slash: `Projects.2023`."
+_INBOX = Field(
+    default="INBOX",
+    title="Folder",
+    description=f"New email arrives in `INBOX`. {_FOLDER}",
+    examples=["Projects.2023"],
+)
 _UNREAD_ONLY = Field(
     default=False, title="Unread only", description="Only emails that nobody has read yet (`seen` is false)."
 )
@@ -51,12 +54,7 @@ _UNREAD_ONLY = Field(
 class ListParameters(Request):
     """Which emails to list, in which order."""
 
-    folder: Folder = Field(
-        default="INBOX",
-        title="Folder",
-        description=f"New email arrives in `INBOX`. {_FOLDER}",
-        examples=["Projects.2023"],
-    )
+    folder: Folder = _INBOX
     unread_only: bool = _UNREAD_ONLY
     max_to_be_read: MaxToBeRead = 100
     sort_field: SortField = Field(
@@ -64,18 +62,12 @@ class ListParameters(Request):
         title="Sort by",
         description="The whole folder is sorted first, then cut at the maximum.",
     )
-    sort_order: SortOrder = Field(
-        default=SortOrder.ASC,
-        title="Order",
-        description="Sort order. It also decides which emails are left out above the maximum.",
-    )
+    sort_order: SortOrder = ORDER
 
 
-class ListRequest(Request):
+class ListRequest(MailboxRequest):
     """The request of `email.imap.list`."""
 
-    authentication: Authentication
-    server: Server
     parameters: ListParameters = ListParameters()
 
 
@@ -83,12 +75,7 @@ class ReadParameters(Request):
     """Which email to read."""
 
     message_id: MessageId
-    folder: Folder = Field(
-        default="INBOX",
-        title="Folder",
-        description=f"New email arrives in `INBOX`. {_FOLDER}",
-        examples=["Projects.2023"],
-    )
+    folder: Folder = _INBOX
     store_attachments: bool | None = Field(
         default=None, title="Store attachments", description=STORE_ATTACHMENTS_DESCRIPTION
     )
@@ -99,11 +86,9 @@ class ReadParameters(Request):
     )
 
 
-class ReadRequest(Request):
+class ReadRequest(MailboxRequest):
     """The request of `email.imap.read`."""
 
-    authentication: Authentication
-    server: Server
     parameters: ReadParameters
 
 
@@ -111,85 +96,40 @@ class DeleteParameters(Request):
     """Which email to delete."""
 
     message_id: MessageId
-    folder: Folder = Field(
-        default="INBOX",
-        title="Folder",
-        description=f"New email arrives in `INBOX`. {_FOLDER}",
-        examples=["Projects.2023"],
-    )
+    folder: Folder = _INBOX
 
 
-class DeleteRequest(Request):
+class DeleteRequest(MailboxRequest):
     """The request of `email.imap.delete`."""
 
-    authentication: Authentication
-    server: Server
     parameters: DeleteParameters
 
 
-class SearchParameters(Request):
+class SearchParameters(SearchedTexts):
     """Which emails to find, in which order; all given criteria must match."""
 
-    from_: SearchText | None = Field(
-        default=None,
-        alias="from",
-        title="From",
-        description=FROM_DESCRIPTION,
-        examples=["jane@example.com"],
-    )
-    subject: SearchText | None = Field(
-        default=None, title="Subject", description=SUBJECT_DESCRIPTION, examples=["order"]
-    )
-    since: Day | None = Field(
-        default=None, title="Since", description=SINCE_DESCRIPTION, examples=["2026-11-27"]
-    )
     unread_only: bool = _UNREAD_ONLY
-    criteria: Criteria = Field(
-        default=None,
-        title="Criteria",
-        description=CRITERIA_DESCRIPTION,
-        examples=[{"field": "SUBJECT", "value": "order"}],
-    )
-    folder: Folder = Field(
-        default="INBOX",
-        title="Folder",
-        description=f"New email arrives in `INBOX`. {_FOLDER}",
-        examples=["Projects.2023"],
-    )
-    max_to_be_read: MaxToBeRead | None = Field(
-        default=None, title="Maximum number of emails", description=MAXIMUM_DESCRIPTION, examples=[10]
-    )
+    criteria: Criteria = CRITERIA
+    folder: Folder = _INBOX
+    max_to_be_read: MaxToBeRead | None = MAXIMUM
     sort_field: SortField | None = Field(
         default=None,
         title="Sort by",
         description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
         " they are in the order in which they came into the folder.",
     )
-    sort_order: SortOrder = Field(
-        default=SortOrder.ASC,
-        title="Order",
-        description="Sort order. It also decides which emails are left out above the maximum.",
-    )
+    sort_order: SortOrder = ORDER
 
     @property
     def criterion(self) -> Criterion | None:
         """All criteria, joined by AND."""
-        return all_of(
-            (
-                Condition(SearchField.FROM, self.from_) if self.from_ else None,
-                Condition(SearchField.SUBJECT, self.subject) if self.subject else None,
-                Condition(SearchField.SINCE, self.since) if self.since else None,
-                Condition(SearchField.SEEN, value=False) if self.unread_only else None,
-                self.criteria,
-            )
-        )
+        unread = Condition(SearchField.SEEN, value=False) if self.unread_only else None
+        return all_of((*self.conditions, unread, self.criteria))
 
 
-class SearchRequest(Request):
+class SearchRequest(MailboxRequest):
     """The request of `email.imap.search`."""
 
-    authentication: Authentication
-    server: Server
     parameters: SearchParameters = SearchParameters()
 
 
@@ -210,11 +150,9 @@ class MoveParameters(Request):
     )
 
 
-class MoveRequest(Request):
+class MoveRequest(MailboxRequest):
     """The request of `email.imap.move`."""
 
-    authentication: Authentication
-    server: Server
     parameters: MoveParameters
 
 
@@ -238,12 +176,7 @@ class FlagParameters(Request):
     """Which email, and the flags that it gets or loses."""
 
     message_id: MessageId
-    folder: Folder = Field(
-        default="INBOX",
-        title="Folder",
-        description=f"New email arrives in `INBOX`. {_FOLDER}",
-        examples=["Projects.2023"],
-    )
+    folder: Folder = _INBOX
     seen: bool | None = Field(default=None, title="Read", description="Whether the email has been read.")
     flagged: bool | None = Field(default=None, title="Flagged", description="Whether the email is starred.")
     answered: bool | None = Field(
@@ -281,9 +214,7 @@ class FlagParameters(Request):
         return frozenset(flag for flag, value in wanted.items() if value is is_set)
 
 
-class FlagRequest(Request):
+class FlagRequest(MailboxRequest):
     """The request of `email.imap.flag`."""
 
-    authentication: Authentication
-    server: Server
     parameters: FlagParameters

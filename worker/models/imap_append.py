@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from worker.models.addresses import AddressList
-from worker.models.authentication import Authentication
-from worker.models.base import Request, Result, Server
+from worker.models.base import Result
 from worker.models.headers import check_message_id
 from worker.models.imap import Folder, Keyword
-from worker.models.mailbox import MessageId
+from worker.models.mailbox import MailboxRequest, MessageId
 from worker.models.message import MessageParameters
 
 _SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered", "seen": r"\Seen"}
@@ -86,11 +85,9 @@ class AppendParameters(MessageParameters):
         return tuple(dict.fromkeys([*((r"\Seen",) if self.seen else ()), *given]))
 
 
-class AppendRequest(Request):
+class AppendRequest(MailboxRequest):
     """The request of `email.imap.append`."""
 
-    authentication: Authentication
-    server: Server
     parameters: AppendParameters
 
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from worker.models.authentication import Authentication
-from worker.models.base import Request, Result, Server
-from worker.models.mailbox import check_text
+from worker.models.base import Request, Result
+from worker.models.mailbox import MailboxRequest, check_text
 
 _MAX_PATTERN = 1000
 
@@ -24,11 +23,9 @@ class FoldersParameters(Request):
     )
 
 
-class FoldersRequest(Request):
+class FoldersRequest(MailboxRequest):
     """The request of `email.imap.folders`."""
 
-    authentication: Authentication
-    server: Server
     parameters: FoldersParameters = FoldersParameters()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from worker.models.authentication import Authentication
+from worker.models.base import Request, Server
 from worker.models.bounds import MESSAGE_ID_CHARACTERS
+from worker.models.email import SortOrder
 from worker.models.search import (
     FIELDS_WITHOUT_FLAGS,
     Condition,
@@ -47,7 +50,14 @@ def _read_criteria_without_flags(value: Any) -> Any:
     return _read_criteria(value, FIELDS_WITHOUT_FLAGS)
 
 
-MAXIMUM_DESCRIPTION = "At most this many emails are returned, from 1 to 10000."
+class MailboxRequest(Request):
+    """What every request to a mailbox has; its `parameters` come in addition."""
+
+    authentication: Authentication
+    server: Server
+
+
+_MAXIMUM = "At most this many emails are returned, from 1 to 10000."
 
 MessageId = Annotated[
     str,
@@ -66,7 +76,7 @@ MaxToBeRead = Annotated[
         ge=1,
         le=10_000,
         title="Maximum number of emails",
-        description=MAXIMUM_DESCRIPTION,
+        description=_MAXIMUM,
         examples=[10],
     ),
     BeforeValidator(_is_no_boolean),
@@ -74,18 +84,55 @@ MaxToBeRead = Annotated[
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
 CriteriaWithoutFlags = Annotated[Condition | Group | None, BeforeValidator(_read_criteria_without_flags)]
 
-SearchText = Annotated[str, BeforeValidator(read_text)]
-Day = Annotated[date, BeforeValidator(read_day)]
-
-CRITERIA_DESCRIPTION = (
-    'More criteria, such as `{"field": "BODY", "value": "order"}`. They are case-insensitive, and joined by'
-    ' `AND`, `OR` and `NOT`: `{"operator": "OR", "criteria": [{"field": "TO", "value": "jane@example.com"},'
-    ' {"field": "HEADER", "name": "In-Reply-To", "value": "4711@example.com"}]}`.'
+MAXIMUM = Field(default=None, title="Maximum number of emails", description=_MAXIMUM, examples=[10])
+ORDER = Field(
+    default=SortOrder.ASC,
+    title="Order",
+    description="Sort order. It also decides which emails are left out above the maximum.",
 )
-FROM_DESCRIPTION = "Part of the sender's address or name. All given criteria must match."
-SUBJECT_DESCRIPTION = "Part of the subject, case-insensitive."
-SINCE_DESCRIPTION = 'Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`.'
+CRITERIA = Field(
+    default=None,
+    title="Criteria",
+    description='More criteria, such as `{"field": "BODY", "value": "order"}`. They are case-insensitive, and'
+    ' joined by `AND`, `OR` and `NOT`: `{"operator": "OR", "criteria": [{"field": "TO", "value":'
+    ' "jane@example.com"}, {"field": "HEADER", "name": "In-Reply-To", "value": "4711@example.com"}]}`.',
+    examples=[{"field": "SUBJECT", "value": "order"}],
+)
 STORE_ATTACHMENTS_DESCRIPTION = (
     "Store attachments in Camunda's document store and return references. By default they are stored if the"
     " worker knows the store (`ZEEBE_REST_ADDRESS`)."
 )
+
+
+class SearchedTexts(Request):
+    """The criteria that have a field of their own."""
+
+    from_: Annotated[str, BeforeValidator(read_text)] | None = Field(
+        default=None,
+        alias="from",
+        title="From",
+        description="Part of the sender's address or name. All given criteria must match.",
+        examples=["jane@example.com"],
+    )
+    subject: Annotated[str, BeforeValidator(read_text)] | None = Field(
+        default=None,
+        title="Subject",
+        description="Part of the subject, case-insensitive.",
+        examples=["order"],
+    )
+    since: Annotated[date, BeforeValidator(read_day)] | None = Field(
+        default=None,
+        title="Since",
+        description='Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`.',
+        examples=["2026-11-27"],
+    )
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """The criteria that are given."""
+        if self.from_:
+            yield Condition(SearchField.FROM, self.from_)
+        if self.subject:
+            yield Condition(SearchField.SUBJECT, self.subject)
+        if self.since:
+            yield Condition(SearchField.SINCE, self.since)

@@ -6,23 +6,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from worker.models.authentication import Authentication
-from worker.models.base import Request, Server
+from worker.models.base import Request
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
-    CRITERIA_DESCRIPTION,
-    FROM_DESCRIPTION,
-    MAXIMUM_DESCRIPTION,
-    SINCE_DESCRIPTION,
+    CRITERIA,
+    MAXIMUM,
+    ORDER,
     STORE_ATTACHMENTS_DESCRIPTION,
-    SUBJECT_DESCRIPTION,
     CriteriaWithoutFlags,
-    Day,
+    MailboxRequest,
     MaxToBeRead,
     MessageId,
-    SearchText,
+    SearchedTexts,
 )
-from worker.models.search import Condition, Criterion, SearchField, all_of
+from worker.models.search import Criterion, all_of
 
 
 class ListParameters(Request):
@@ -34,18 +31,12 @@ class ListParameters(Request):
         title="Sort by",
         description="The whole mailbox is sorted first, then cut at the maximum.",
     )
-    sort_order: SortOrder = Field(
-        default=SortOrder.ASC,
-        title="Order",
-        description="Sort order. It also decides which emails are left out above the maximum.",
-    )
+    sort_order: SortOrder = ORDER
 
 
-class ListRequest(Request):
+class ListRequest(MailboxRequest):
     """The request of `email.pop3.list`."""
 
-    authentication: Authentication
-    server: Server
     parameters: ListParameters = ListParameters()
 
 
@@ -61,11 +52,9 @@ class ReadParameters(Request):
     )
 
 
-class ReadRequest(Request):
+class ReadRequest(MailboxRequest):
     """The request of `email.pop3.read`."""
 
-    authentication: Authentication
-    server: Server
     parameters: ReadParameters
 
 
@@ -75,67 +64,32 @@ class DeleteParameters(Request):
     message_id: MessageId
 
 
-class DeleteRequest(Request):
+class DeleteRequest(MailboxRequest):
     """The request of `email.pop3.delete`."""
 
-    authentication: Authentication
-    server: Server
     parameters: DeleteParameters
 
 
-class SearchParameters(Request):
+class SearchParameters(SearchedTexts):
     """Which emails to find, in which order; all given criteria must match."""
 
-    from_: SearchText | None = Field(
-        default=None,
-        alias="from",
-        title="From",
-        description=FROM_DESCRIPTION,
-        examples=["jane@example.com"],
-    )
-    subject: SearchText | None = Field(
-        default=None, title="Subject", description=SUBJECT_DESCRIPTION, examples=["order"]
-    )
-    since: Day | None = Field(
-        default=None, title="Since", description=SINCE_DESCRIPTION, examples=["2026-11-27"]
-    )
-    criteria: CriteriaWithoutFlags = Field(
-        default=None,
-        title="Criteria",
-        description=CRITERIA_DESCRIPTION,
-        examples=[{"field": "SUBJECT", "value": "order"}],
-    )
-    max_to_be_read: MaxToBeRead | None = Field(
-        default=None, title="Maximum number of emails", description=MAXIMUM_DESCRIPTION, examples=[10]
-    )
+    criteria: CriteriaWithoutFlags = CRITERIA
+    max_to_be_read: MaxToBeRead | None = MAXIMUM
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] | None = Field(
         default=None,
         title="Sort by",
         description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
         " they are in the order of the server's numbers.",
     )
-    sort_order: SortOrder = Field(
-        default=SortOrder.ASC,
-        title="Order",
-        description="Sort order. It also decides which emails are left out above the maximum.",
-    )
+    sort_order: SortOrder = ORDER
 
     @property
     def criterion(self) -> Criterion | None:
         """All criteria, joined by AND."""
-        return all_of(
-            (
-                Condition(SearchField.FROM, self.from_) if self.from_ else None,
-                Condition(SearchField.SUBJECT, self.subject) if self.subject else None,
-                Condition(SearchField.SINCE, self.since) if self.since else None,
-                self.criteria,
-            )
-        )
+        return all_of((*self.conditions, self.criteria))
 
 
-class SearchRequest(Request):
+class SearchRequest(MailboxRequest):
     """The request of `email.pop3.search`."""
 
-    authentication: Authentication
-    server: Server
     parameters: SearchParameters = SearchParameters()
