@@ -97,7 +97,6 @@ def job_rules(settings: Settings) -> JobRules:
     """Return what the operator set for all jobs."""
     worker = settings.worker
     return JobRules(
-        job_timeout_seconds=worker.job_timeout_seconds,
         retry_backoff_seconds=worker.retry_backoff_seconds,
         max_result_bytes=worker.max_result_bytes,
         max_jobs=worker.max_jobs,

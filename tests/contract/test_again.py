@@ -76,6 +76,31 @@ async def test_a_send_of_unknown_outcome_is_never_repeated_when_its_failure_did_
 
 
 @on_skipping_clock
+async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_through() -> None:
+    bench = Bench()
+
+    async def reach_one_of_two() -> OperationResult:
+        bench.handler.delivered.add("ann@example.com")
+        raise ServerTimeout("Slow.")
+
+    async def tell_who_has_it() -> OperationResult:
+        return OperationResult(LetterResult(text=",".join(bench.handler.delivered)))
+
+    bench.handler.script.extend([reach_one_of_two, tell_who_has_it, tell_who_has_it])
+    bench.gateway.always("fail", AWAY)
+    bench.gateway.always("extend", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await asyncio.sleep(100)
+        bench.gateway.come_back()
+        for taken in (1, 2):  # once Camunda has stored that the job is done, it is new work
+            bench.gateway.offer(JOB)
+            commands = await bench.gateway.until_taken(taken)
+    texts = [command.fields["variables"]["mail"]["text"] for command in commands]
+    assert texts == ["ann@example.com", ""]
+
+
+@on_skipping_clock
 async def test_a_send_of_unknown_outcome_is_not_repeated_when_another_worker_had_the_job() -> None:
     bench = Bench()
     bench.handler.script.append(UNKNOWN)

@@ -100,6 +100,7 @@ class FakeHandler:
         self.answers_of: Callable[[Account], Script | None] = lambda _: None
         # Of the latest run.
         self.may_change: Callable[[], None] = lambda: None
+        self.delivered: set[str] = set()
 
     @property
     def runs(self) -> int:
@@ -118,7 +119,7 @@ class FakeHandler:
         self, _operation: Any, _request: Any, account: Account, run: OperationRun
     ) -> OperationResult:
         self.references.append(run.reference)
-        self.may_change = run.may_change
+        self.may_change, self.delivered = run.may_change, run.delivered
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self._changed()
@@ -166,7 +167,6 @@ class Bench:
     def runtime(self) -> Runtime:
         """Join the parts."""
         rules = JobRules(
-            job_timeout_seconds=JOB_TIMEOUT_SECONDS,
             retry_backoff_seconds=10.0,
             max_result_bytes=self.max_result_bytes,
             max_jobs=self.max_jobs,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from typing import Any
 
 from worker.errors import SendOutcomeUnknown
 from worker.job import progress
 from worker.job.job import Job
-
-_KEPT_JOBS = 10_000
+from worker.recent import Recent
 
 # The result of work that had an effect, as JSON values, or the failure that leaves its effect unknown.
 Entry = tuple[Any] | SendOutcomeUnknown
@@ -21,17 +19,15 @@ class CompletedWork:
     """Remembers, by job and variables, the work that must not be repeated.
 
     The job's own variables are part of the key: a person who corrects them after an incident asks for
-    different work. Bounded; the oldest jobs go first.
+    different work.
     """
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[int, dict[bytes, Entry]] = OrderedDict()
+        self._jobs: Recent[int, dict[bytes, Entry]] = Recent()
 
     def record(self, job: Job, entry: Entry) -> None:
         """Note what was done for `job`."""
-        self._jobs.setdefault(job.key, {})[_what_is_asked(job)] = entry
-        while len(self._jobs) > _KEPT_JOBS:
-            self._jobs.popitem(last=False)
+        self._jobs[job.key] = {**self._jobs.get(job.key, {}), _what_is_asked(job): entry}
 
     def recall(self, job: Job) -> Entry | None:
         """Return what was done for `job` already, if anything."""

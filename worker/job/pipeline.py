@@ -16,7 +16,6 @@ import structlog
 from worker.errors import EmailError, SendOutcomeUnknown
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
-from worker.job.attempts import Attempts
 from worker.job.completed_work import CompletedWork, Entry
 from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.engine_errors import GatewayUnavailable, JobGone
@@ -26,7 +25,7 @@ from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned
-from worker.job.progress import Progress, carry
+from worker.job.progress import carried, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
 from worker.job.rules import JobRules
@@ -37,6 +36,7 @@ from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import begin_command_trace
 from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
+from worker.recent import Recent
 from worker.secret_store import SecretStore
 
 log = structlog.get_logger(__name__)
@@ -61,8 +61,9 @@ class Pipeline:
         self._rules = rules
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
-        self._attempts = Attempts()
-        self._progress = Progress()
+        # By job key: the most retries that a failing job is known to have had, and who has its email.
+        self._most_retries: Recent[int, int] = Recent()
+        self._delivered: Recent[int, set[str]] = Recent()
         self._send_rate = SendRate(rules.max_sends_per_minute, time.monotonic)
         self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
 
@@ -153,7 +154,8 @@ class Pipeline:
 
     def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
         chance = random.random()  # noqa: S311 - only spreads load
-        retry = RetryRule(self._rules.retry_backoff_seconds, chance, self._attempts.failed(job))
+        most_retries = self._most_retries[job.key] = max(job.retries, self._most_retries.get(job.key, 0))
+        retry = RetryRule(self._rules.retry_backoff_seconds, chance, most_retries)
         return FailureRules(mask, retry, self._rules.max_result_bytes)
 
     async def _do(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> None:
@@ -169,7 +171,7 @@ class Pipeline:
             async with self.admission.place(account.server, _mailbox_of(account), work.trace):
                 work.is_counted = work.is_counted or self._send_rate.admit(account)
                 reference = _reference(job, self._rules.cluster_name)
-                work.delivered = self._progress.of(job, reference)
+                work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
                 run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
                 perform = partial(self._runner.perform, assignment.operation, request, account, run)
                 await self._perform(job, assignment, work, perform)
@@ -191,7 +193,8 @@ class Pipeline:
             self._completed_work.record(job, unknown)
             raise
         finally:
-            self._progress.keep(job, work.delivered)
+            if work.delivered:  # the report of a failure may be lost
+                self._delivered[job.key] = work.delivered
         work.deferred = done.deferred
         work.result = assignment.reshape(to_json(done.result))
         if done.has_effect:
@@ -244,7 +247,7 @@ class Pipeline:
     def _forget(self, job: Job, work: Work) -> None:
         """Forget what only another attempt at this job would need."""
         if not isinstance(work.outcome, Failed | Returned):
-            self._progress.forget(job)
+            self._delivered.pop(job.key, None)
         # An email whose result could not be used stays recorded as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):
             self._completed_work.forget(job)

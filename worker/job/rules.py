@@ -9,7 +9,6 @@ from dataclasses import dataclass
 class JobRules:
     """What the operator set for all jobs."""
 
-    job_timeout_seconds: float
     retry_backoff_seconds: float
     max_result_bytes: int
     max_jobs: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -25,14 +24,13 @@ from worker.masking import current_mask
 from worker.models.authentication import AuthenticationType, TokenCredentials
 from worker.oauth.token_request import TokenRequest, build_token_request, token_endpoint
 from worker.oauth.token_response import TokenResponse, read_token_response
+from worker.recent import Recent
 
 T = TypeVar("T")
 
 _MAX_RESPONSE_BYTES = 200_000
 # A token is renewed before it ends, as a running sign-in still needs it.
 _MARGIN_SECONDS = 60.0
-# Those that were not used for the longest time go first.
-_KEPT_ACCOUNTS = 10_000
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -80,7 +78,7 @@ class AccessTokens:
         self._endpoints = endpoints
         self._clock = clock
         self._now = now
-        self._kept: OrderedDict[TokenCredentials, _Kept] = OrderedDict()
+        self._kept: Recent[TokenCredentials, _Kept] = Recent()
         self._fetches: dict[TokenCredentials, asyncio.Task[str]] = {}
 
     async def sign_in(
@@ -175,14 +173,8 @@ class AccessTokens:
         kept.renew_at = self._clock() + max(life_seconds - _MARGIN_SECONDS, life_seconds / 2)
         if credentials.type is AuthenticationType.REFRESH_TOKEN:
             kept.refresh_token = response.refresh_token or refresh_token
-        self._keep(credentials, kept)
-        return kept.token
-
-    def _keep(self, credentials: TokenCredentials, kept: _Kept) -> None:
         self._kept[credentials] = kept
-        self._kept.move_to_end(credentials)
-        if len(self._kept) > _KEPT_ACCOUNTS:
-            self._kept.popitem(last=False)
+        return kept.token
 
     async def _ask(self, request: TokenRequest, flow: AuthenticationType) -> TokenResponse:
         url = self._endpoints.admit(request.endpoint)

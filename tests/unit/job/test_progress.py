@@ -7,7 +7,7 @@ from testkit.jobs import make_job
 
 from worker.job.completed_work import CompletedWork
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
-from worker.job.progress import VARIABLE, Progress, carry
+from worker.job.progress import VARIABLE, carried, carry
 
 REFERENCE = "1.abc"
 CARRIED = {VARIABLE: {"reference": REFERENCE, "recipients": ["a@x", "b@x"]}}
@@ -17,11 +17,11 @@ CARRIED = {VARIABLE: {"reference": REFERENCE, "recipients": ["a@x", "b@x"]}}
     "outcome", [Failed("X", "x", retries=2, variables={"y": 1}), Returned("x", variables={"y": 1})]
 )
 def test_a_job_that_comes_back_carries_who_has_the_email(outcome: Outcome) -> None:
-    carried = carry(outcome, REFERENCE, {"b@x", "a@x"})
-    assert isinstance(carried, Failed | Returned)
-    assert carried.variables == {"y": 1, **CARRIED}
-    job = make_job(variables=dict(carried.variables))
-    assert Progress().of(job, REFERENCE) == {"a@x", "b@x"}
+    reported = carry(outcome, REFERENCE, {"b@x", "a@x"})
+    assert isinstance(reported, Failed | Returned)
+    assert reported.variables == {"y": 1, **CARRIED}
+    job = make_job(variables=dict(reported.variables))
+    assert carried(job, REFERENCE) == {"a@x", "b@x"}
 
 
 @pytest.mark.parametrize("outcome", [Completed({}), BpmnError("X", "x", {})])
@@ -47,15 +47,7 @@ def test_a_job_whose_email_reached_no_recipient_stores_nothing() -> None:
     ],
 )
 def test_a_variable_of_that_name_that_is_not_of_this_job_does_not_count(value: Any) -> None:
-    assert Progress().of(make_job(variables={VARIABLE: value}), REFERENCE) == set()
-
-
-def test_this_worker_remembers_it_too_until_the_job_is_done() -> None:
-    progress, job = Progress(), make_job()
-    progress.keep(job, {"a@x"})
-    assert progress.of(job, REFERENCE) == {"a@x"}
-    progress.forget(job)
-    assert progress.of(job, REFERENCE) == set()
+    assert carried(make_job(variables={VARIABLE: value}), REFERENCE) == set()
 
 
 def test_the_progress_of_an_attempt_does_not_make_it_another_job() -> None:
