@@ -64,29 +64,9 @@ class Liveness:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.heartbeat = Heartbeat(clock)
-        self._runtime = runtime
+        self.runtime = runtime
         self._max_silence_seconds = max_silence_seconds
         self._clock = clock
-
-    @property
-    def running_jobs(self) -> int:
-        """How many jobs are running."""
-        return self._runtime.running_jobs
-
-    @property
-    def max_jobs(self) -> int:
-        """How many jobs may run at the same time."""
-        return self._runtime.max_jobs
-
-    @property
-    def open_circuits(self) -> int:
-        """How many mail servers do not answer."""
-        return self._runtime.open_circuits
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the gateway answers."""
-        return self._why_not_connected() is None
 
     def why_not_alive(self) -> list[str]:
         """Return the reasons for a restart; empty if there are none."""
@@ -97,17 +77,18 @@ class Liveness:
 
     def why_not_ready(self) -> list[str]:
         """Return what keeps the worker from taking jobs; empty if it takes them."""
-        runtime = self._runtime
+        runtime = self.runtime
         if runtime.is_stopping:
             count = runtime.running_jobs
             jobs = "1 job is" if count == 1 else f"{count} jobs are"
             return [f"The worker is stopping; {jobs} running."]
         reasons = [] if runtime.is_polling else ["The worker does not ask Camunda for jobs."]
-        unconnected = self._why_not_connected()
+        unconnected = self.why_not_connected()
         return [*reasons, unconnected] if unconnected else reasons
 
-    def _why_not_connected(self) -> str | None:
-        connection = self._runtime.connection
+    def why_not_connected(self) -> str | None:
+        """Return why the gateway is taken for lost; None if it answers."""
+        connection = self.runtime.connection
         if connection.lost_because is not None:
             return f"The gateway does not answer: {connection.lost_because}."
         if connection.last_answer_at is None:

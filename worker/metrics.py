@@ -131,12 +131,14 @@ class _Present(Collector):
         yield from self._of_deletions()
 
     def _of_the_worker(self) -> Iterator[Metric]:
-        liveness = self._liveness
-        yield _gauge("jobs_running", "Jobs that are running.", liveness.running_jobs)
-        yield _gauge("jobs_running_max", "Jobs that may run at the same time.", liveness.max_jobs)
+        liveness, runtime = self._liveness, self._liveness.runtime
+        yield _gauge("jobs_running", "Jobs that are running.", runtime.running_jobs)
+        yield _gauge("jobs_running_max", "Jobs that may run at the same time.", runtime.max_jobs)
         circuits = "Mail servers that do not answer; one job at a time tries each."
-        yield _gauge("mail_servers_unreachable", circuits, liveness.open_circuits)
-        yield _gauge("gateway_connected", "1 if the gateway answers, else 0.", liveness.is_connected)
+        yield _gauge("mail_servers_unreachable", circuits, runtime.admission.open_circuits)
+        yield _gauge(
+            "gateway_connected", "1 if the gateway answers, else 0.", liveness.why_not_connected() is None
+        )
         yield _gauge(
             "ready", "1 if the worker is ready (/health/ready), else 0.", not liveness.why_not_ready()
         )

@@ -101,7 +101,7 @@ async def test_a_worker_is_ready_when_the_gateway_has_answered() -> None:
         assert liveness.why_not_ready() == ["The gateway has not answered yet."]
         runtime.connection.answered(time.monotonic())
         assert liveness.why_not_ready() == []
-        assert liveness.is_connected
+        assert liveness.why_not_connected() is None
 
 
 async def test_a_gateway_that_says_nothing_for_too_long_does_not_answer() -> None:
@@ -110,7 +110,7 @@ async def test_a_gateway_that_says_nothing_for_too_long_does_not_answer() -> Non
         liveness = Liveness(runtime, max_silence_seconds=60, clock=clock)
         runtime.connection.last_answer_at = clock.now
         clock.now += 60
-        assert liveness.is_connected
+        assert liveness.why_not_connected() is None
         clock.now += 1
         assert liveness.why_not_ready() == ["The gateway has not answered for 61 seconds."]
 

@@ -27,7 +27,6 @@ _OPTIONS = (
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]):\d+")
 _WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
 
-Sign = Callable[[grpc.aio.ClientCallDetails], Awaitable[grpc.aio.ClientCallDetails]]
 Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 
@@ -64,13 +63,20 @@ def _read(variable: str, file: Path | None) -> bytes | None:
         raise InputError(f"{variable}: {file} cannot be read ({error.strerror}).", field=variable) from error
 
 
-class SignedCalls:
+class SignedCalls(grpc.aio.UnaryUnaryClientInterceptor):
     """Adds the sign-in to every call of a channel."""
 
     def __init__(self, sign_in: SignIn) -> None:
         self._sign_in = sign_in
         self._latest = ""
-        self.interceptors = (_SignedCommands(self.sign), _SignedPolls(self.sign))
+        # gRPC takes an object for calls with one reply only, or for calls with a stream of them.
+        self.interceptors = (self, _SignedPolls(self))
+
+    async def intercept_unary_unary(
+        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        """See grpc.aio."""
+        return await continuation(await self.sign(client_call_details), request)
 
     async def sign(self, call: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         """Return `call` with the Authorization header. Raises GatewayUnavailable."""
@@ -96,27 +102,14 @@ class SignedCalls:
         await self._sign_in.close()
 
 
-class _SignedCommands(grpc.aio.UnaryUnaryClientInterceptor):
-    """Signs calls with one reply."""
-
-    def __init__(self, sign: Sign) -> None:
-        self._sign = sign
-
-    async def intercept_unary_unary(
-        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request: Any
-    ) -> Any:
-        """See grpc.aio."""
-        return await continuation(await self._sign(client_call_details), request)
-
-
 class _SignedPolls(grpc.aio.UnaryStreamClientInterceptor):
     """Signs calls with a stream of replies."""
 
-    def __init__(self, sign: Sign) -> None:
-        self._sign = sign
+    def __init__(self, signed: SignedCalls) -> None:
+        self._signed = signed
 
     async def intercept_unary_stream(
         self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         """See grpc.aio."""
-        return await continuation(await self._sign(client_call_details), request)
+        return await continuation(await self._signed.sign(client_call_details), request)

@@ -96,7 +96,8 @@ class Runtime:
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
-        pipeline.admission.on_place_left = self._note_capacity
+        self.admission = pipeline.admission
+        self.admission.on_place_left = self._note_capacity
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()
         self.is_stopping = False
@@ -105,11 +106,6 @@ class Runtime:
     def running_jobs(self) -> int:
         """How many jobs are running."""
         return len(self._running)
-
-    @property
-    def open_circuits(self) -> int:
-        """How many mail servers do not answer and are given one job at a time."""
-        return self._pipeline.admission.open_circuits
 
     @property
     def is_polling(self) -> bool:
@@ -184,7 +180,7 @@ class Runtime:
 
     def _free_places(self) -> int:
         """Return how many more jobs may start."""
-        return self.max_jobs - len(self._running) + self._pipeline.admission.without_place
+        return self.max_jobs - len(self._running) + self.admission.without_place
 
     def _accept(self, job: Job, served: Served, age_seconds: float) -> None:
         timeout_seconds = served.subscription.job_timeout_seconds
