@@ -7,12 +7,13 @@ import imaplib
 import poplib
 import smtplib
 import ssl
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from socket import socket
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
@@ -21,6 +22,8 @@ from worker.errors import MailServerError, ProtocolViolation, ServerTimeout, Tls
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.threads import run_step
 from worker.mail.tls import tls_failure
+
+C = TypeVar("C", imaplib.IMAP4, poplib.POP3, smtplib.SMTP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,7 @@ async def probe_server(account: Account, context: ssl.SSLContext, seconds: float
 
 
 def _ask_imap(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
-    client: imaplib.IMAP4
-    if account.encryption is Encryption.IMPLICIT:
-        client = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=seconds)
-    else:
-        client = imaplib.IMAP4(account.host, account.port, timeout=seconds)
+    client = _open(account, seconds, imaplib.IMAP4, partial(imaplib.IMAP4_SSL, ssl_context=context))
     try:
         if account.encryption is Encryption.STARTTLS:
             _check_offer("STARTTLS", client.capabilities, account.server)
@@ -94,11 +93,7 @@ def _ask_imap(account: Account, context: ssl.SSLContext, seconds: float) -> Serv
 
 
 def _ask_pop3(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
-    client: poplib.POP3
-    if account.encryption is Encryption.IMPLICIT:
-        client = poplib.POP3_SSL(account.host, account.port, context=context, timeout=seconds)
-    else:
-        client = poplib.POP3(account.host, account.port, timeout=seconds)
+    client = _open(account, seconds, poplib.POP3, partial(poplib.POP3_SSL, context=context))
     try:
         if account.encryption is Encryption.STARTTLS:
             _check_offer("STLS", client.capa(), account.server)
@@ -112,11 +107,7 @@ def _ask_pop3(account: Account, context: ssl.SSLContext, seconds: float) -> Serv
 
 
 def _ask_smtp(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
-    client: smtplib.SMTP
-    if account.encryption is Encryption.IMPLICIT:
-        client = smtplib.SMTP_SSL(account.host, account.port, context=context, timeout=seconds)
-    else:
-        client = smtplib.SMTP(account.host, account.port, timeout=seconds)
+    client = _open(account, seconds, smtplib.SMTP, partial(smtplib.SMTP_SSL, context=context))
     try:
         client.ehlo_or_helo_if_needed()
         if account.encryption is Encryption.STARTTLS:
@@ -128,6 +119,11 @@ def _ask_smtp(account: Account, context: ssl.SSLContext, seconds: float) -> Serv
         return _facts(client.sock, capabilities, features.get("auth", "").split())
     finally:
         client.close()
+
+
+def _open(account: Account, seconds: float, plain: Callable[..., C], encrypted: Callable[..., C]) -> C:
+    client = encrypted if account.encryption is Encryption.IMPLICIT else plain
+    return client(account.host, account.port, timeout=seconds)
 
 
 def _check_offer(command: str, offered: Container[str], server: str) -> None:

@@ -1,4 +1,4 @@
-"""The parent's end: a child process that answers requests and ends with its parent."""
+"""The parent's end: a child process that answers requests and ends with its parent, and what runs in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from worker.sandbox.errors import SandboxError
 
@@ -120,3 +120,33 @@ class Child:
         # Java's logging says at each start that it has nowhere to log.
         lines = [line for line in lines if not line.startswith("SLF4J")]
         return f"The {self._name} has ended; its last lines: {' | '.join(lines[-3:]) or 'none'}"
+
+
+class Service:
+    """What runs in a child process, and can be killed and run again; nothing in it outlives the process."""
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._running.pid
+
+    def check(self) -> None:
+        """Raises SandboxError if the service has ended."""
+        self._running.check()
+
+    async def kill(self) -> None:
+        """Kill the process (SIGKILL), as a crash would. Its data is lost."""
+        if self._child is not None:
+            await self._child.kill()
+            self._child = None
+
+    @property
+    def _running(self) -> Child:
+        if self._child is None:
+            raise SandboxError(f"The {self.name} is not running: restart it first.")
+        return self._child

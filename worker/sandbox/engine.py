@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.sandbox.archive import engine_java
-from worker.sandbox.child import Child, Listener
+from worker.sandbox.child import Child, Listener, Service
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.ports import free_port
 from worker.sandbox.records import Record, Records
@@ -45,14 +45,16 @@ class JobEvent:
     worker: str
 
 
-class Engine:
+class Engine(Service):
     """A running engine. Its clock, its instances and its diagrams live in memory and end with it."""
 
+    name = "engine"
+
     def __init__(self, port: int, java: dict[str, Any]) -> None:
+        super().__init__()
         self._port = port
         self._java = java
         self._records = Records()
-        self._child: Child | None = None
 
     @classmethod
     @asynccontextmanager
@@ -80,33 +82,12 @@ class Engine:
         """The address of the gRPC gateway, without TLS: host:port."""
         return f"127.0.0.1:{self._port}"
 
-    @property
-    def pid(self) -> int:
-        """The engine's process."""
-        return self._running.pid
-
-    def check(self) -> None:
-        """Raises SandboxError if the engine has ended."""
-        self._running.check()
-
-    @property
-    def _running(self) -> Child:
-        if self._child is None:
-            raise SandboxError("The engine is not running: restart it first.")
-        return self._child
-
-    async def kill(self) -> None:
-        """Kill the engine (SIGKILL), as a crash would. Its data is lost."""
-        if self._child is not None:
-            await self._child.kill()
-            self._child = None
-
     async def restart(self) -> None:
         """Run a new, empty engine on the same port."""
         await self.kill()
         self._records = Records()
         arguments = {**self._java, "port": self._port}
-        self._child = await Child.start("engine", arguments, Listener(self._records.add, self._records.end))
+        self._child = await Child.start(self.name, arguments, Listener(self._records.add, self._records.end))
 
     async def deploy(self, source: Path | str | bytes, name: str | None = None) -> None:
         """Deploy a BPMN file, or its bytes under a name such as "order.bpmn"."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.sandbox.child import Child, Listener
+from worker.sandbox.child import Child, Listener, Service
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.jars import class_path
 
@@ -26,16 +26,18 @@ class Keystore:
     password: str
 
 
-class MailServer:
+class MailServer(Service):
     """A running mail server. Users sign in with their whole address; SMTP needs no sign-in.
 
     There is no STARTTLS: the ports are plain or speak TLS from the first byte.
     """
 
+    name = "mail server"
+
     def __init__(self, arguments: dict[str, Any], ports: Mapping[str, int]) -> None:
+        super().__init__()
         self._arguments = arguments
         self._ports = dict(ports)
-        self._child: Child | None = None
         self._arrival = asyncio.Event()
 
     @classmethod
@@ -102,34 +104,12 @@ class MailServer:
         """IMAP over TLS."""
         return self._ports["imaps"]
 
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        return self._running.pid
-
-    def check(self) -> None:
-        """Raises SandboxError if the server has ended."""
-        self._running.check()
-
-    @property
-    def _running(self) -> Child:
-        if self._child is None:
-            raise SandboxError("The mail server is not running: restart it first.")
-        return self._child
-
-    async def kill(self) -> None:
-        """Kill the server (SIGKILL), as a crash would. Its emails are lost."""
-        if self._child is not None:
-            await self._child.kill()
-            self._child = None
-
     async def restart(self) -> None:
         """Run a new server with the same users and ports and empty mailboxes."""
         await self.kill()
         arguments = {**self._arguments, "ports": self._ports}
-        self._child = await Child.start(
-            "mail server", arguments, Listener(self._tell_waiters, self._tell_waiters)
-        )
+        listener = Listener(self._tell_waiters, self._tell_waiters)
+        self._child = await Child.start(self.name, arguments, listener)
         self._ports = await self._child.ask("ports")
 
     async def messages(self, user: str) -> list[bytes]:
