@@ -44,6 +44,7 @@ from worker.wiring import (
     open_document_client,
     open_gateway,
     open_mail_clients,
+    open_secrets,
     open_sign_in,
 )
 
@@ -71,11 +72,7 @@ class EmailWorker:
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
         check_directory(settings.worker.secrets_dir)
-        secrets = SecretStore(
-            environment,
-            prefix=settings.worker.secret_prefix,
-            directory=settings.worker.secrets_dir,
-        )
+        secrets = open_secrets(settings, environment)
         defaults = settings.defaults
         for secret in (
             settings.gateway.client_secret,

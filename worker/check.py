@@ -13,9 +13,9 @@ from worker.errors import InputError
 from worker.health import check_port
 from worker.job.engine_errors import EngineError
 from worker.mail.tls import build_tls_context, ca_file_problem
-from worker.secret_store import SecretStore, check_directory
+from worker.secret_store import check_directory
 from worker.settings import Settings, WorkerSettings, read_environment, without_user_info
-from worker.wiring import open_gateway
+from worker.wiring import open_gateway, open_secrets
 
 # Not on a terminal, no line is cut: the table is as wide as its longest value.
 _WIDTH_IN_A_PIPE = 10_000
@@ -31,7 +31,7 @@ async def check_setup(env_file: Path | None) -> bool:
         print_problem(console, error.message)
         return False
     worker = settings.worker
-    secrets = SecretStore(environment, prefix=worker.secret_prefix, directory=worker.secrets_dir)
+    secrets = open_secrets(settings, environment)
     console.print(_settings_table(settings))
     names = ", ".join(f"{name} ({place})" for name, place in sorted(secrets.names().items()))
     console.print(f"Secrets that the worker sees: {escape(names or 'none')}.", soft_wrap=True)

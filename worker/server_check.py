@@ -27,7 +27,7 @@ from worker.models.mailbox import MailboxRequest
 from worker.secret_store import SecretStore
 from worker.server_probe import ServerFacts, TlsFacts, probe_server
 from worker.settings import Settings, read_environment
-from worker.wiring import open_access_tokens, open_mail_clients
+from worker.wiring import open_access_tokens, open_mail_clients, open_secrets
 
 _PROTOCOL_OF_PORT = {
     **dict.fromkeys((25, 465, 587, 2525), MailProtocol.SMTP),
@@ -87,10 +87,7 @@ async def check_server(
             console, 'Not signed in: --variables FILE with the variable "authentication" tries that too.'
         )
         return True
-    secrets = SecretStore(
-        environment, prefix=settings.worker.secret_prefix, directory=settings.worker.secrets_dir
-    )
-    problem = await _sign_in(target, authentication, settings, secrets)
+    problem = await _sign_in(target, authentication, settings, open_secrets(settings, environment))
     if problem is None:
         print_good(console, "Signed in.")
     else:

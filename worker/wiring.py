@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from worker.models.authentication import AuthenticationType, TokenCredentials
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 from worker.oauth.cluster_token import ClusterToken
 from worker.rest_api import RestApi
+from worker.secret_store import SecretStore
 from worker.settings import GatewaySettings, Settings, SignInStrategy, WorkerSettings, is_this_machine
 
 # The name of the variable travels with the result, and counts.
@@ -41,6 +43,12 @@ _NAMING_BYTES = 200
 # Of Camunda on this machine, and of the sandbox.
 _USUAL_REST_ADDRESS = "http://localhost:8080"
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
+
+
+def open_secrets(settings: Settings, environment: Mapping[str, str]) -> SecretStore:
+    """Return the secrets of the environment and the directory."""
+    worker = settings.worker
+    return SecretStore(environment, prefix=worker.secret_prefix, directory=worker.secrets_dir)
 
 
 def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGateway:

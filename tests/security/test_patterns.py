@@ -41,7 +41,7 @@ BOUNDED = {
 }
 # Made from other texts at run time: only these, as they repeat nothing.
 BUILT = {
-    "worker.job.notation": "the name of a field, escaped",
+    "worker.job.assignment": "the name of a field, escaped",
     "worker.mail.imap.folders": "the constant INBOX",
     "worker.mail.local_search": "a set of letters",
     "worker.mail.refusals": "_MEANINGS, above",

@@ -133,6 +133,10 @@ class Library:
         return register
 
 
+LIBRARY = Library()
+"""Every builtin function; the modules of `functions` declare them."""
+
+
 def _builtin(
     name: str, parameters: tuple[str, ...], call: Callable[..., Value], *, is_strict: bool
 ) -> Builtin:

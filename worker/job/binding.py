@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from worker.errors import InputError
+from worker.job.assignment import OWN_NOTATION, Notation
 from worker.job.input_faults import GROUPS, InputFaults
-from worker.job.notation import OWN_NOTATION, Notation
 from worker.masking import Mask
 from worker.models.authentication import SECRETS
 from worker.models.bounds import FIELDS, LEVELS, PASSWORD_CHARACTERS

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from worker.errors import InputError
-from worker.job.notation import Notation
+from worker.job.assignment import Notation
 from worker.models.expectation import expectation, shown
 
 GROUPS = ("authentication", "server", "parameters")

@@ -67,10 +67,10 @@ async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
     match outcome:
         case Completed():
             await gateway.complete(job.key, outcome.variables)
-        case Failed():
+        case Failed() | Returned():
             await gateway.fail(
                 job.key,
-                retries=outcome.retries,
+                retries=job.retries if isinstance(outcome, Returned) else outcome.retries,
                 message=outcome.message,
                 backoff_seconds=outcome.backoff_seconds,
                 variables=outcome.variables,
@@ -78,12 +78,4 @@ async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
         case BpmnError():
             await gateway.throw_error(
                 job.key, error_code=outcome.code, message=outcome.message, variables=outcome.variables
-            )
-        case Returned():
-            await gateway.fail(
-                job.key,
-                retries=job.retries,
-                message=outcome.message,
-                backoff_seconds=outcome.backoff_seconds,
-                variables=outcome.variables,
             )

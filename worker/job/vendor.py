@@ -13,8 +13,7 @@ from functools import partial
 from typing import Any
 
 from worker.errors import InputError
-from worker.job.assignment import Assignment, Operation
-from worker.job.notation import Notation
+from worker.job.assignment import Assignment, Notation, Operation
 from worker.models.expectation import number_text
 
 TASK_TYPE = "io.camunda:email:1"

@@ -21,29 +21,11 @@ _MAX_MESSAGE_ID = 250
 _WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
 _WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
 _RESERVED_PREFIXES = ("content-", "resent-")
-# Fields of which programs read each word (RFC 2047 5: no encoded words there), in addition to List-*.
-_STRUCTURED_HEADERS = frozenset(
-    {
-        *(
-            "archived-at",
-            "auto-submitted",
-            "autocrypt",
-            "expires",
-            "feedback-id",
-            "importance",
-            "in-reply-to",
-        ),
-        *("message-context", "mt-priority", "obsoletes", "precedence", "priority", "references"),
-        *(
-            "reply-by",
-            "sensitivity",
-            "supersedes",
-            "tls-required",
-            "x-auto-response-suppress",
-            "x-msmail-priority",
-        ),
-        "x-priority",
-    }
+# Fields of which programs read each word (RFC 2047 5: no encoded words there).
+_STRUCTURED = re.compile(
+    "archived-at|auto-submitted|autocrypt|expires|feedback-id|importance|in-reply-to|list-.*|message-context"
+    "|mt-priority|obsoletes|precedence|priority|references|reply-by|sensitivity|supersedes|tls-required"
+    "|x-auto-response-suppress|x-msmail-priority|x-priority"
 )
 _FOLDING = re.compile(r"\r?\n[ \t]+")
 _PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
@@ -52,7 +34,7 @@ ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
 
 def is_structured(name: str) -> bool:
     """Whether a header field is made of words that programs read, and is not a text for people."""
-    return name.lower() in _STRUCTURED_HEADERS or name.lower().startswith("list-")
+    return _STRUCTURED.fullmatch(name.lower()) is not None
 
 
 def read_headers(headers: dict[Any, Any]) -> dict[str, str]:

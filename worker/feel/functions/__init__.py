@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.feel.functions import (
+from worker.feel.functions import (  # noqa: F401 - each declares its functions
     aggregates,
     booleans,
     contexts,
@@ -15,24 +15,9 @@ from worker.feel.functions import (
     temporals,
     texts,
 )
-from worker.feel.signature import Builtin
+from worker.feel.signature import LIBRARY, Builtin
 
-_GROUPS = (
-    booleans,
-    contexts,
-    conversions,
-    lists,
-    numeric,
-    outcomes,
-    patterns,
-    ranges,
-    aggregates,
-    temporals,
-    texts,
-)
-BUILTINS: dict[str, list[Builtin]] = {
-    name: functions for group in _GROUPS for name, functions in group.LIBRARY.functions.items()
-}
+BUILTINS = LIBRARY.functions
 
 
 def find_builtin(name: str, count: int, names: tuple[str, ...] | None) -> Builtin | None:

@@ -11,10 +11,9 @@ from worker.feel.comparison import is_same_order, order_key
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import Value
 
-LIBRARY = Library()
 _Items = tuple[Value, ...]
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.truth import decide
 from worker.feel.values import Value
-
-LIBRARY = Library()
 
 
 @LIBRARY.add("not", "negand: boolean")

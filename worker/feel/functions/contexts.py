@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import FunctionContext, Value
 
-LIBRARY = Library()
 _Context = dict[str, Value]
 
 

@@ -11,12 +11,11 @@ from typing import NoReturn
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double, from_json
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.temporal import at_zone, parse_date, parse_date_time, parse_duration, parse_time, parse_zone
 from worker.feel.text import json_text, text_of
 from worker.feel.values import Months, Value, ZonedTime, number_of, whole
 
-LIBRARY = Library()
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _GROUPING = (" ", ",", ".")
 _DECIMAL = (",", ".")

@@ -7,10 +7,9 @@ from functools import cmp_to_key
 
 from worker.feel.comparison import contains, equal, order_key
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import Function, FunctionContext, Value, whole
 
-LIBRARY = Library()
 _Items = tuple[Value, ...]
 _COMPARED_ARGUMENTS = 2
 _STEPS_PER_KEY = 5

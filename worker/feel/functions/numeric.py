@@ -5,35 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import (
-    ROUND_CEILING,
-    ROUND_DOWN,
-    ROUND_FLOOR,
-    ROUND_HALF_DOWN,
-    ROUND_HALF_EVEN,
-    ROUND_HALF_UP,
-    ROUND_UP,
-    Context,
-    Decimal,
-)
+from decimal import Context, Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import Months, Value, whole
 
-LIBRARY = Library()
 _MAX_DIGITS = 1000
-_MODES = {
-    "UP": ROUND_UP,
-    "DOWN": ROUND_DOWN,
-    "CEILING": ROUND_CEILING,
-    "FLOOR": ROUND_FLOOR,
-    "HALF_UP": ROUND_HALF_UP,
-    "HALF_DOWN": ROUND_HALF_DOWN,
-    "HALF_EVEN": ROUND_HALF_EVEN,
-}
+_MODES = {"UP", "DOWN", "CEILING", "FLOOR", "HALF_UP", "HALF_DOWN", "HALF_EVEN"}
 
 
 def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
@@ -42,37 +23,26 @@ def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
     digits = number.adjusted() + places + 2
     if abs(places) > _MAX_DIGITS or digits > _MAX_DIGITS:
         raise FeelError(f"A number cannot be rounded to more than {_MAX_DIGITS} digits.")
-    return number.quantize(Decimal((0, (1,), -places)), mode, Context(prec=max(digits, 1)))
+    return number.quantize(Decimal((0, (1,), -places)), f"ROUND_{mode}", Context(prec=max(digits, 1)))
 
 
 @LIBRARY.add("decimal", "n: number", "scale: number", "", "mode: string")
 def _decimal(_run: Run, number: Decimal, scale: Decimal, mode: str = "HALF_EVEN") -> Decimal | None:
-    rounding = _MODES.get(mode.upper())
-    return _round(number, scale, rounding) if rounding else None
+    return _round(number, scale, mode.upper()) if mode.upper() in _MODES else None
 
 
-@LIBRARY.add("floor", "n: number")
-def _floor(_run: Run, number: Decimal) -> Decimal:
-    return _round(number, Decimal(0), ROUND_FLOOR)
-
-
-@LIBRARY.add("ceiling", "n: number")
-def _ceiling(_run: Run, number: Decimal) -> Decimal:
-    return _round(number, Decimal(0), ROUND_CEILING)
-
-
-def _add_rounding(name: str, mode: str) -> None:
-    @LIBRARY.add(name, "n: number", "scale: number")
-    def _(_run: Run, number: Decimal, scale: Decimal) -> Decimal:
+def _add_rounding(name: str, mode: str, *parameters: str) -> None:
+    @LIBRARY.add(name, "n: number", *parameters)
+    def _(_run: Run, number: Decimal, scale: Decimal = Decimal(0)) -> Decimal:
         return _round(number, scale, mode)
 
 
-_add_rounding("floor", ROUND_FLOOR)
-_add_rounding("ceiling", ROUND_CEILING)
-_add_rounding("round up", ROUND_UP)
-_add_rounding("round down", ROUND_DOWN)
-_add_rounding("round half up", ROUND_HALF_UP)
-_add_rounding("round half down", ROUND_HALF_DOWN)
+_add_rounding("floor", "FLOOR", "", "scale: number")
+_add_rounding("ceiling", "CEILING", "", "scale: number")
+_add_rounding("round up", "UP", "scale: number")
+_add_rounding("round down", "DOWN", "scale: number")
+_add_rounding("round half up", "HALF_UP", "scale: number")
+_add_rounding("round half down", "HALF_DOWN", "scale: number")
 
 
 @LIBRARY.add("abs", "n/number: number | days | months")

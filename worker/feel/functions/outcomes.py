@@ -12,11 +12,10 @@ from decimal import Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.temporal_text import iso_text
 from worker.feel.values import Value, whole
 
-LIBRARY = Library()
 _MESSAGE = "errorMessage/message: string | null"
 _VARIABLES = "variables: context | null"
 _RETRY_BACKOFF = "retryBackoff/backoff: days | string | null"

@@ -7,10 +7,9 @@ import re
 from worker.feel.pattern import Pattern
 from worker.feel.pattern_reader import InvalidPatternError
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import Value
 
-LIBRARY = Library()
 # What it takes to read a pattern and to make what finds it.
 _STEPS_PER_CHARACTER = 5
 _STEPS_PER_PART = 2

@@ -11,10 +11,9 @@ from collections.abc import Callable
 
 from worker.feel.comparison import is_same_order, order_key
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import Range, Value
 
-LIBRARY = Library()
 _TYPES = {"point": "number | date | time | date and time | days | months", "range": "range"}
 _End = tuple[Value, int]
 _Relation = Callable[[_End, _End, _End, _End], bool]

@@ -7,9 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 
-LIBRARY = Library()
 # Not from strftime, which speaks the language of the machine.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (

@@ -8,10 +8,9 @@ from decimal import Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.signature import Library
+from worker.feel.signature import LIBRARY
 from worker.feel.values import whole
 
-LIBRARY = Library()
 _TRIMMED = "".join(map(chr, range(0x21)))
 _NOT_BLANK = frozenset("\x85\xa0\u2007\u202f")
 
