@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from testkit.accounts import Account
 from testkit.maildir import StoredMessage
-from testkit.processes import ServerProcess, cannot_run, free_port, unprivileged_account
+from testkit.processes import RestartableServer, ServerProcess, cannot_run, free_port, unprivileged_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Cyrus:
+class Cyrus(RestartableServer):
     """A running Cyrus with IMAP and POP3; the accounts are made with `add_user`."""
 
     certificate: Certificate
@@ -102,19 +102,6 @@ class Cyrus:
     def start(self) -> None:
         """Start it, on the same ports and mail as before."""
         self._process.start([self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port])
-
-    def stop(self) -> None:
-        """Stop it in an orderly way."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """End it as a crash would: sessions break without a word."""
-        self._process.kill()
-
-    def restart(self) -> None:
-        """Stop and start: every session of before is dead."""
-        self.stop()
-        self.start()
 
     def add_user(self, name: str, password: str) -> Account:
         """Give it an account; ASCII letters and digits in the name, any Unicode in the password."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 from testkit.accounts import Account
 from testkit.maildir import Maildir, StoredMessage, numbered_message
 from testkit.processes import (
+    RestartableServer,
     ServerProcess,
     cannot_run,
     find_program,
@@ -57,7 +58,7 @@ class DovecotOptions:
 
 
 @dataclass
-class Dovecot:
+class Dovecot(RestartableServer):
     """A running Dovecot; the accounts are made with `add_user`.
 
     It listens at `host`, and at ::1 where logins over plain text are allowed.
@@ -116,23 +117,6 @@ class Dovecot:
         for port, ready in ((self.imap_port, b"CAPABILITY"), (self.pop3_port, b"+OK")):
             with socket.create_connection((self.host, port), timeout=20) as connection:
                 next(line for line in connection.makefile("rb") if ready in line)
-
-    def stop(self) -> None:
-        """Stop it in an orderly way: sessions get their BYE."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """End it as a crash would: sessions break without a word."""
-        self._process.kill()
-
-    def restart(self) -> None:
-        """Stop and start: every session of before is dead."""
-        self.stop()
-        self.start()
-
-    def log(self) -> str:
-        """What it has logged so far."""
-        return self._process.log()
 
     def add_user(self, name: str, password: str) -> Account:
         """Give it an account; any Unicode but `:` and `/` in the name, any at all in the password."""

@@ -22,6 +22,7 @@ from testkit.accounts import Account
 from testkit.dovecot import Dovecot, DovecotOptions
 from testkit.maildir import Maildir
 from testkit.processes import (
+    RestartableServer,
     ServerProcess,
     cannot_run,
     find_program,
@@ -92,7 +93,7 @@ class ReceivedEmail:
 
 
 @dataclass
-class Postfix:
+class Postfix(RestartableServer):
     """A running Postfix that takes mail for any address: STARTTLS at `smtp_port`, TLS at `smtps_port`."""
 
     certificate: Certificate
@@ -127,19 +128,6 @@ class Postfix:
     def start(self) -> None:
         """Start it, on the same ports and mail as before."""
         self._process.start([self.smtp_port, self.smtps_port])
-
-    def stop(self) -> None:
-        """Stop it in an orderly way."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """End it as a crash would: sessions break without a word."""
-        self._process.kill()
-
-    def restart(self) -> None:
-        """Stop and start: every session of before is dead."""
-        self.stop()
-        self.start()
 
     def log(self) -> str:
         """What it has logged so far."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -146,6 +147,33 @@ class ServerProcess:
                 self.kill()
                 raise AssertionError(f"{self._command[0]} did not start:\n{self.log()}")
             time.sleep(0.01)
+
+
+class RestartableServer(ABC):
+    """A server that tests stop, kill, and start again on the same ports and mail."""
+
+    _process: ServerProcess
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, on the same ports and mail as before."""
+
+    def stop(self) -> None:
+        """Stop it in an orderly way: sessions get their BYE."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End it as a crash would: sessions break without a word."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Stop and start: every session of before is dead."""
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self._process.log()
 
 
 def _is_listening(address: tuple[str, int]) -> bool:

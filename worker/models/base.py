@@ -79,6 +79,11 @@ class Result(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
+def is_none(value: Any) -> bool:
+    """Tell whether a field of a result is left out."""
+    return value is None
+
+
 class CryptographicProtocol(StrEnum):
     """TLS: by STARTTLS or from the first byte, as the port asks. SSL: from the first byte. NONE: clear."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
-from worker.models.base import Result
+from worker.models.base import Result, is_none
 
 
 class SortField(StrEnum):
@@ -35,10 +35,6 @@ def format_utc(moment: datetime) -> str:
 UtcDateTime = Annotated[datetime, PlainSerializer(format_utc, return_type=str, when_used="json")]
 
 
-def _is_none(value: Any) -> bool:
-    return value is None
-
-
 class ListedEmail(Result):
     """One row of a list. What the email lacks is null. `size` in octets."""
 
@@ -60,9 +56,9 @@ class FoundEmail(Result):
 class ImapFacts(Result):
     """What IMAP tells of an email; left out if the server does not tell."""
 
-    seen: bool | None = Field(default=None, exclude_if=_is_none)
-    flagged: bool | None = Field(default=None, exclude_if=_is_none)
-    has_attachments: bool | None = Field(default=None, exclude_if=_is_none)
+    seen: bool | None = Field(default=None, exclude_if=is_none)
+    flagged: bool | None = Field(default=None, exclude_if=is_none)
+    has_attachments: bool | None = Field(default=None, exclude_if=is_none)
 
 
 class ListedImapEmail(ImapFacts, ListedEmail):
@@ -97,8 +93,8 @@ class Attachment(Result):
     name: str
     content_type: str
     size: int
-    content_id: str | None = Field(default=None, exclude_if=_is_none)
-    reference: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+    content_id: str | None = Field(default=None, exclude_if=is_none)
+    reference: dict[str, Any] | None = Field(default=None, exclude_if=is_none)
 
     @model_serializer(mode="wrap")
     def _as_a_document_too(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -125,7 +121,7 @@ class ReadEmail(Result):
     cc_addresses: tuple[str, ...]
     attachments: tuple[Attachment, ...] = ()
     truncated: bool = False
-    smime: Smime | None = Field(default=None, exclude_if=_is_none)
+    smime: Smime | None = Field(default=None, exclude_if=is_none)
 
     @model_serializer(mode="wrap")
     def _name_truncated_only_when_it_is(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from worker.models.base import Request
 from worker.models.bounds import ATTACHMENTS, BODY_CHARACTERS, SUBJECT_CHARACTERS
 from worker.models.documents import Document, parse_documents
 from worker.models.headers import check_headers, read_headers
-from worker.models.texts import check_characters
+from worker.models.texts import check_characters, check_line
 
-_BREAKS_A_HEADER = re.compile(r"[\r\n\0]")
 _SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
 _BODIES = {"body": "body", "html_body": "htmlBody"}
 # The field of the request that writes a header field.
@@ -162,9 +161,7 @@ class MessageParameters(Request):
     @field_validator("subject")
     @classmethod
     def _is_one_line(cls, subject: str) -> str:
-        if _BREAKS_A_HEADER.search(subject):
-            raise ValueError("must not contain a line break or NUL")
-        return subject
+        return check_line(subject)
 
     @field_validator("subject", "body", "html_body", mode="before")
     @classmethod

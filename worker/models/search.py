@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
 from worker.models.expectation import number_text, shown
+from worker.models.texts import check_line
 
 _SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
@@ -132,8 +133,7 @@ def read_text(value: Any) -> str:
         value = number_text(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
-    if any(character in "\r\n\0" or "\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("must not contain a line break, NUL or half a character")
+    check_line(value)
     if len(value) > CONDITION_CHARACTERS:
         raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
     return value

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from worker.models.authentication import OptionalAuthentication
-from worker.models.base import Request, Result, Server
+from worker.models.base import Request, Result, Server, is_none
 from worker.models.message import MessageParameters
 
 
@@ -78,10 +78,6 @@ class Refusal(Result):
     message: str
 
 
-def _is_none(value: Any) -> bool:
-    return value is None
-
-
 class SendResult(Result):
     """The result of sending."""
 
@@ -90,9 +86,9 @@ class SendResult(Result):
     message_id: str | None = Field(description="The Message-ID of the email; null if it was sent to nobody.")
     refused_recipients: list[RefusedRecipient] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="The recipients that the server refused, each with the server's code and message.",
     )
     error: Refusal | None = Field(
-        default=None, exclude_if=_is_none, description="Why the server refused the email."
+        default=None, exclude_if=is_none, description="Why the server refused the email."
     )

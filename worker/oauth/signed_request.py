@@ -60,13 +60,13 @@ def _for_service_account(credentials: TokenCredentials, account: ServiceAccount,
     endpoint = token_endpoint(credentials)
     current_mask().learn(account.private_key)
     subject = credentials.subject or credentials.username
-    claims = _claims(account.email, subject, credentials.audience or endpoint, now)
+    claims = _claims(account.client_email, subject, credentials.audience or endpoint, now)
     # Google wants the scope among the claims.
     claims |= {"scope": credentials.scopes} if credentials.scopes else {}
-    headers = {"kid": account.key_id} if account.key_id else {}
+    headers = {"kid": account.private_key_id} if account.private_key_id else {}
     key = read_rsa_key(account.private_key)
     assertion = _learned(jwt.encode(claims, key, "RS256", headers=headers))
-    return TokenRequest(endpoint, _UserClient(account.email).prepare_request_body(assertion=assertion))
+    return TokenRequest(endpoint, _UserClient(account.client_email).prepare_request_body(assertion=assertion))
 
 
 def _claims(issuer: str, subject: str, audience: str, now: float) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def token_endpoint(credentials: TokenCredentials) -> str:
     """Return the URL at which tokens are fetched, of the JSON key if no other. Raises InputError."""
     if credentials.endpoint:
         return credentials.endpoint
-    endpoint = read_service_account(credentials.private_key).token_endpoint
+    endpoint = read_service_account(credentials.private_key).token_uri
     if not endpoint:
         raise InputError(f"{_ENDPOINT_FIELD} is required: the JSON key names none.", field=_ENDPOINT_FIELD)
     return endpoint
