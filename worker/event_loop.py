@@ -1,4 +1,7 @@
-"""The worker's event loop: looking up a host's name never takes the threads that other work needs."""
+"""The worker's event loop: looking up a host's name never takes the threads that other work needs.
+
+And what runs on it next to other work.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import asyncio
 import functools
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 # Each has a thread, which an unresponsive name server occupies for as long as the operating system waits for
@@ -61,3 +64,13 @@ class EventLoop(asyncio.SelectorEventLoop):
             tell, answer = lookup.set_exception, error
         with suppress(RuntimeError):  # the loop has been closed meanwhile
             self.call_soon_threadsafe(tell, answer)
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Let `work`, which never ends by itself, run while the block does."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()

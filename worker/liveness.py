@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from worker.job.runtime import Runtime
 
@@ -37,16 +36,8 @@ class Heartbeat:
         self._latest_lag = max(now - self._due_at, 0.0)
         self._due_at = now + _BEAT_SECONDS
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
-        """Beat while the block runs."""
-        task = asyncio.create_task(self._beat_on(), name="heartbeat")
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _beat_on(self) -> None:
+    async def beat_on(self) -> None:
+        """Beat without end."""
         self._due_at = self._clock()
         while True:
             self.beat()

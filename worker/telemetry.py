@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker import __version__
+from worker.event_loop import background
 from worker.health import health_pages
 from worker.job.gateway import ZeebeGateway
-from worker.job.probe import probed
 from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
 from worker.liveness import Liveness
@@ -53,10 +53,11 @@ class Telemetry:
         async with AsyncExitStack() as shown:
             if self._traces is not None:
                 shown.push_async_callback(self._traces.close)
-            await shown.enter_async_context(liveness.heartbeat.beating())
+            await shown.enter_async_context(background(liveness.heartbeat.beat_on(), "heartbeat"))
             host, port = self._settings.health_host, self._settings.health_port
             await shown.enter_async_context(health_pages(host, port, liveness, self._metrics))
-            await shown.enter_async_context(probed(runtime.connection, gateway.version))
+            probe = runtime.connection.probe(gateway.version)
+            await shown.enter_async_context(background(probe, "probe of the gateway"))
             yield
 
     def _job_ended(self, report: JobReport) -> None:

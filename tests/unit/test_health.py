@@ -13,9 +13,9 @@ from testkit.health_pages import HealthPages
 from testkit.job_bench import Bench
 from testkit.processes import free_port
 
+from worker.event_loop import background
 from worker.health import PortTaken, check_port, health_pages
 from worker.job.engine_errors import CommandRefused, GatewayUnavailable
-from worker.job.probe import probed
 from worker.job.runtime import Connection
 from worker.liveness import Heartbeat, Liveness
 from worker.metrics import Metrics
@@ -72,7 +72,7 @@ def test_a_loop_that_stands_still_is_late_and_stays_so_until_it_has_beaten_in_ti
 
 async def test_the_heartbeat_measures_the_real_loop() -> None:
     heartbeat = Heartbeat()
-    async with heartbeat.beating():
+    async with background(heartbeat.beat_on(), "heartbeat"):
         await asyncio.sleep(0)
         time.sleep(1.5)  # noqa: ASYNC251 - what is measured
         assert heartbeat.lag_seconds >= 0.4
@@ -135,7 +135,7 @@ async def test_a_worker_that_has_stopped_is_not_ready() -> None:
 async def test_a_probe_that_fails_is_no_news_and_asks_again(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.job.probe._PAUSE_SECONDS", 0)
+    monkeypatch.setattr("worker.job.runtime._PROBE_SECONDS", 0)
     connection, failures, has_answered = Connection(), [failure], asyncio.Event()
 
     async def ask() -> None:
@@ -144,7 +144,7 @@ async def test_a_probe_that_fails_is_no_news_and_asks_again(
         assert connection.lost_because is None
         has_answered.set()
 
-    async with probed(connection, ask), asyncio.timeout(60):
+    async with background(connection.probe(ask), "probe"), asyncio.timeout(60):
         await has_answered.wait()
         await asyncio.sleep(0)
     assert connection.last_answer_at is not None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -87,13 +87,9 @@ def _stop_on_signal(stop: asyncio.Event) -> None:
 
     def stop_or_leave(number: int) -> None:
         if stop.is_set():
-            _leave_now(number)
+            os._exit(128 + number)
         stop.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_or_leave, number)
-
-
-def _leave_now(number: int) -> NoReturn:
-    os._exit(128 + number)

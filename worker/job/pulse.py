@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from worker.job.lease import suspended_seconds
 
@@ -24,15 +22,6 @@ class Pulse:
         self._beat_at = self._now()
         self._stood_still_from = self._stood_still_until = self._beat_at
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
-        """Beat while the block runs."""
-        task = asyncio.create_task(self._beat_on(), name="pulse")
-        try:
-            yield
-        finally:
-            task.cancel()
-
     def age_seconds(self, asked_at: float) -> float:
         """Return how old a reply that just arrived may be; it was requested at `asked_at` (loop time)."""
         self._beat()
@@ -46,7 +35,8 @@ class Pulse:
             self._stood_still_from, self._stood_still_until = self._beat_at, self._loop.time()
         self._beat_at = now
 
-    async def _beat_on(self) -> None:
+    async def beat_on(self) -> None:
+        """Beat without end."""
         while True:
             self._beat()
             await asyncio.sleep(_BEAT_SECONDS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
+from worker.event_loop import background
 from worker.job.assignment import Interpret
-from worker.job.engine_errors import GatewayUnavailable
+from worker.job.engine_errors import EngineError, GatewayUnavailable
 from worker.job.gateway import Gateway, Subscription
 from worker.job.job import Job
 from worker.job.lease import Lease
@@ -20,6 +22,7 @@ from worker.job.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 
+_PROBE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 30.0
 # Between requests to a gateway that answers immediately that there is no job: its long polling may be
@@ -74,6 +77,19 @@ class Connection:
         self._lost_at = self.lost_because = None
         self.last_answer_at = now
 
+    async def probe(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """Ask the gateway every few seconds, without end: a long poll would take half a minute to tell.
+
+        A missing answer is ignored: the polls notice it themselves, and a client may lack the permission to
+        ask.
+        """
+        while True:
+            asked_at = time.monotonic()
+            with suppress(EngineError):
+                await ask()
+                self.answered(asked_at)
+            await asyncio.sleep(_PROBE_SECONDS)
+
     def failed(self, error: GatewayUnavailable) -> None:
         """Note that the gateway did not answer, or refused."""
         self.lost_because = str(error)
@@ -121,7 +137,7 @@ class Runtime:
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
-            async with self._pulse.beating():
+            async with background(self._pulse.beat_on(), "pulse"):
                 # A poller never ends by itself: if one does, its error must end the worker, not be lost.
                 await asyncio.wait([stopped, *pollers], return_when=asyncio.FIRST_COMPLETED)
         finally:

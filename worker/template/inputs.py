@@ -116,7 +116,11 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
     conditions = (
         [Condition(_id(protocol, look.shown_while[0]), look.shown_while[1])] if look.shown_while else []
     )
-    choices = look.choices or _choices(values, protocol) if kind == "Dropdown" else ()
+    choices = (
+        look.choices or tuple((value.value, _name(value, protocol)) for value in values)
+        if kind == "Dropdown"
+        else ()
+    )
     if look.is_left_to_worker:
         choices = (AS_CONFIGURED, *choices)
     return Property(
@@ -149,10 +153,6 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return tuple(annotation)
     return ()
-
-
-def _choices(values: tuple[StrEnum, ...], protocol: str) -> tuple[tuple[str, str], ...]:
-    return tuple((value.value, _name(value, protocol)) for value in values)
 
 
 def _name(value: StrEnum, protocol: str) -> str:

@@ -83,7 +83,11 @@ def compose_message(
         f"Message-ID: {message_id}\r\n",
         *_thread_fields(parameters),
         *_IMPORTANCE.get(parameters.importance, ()),
-        *(_extra_field(name, value) for name, value in _extra_headers(parameters).items()),
+        *(
+            _extra_field(name, value)
+            for name, value in parameters.headers.items()
+            if name.lower() != "message-id"
+        ),
         "MIME-Version: 1.0\r\n",
     ]
     return ComposedMessage(
@@ -97,10 +101,6 @@ def compose_message(
             if address.needs_smtputf8
         ),
     )
-
-
-def _extra_headers(parameters: MessageParameters) -> dict[str, str]:
-    return {name: value for name, value in parameters.headers.items() if name.lower() != "message-id"}
 
 
 def _reply_addresses(parameters: MessageParameters) -> Iterator[Address]:
