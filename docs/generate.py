@@ -64,7 +64,7 @@ def fields_table(model: type[BaseModel]) -> str:
     required, kinds = schema.get("required", []), schema.get("$defs", {})
     rows = [
         f"| `{name}` | {_takes(field, kinds)} | {_default(field, is_required=name in required)} "
-        f"| {field.get('description', '')} |"
+        f"| {' '.join(field.get('description', '').split())} |"
         for name, field in schema["properties"].items()
     ]
     return "\n".join(["| field | takes | default | meaning |", "| --- | --- | --- | --- |", *rows])

@@ -83,77 +83,54 @@ class TokenCredentials:
     client_authentication: ClientAuthentication = ClientAuthentication.CREDENTIALS_BODY
 
 
-def _name(title: str, description: str, example: str, most: int = SIGN_IN_CHARACTERS) -> Any:
-    return Field(default=None, max_length=most, title=title, description=description, examples=[example])
+def _name(title: str, example: str, most: int = SIGN_IN_CHARACTERS) -> Any:
+    return Field(default=None, max_length=most, title=title, examples=[example])
 
 
-def _secret(title: str, description: str, example: str) -> Any:
-    return _name(title, description, f"{{{{secrets.{example}}}}}", PASSWORD_CHARACTERS)
+def _secret(title: str, example: str) -> Any:
+    return _name(title, f"{{{{secrets.{example}}}}}", PASSWORD_CHARACTERS)
 
 
 class OptionalAuthentication(Request):
     """Any sign-in, or none (SMTP relays)."""
 
-    type: AuthenticationType = Field(
-        default=AuthenticationType.SIMPLE,
-        title="Authentication",
-        description="How to sign in to the mail server. `noAuth` is for a relay that takes email from your"
-        " network without a password.",
-    )
+    type: AuthenticationType = Field(default=AuthenticationType.SIMPLE, title="Authentication")
+    """How to sign in to the mail server. `noAuth` is for a relay that takes email from your network
+    without a password."""
     username: SecretStr | None = Field(
-        default=None,
-        max_length=USERNAME_CHARACTERS,
-        title="User name",
-        description="Often the whole email address. It can also be a secret, such as"
-        " `{{secrets.MAIL_USER}}`.",
-        examples=["orders@example.com"],
+        default=None, max_length=USERNAME_CHARACTERS, title="User name", examples=["orders@example.com"]
     )
-    password: SecretStr | None = _secret(
-        "Password",
-        "Use a secret of the worker, not the password itself: everyone who sees the diagram can read it."
-        " `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`.",
-        "MAIL_PASSWORD",
-    )
-    token: SecretStr | None = _secret(
-        "Access token", "For `bearer`: an access token that another program has fetched.", "MAIL_TOKEN"
-    )
-    tenant_id: str | None = _name(
-        "Tenant ID",
-        "Microsoft 365: the directory (tenant) ID of the app registration. It sets the token endpoint.",
-        "6babcaad-604b-40ac-a9d7-9fd97c0b779f",
-    )
+    """Often the whole email address. It can also be a secret, such as `{{secrets.MAIL_USER}}`."""
+    password: SecretStr | None = _secret("Password", "MAIL_PASSWORD")
+    """Use a secret of the worker, not the password itself: everyone who sees the diagram can read it.
+    `{{secrets.MAIL_PASSWORD}}` is the worker's environment variable `SECRET_MAIL_PASSWORD`."""
+    token: SecretStr | None = _secret("Access token", "MAIL_TOKEN")
+    """For `bearer`: an access token that another program has fetched."""
+    tenant_id: str | None = _name("Tenant ID", "6babcaad-604b-40ac-a9d7-9fd97c0b779f")
+    """Microsoft 365: the directory (tenant) ID of the app registration. It sets the token endpoint."""
     oauth_token_endpoint: str | None = _name(
-        "OAuth 2.0 token endpoint",
-        "URL at which access tokens are fetched. The worker's operator must allow it.",
-        "https://auth.example.com/oauth2/token",
+        "OAuth 2.0 token endpoint", "https://auth.example.com/oauth2/token"
     )
-    client_id: str | None = _name("Client ID", "ID of the app that you have registered.", "email-worker")
-    client_secret: SecretStr | None = _secret(
-        "Client secret", "Secret of the app that you have registered.", "MAIL_CLIENT_SECRET"
-    )
-    refresh_token: SecretStr | None = _secret(
-        "Refresh token", "Token with which access tokens are fetched.", "MAIL_REFRESH_TOKEN"
-    )
-    private_key: SecretStr | None = _secret(
-        "Private key",
-        "JSON key of a Google service account, or PEM with a private key and its certificate (Entra ID).",
-        "MAIL_PRIVATE_KEY",
-    )
-    subject: str | None = _name(
-        "Subject",
-        "User for whom the token is requested. If it is empty: with a JSON key, the user name; with PEM,"
-        " the app itself.",
-        "orders@example.com",
-    )
-    scopes: str | None = _name("Scopes", "What the token allows; separated by spaces.", "imap smtp")
-    audience: str | None = _name(
-        "Audience", "For whom the token is, if the token endpoint requires it.", "https://mail.example.com"
-    )
+    """URL at which access tokens are fetched. The worker's operator must allow it."""
+    client_id: str | None = _name("Client ID", "email-worker")
+    """ID of the app that you have registered."""
+    client_secret: SecretStr | None = _secret("Client secret", "MAIL_CLIENT_SECRET")
+    """Secret of the app that you have registered."""
+    refresh_token: SecretStr | None = _secret("Refresh token", "MAIL_REFRESH_TOKEN")
+    """Token with which access tokens are fetched."""
+    private_key: SecretStr | None = _secret("Private key", "MAIL_PRIVATE_KEY")
+    """JSON key of a Google service account, or PEM with a private key and its certificate (Entra ID)."""
+    subject: str | None = _name("Subject", "orders@example.com")
+    """User for whom the token is requested. If it is empty: with a JSON key, the user name; with PEM, the
+    app itself."""
+    scopes: str | None = _name("Scopes", "imap smtp")
+    """What the token allows; separated by spaces."""
+    audience: str | None = _name("Audience", "https://mail.example.com")
+    """For whom the token is, if the token endpoint requires it."""
     client_authentication: ClientAuthentication = Field(
-        default=ClientAuthentication.CREDENTIALS_BODY,
-        title="Client authentication",
-        description="Where the request for a token contains the client secret.",
+        default=ClientAuthentication.CREDENTIALS_BODY, title="Client authentication"
     )
+    """Where the request for a token contains the client secret."""
 
     @field_validator("username", "password", "token", "client_secret", "refresh_token")
     @classmethod
@@ -259,11 +236,8 @@ class Authentication(OptionalAuthentication):
         AuthenticationType.CLIENT_CREDENTIALS,
         AuthenticationType.REFRESH_TOKEN,
         AuthenticationType.JWT_BEARER,
-    ] = Field(
-        default=AuthenticationType.SIMPLE,
-        title="Authentication",
-        description="How to sign in to the mail server: with a password, or an access token (OAuth 2.0).",
-    )
+    ] = Field(default=AuthenticationType.SIMPLE, title="Authentication")
+    """How to sign in to the mail server: with a password, or an access token (OAuth 2.0)."""
 
 
 def _fault(name: str, sentence: str) -> InitErrorDetails:

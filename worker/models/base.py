@@ -24,8 +24,8 @@ _DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 class Request(BaseModel):
     """Input from a process: camelCase names, unknown fields refused, null, blank and [] mean "not given".
 
-    A number for a text field is converted to text. `may_be_empty`: text fields for which "" is a valid value
-    and null an error.
+    The text below a field describes it. A number for a text field is converted to text. `may_be_empty`: text
+    fields for which "" is a valid value and null an error.
     """
 
     may_be_empty: ClassVar[frozenset[str]] = frozenset()
@@ -35,6 +35,7 @@ class Request(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")
@@ -133,25 +134,14 @@ def _ascii_label(label: str) -> str:
 class Server(Request):
     """The mail server. Without a port, the usual one of protocol and encryption is used."""
 
-    host: str = Field(
-        min_length=1,
-        max_length=HOST_CHARACTERS,
-        title="Host",
-        description="Name or IP address of the mail server, as given by your mail provider.",
-        examples=["mail.example.com"],
-    )
-    port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65535,
-        title="Port",
-        description="The usual port is filled in. Change it only if your mail provider says so.",
-    )
+    host: str = Field(min_length=1, max_length=HOST_CHARACTERS, title="Host", examples=["mail.example.com"])
+    """Name or IP address of the mail server, as given by your mail provider."""
+    port: int | None = Field(default=None, ge=1, le=65535, title="Port")
+    """The usual port is filled in. Change it only if your mail provider says so."""
     cryptographic_protocol: CryptographicProtocol = Field(
-        default=CryptographicProtocol.TLS,
-        title="Connection",
-        description="How the connection to the mail server is encrypted. TLS is right for nearly all.",
+        default=CryptographicProtocol.TLS, title="Connection"
     )
+    """How the connection to the mail server is encrypted. TLS is right for nearly all."""
 
     @field_validator("host")
     @classmethod

@@ -57,11 +57,8 @@ class ListParameters(Request):
     folder: Folder = _INBOX
     unread_only: bool = _UNREAD_ONLY
     max_to_be_read: MaxToBeRead = 100
-    sort_field: SortField = Field(
-        default=SortField.RECEIVED_DATE,
-        title="Sort by",
-        description="The whole folder is sorted first, then cut at the maximum.",
-    )
+    sort_field: SortField = Field(default=SortField.RECEIVED_DATE, title="Sort by")
+    """The whole folder is sorted first, then cut at the maximum."""
     sort_order: SortOrder = ORDER
 
 
@@ -79,11 +76,8 @@ class ReadParameters(Request):
     store_attachments: bool | None = Field(
         default=None, title="Store attachments", description=STORE_ATTACHMENTS_DESCRIPTION
     )
-    mark_as_read: bool = Field(
-        default=False,
-        title="Mark as read",
-        description="Mark the email as read on the server, after its attachments were stored.",
-    )
+    mark_as_read: bool = Field(default=False, title="Mark as read")
+    """Mark the email as read on the server, after its attachments were stored."""
 
 
 class ReadRequest(MailboxRequest):
@@ -112,12 +106,9 @@ class SearchParameters(SearchedTexts):
     criteria: Criteria = CRITERIA
     folder: Folder = _INBOX
     max_to_be_read: MaxToBeRead | None = MAXIMUM
-    sort_field: SortField | None = Field(
-        default=None,
-        title="Sort by",
-        description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
-        " they are in the order in which they came into the folder.",
-    )
+    sort_field: SortField | None = Field(default=None, title="Sort by")
+    """The emails found are sorted first, then cut at the maximum. If it is left empty, they are in the
+    order in which they came into the folder."""
     sort_order: SortOrder = ORDER
 
     @property
@@ -137,12 +128,8 @@ class MoveParameters(Request):
     """Which email to move, and to which folder."""
 
     message_id: MessageId
-    from_folder: Folder = Field(
-        default="INBOX",
-        title="From folder",
-        description="Where the email is now. New email arrives in `INBOX`.",
-        examples=["INBOX"],
-    )
+    from_folder: Folder = Field(default="INBOX", title="From folder", examples=["INBOX"])
+    """Where the email is now. New email arrives in `INBOX`."""
     to_folder: Folder = Field(
         title="To folder",
         description=f"Where to put the email. A folder that does not exist is created. {_FOLDER}",
@@ -177,18 +164,15 @@ class FlagParameters(Request):
 
     message_id: MessageId
     folder: Folder = _INBOX
-    seen: bool | None = Field(default=None, title="Read", description="Whether the email has been read.")
-    flagged: bool | None = Field(default=None, title="Flagged", description="Whether the email is starred.")
-    answered: bool | None = Field(
-        default=None, title="Answered", description="Whether the email has been answered."
-    )
-    keywords: Keywords | None = Field(
-        default=None,
-        title="Keywords",
-        description='Your own labels, such as `{add: ["$Processed"], remove: ["$Pending"]}`. Not every'
-        " mail server keeps them.",
-        examples=['{add: ["$Processed"]}'],
-    )
+    seen: bool | None = Field(default=None, title="Read")
+    """Whether the email has been read."""
+    flagged: bool | None = Field(default=None, title="Flagged")
+    """Whether the email is starred."""
+    answered: bool | None = Field(default=None, title="Answered")
+    """Whether the email has been answered."""
+    keywords: Keywords | None = Field(default=None, title="Keywords", examples=['{add: ["$Processed"]}'])
+    """Your own labels, such as `{add: ["$Processed"], remove: ["$Pending"]}`. Not every mail server keeps
+    them."""
 
     @property
     def added(self) -> frozenset[str]:

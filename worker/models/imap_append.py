@@ -27,32 +27,18 @@ def _without_backslash(flag: Any) -> Any:
 class AppendParameters(MessageParameters):
     """The message, and where it goes."""
 
-    to: AddressList = Field(
-        default=(),
-        title="To",
-        description="One address, several with commas between them, or a list such as"
-        ' `=[buyer.email, "joe@example.com"]`. A draft needs none.',
-        examples=["jane@example.com, Joe Doe <joe@example.com>"],
-    )
-    folder: Folder = Field(
-        title="Folder",
-        description="Where to put the email. A folder that does not exist yet is created.",
-        examples=["Sent"],
-    )
-    message: MessageId | None = Field(
-        default=None,
-        title="Message-ID",
-        description="Message-ID of the email just sent, as `=mail.messageId`: the copy gets the same one."
-        " If it is in the folder already, nothing is added.",
-        examples=["=mail.messageId"],
-    )
-    seen: bool = Field(default=True, title="Mark as read", description="Whether the email is marked as read.")
-    flags: tuple[Keyword, ...] = Field(
-        default=(),
-        title="Flags",
-        description="`Draft`, `Flagged`, `Answered` or your own keywords, separated by commas or as a list.",
-        examples=["Draft"],
-    )
+    to: AddressList = Field(default=(), title="To", examples=["jane@example.com, Joe Doe <joe@example.com>"])
+    """One address, several with commas between them, or a list such as `=[buyer.email,
+    "joe@example.com"]`. A draft needs none."""
+    folder: Folder = Field(title="Folder", examples=["Sent"])
+    """Where to put the email. A folder that does not exist yet is created."""
+    message: MessageId | None = Field(default=None, title="Message-ID", examples=["=mail.messageId"])
+    """Message-ID of the email just sent, as `=mail.messageId`: the copy gets the same one. If it is in
+    the folder already, nothing is added."""
+    seen: bool = Field(default=True, title="Mark as read")
+    """Whether the email is marked as read."""
+    flags: tuple[Keyword, ...] = Field(default=(), title="Flags", examples=["Draft"])
+    """`Draft`, `Flagged`, `Answered` or your own keywords, separated by commas or as a list."""
 
     @field_validator("flags", mode="before")
     @classmethod

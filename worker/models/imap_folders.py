@@ -16,11 +16,9 @@ class FoldersParameters(Request):
     """Which folders to list."""
 
     pattern: Annotated[str, Field(max_length=_MAX_PATTERN), AfterValidator(check_text)] = Field(
-        default="*",
-        title="Pattern",
-        description="`*` stands for any characters, `%` for those of one level, as in `Projects.*`.",
-        examples=["Projects.*"],
+        default="*", title="Pattern", examples=["Projects.*"]
     )
+    """`*` stands for any characters, `%` for those of one level, as in `Projects.*`."""
 
 
 class FoldersRequest(MailboxRequest):

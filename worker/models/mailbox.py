@@ -108,24 +108,17 @@ class SearchedTexts(Request):
     """The criteria that have a field of their own."""
 
     from_: Annotated[str, BeforeValidator(read_text)] | None = Field(
-        default=None,
-        alias="from",
-        title="From",
-        description="Part of the sender's address or name. All given criteria must match.",
-        examples=["jane@example.com"],
+        default=None, alias="from", title="From", examples=["jane@example.com"]
     )
+    """Part of the sender's address or name. All given criteria must match."""
     subject: Annotated[str, BeforeValidator(read_text)] | None = Field(
-        default=None,
-        title="Subject",
-        description="Part of the subject, case-insensitive.",
-        examples=["order"],
+        default=None, title="Subject", examples=["order"]
     )
+    """Part of the subject, case-insensitive."""
     since: Annotated[date, BeforeValidator(read_day)] | None = Field(
-        default=None,
-        title="Since",
-        description='Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`.',
-        examples=["2026-11-27"],
+        default=None, title="Since", examples=["2026-11-27"]
     )
+    """Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`."""
 
     @property
     def conditions(self) -> Iterator[Condition]:

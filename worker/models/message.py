@@ -65,98 +65,49 @@ class MessageParameters(Request):
 
     may_be_empty = frozenset({"subject", "body", "htmlBody"})
 
-    from_: AddressList = Field(
-        alias="from",
-        title="From",
-        description="The sender, with or without a name. Your mail server may require the address of the"
-        " account.",
-        examples=["Orders <orders@example.com>"],
-    )
-    to: AddressList = Field(
-        default=(),
-        title="To",
-        description="One address, several with commas between them, or a list such as"
-        ' `=[buyer.email, "joe@example.com"]`. At least one of To, Cc and Bcc is required.',
-        examples=["jane@example.com, Joe Doe <joe@example.com>"],
-    )
-    cc: AddressList = Field(
-        default=(),
-        title="Cc",
-        description="Recipients of a copy, visible to all. Same format as To.",
-        examples=["sales@example.com"],
-    )
-    bcc: AddressList = Field(
-        default=(),
-        title="Bcc",
-        description="Recipients of a copy, hidden from the others. Same format as To.",
-        examples=["archive@example.com"],
-    )
-    reply_to: AddressList = Field(
-        default=(),
-        title="Reply to",
-        description="Address for replies, if it is not the sender. Same format as To.",
-        examples=["desk@example.com"],
-    )
-    in_reply_to: AnsweredEmail | None = Field(
-        default=None,
-        title="In reply to",
-        description="The email that this one answers: its Message-ID, or the whole result of reading it, as"
-        " `=email`. Mail clients show both in one thread.",
-        examples=["=email"],
-    )
+    from_: AddressList = Field(alias="from", title="From", examples=["Orders <orders@example.com>"])
+    """The sender, with or without a name. Your mail server may require the address of the account."""
+    to: AddressList = Field(default=(), title="To", examples=["jane@example.com, Joe Doe <joe@example.com>"])
+    """One address, several with commas between them, or a list such as `=[buyer.email,
+    "joe@example.com"]`. At least one of To, Cc and Bcc is required."""
+    cc: AddressList = Field(default=(), title="Cc", examples=["sales@example.com"])
+    """Recipients of a copy, visible to all. Same format as To."""
+    bcc: AddressList = Field(default=(), title="Bcc", examples=["archive@example.com"])
+    """Recipients of a copy, hidden from the others. Same format as To."""
+    reply_to: AddressList = Field(default=(), title="Reply to", examples=["desk@example.com"])
+    """Address for replies, if it is not the sender. Same format as To."""
+    in_reply_to: AnsweredEmail | None = Field(default=None, title="In reply to", examples=["=email"])
+    """The email that this one answers: its Message-ID, or the whole result of reading it, as `=email`.
+    Mail clients show both in one thread."""
     headers: dict[str, str] = Field(
-        default_factory=dict,
-        title="More headers",
-        description='A context of further header fields, such as `{"X-Order": "4711"}`. Refused:'
-        " Subject, Date, the addresses above, and headers that mail servers write.",
-        examples=[{"X-Order": "4711"}],
+        default_factory=dict, title="More headers", examples=[{"X-Order": "4711"}]
     )
+    """A context of further header fields, such as `{"X-Order": "4711"}`. Refused: Subject, Date, the
+    addresses above, and headers that mail servers write."""
     subject: str = Field(
-        max_length=SUBJECT_CHARACTERS,
-        title="Subject",
-        description="The subject, a single line.",
-        examples=["Your order is on its way"],
+        max_length=SUBJECT_CHARACTERS, title="Subject", examples=["Your order is on its way"]
     )
-    content_type: ContentType = Field(
-        default=ContentType.PLAIN,
-        title="Format",
-        description="With both, the recipient's mail client picks the format it supports.",
-    )
+    """The subject, a single line."""
+    content_type: ContentType = Field(default=ContentType.PLAIN, title="Format")
+    """With both, the recipient's mail client picks the format it supports."""
     body: str | None = Field(
-        default=None,
-        max_length=BODY_CHARACTERS,
-        title="Text",
-        description="The text of the email. Insert variables with FEEL:"
-        ' `="Dear " + customer.name + ", it is on its way."`',
-        examples=["Good morning, …"],
+        default=None, max_length=BODY_CHARACTERS, title="Text", examples=["Good morning, …"]
     )
+    """The text of the email. Insert variables with FEEL: `="Dear " + customer.name + ", it is on its
+    way."`"""
     html_body: str | None = Field(
-        default=None,
-        max_length=BODY_CHARACTERS,
-        title="HTML",
-        description="The HTML of the email. Insert variables with FEEL:"
-        ' `="<p>Dear " + customer.name + "</p>"`',
-        examples=["<p>Good morning, …</p>"],
+        default=None, max_length=BODY_CHARACTERS, title="HTML", examples=["<p>Good morning, …</p>"]
     )
+    """The HTML of the email. Insert variables with FEEL: `="<p>Dear " + customer.name + "</p>"`"""
 
-    attachments: Documents = Field(
-        default=(),
-        title="Attachments",
-        description="A list of documents, such as `[invoice]`. A form's file field or reading an email gives"
-        ' them. With `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML'
-        ' shows it by `<img src="cid:logo">`. The worker must know the document store'
-        " (`ZEEBE_REST_ADDRESS`).",
-        examples=["[invoice]"],
-    )
-    importance: Importance | None = Field(
-        default=None, title="Importance", description="How mail clients mark the email."
-    )
-    read_receipt_to: AddressList = Field(
-        default=(),
-        title="Read receipt to",
-        description="Address that is notified of the reading, if the recipient's mail client agrees.",
-        examples=["desk@example.com"],
-    )
+    attachments: Documents = Field(default=(), title="Attachments", examples=["[invoice]"])
+    """A list of documents, such as `[invoice]`. A form's file field or reading an email gives them. With
+    `contentId`, as in `[context put(logo, "contentId", "logo")]`, the HTML shows it by `<img
+    src="cid:logo">`. The worker must know the document store (`ZEEBE_REST_ADDRESS`)."""
+    importance: Importance | None = Field(default=None, title="Importance")
+    """How mail clients mark the email."""
+    read_receipt_to: AddressList = Field(default=(), title="Read receipt to", examples=["desk@example.com"])
+    """Address that is notified of the reading, if the recipient's mail client agrees."""
 
     @field_validator("subject")
     @classmethod

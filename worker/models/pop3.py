@@ -27,10 +27,9 @@ class ListParameters(Request):
 
     max_to_be_read: MaxToBeRead = 100
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
-        default=SortField.SENT_DATE,
-        title="Sort by",
-        description="The whole mailbox is sorted first, then cut at the maximum.",
+        default=SortField.SENT_DATE, title="Sort by"
     )
+    """The whole mailbox is sorted first, then cut at the maximum."""
     sort_order: SortOrder = ORDER
 
 
@@ -75,12 +74,9 @@ class SearchParameters(SearchedTexts):
 
     criteria: CriteriaWithoutFlags = CRITERIA
     max_to_be_read: MaxToBeRead | None = MAXIMUM
-    sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] | None = Field(
-        default=None,
-        title="Sort by",
-        description="The emails found are sorted first, then cut at the maximum. If it is left empty,"
-        " they are in the order of the server's numbers.",
-    )
+    sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] | None = Field(default=None, title="Sort by")
+    """The emails found are sorted first, then cut at the maximum. If it is left empty, they are in the
+    order of the server's numbers."""
     sort_order: SortOrder = ORDER
 
     @property

@@ -24,13 +24,9 @@ class Notify(StrEnum):
 class SendParameters(MessageParameters):
     """The email to send."""
 
-    notify: tuple[Notify, ...] = Field(
-        default=(),
-        title="Delivery notification",
-        description="Events that mail servers report to the sender: `SUCCESS`, `FAILURE` and"
-        " `DELAY` with commas between them, or `NEVER`. Fails if your mail server does not support it.",
-        examples=["FAILURE, DELAY"],
-    )
+    notify: tuple[Notify, ...] = Field(default=(), title="Delivery notification", examples=["FAILURE, DELAY"])
+    """Events that mail servers report to the sender: `SUCCESS`, `FAILURE` and `DELAY` with commas between
+    them, or `NEVER`. Fails if your mail server does not support it."""
 
     @field_validator("notify", mode="before")
     @classmethod

@@ -129,7 +129,7 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         binding=Binding(INPUT, "name", path),
         kind=kind,
         label=field.title or "",
-        description=look.description or field.description or "",
+        description=look.description or " ".join((field.description or "").split()),
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
         value=_offered(field, look, choices),
         feel=look.feel,
