@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, Self
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -65,50 +66,46 @@ class DefaultSettings(SettingsGroup):
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         for protocol in PROTOCOLS:
-            prefix = f"{DEFAULT_PREFIX}{protocol.upper()}"
-            host, username, password = (
-                getattr(self, f"{protocol}_{name}") for name in ("host", "username", "password")
-            )
-            if (username is None) != (password is None):
-                raise ValueError(f"{prefix}_USERNAME and {prefix}_PASSWORD must be given together")
-            if username is not None and host is None:
-                raise ValueError(f"{prefix}_HOST is required if {prefix}_USERNAME is given")
-            self._check_authentication(protocol, prefix)
+            _check(f"{DEFAULT_PREFIX}{protocol.upper()}", self._given(protocol))
         return self
-
-    def _check_authentication(self, protocol: str, prefix: str) -> None:
-        given = getattr(self, f"{protocol}_authentication")
-        if given is None:
-            return
-        if getattr(self, f"{protocol}_username") is not None:
-            raise ValueError(f"{prefix}_AUTHENTICATION and {prefix}_USERNAME exclude each other")
-        if getattr(self, f"{protocol}_host") is None:
-            raise ValueError(f"{prefix}_HOST is required if {prefix}_AUTHENTICATION is given")
-        types = [each.value for each in AuthenticationType]
-        # Its fields may name secrets, so each job checks them.
-        if _read(given).get("type") not in types:
-            raise ValueError(
-                f"{prefix}_AUTHENTICATION must be a JSON object whose type is one of {', '.join(types)}"
-            )
 
     def variables(self, protocol: str) -> dict[str, dict[str, Any]]:
         """Return `server` and `authentication` in the form of job variables; empty without a server."""
-        host = getattr(self, f"{protocol}_host")
-        if host is None:
+        given = self._given(protocol)
+        if given.host is None:
             return {}
-        username, password = getattr(self, f"{protocol}_username"), getattr(self, f"{protocol}_password")
-        server = {
-            "host": host,
-            "port": getattr(self, f"{protocol}_port"),
-            "cryptographicProtocol": getattr(self, f"{protocol}_cryptographic_protocol").value,
-        }
-        authentication = getattr(self, f"{protocol}_authentication")
-        if authentication is not None:
-            return {"server": server, "authentication": _read(authentication)}
-        if username is None:
-            return {"server": server, "authentication": {"type": "noAuth"}}
-        signed_in = {"type": "simple", "username": username, "password": password.get_secret_value()}
-        return {"server": server, "authentication": signed_in}
+        sign_in = {"type": "noAuth"}
+        if given.authentication is not None:
+            sign_in = _read(given.authentication)
+        elif given.username is not None:
+            password = given.password.get_secret_value()
+            sign_in = {"type": "simple", "username": given.username, "password": password}
+        encryption = given.cryptographic_protocol.value
+        server = {"host": given.host, "port": given.port, "cryptographicProtocol": encryption}
+        return {"server": server, "authentication": sign_in}
+
+    def _given(self, protocol: str) -> SimpleNamespace:
+        """Return the settings of one protocol, without its name before theirs."""
+        start = f"{protocol}_"
+        return SimpleNamespace(
+            **{name.removeprefix(start): value for name, value in self if name.startswith(start)}
+        )
+
+
+def _check(prefix: str, given: SimpleNamespace) -> None:
+    if (given.username is None) != (given.password is None):
+        raise ValueError(f"{prefix}_USERNAME and {prefix}_PASSWORD must be given together")
+    if given.username is not None and given.authentication is not None:
+        raise ValueError(f"{prefix}_AUTHENTICATION and {prefix}_USERNAME exclude each other")
+    for name in ("USERNAME", "AUTHENTICATION"):
+        if getattr(given, name.lower()) is not None and given.host is None:
+            raise ValueError(f"{prefix}_HOST is required if {prefix}_{name} is given")
+    types = [each.value for each in AuthenticationType]
+    # Its fields may name secrets, so each job checks them.
+    if given.authentication is not None and _read(given.authentication).get("type") not in types:
+        raise ValueError(
+            f"{prefix}_AUTHENTICATION must be a JSON object whose type is one of {', '.join(types)}"
+        )
 
 
 def _read(given: SecretStr) -> dict[str, Any]:
