@@ -17,7 +17,7 @@ import structlog
 
 from worker.documents.client import DocumentClient
 from worker.documents.sign_in import SignIn
-from worker.errors import EmailError, InputError, InternalError, MailServerError
+from worker.errors import EmailError, InputError, InternalError
 from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
 from worker.job.decision import to_json
@@ -28,9 +28,10 @@ from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.pipeline import Pipeline
 from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
+from worker.job.work import commit
 from worker.mail.account import Account, account_of
 from worker.mail.clients import MailClients
-from worker.mail.operation_result import Deferred, OperationResult
+from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
 from worker.oauth.access_tokens import AccessTokens
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
@@ -139,8 +140,7 @@ class EmailWorker:
             account, lambda signed_in: self._perform(operation, request, signed_in, run)
         )
         result = assignment.reshape(to_json(done.result))
-        if done.deferred is not None:
-            await _commit(done.deferred, account.server)
+        await commit(done.deferred, account.server)
         return result
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -244,14 +244,6 @@ class EmailWorker:
         if self._clients is None:
             raise RuntimeError("EmailWorker is used within `async with`")
         return self._clients
-
-
-async def _commit(deferred: Deferred, server: str) -> None:
-    try:
-        await deferred.commit()
-    except MailServerError as error:
-        # The email may be deleted all the same, so its content must not be lost.
-        log.error("email_not_deleted", code=error.code, server=server)
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:

@@ -31,7 +31,7 @@ from worker.job.request import read_request
 from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
-from worker.job.work import Work
+from worker.job.work import Work, commit
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import begin_command_trace
 from worker.mail.operation_result import OperationResult
@@ -216,7 +216,7 @@ class Pipeline:
             self._forget(job, work)
         # A failure that the error expression ignores completes the job too, but without the result.
         if work.is_settled and isinstance(work.outcome, Completed) and not work.has_failed:
-            await work.commit()
+            await commit(work.deferred, work.server)
         else:
             await work.abandon()
 

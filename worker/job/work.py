@@ -42,20 +42,21 @@ class Work:
     has_failed: bool = False
     is_settled: bool = False
 
-    async def commit(self) -> None:
-        """Do the deferred deletion, if there is one. Raises nothing but CancelledError."""
-        if self.deferred is None:
-            return
-        try:
-            await self.deferred.commit()
-        except MailServerError as error:
-            # Without the message, as for every job: it may quote what the server says of the email.
-            log.error("email_not_deleted", code=error.code, server=self.server)
-        except asyncio.CancelledError:
-            log.error("email_not_deleted", reason="The worker was told to stop.")
-            raise
-
     async def abandon(self) -> None:
         """Leave the email where it is. Never raises."""
         if self.deferred is not None:
             await self.deferred.abandon()
+
+
+async def commit(deferred: Deferred | None, server: str | None) -> None:
+    """Do the deferred deletion, if there is one; what fails is logged. Raises nothing but CancelledError."""
+    if deferred is None:
+        return
+    try:
+        await deferred.commit()
+    except MailServerError as error:
+        # Without the message, as for every job: it may quote what the server says of the email.
+        log.error("email_not_deleted", code=error.code, server=server)
+    except asyncio.CancelledError:
+        log.error("email_not_deleted", reason="The worker was told to stop.")
+        raise
