@@ -105,7 +105,7 @@ STORE_ATTACHMENTS_DESCRIPTION = (
 
 
 class SearchedTexts(Request):
-    """The criteria that have a field of their own."""
+    """The criteria that have a separate field."""
 
     from_: Annotated[str, BeforeValidator(read_text)] | None = Field(
         default=None, alias="from", title="From", examples=["jane@example.com"]
