@@ -10,13 +10,10 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
-from worker.documents.client import DocumentClient
-from worker.documents.sign_in import SignIn
 from worker.errors import EmailError, InputError, InternalError
 from worker.job import progress, vendor
 from worker.job.assignment import Assignment, Interpret
@@ -30,10 +27,8 @@ from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
 from worker.job.work import commit
 from worker.mail.account import Account, account_of
-from worker.mail.clients import MailClients
 from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
-from worker.oauth.access_tokens import AccessTokens
 from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore, check_directory
@@ -60,12 +55,13 @@ class EmailWorker:
     """
 
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
-        self._settings = settings
-        self._secrets = secrets
-        self._clients: MailClients | None = None
-        self._tokens: AccessTokens | None = None
-        self._sign_in: SignIn | None = None
-        self._documents = DocumentClient()
+        """Connect to nothing yet. Raises InputError for a file of the settings that cannot be read."""
+        self.settings = settings
+        self.secrets = secrets
+        self._clients = open_mail_clients(settings.worker)
+        self._sign_in = open_sign_in(settings, secrets.mask)
+        self._documents = open_document_client(settings, self._sign_in)
+        self._tokens = open_access_tokens(settings.worker)
 
     @classmethod
     def from_environment(cls, env_file: Path | None = None) -> Self:
@@ -84,34 +80,13 @@ class EmailWorker:
                 secrets.mask.learn(secret.get_secret_value())
         return cls(settings, secrets)
 
-    @property
-    def settings(self) -> Settings:
-        """What this worker was started with."""
-        return self._settings
-
-    @property
-    def secrets(self) -> SecretStore:
-        """The worker's secrets, and the mask that hides them."""
-        return self._secrets
-
     async def __aenter__(self) -> Self:
-        self._clients = open_mail_clients(self._settings.worker)
-        self._sign_in = open_sign_in(self._settings, self._secrets.mask)
-        self._documents = open_document_client(self._settings, self._sign_in)
-        self._tokens = open_access_tokens(self._settings.worker)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._clients is not None:
-            await self._documents.close()
-            await self._open_tokens.close()
-            await self._clients.close()
-            self._clients = self._tokens = None
+    async def __aexit__(self, *_: object) -> None:
+        await self._documents.close()
+        await self._tokens.close()
+        await self._clients.close()
 
     async def call(self, task_type: str, variables: Mapping[str, Any]) -> Any:
         """Do one operation with the variables that a job would carry; return its result as JSON values.
@@ -119,8 +94,7 @@ class EmailWorker:
         Raises EmailError; no secret is in its text. A POP3 email that could not be deleted afterwards is
         logged (`email_not_deleted`).
         """
-        _ = self._open_clients  # raises outside of `async with`
-        mask = Mask(shared=self._secrets.mask)
+        mask = Mask(shared=self.secrets.mask)
         try:
             with masking(mask):
                 return await self._do(task_type, variables, mask)
@@ -133,10 +107,10 @@ class EmailWorker:
     async def _do(self, task_type: str, variables: Mapping[str, Any], mask: Mask) -> Any:
         assignment = self._interpreter(task_type)(variables)
         operation = assignment.operation
-        request = await read_request(assignment, self._secrets, mask, self._settings.worker.secret_fields)
+        request = await read_request(assignment, self.secrets, mask, self.settings.worker.secret_fields)
         account = self._account(operation, request)
         run = OperationRun(token_hex(16), datetime.now(UTC))
-        done = await self._open_tokens.sign_in(
+        done = await self._tokens.sign_in(
             account, lambda signed_in: self._perform(operation, request, signed_in, run)
         )
         result = assignment.reshape(to_json(done.result))
@@ -145,14 +119,14 @@ class EmailWorker:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Take jobs from Camunda until `stop` is set, then end them within the grace."""
-        worker = self._settings.worker
-        gateway = open_gateway(self._settings, self._sign_in)
-        telemetry = Telemetry(self._settings, self._secrets.mask, BY_TASK_TYPE)
+        worker = self.settings.worker
+        gateway = open_gateway(self.settings, self._sign_in)
+        telemetry = Telemetry(self.settings, self.secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
-            OperationRunner(self._account, self._perform, self._open_tokens.sign_in),
-            self._secrets,
-            job_rules(self._settings),
+            OperationRunner(self._account, self._perform, self._tokens.sign_in),
+            self.secrets,
+            job_rules(self.settings),
             telemetry.observers,
         )
         task_types = served_task_types(worker)
@@ -162,10 +136,10 @@ class EmailWorker:
         ]
         runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
         try:
-            async with telemetry.exposed(runtime, gateway, self._open_clients):
+            async with telemetry.exposed(runtime, gateway, self._clients):
                 log.info(
                     "worker_started",
-                    gateway=self._settings.gateway.target,
+                    gateway=self.settings.gateway.target,
                     task_types=[each.subscription.task_type for each in served],
                 )
                 if not worker.allowed_servers:
@@ -180,10 +154,10 @@ class EmailWorker:
             return partial(
                 vendor.interpret,
                 operations=BY_TASK_TYPE,
-                stores_attachments=self._settings.gateway.rest_address is not None,
+                stores_attachments=self.settings.gateway.rest_address is not None,
             )
         operation = _operation(task_type)
-        return partial(assign, operation, self._settings.defaults.variables(operation.protocol.value))
+        return partial(assign, operation, self.settings.defaults.variables(operation.protocol.value))
 
     def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
         """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
@@ -203,7 +177,7 @@ class EmailWorker:
         return checked
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
-        worker = self._settings.worker
+        worker = self.settings.worker
         # A misspelt variable is fetched too, so that the incident can name it.
         groups = vendor.GROUPS if task_type == vendor.TASK_TYPE else (*GROUPS, *misspelt_groups())
         return Subscription(
@@ -215,7 +189,7 @@ class EmailWorker:
 
     def _account(self, operation: Any, request: Any) -> Account:
         account = account_of(operation.protocol, request.server, request.authentication)
-        self._open_clients.policy.admit(account)
+        self._clients.policy.admit(account)
         return account
 
     async def _perform(
@@ -223,7 +197,7 @@ class EmailWorker:
     ) -> OperationResult:
         context = OperationContext(
             account,
-            self._open_clients,
+            self._clients,
             run.reference,
             run.started_at,
             documents=self._documents,
@@ -232,18 +206,6 @@ class EmailWorker:
         )
         result: OperationResult = await operation.handler(request, context)
         return result
-
-    @property
-    def _open_tokens(self) -> AccessTokens:
-        if self._tokens is None:
-            raise RuntimeError("EmailWorker is used within `async with`")
-        return self._tokens
-
-    @property
-    def _open_clients(self) -> MailClients:
-        if self._clients is None:
-            raise RuntimeError("EmailWorker is used within `async with`")
-        return self._clients
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:
