@@ -45,20 +45,20 @@ _MONTH = f"(?:{'|'.join(_MONTHS)})"
 # A word with a comma or another month behind it, or one that is no month: `Mar 3 Nov` is a Tuesday in French.
 _WEEKDAY = re.compile(rf"^[^\W\d_]+(?:\.?,|(?=\s\d\d?\s{_MONTH}))\s?|^(?!{_MONTH})[^\W\d_]+\.?\s?")
 # How months begin in English, German, French, Italian, Spanish, Portuguese, Dutch, the Nordic languages,
-# Polish, Czech, Hungarian, Turkish, Greek, Russian, Ukrainian and Chinese.
+# Polish, Czech, Hungarian, Turkish, Russian and Chinese.
 _BEGINNINGS = (
-    "jan gen ene sty led oca ιαν янв січ 一月",
-    "feb fév fev lut úno şub φεβ фев лют 二月",
-    "mar mär mrz mrt maa már bře μαρ μάρ мар бер 三月",
-    "apr avr abr kwi ápr dub nis απρ апр кві 四月",
-    "may mai maj máj mag mei kvě μαϊ μαΐ μάι мая май тра 五月",
-    "jun juin jún giu cze čvn haz ιουν июн чер 六月",
-    "jul juil júl lug lip čvc tem ιουλ июл лип 七月",
-    "aug aoû aou ago sie srp ağu αυγ авг сер 八月",
-    "sep set szep wrz zář eyl σεπ сен вер 九月",
-    "oct okt out ott paź říj eki οκτ окт жов 十月",
-    "nov lis kas νοε ноя лис 十一月",
-    "dec dez des déc dic gru pro ara δεκ дек гру 十二月",
+    "jan gen ene sty led oca янв 一月",
+    "feb fév fev lut úno şub фев 二月",
+    "mar mär mrz mrt maa már bře мар 三月",
+    "apr avr abr kwi ápr dub nis апр 四月",
+    "may mai maj máj mag mei kvě мая май 五月",
+    "jun juin jún giu cze čvn haz июн 六月",
+    "jul juil júl lug lip čvc tem июл 七月",
+    "aug aoû aou ago sie srp ağu авг 八月",
+    "sep set szep wrz zář eyl сен 九月",
+    "oct okt out ott paź říj eki окт 十月",
+    "nov lis kas ноя 十一月",
+    "dec dez des déc dic gru pro ara дек 十二月",
 )
 _MONTH_OF = {
     beginning: month
