@@ -47,7 +47,9 @@ _STRUCTURED_HEADERS = frozenset(
 )
 _FOLDING = re.compile(r"\r?\n[ \t]+")
 _PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
-ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
+ADDRESS_HEADERS = frozenset(
+    {"disposition-notification-to", "errors-to", "mail-followup-to", "reply-to", "return-receipt-to"}
+)
 
 
 def is_structured(name: str) -> bool:

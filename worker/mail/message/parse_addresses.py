@@ -38,7 +38,7 @@ def read_addresses(value: bytes) -> list[str]:
     if b"=?" in value and not any("@" in address and "=?" not in address for address in addresses):
         # Some senders encode the address together with the name.
         addresses = [address for address in _read(decode_words(value)) if "@" in address] or addresses
-    # A word alone is a local user's name, or beside an address half of a name: Doe, Jane <jane@example.com>.
+    # A lone word is a local user's name, or next to an address half of a name: Doe, Jane <jane@example.com>.
     addresses = [address for address in addresses if "@" in address] or addresses
     return [text for address in addresses if (text := to_json_text(_without_quotes(address)).strip())]
 
