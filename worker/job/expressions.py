@@ -13,10 +13,26 @@ from worker.job.durations import parse_duration_seconds
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import excerpt
+from worker.models.email import (
+    DeletedEmail,
+    FlaggedEmail,
+    FoundImapEmail,
+    ListedImapEmail,
+    MovedEmail,
+    ReadEmail,
+)
+from worker.models.imap_append import AppendedEmail
+from worker.models.imap_folders import FolderRow
+from worker.models.smtp import SendResult
 
 _SHOWN_CHARACTERS = 120
+_RESULTS = (
+    *(AppendedEmail, DeletedEmail, FlaggedEmail, FolderRow, FoundImapEmail, ListedImapEmail, MovedEmail),
+    *(ReadEmail, SendResult),
+)
+_RESPONSE = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
 _ERROR_VARIABLES = {
-    "response": None,
+    "response": _RESPONSE,
     "error": frozenset({"code", "message", "variables", "type"}),
     "job": frozenset({"retries"}),
 }
@@ -82,7 +98,7 @@ def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputE
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
     """Return what the expression of `header` can see, as far as the headers say it."""
     if header != "errorExpression":
-        return feel.Variables({"response": None})
+        return feel.Variables({"response": _RESPONSE})
     # The result expression can name variables in any way that it can write.
     words = re.findall(r"\w+", headers.get("resultExpression", ""))
     return feel.Variables(_ERROR_VARIABLES, frozenset({headers.get("resultVariable", "").strip(), *words}))

@@ -37,6 +37,8 @@ _AROUND_A_DOT = re.compile(rf"({_QUOTED}|\\.|[ \t]++(?![@.]))|[ \t]*+([@.])[ \t]
 _ATOM = r'[^\s()<>\[\]:;@\\,".\x00-\x20\x7f-\x9f]+'
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_LOCAL = re.compile(r'"(?:\\[\x20-\x7e]|[\x20\x21\x23-\x5b\x5d-\x7e])*"')
+# IDNA refuses names that exist: mail_server in a container network, ab--cd.example.
+_HOST = re.compile(r"(?!.*xn--)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|\Z))+(?<!\.)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _FOLDING = re.compile(r"\r?\n[ \t]+|\t")
@@ -217,6 +219,8 @@ def _ascii_domain(domain: str, found: str) -> str:
 # IDNA looks at each letter several times.
 @lru_cache(maxsize=1_000)
 def _encoded_domain(domain: str) -> str:
+    if _HOST.fullmatch(domain):
+        return domain.lower()
     return idna.encode(domain, uts46=True).decode("ascii")
 
 

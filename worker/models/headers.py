@@ -28,7 +28,9 @@ _STRUCTURED = re.compile(
 )
 _FOLDING = re.compile(r"\r?\n[ \t]+")
 _PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
-ADDRESS_HEADERS = frozenset({"reply-to", "disposition-notification-to"})
+ADDRESS_HEADERS = frozenset(
+    {"disposition-notification-to", "errors-to", "mail-followup-to", "reply-to", "return-receipt-to"}
+)
 
 
 def is_structured(name: str) -> bool:

@@ -46,6 +46,7 @@ ODD_ANSWERS: dict[str, Callable[[str], Step]] = {
     "the id alone (twisted/twisted#9104)": lambda number: say(f"+OK u{number}"),
     "words in front": lambda number: say(f"+OK unique id of {number} is u{number}"),
     "nothing": lambda _: say("+OK"),
+    "refused": lambda _: say("-ERR syntax error"),
     "the number alone": lambda number: say(f"+OK {number}"),
     "several lines": lambda number: say("+OK", f"{number} u{number}", "."),
     "several lines behind a text": lambda number: say(

@@ -45,7 +45,10 @@ def say_and_go_on(line: str) -> Step:
 
 
 @with_and_without_pipelining
-@pytest.mark.parametrize("too_many", ["452 4.5.3 Too many recipients", "552 Too many recipients"])
+@pytest.mark.parametrize(
+    "too_many",
+    ["452 4.5.3 Too many recipients", "552 Too many recipients", "451 4.5.3 Too many", "550 5.5.3 Too many"],
+)
 async def test_recipients_over_the_limit_of_a_server_get_the_email_in_further_transactions(
     too_many: str, extensions: tuple[str, ...], caller: SmtpCaller
 ) -> None:

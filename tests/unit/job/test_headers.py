@@ -93,3 +93,18 @@ def test_a_variable_of_the_result_may_be_spelled_like_one_of_the_worker(name: st
     ConnectorHeaders.of({"resultExpression": f"={{{name}: 1}}", "errorExpression": check})
     with pytest.raises(InputError, match=f"no variable '{name}'"):
         ConnectorHeaders.of({"errorExpression": check})
+
+
+@pytest.mark.parametrize("header", ["resultExpression", "errorExpression"])
+@pytest.mark.parametrize(
+    ("entry", "known"),
+    [("send", "sent"), ("messageID", "messageId"), ("refusedRecipient", "refusedRecipients")],
+)
+def test_a_misspelt_entry_of_the_response_is_refused(header: str, entry: str, known: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean response.{known}?"):
+        ConnectorHeaders.of({header: f"={{x: response.{entry}}}"})
+
+
+@pytest.mark.parametrize("entry", ["sent", "subject", "hasAttachments", "specialUse", "order", "code"])
+def test_an_entry_that_is_there_or_is_like_none_is_taken(entry: str) -> None:
+    assert ConnectorHeaders.of({"resultExpression": f"={{x: response.{entry}}}"}).result_expression

@@ -23,6 +23,17 @@ from worker.mail.message.parse_parameters import read_parameters
         (b"attachment;FileName = a.pdf", "a.pdf"),
         (b"filename=a.pdf", "a.pdf"),
         (b'attachment; filename="never closed.pdf', "never closed.pdf"),
+        (b'attachment filename="a b.pdf"', "a b.pdf"),
+        (b'attachment, filename="a.pdf"', "a.pdf"),
+        (b'attachment; size="1" filename="a.pdf"', "a.pdf"),
+        (b'attachment; filename="a=b, c=d.pdf"', "a=b, c=d.pdf"),
+        (b'attachment (file); filename="a.pdf" (its name); size=1', "a.pdf"),
+        (b"attachment; (its name) filename=a.pdf", "a.pdf"),
+        (b'attachment; filename="report (1).pdf"', "report (1).pdf"),
+        (b"attachment; filename=report (1).pdf", "report (1).pdf"),
+        (b"attachment; filename=\"utf-8''Gr%C3%B6%C3%9Fe.pdf\"", "Größe.pdf"),
+        (b"attachment; filename*0=utf-8'de'Gr%C3%B6; filename*1=%C3%9Fe.pdf", "Größe.pdf"),
+        (b"attachment; filename=\"john's 5'50%20.pdf\"", "john's 5'50%20.pdf"),
     ],
 )
 def test_a_file_name_is_read_as_senders_write_it(value: bytes, name: str) -> None:

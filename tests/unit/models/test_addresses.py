@@ -51,6 +51,8 @@ def test_several_addresses(value: object) -> None:
     [
         "a.b+c=d_e@example.org",
         "ann@localhost",
+        "ann@mail_server",
+        "ann@ab--cd.example.org",
         '"ann lee"@example.org',
         '"a@b"@example.org',
         r'"a\"b"@example.org',

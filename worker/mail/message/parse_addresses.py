@@ -19,11 +19,12 @@ _LONGEST = 1024 * 1024
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # An encoded word must not contain the separators of the list (RFC 2047, 5); if one does, it is plain text.
 _WORD = r"=\?[^?]{1,64}\?[bBqQ]\?[^?]*+\?="
-_OTHER = rf'{_WORD}|<[^<>]*+>?|\[[^\[\]]*+\]?|[(),;:]|\\.|(?:[^"\\<\[(),;:=]++|=(?!\?))++|.'
+_OTHER = rf'{_WORD}|<[^<>]*+>|<[^<>,;]*+|\[[^\[\]]*+\]?|[(),;:]|\\.|(?:[^"\\<\[(),;:=]++|=(?!\?))++|.'
 _TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
 _TOKEN_WITHOUT_QUOTES = re.compile(_OTHER, re.DOTALL)
 _INSIDE_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
+_BEFORE_COLON = re.compile(r'\A(?:[^\[":]*+:)++')
 _ADDRESS = re.compile(r'(?<![^\s"<>@])[^\s"<>@]++@[^\s"<>@]++')
 
 
@@ -34,10 +35,17 @@ def read_addresses(value: bytes) -> list[str]:
     """
     value = value[:_LONGEST]
     addresses = _read(decode_text(value, None))
-    if not any("@" in address for address in addresses) and b"=?" in value:
+    if b"=?" in value and not any("@" in address and "=?" not in address for address in addresses):
         # Some senders encode the address together with the name.
         addresses = [address for address in _read(decode_words(value)) if "@" in address] or addresses
-    return [text for address in addresses if (text := to_json_text(address).strip())]
+    # A lone word is a local user's name, or next to an address half of a name: Doe, Jane <jane@example.com>.
+    addresses = [address for address in addresses if "@" in address] or addresses
+    return [text for address in addresses if (text := to_json_text(_without_quotes(address)).strip())]
+
+
+def _without_quotes(address: str) -> str:
+    """Return an address without the single quotes that Exchange puts around it."""
+    return address[1:-1] if address.startswith("'") and address.endswith("'") else address
 
 
 def _read(text: str) -> list[str]:
@@ -112,10 +120,12 @@ def _pick_lone(text: str) -> str | None:
 
 
 def _unbracket(angle: str) -> str | None:
-    """Return the address in angle brackets without a source route (RFC 5322, 4.4)."""
-    address = _COMMENT.sub("", angle.strip("<>")).strip()
-    if address.startswith("@"):
-        address = address.rpartition(":")[2]
+    """Return the address in angle brackets without what stands before a colon.
+
+    That is a source route (RFC 5322, 4.4), `mailto`, or the name of an empty group.
+    """
+    address = _BEFORE_COLON.sub("", _COMMENT.sub("", angle.strip("<>")).strip())
     if '"' in address:
         return address
-    return "".join(address.partition(",")[0].split()) or None
+    address = "".join(address.partition(",")[0].split()).rstrip(";")
+    return address if address and not address.startswith("@") else None

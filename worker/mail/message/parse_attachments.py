@@ -21,6 +21,7 @@ _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("message/rfc822", ".eml")
 _TYPES.add_type("message/global", ".eml")
+_TYPES.add_type("text/calendar", ".ics")
 
 
 def read_attachments(raw: bytes) -> Iterator[File]:

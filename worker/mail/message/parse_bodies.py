@@ -11,7 +11,10 @@ from worker.mail.message.parse_encodings import decode_transfer_encoding, pieces
 from worker.mail.message.parse_labels import find_codec
 from worker.mail.message.parse_structure import Part, Structure
 
-_META_CHARSET = re.compile(rb"<meta\s[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})", re.IGNORECASE)
+_META_CHARSET = re.compile(
+    rb"<(?:meta\s[^>]{0,200}?charset|\?xml\s[^>]{0,200}?encoding)\s{0,9}=\s{0,9}[\"']?([\w-]{1,40})",
+    re.IGNORECASE,
+)
 _META_WITHIN = 1024
 # Octets of either body that are decoded. Camunda accepts a quarter of that, and text may take ten times
 # its octets in memory while it is decoded.
@@ -49,9 +52,7 @@ def read_bodies(raw: bytes, structure: Structure) -> Bodies:
     where there is neither plain text nor HTML (RFC 2046, 4.1.4), text with a file name where there is no
     other (RFC 2183, 2.1).
     """
-    found = _find_candidates(structure.parts, is_body)
-    if not (found.plain or found.html or found.other):
-        found = _find_candidates(structure.parts, is_shown_file)
+    found = _find_shown(structure)
     plain = found.plain or ([] if found.html else found.other)
     are_whole = all(_text_bytes(parts) <= _MOST_TEXT_BYTES for parts in (plain, found.html))
     return Bodies(_join(raw, plain), _join(raw, found.html), is_cut=not are_whole)
@@ -78,13 +79,23 @@ def is_shown_file(part: Part) -> bool:
 
 
 def shown_parts(structure: Structure) -> frozenset[Part]:
-    """Return the parts that are text rather than files."""
-    bodies = frozenset(filter(is_body, structure.parts))
+    """Return the parts that are text rather than files: those shown, and what they are alternatives of."""
+    found = _find_shown(structure)
+    other = [] if found.plain or found.html else found.other
+    return frozenset(filter(_is_alternative, structure.parts)).union(found.plain, found.html, other)
+
+
+def _is_alternative(part: Part) -> bool:
+    """Tell whether a part says the same as one that is shown; an invitation says more than its text."""
+    is_one_of_several = part.parent is not None and part.parent.content_type == "multipart/alternative"
+    return is_one_of_several and is_body(part) and part.content_type != "text/calendar"
+
+
+def _find_shown(structure: Structure) -> _Candidates:
     found = _find_candidates(structure.parts, is_body)
     if found.plain or found.html or found.other:
-        return bodies
-    found = _find_candidates(structure.parts, is_shown_file)
-    return bodies.union(found.plain, found.html, found.other)
+        return found
+    return _find_candidates(structure.parts, is_shown_file)
 
 
 def _find_candidates(parts: list[Part], is_wanted: Callable[[Part], bool]) -> _Candidates:
@@ -124,7 +135,7 @@ def _give_to_parent(part: Part, own: _Candidates, target: _Candidates) -> None:
 
 def _is_root(part: Part) -> bool:
     start = part.parent.parameters.get("start") if part.parent else None
-    return part.content_id.decode("latin_1") == start if start else part.index == 0
+    return part.content_id.decode("latin_1").strip("<>") == start.strip("<>") if start else part.index == 0
 
 
 def _is_text(part: Part) -> bool:
@@ -175,7 +186,7 @@ def _decode(raw: bytes, part: Part, end: int) -> str:
 def _charset_of(part: Part, data: bytes) -> str | None:
     """Return the label of a part, or the one that HTML names itself; UTF-16 there means UTF-8."""
     charset = part.parameters.get("charset")
-    if part.content_type == "text/html" and (not charset or find_codec(charset) == "ascii"):
+    if part.content_type == "text/html" and find_codec(charset or "") in (None, "ascii"):
         meta = _META_CHARSET.search(data, 0, _META_WITHIN)
         named = meta[1].decode("ascii") if meta else None
         return "utf-8" if named and (find_codec(named) or "").startswith(("utf_16", "utf_32")) else named

@@ -40,10 +40,15 @@ _NO_TEXT = re.compile("[\ue000-\uf8ff\ufffd]")
 def decode_text(data: bytes, label: str | None) -> str:
     """Return bytes as text by their charset label; without a known one, as UTF-8, else as windows-1252.
 
+    A byte order mark at the beginning wins over any label (encoding.spec.whatwg.org, 6).
     UTF-8 is proof against another label, as it does not come about by chance, and so are the escape
     sequences of ISO-2022-JP where no other label says what they mean.
     """
     codec = find_codec(label) if label else None
+    if data.startswith(codecs.BOM_UTF8):
+        codec = "utf_8"
+    elif data.startswith(_BOMS) and codec not in _WIDE:
+        codec = "utf_16"
     if codec in _WIDE:
         return _decode_wide(data, codec)
     if codec in (None, "ascii", "utf_8", "cp1252") and HAS_ISO_2022_JP.search(data) and data.isascii():

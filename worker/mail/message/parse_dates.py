@@ -13,6 +13,7 @@ _LONGEST = 500
 _COMMENT = re.compile(r"\([^()]*\)")
 _OPEN_COMMENT = re.compile(r"\(.*", re.DOTALL)
 _QUOTES = re.compile("[)\"']")
+_BLANKS = re.compile(r"\s(?=[:,])|(?<=:)\s(?=\d\d)")
 _MOST_LEVELS = 5
 # The standard library reads neither a leap second nor years of three digits (RFC 5322, 4.3).
 _LEAP_SECOND = re.compile(r"(?<=:[0-5]\d:)60")
@@ -30,30 +31,34 @@ _NAMED_ZONE = re.compile(rf"\b({_TIME})\s?([A-Z]{{3,5}})\b", re.IGNORECASE)
 _COMMENT_FOR_ZONE = re.compile(rf"(?<![+\u2013\u2212-])\b({_TIME})\s*\(([^()]*)\)\s*\Z")
 _TIME_FIRST = re.compile(rf"^({_TIME})(?:\s([+-]\d{{4}}))?,?\s(?=\d|\w)(.*)$", re.DOTALL)
 _ISO_DAY = re.compile(r"\b(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:T|,?\s|\Z)")
+# A month as a number: 2.11.2026, 2 11 2026, 2 11月 2026, 2026年11月2日.
+_DAY_FIRST = re.compile(r"\b(\d\d?)([\s.-])(\d\d?)[月월]?\2(\d{4})\b")
+_YEAR_FIRST = re.compile(r"\b(\d{4})[年년]\s?(\d\d?)[月월]\s?(\d\d?)[日일]")
 _ISO_BARE = re.compile(r"\b(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)")
 _DAY_OF_MONTH = re.compile(r"\b(\d\d?)(?:st|nd|rd|th|\.|º|er)?,?\s?(?:de\s|of\s|-)?(?=[^\W\d_])")
 _OF_YEAR = re.compile(r"(?<=[^\W\d_])\.?,?[\s-](?:de\s|of\s)?(?=\d{2,4}\b)")
 _BEFORE_TIME = re.compile(rf"\s(?:at|um|kl\.?|à|klo)\s(?={_TIME})", re.IGNORECASE)
 _AFTER_ZONE = re.compile(r"( [+-]\d{4})\b(?!\s\d{4}\b).*$", re.DOTALL)
-_WORD = re.compile(r"[^\W\d_]{3,}\.?")
+_WORD = re.compile(r"[^\W\d_]{2,}\.?")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# A word with a comma behind it, or one that is no month: `Mar, 3 Nov` is a Tuesday in French.
-_WEEKDAY = re.compile(rf"^(?:[^\W\d_]+\.?,|(?!{'|'.join(_MONTHS)})[^\W\d_]+\.?)\s?")
+_MONTH = f"(?:{'|'.join(_MONTHS)})"
+# A word with a comma or another month behind it, or one that is no month: `Mar 3 Nov` is a Tuesday in French.
+_WEEKDAY = re.compile(rf"^[^\W\d_]+(?:\.?,|(?=\s\d\d?\s{_MONTH}))\s?|^(?!{_MONTH})[^\W\d_]+\.?\s?")
 # How months begin in English, German, French, Italian, Spanish, Portuguese, Dutch, the Nordic languages,
-# Polish, Czech, Turkish and Russian.
+# Polish, Czech, Hungarian, Turkish, Russian and Chinese.
 _BEGINNINGS = (
-    "jan gen ene sty led oca янв",
-    "feb fév fev lut úno şub фев",
-    "mar mär mrz mrt maa bře мар",
-    "apr avr abr kwi dub nis апр",
-    "may mai maj mag mei kvě мая май",
-    "jun juin giu cze čvn haz июн",
-    "jul juil lug lip čvc tem июл",
-    "aug aoû aou ago sie srp ağu авг",
-    "sep set wrz zář eyl сен",
-    "oct okt out ott paź říj eki окт",
-    "nov lis kas ноя",
-    "dec dez des déc dic gru pro ara дек",
+    "jan gen ene sty led oca янв 一月",
+    "feb fév fev lut úno şub фев 二月",
+    "mar mär mrz mrt maa már bře мар 三月",
+    "apr avr abr kwi ápr dub nis апр 四月",
+    "may mai maj máj mag mei kvě мая май 五月",
+    "jun juin jún giu cze čvn haz июн 六月",
+    "jul juil júl lug lip čvc tem июл 七月",
+    "aug aoû aou ago sie srp ağu авг 八月",
+    "sep set szep wrz zář eyl сен 九月",
+    "oct okt out ott paź říj eki окт 十月",
+    "nov lis kas ноя 十一月",
+    "dec dez des déc dic gru pro ara дек 十二月",
 )
 _MONTH_OF = {
     beginning: month
@@ -116,7 +121,7 @@ def _to_text(value: bytes) -> str:
             break
         text = _COMMENT.sub(" ", text)
     text = _OPEN_COMMENT.sub("", text)
-    return " ".join(_QUOTES.sub(" ", text).split())
+    return _BLANKS.sub("", " ".join(_QUOTES.sub(" ", text).split()))
 
 
 def _by_iso(text: str) -> datetime:
@@ -131,6 +136,7 @@ def _by_mail(text: str) -> datetime:
 def _to_plain(text: str) -> str:
     """Rewrite what senders vary: `Mi., 30. September 2026 um 9.00 PM, GMT+2` to `30 Sep 2026 21.00 +0200`."""
     text = _LEAP_SECOND.sub("59", text)
+    text = _DAY_FIRST.sub(r"\4-\3-\1", _YEAR_FIRST.sub(r"\1-\2-\3", text))
     text = _ISO_BARE.sub(r"\1-\2-\3T\4:\5:\6", text)
     text = _FRACTION.sub(r"\1", text)
     text = _BEFORE_TIME.sub(" ", text)

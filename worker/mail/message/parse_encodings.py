@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
-_UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*+\r?\n", re.MULTILINE)
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3,6}\b[^\r\n]*+\r?\n", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++\Z")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_IN_ALPHABET = bytes(set(range(256)) - set(_ALPHABET))

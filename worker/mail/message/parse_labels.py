@@ -43,7 +43,7 @@ _LABELS = {
     "cp932": "cp943 cp943c csshiftjis ibm943 ibm943c ms932 mskanji sjis windows31j xsjis",
     "cp949": "csksc56011987 isoir149 korean ksc5601 ksc56011987 ksc56011989 ms949 uhc windows949 xwindows949",
     "euc_jp": "cp20932 cp51932 cseucpkdfmtjapanese eucjpms eucjpwin xeucjp",
-    "gb18030": "chinese csgb2312 cp54936 euccn gb23121980 isoir58 ms936 windows936 xgbk",
+    "gb18030": "chinese cngb csgb2312 cp54936 euccn gb23121980 isoir58 ms936 windows936 xgbk",
     "hz": "cp52936 hzgb2312",
     "iso2022_jp": "cp50220 cp50221 cp50222 iso2022jpms jis xiso2022jp",
     "iso8859_15": "csisolatin9 l9 latin9",

@@ -184,7 +184,7 @@ def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end:
     is_digest = parent is not None and parent.content_type == "multipart/digest"
     return Part(
         parent=parent,
-        content_type=_media_type(content_type, default="message/rfc822" if is_digest else "text/plain"),
+        content_type=_media_type(content_type, parameters, is_digest=is_digest),
         parameters={name: parameters[name] for name in _USED_PARAMETERS if name in parameters},
         encoding=_first_token(first_value(block.fields, b"content-transfer-encoding") or b""),
         disposition=_first_token(disposition),
@@ -197,9 +197,13 @@ def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end:
     )
 
 
-def _media_type(value: bytes, *, default: str) -> str:
+def _media_type(value: bytes, parameters: dict[str, str], *, is_digest: bool) -> str:
     match = _TYPE.match(value)
-    return f"{match[1].decode()}/{match[2].decode()}".lower() if match else default
+    if match:
+        return f"{match[1].decode()}/{match[2].decode()}".lower()
+    if "boundary" in parameters:  # `multipart`, `multipart/*`
+        return "multipart/mixed"
+    return "message/rfc822" if is_digest else "text/plain"
 
 
 def _first_token(value: bytes) -> str:

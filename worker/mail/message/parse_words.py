@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from worker.mail.message.parse_charsets import decode_text, is_valid, to_json_text
 from worker.mail.message.parse_encodings import decode_base64, decode_q
 
+_LINE_BREAKS = re.compile(r"[\r\n]+")
 _TOKEN = re.compile(rb"=\?([^?]{1,64})\?([bBqQ])\?|\?=")
 
 
@@ -27,7 +28,7 @@ class _Word:
 
 
 def decode_words(value: bytes) -> str:
-    """Return a header value as text: encoded words decoded, 8-bit text read as UTF-8 or windows-1252."""
+    """Return a header value as one line: encoded words decoded, 8-bit text read as UTF-8 or windows-1252."""
     if value.isascii() and b"=?" not in value and b"\x1b" not in value:  # nearly all fields: not worth a walk
         return to_json_text(value.decode("ascii").strip())
     texts: list[str] = []
@@ -45,7 +46,7 @@ def decode_words(value: bytes) -> str:
             texts.append(decode_text(segment, None))
     if run:
         texts.append(_decode_run(run))
-    return to_json_text("".join(texts)).strip()
+    return _LINE_BREAKS.sub(" ", to_json_text("".join(texts))).strip()
 
 
 def _split(value: bytes) -> Iterator[bytes | _Word]:

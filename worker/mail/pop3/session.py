@@ -88,22 +88,27 @@ class Pop3Session(Pop3Dialogue):
         """Return the unique id of each message by its number (UIDL)."""
         return self._ask_listing("UIDL", read_uids)
 
-    def uid_at(self, number: int) -> str | None:
+    def uid_at(self, number: int, *, is_deleted: bool = False) -> str | None:
         """Return the unique id of the message that now has this number; None if the server has none.
 
-        The whole listing decides if the reply for a single message cannot be read.
+        The whole listing decides if the reply for a single message cannot be read, or is refused although
+        nobody has deleted the message.
         """
         if not self._may_offer("UIDL"):
             return None
         try:
             reply = self.ask(f"UIDL {number}")
         except ServerRefused:
-            return None
-        with suppress(ValueError):
-            if uid := read_uids(reply).get(number):
-                return uid
-        self.skip_lines()
-        return self.uids().get(number)
+            if is_deleted:
+                return None
+        else:
+            with suppress(ValueError):
+                if uid := read_uids(reply).get(number):
+                    return uid
+            self.skip_lines()
+        with suppress(ServerRefused):
+            return self.uids().get(number)
+        return None
 
     def headers(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yield each number with its header section, without messages that are gone. Exhaust it.

@@ -119,7 +119,7 @@ def delete_and_quit(session: Pop3Session, number: int, uid: str | None) -> None:
     if number:
         session.mark_deleted(number)
         # A server that keeps to the rules says nothing about a marked message.
-        if uid is not None and session.uid_at(number) not in {uid, None}:
+        if uid is not None and session.uid_at(number, is_deleted=True) not in {uid, None}:
             session.unmark_all()
             session.cut()
             raise ConnectionFailed(

@@ -127,7 +127,8 @@ class Recipients:
 
 def _is_limit(reply: Reply) -> bool:
     """Whether the recipient is one too many for this transaction, and not its mailbox full (5.2.2)."""
-    return reply.code in _TOO_MANY and not reply.text.startswith("5.2.")
+    is_code = reply.code in _TOO_MANY and not reply.text.startswith("5.2.")
+    return is_code or reply.text.startswith(("4.5.3", "5.5.3"))  # RFC 3463 3.6: too many recipients
 
 
 def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_wanted: bool) -> Reply | None:
