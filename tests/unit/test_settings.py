@@ -295,7 +295,10 @@ def test_credentials_are_sent_over_tls_on_this_machine_and_where_the_operator_sa
         "https://u:S3cretValue99@h:1",
         "u:S3cretValue99@h:1",
         "https://u:S3cret/Value@99@h",
+        "https://u:S3cret,Value99@h:1",
+        "https://u:S3cret Value99@h:1",
         "https://S3cretValue99@h/t",
+        "https://h/t?client_secret=S3cretValue99",
     ],
 )
 @pytest.mark.parametrize("name", ["ZEEBE_ADDRESS", "ZEEBE_AUTHORIZATION_SERVER_URL", "CAMUNDA_REST_ADDRESS"])
@@ -305,6 +308,16 @@ def test_a_user_name_and_a_password_in_an_address_are_refused_and_not_shown(name
     assert "without a user name" in message
     assert "S3cret" not in message
     assert "99" not in message
+
+
+@pytest.mark.parametrize(
+    "pattern", ["https://u:S3cret@h/*", "http://S3cret@h/*", "u:S3cret@h:x", "http://h/?k=S3cret"]
+)
+@pytest.mark.parametrize("name", ["ALLOWED_DOCUMENT_URLS", "ALLOWED_TOKEN_ENDPOINTS", "ALLOWED_SERVERS"])
+def test_a_password_in_a_pattern_is_not_shown(name: str, pattern: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Settings.from_environment({f"EMAIL_WORKER_{name}": pattern})
+    assert "S3cret" not in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import field_validator
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
 from worker.settings.gateway import is_this_machine
-from worker.settings.group import Names, SettingsGroup, setting
+from worker.settings.group import Names, SettingsGroup, setting, without_credentials
 
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -221,7 +221,9 @@ class WorkerSettings(SettingsGroup):
             try:
                 split_server_pattern(pattern)
             except ValueError as error:
-                raise ValueError(f"must be host or host:port; found {pattern!r}") from error
+                raise ValueError(
+                    f"must be host or host:port; found {without_credentials(pattern)!r}"
+                ) from error
         return patterns
 
     @field_validator("allowed_token_endpoints")
@@ -229,7 +231,8 @@ class WorkerSettings(SettingsGroup):
     def _endpoints_are_encrypted(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
             if not (pattern.lower().startswith("https://") or is_this_machine(pattern)):
-                raise ValueError(f"must begin with https://, unless it is this machine; found {pattern!r}")
+                found = without_credentials(pattern)
+                raise ValueError(f"must begin with https://, unless it is this machine; found {found!r}")
         return patterns
 
     @field_validator("allowed_document_urls", "allowed_token_endpoints")
@@ -239,7 +242,7 @@ class WorkerSettings(SettingsGroup):
             try:
                 UrlPattern.parse(pattern)
             except ValueError as error:
-                raise ValueError(f"{error}; found {pattern!r}") from error
+                raise ValueError(f"{error}; found {without_credentials(pattern)!r}") from error
         return patterns
 
 
