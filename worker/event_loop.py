@@ -1,4 +1,4 @@
-"""The worker's event loop, and how work that takes long does not hold it up."""
+"""The worker's event loop: looking up a host's name never takes the threads that other work needs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 # Each has a thread, which an unresponsive name server occupies for as long as the operating system waits for
 # it.
@@ -63,12 +61,3 @@ class EventLoop(asyncio.SelectorEventLoop):
             tell, answer = lookup.set_exception, error
         with suppress(RuntimeError):  # the loop has been closed meanwhile
             self.call_soon_threadsafe(tell, answer)
-
-
-async def finish_in_thread(work: Callable[[], T]) -> T:
-    """Run work in a thread and return what it returns, also if this task is cancelled meanwhile."""
-    done = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        return await done

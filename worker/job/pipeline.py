@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 
 from worker.errors import EmailError, SendOutcomeUnknown
-from worker.event_loop import finish_in_thread
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.attempts import Attempts
@@ -33,6 +32,7 @@ from worker.job.request import read_request
 from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
+from worker.job.threads import finish_in_thread
 from worker.job.work import Work
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import begin_command_trace
