@@ -354,6 +354,16 @@ def test_a_password_in_a_pattern_is_not_shown(name: str, pattern: str) -> None:
         ("CAMUNDA_USERNAME", "CAMUNDA_BASIC_AUTH_USERNAME"),
         ("CAMUNDA_AUDIENCE", "CAMUNDA_TOKEN_AUDIENCE"),
         ("CAMUNDA_REST_URL", "CAMUNDA_REST_ADDRESS"),
+        ("camunda_tenant_ids", "CAMUNDA_TENANT_IDS"),
+        ("camunda.tenant-ids", "CAMUNDA_TENANT_IDS"),
+        ("camunda.client.auth.client-id", "CAMUNDA_CLIENT_AUTH_CLIENTID"),
+        ("ZEEBE_GATEWAY_ADRESS", "ZEEBE_GATEWAY_ADDRESS"),
+        ("ZEEBE_URL", "ZEEBE_ADDRESS"),
+        ("ZEEBE_INSECURE", "CAMUNDA_INSECURE_CONNECTION"),
+        ("ZEEBE_TOKEN_URL", "CAMUNDA_CLIENT_AUTH_TOKENURL"),
+        ("CAMUNDA_OAUTH_ENDPOINT", "CAMUNDA_OAUTH_URL"),
+        ("ZEEBE_AUTH_SERVER_URL", "CAMUNDA_AUTHORIZATION_SERVER_URL"),
+        ("ZEEBE_CA_CERT_PATH", "CAMUNDA_CA_CERTIFICATE_PATH"),
     ],
 )
 def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: str, right: str) -> None:
