@@ -99,7 +99,8 @@ class EmailWorker:
             with masking(mask):
                 return await self._do(task_type, variables, mask)
         except EmailError as error:
-            raise type(error)(mask.hide(error.message), **mask.hide_in(error.details)) from None
+            details = await asyncio.to_thread(mask.hide_in, error.details)
+            raise type(error)(mask.hide(error.message), **details) from None
         except Exception as error:  # noqa: BLE001 - it is reported in one sentence
             # Its text may quote variables: kind and place are enough to fix it.
             raise InternalError(f"The worker failed unexpectedly at {task_type} ({_place(error)}).") from None

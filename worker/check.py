@@ -14,7 +14,7 @@ from worker.health import check_port
 from worker.job.engine_errors import EngineError
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.secret_store import check_directory
-from worker.settings import Settings, WorkerSettings, read_environment, without_user_info
+from worker.settings import Settings, WorkerSettings, read_environment, without_credentials
 from worker.wiring import open_gateway, open_secrets
 
 # Not on a terminal, no line is cut: the table is as wide as its longest value.
@@ -85,7 +85,7 @@ def _shown(value: object) -> str:
     # A SecretStr prints itself as asterisks.
     # Brackets, as of an IPv6 address, are no mark-up.
     parts = value if isinstance(value, tuple) else (value,)
-    return escape(", ".join(without_user_info(str(part)) for part in parts))
+    return escape(", ".join(without_credentials(str(part)) for part in parts))
 
 
 def _file_problems(worker: WorkerSettings) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import re
 import string
 from collections import OrderedDict
@@ -12,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 _MASK = "***"
 _BASE64 = frozenset(string.ascii_letters + string.digits + "+/=-_")
@@ -24,13 +22,20 @@ _SHORT = 4
 # About a thousand values; those that were not used for the longest time go first.
 _MAX_FORMS = 8_000
 # What a server or a line break may put between the characters of a value.
-_BLANK = r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\ufffd\ud800-\udfff]+"
+_BLANK = r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2060\ufeff\ufffd\ud800-\udfff]+"
 _IGNORED = re.compile(_BLANK)
 _CODE = re.compile(r"\d[\d.]\d")
 # The same, and a reply code at the start of a line (RFC 5321, 4.2.1) with its status (RFC 2034).
 _IGNORED_WITH_CODES = re.compile(
     rf"{_BLANK}(?:[2-5]\d\d[ -]{_BLANK[:-1]}*)?(?:[245]\.\d{{1,3}}\.\d{{1,3}} )?"
 )
+
+# `%C3%A9`, `=C3=A9`, `\\xe9`, `\\u00e9`, `&#233;`, `&eacute;`; a backslash before a sign, a soft line break.
+_ESCAPED = re.compile(
+    r"(?:(?:[%=]|\\++x)[0-9a-f]{2})+|(?:\\++u[0-9a-f]{4})+|\\++[nrt]?|&#?\w{1,8};|=(?=[\r\n])", re.IGNORECASE
+)
+_DIGITS = re.compile(r"[%=xu]([0-9a-f]{4}|[0-9a-f]{2})", re.IGNORECASE)
+_MOST_ESCAPED = 3
 
 
 class Mask:
@@ -49,8 +54,7 @@ class Mask:
     def learn(self, value: str) -> None:
         """Hide `value` from now on."""
         encoded = [(form, True) for form in _base64_forms(value)]
-        quoted = [(_in_a_url(form, "").translate(_LOWER), False) for form, _ in encoded if not form.isalnum()]
-        for form, is_base64 in (*encoded, *quoted, *((form, False) for form in _forms_of(value))):
+        for form, is_base64 in (*encoded, *((form, False) for form in _forms_of(value))):
             self._forms[form] = is_base64
             self._forms.move_to_end(form)
         while len(self._forms) > _MAX_FORMS:
@@ -86,9 +90,12 @@ class Mask:
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where secret values begin and end in `text`."""
+        forms = list(self.forms())
+        if not forms:
+            return
         lowered = text.translate(_LOWER)
-        readings = [_Reading(text, ignored) for ignored in _readings_of(text)]
-        for form, is_base64 in self.forms():
+        readings = list(_readings_of(text))
+        for form, is_base64 in forms:
             if len(form) < _SHORT:
                 yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
                 continue
@@ -99,38 +106,70 @@ class Mask:
                     yield from (_whole_word(text, *place) if is_base64 else place for place in places)
 
 
-def _readings_of(text: str) -> Iterator[re.Pattern[str]]:
-    yield _IGNORED
-    if _CODE.search(text):
-        yield _IGNORED_WITH_CODES
+def _readings_of(text: str) -> Iterator[_Reading]:
+    for ignored in (_IGNORED, _IGNORED_WITH_CODES) if _CODE.search(text) else (_IGNORED,):
+        reading = _Reading(text, ignored)
+        yield reading
+        for _ in range(_MOST_ESCAPED):
+            if not _ESCAPED.search(reading.compact):
+                break
+            reading = _Reading(reading.compact, _ESCAPED, reading)
+            yield reading
 
 
 class _Reading:
-    """A text without what is ignored between the characters of a value.
+    """A text without what is ignored between the characters of a value, or with its escapes read.
 
-    `lowered`: in small letters. `encoded`: with one alphabet of base64 for both.
+    `outer`: the reading whose text this one reads. `lowered`: in small letters. `encoded`: with one alphabet
+    of base64 for both.
     """
 
-    def __init__(self, text: str, ignored: re.Pattern[str]) -> None:
-        self._text, self._ignored = text, ignored
-        compact = ignored.sub("", text)
-        self.lowered, self.encoded = compact.translate(_LOWER), compact.translate(_URL_SAFE)
-        self._positions: list[int] = []
+    def __init__(self, text: str, pattern: re.Pattern[str], outer: _Reading | None = None) -> None:
+        self._text, self._pattern, self._outer = text, pattern, outer
+        self.compact = pattern.sub(_meant, text)
+        self.lowered, self.encoded = self.compact.translate(_LOWER), self.compact.translate(_URL_SAFE)
+        self._spans: list[tuple[int, int]] = []
 
     def places(self, form: str, *, is_base64: bool) -> Iterator[tuple[int, int]]:
-        """Yield where a form begins and ends in the text."""
+        """Yield where a form begins and ends in the outermost text."""
         for start, stop in _found(form, self.encoded if is_base64 else self.lowered):
-            self._positions = self._positions or self._kept()
-            yield self._positions[start], self._positions[stop - 1] + 1
+            yield self._place(start, stop)
 
-    def _kept(self) -> list[int]:
-        """Return the position in the text of each character that is not ignored."""
-        positions: list[int] = []
+    def _place(self, start: int, stop: int) -> tuple[int, int]:
+        self._spans = self._spans or list(self._kept())
+        place = self._spans[start][0], self._spans[stop - 1][1]
+        return self._outer._place(*place) if self._outer else place  # noqa: SLF001 - of the same class
+
+    def _kept(self) -> Iterator[tuple[int, int]]:
+        """Yield where each character of `compact` begins and ends in the text."""
         end = 0
-        for gap in self._ignored.finditer(self._text):
-            positions += range(end, gap.start())
-            end = gap.end()
-        return [*positions, *range(end, len(self._text))]
+        for found in self._pattern.finditer(self._text):
+            yield from ((index, index + 1) for index in range(end, found.start()))
+            yield from [found.span()] * len(_meant(found))
+            end = found.end()
+        yield from ((index, index + 1) for index in range(end, len(self._text)))
+
+
+def _meant(found: re.Match[str]) -> str:
+    """Return what an escape stands for, without what is ignored."""
+    text = found[0]
+    if text[0] == "&":
+        meant = html.unescape(text)
+    elif not (digits := _DIGITS.findall(text)):
+        meant = ""
+    elif len(digits[0]) == len("00e9"):
+        meant = (
+            "".join(chr(int(each, 16)) for each in digits)
+            .encode("utf-16", "surrogatepass")
+            .decode("utf-16", "replace")
+        )
+    else:
+        octets = bytes(int(each, 16) for each in digits)
+        try:
+            meant = octets.decode()
+        except UnicodeDecodeError:
+            meant = octets.decode("latin-1")
+    return _IGNORED.sub("", meant)
 
 
 _NOTHING = Mask()
@@ -160,35 +199,23 @@ def excerpt(text: str, limit: int) -> str:
 
 
 def _forms_of(value: str) -> Iterator[str]:
-    """Yield the forms in which a value may be shown; in long ones what `_IGNORED` skips is left out."""
+    """Yield the forms in which a value may be shown; in long ones what is ignored is left out."""
     shown = (
         value,
-        repr(value)[1:-1],
-        json.dumps(value)[1:-1],
-        _quoted(value),
-        _quoted(value).replace("/", "\\/"),
-        html.escape(value),
-        _in_a_url(value, ""),
-        _in_a_url(value, "/"),
-        quote_plus(value, errors="replace"),
-        # A server that expects only ASCII changes it to this.
+        # In a form of HTML, and in a header.
+        value.replace(" ", "+"),
+        value.replace(" ", "_"),
+        # A server that expects only ASCII changes it to these.
         "".join(filter(str.isascii, value)),
+        value.encode("ascii", "replace").decode(),
     )
     for form in shown:
-        compact = _IGNORED.sub("", form).translate(_LOWER)
-        if len(compact) >= _SHORT:
-            yield compact
-        elif form == value and form.strip():
+        # As in each of its readings: a backslash in a value is one, or the sign of an escape.
+        for reading in _readings_of(form):
+            if len(reading.lowered) >= _SHORT:
+                yield reading.lowered
+        if form == value and len(_IGNORED.sub("", form)) < _SHORT and form.strip():
             yield form.strip().translate(_LOWER)
-
-
-def _quoted(value: str) -> str:
-    """Return a value as IMAP, JSON and most languages write it between double quotes."""
-    return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _in_a_url(value: str, safe: str) -> str:
-    return quote(value, safe=safe, errors="replace")
 
 
 def _base64_forms(value: str) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -244,3 +246,28 @@ async def test_a_run_that_is_cancelled_itself_still_hands_its_jobs_back() -> Non
     with pytest.raises(asyncio.CancelledError):
         await running
     assert [command.fields["retries"] for command in bench.gateway.taken] == [3]
+
+
+@on_skipping_clock
+async def test_a_sent_email_is_reported_if_the_worker_stops_while_the_result_is_evaluated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(grace_seconds=5)
+    loop = asyncio.get_running_loop()
+
+    def evaluate_slowly(_: Any, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        done = loop.create_future()
+        loop.call_later(7, lambda: done.set_result(work()))
+        return done
+
+    monkeypatch.setattr(loop, "run_in_executor", evaluate_slowly)
+    bench.handler.shut()
+    async with bench.serving() as running:
+        bench.gateway.offer(make_job(headers={"resultExpression": "={a: 1}"}))
+        await bench.until_running(1)
+        bench.handler.open()
+        await asyncio.sleep(1)
+        assert bench.handler.running == 0
+        bench.stop.set()
+        await running
+    assert [command.name for command in bench.gateway.taken] == ["complete"]

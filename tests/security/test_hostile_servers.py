@@ -10,7 +10,7 @@ import pytest
 from testkit.accounts import Account
 from testkit.scripted_imap import ImapOptions, ScriptedImap
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
-from testkit.scripted_server import Dialogue, ScriptedServer, Step, drip, endless_line
+from testkit.scripted_server import Dialogue, ScriptedServer, Step, drip, endless_line, say
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.worker_client import run_apart
 
@@ -135,6 +135,28 @@ async def test_a_hostile_smtp_server_is_left_in_time(step: SmtpStep, kind: str) 
     options = SmtpOptions(account=ACCOUNT)
     async with ScriptedSmtp({step: LINES[kind](SMTP_CODES[step])}, options) as server:
         await assert_bounded("email.smtp.send", account(server.port, **LETTER))
+
+
+REPLIES_TO_RECIPIENTS = {
+    "long refusals": [f"550 5.1.1 Nobody {'=41&amp;%2525' * 80}"],
+    "longest replies": [*["250-" + "x" * 900] * 34, "250 ok"],
+    "ordinary replies": ["250 ok"],
+}
+
+
+@pytest.mark.parametrize("kind", REPLIES_TO_RECIPIENTS)
+async def test_replies_to_thousands_of_recipients_hold_up_nobody(kind: str) -> None:
+    options = SmtpOptions(account=ACCOUNT, most_recipients=9_999)
+    recipients = [f"user{number}@example.org" for number in range(5_000)]
+    async with ScriptedSmtp({SmtpStep.RCPT: say(*REPLIES_TO_RECIPIENTS[kind])}, options) as server:
+        await assert_bounded("email.smtp.send", account(server.port, **LETTER | {"to": recipients}))
+
+
+@pytest.mark.parametrize("value", ["x", "ü ", "=?"])
+async def test_the_largest_headers_hold_up_nobody(value: str) -> None:
+    headers = {f"X-{number}": (value * 20_000)[:20_000] for number in range(150)}
+    async with ScriptedSmtp(options=SmtpOptions(account=ACCOUNT)) as server:
+        await assert_bounded("email.smtp.send", account(server.port, **LETTER, headers=headers))
 
 
 @pytest.mark.parametrize("fault", IMAP_FAULTS)

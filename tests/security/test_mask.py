@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
 from collections.abc import AsyncIterator
 from string import ascii_lowercase
 from typing import Any
@@ -100,7 +101,20 @@ def forms_of(secret: str) -> dict[str, str]:
         "in a path of a URL": quote(secret),
         "in a form": quote_plus(secret),
         "in a URL, in small digits": quote(secret, safe="").lower(),
+        "in a URL, only as far as necessary": quote(secret, safe=";,/?:@&=+$-_.!~*'()#"),
+        "in a URL, twice": quote(quote(secret.strip())),
+        "in a URL, each octet": "".join(f"%{octet:02x}" for octet in secret.encode()),
+        "in base64 in JSON": encoded(f"????>>>>{secret}").replace("/", "\\/"),
+        "in JSON in JSON": json.dumps(json.dumps(secret))[3:-3],
+        "in quoted-printable": quopri.encodestring(secret.encode()).decode(),
+        "in a header": quopri.encodestring(secret.encode(), header=True).decode(),
         "in HTML": html.escape(secret),
+        "in HTML, without quotes": html.escape(secret, quote=False),
+        "in HTML, as numbers": "".join(f"&#{ord(each)};" for each in secret.strip()),
+        "in XML": html.escape(secret).replace("&#x27;", "&apos;"),
+        "in Python, as octets": repr(secret.encode())[2:-1],
+        "in Python, in ASCII": ascii(secret)[1:-1],
+        "with question marks for what is not ASCII": secret.encode("ascii", "replace").decode(),
         "in Python": repr(secret),
         "with blanks around": f"  {secret}  ",
         "broken by a blank": f"{secret[:7]} {secret[7:]}",

@@ -24,8 +24,12 @@ SPELLINGS = {
         " Mail.Example.Com ",
         "\uff4d\uff41\uff49\uff4c.example\u3002com",
     ],
-    "2001:db8::1": ["[2001:DB8::1]", "2001:0db8:0:0:0:0:0:1", "2001:db8:0:0::0.0.0.1"],
-    "127.0.0.1": ["127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "::FFFF:7f00:1"],
+    "2001:db8::1": ["[2001:DB8::1]", "2001:0db8:0:0:0:0:0:1", "2001:db8:0:0::0.0.0.1", "2001:db8::1%7"],
+    "fe80::1%eth0": ["FE80::1%ETH0", "[fe80:0:0:0:0:0:0:1%eth0]"],
+    "127.0.0.1": [
+        *("127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "::FFFF:7f00:1"),
+        *("017700000001", "00000000000000177.0.0.1", "0x00000000007f.1", "127\u30020.0.1."),
+    ],
     "xn--bcher-kva.example": ["bücher.example", "BÜCHER.example", "XN--BCHER-KVA.example"],
 }
 
@@ -87,6 +91,7 @@ async def test_strangers_with_wrong_passwords_leave_the_owner_a_turn_at_the_mail
             "/invoices/%2E./admin",
         ),
         *("/invoices/..%09/admin", "/invoices/..%253b/admin", "/invoices;/../admin", "/invoices/..;"),
+        *("/invoices/%c0%ae%c0%ae/admin", "/invoices/..%c0%afadmin", "/invoices/%u002e%u002e/admin"),
         *("/invoices/\uff0e\uff0e/admin", "/invoices/..%c2%a0/admin", "/invoices/..%20/admin", "/admin"),
     ],
 )

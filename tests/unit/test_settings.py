@@ -295,7 +295,10 @@ def test_credentials_are_sent_over_tls_on_this_machine_and_where_the_operator_sa
         "https://u:S3cretValue99@h:1",
         "u:S3cretValue99@h:1",
         "https://u:S3cret/Value@99@h",
+        "https://u:S3cret,Value99@h:1",
+        "https://u:S3cret Value99@h:1",
         "https://S3cretValue99@h/t",
+        "https://h/t?client_secret=S3cretValue99",
     ],
 )
 @pytest.mark.parametrize("name", ["ZEEBE_ADDRESS", "ZEEBE_AUTHORIZATION_SERVER_URL", "CAMUNDA_REST_ADDRESS"])
@@ -305,6 +308,16 @@ def test_a_user_name_and_a_password_in_an_address_are_refused_and_not_shown(name
     assert "without a user name" in message
     assert "S3cret" not in message
     assert "99" not in message
+
+
+@pytest.mark.parametrize(
+    "pattern", ["https://u:S3cret@h/*", "http://S3cret@h/*", "u:S3cret@h:x", "http://h/?k=S3cret"]
+)
+@pytest.mark.parametrize("name", ["ALLOWED_DOCUMENT_URLS", "ALLOWED_TOKEN_ENDPOINTS", "ALLOWED_SERVERS"])
+def test_a_password_in_a_pattern_is_not_shown(name: str, pattern: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Settings.from_environment({f"EMAIL_WORKER_{name}": pattern})
+    assert "S3cret" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -341,6 +354,16 @@ def test_a_user_name_and_a_password_in_an_address_are_refused_and_not_shown(name
         ("CAMUNDA_USERNAME", "CAMUNDA_BASIC_AUTH_USERNAME"),
         ("CAMUNDA_AUDIENCE", "CAMUNDA_TOKEN_AUDIENCE"),
         ("CAMUNDA_REST_URL", "CAMUNDA_REST_ADDRESS"),
+        ("camunda_tenant_ids", "CAMUNDA_TENANT_IDS"),
+        ("camunda.tenant-ids", "CAMUNDA_TENANT_IDS"),
+        ("camunda.client.auth.client-id", "CAMUNDA_CLIENT_AUTH_CLIENTID"),
+        ("ZEEBE_GATEWAY_ADRESS", "ZEEBE_GATEWAY_ADDRESS"),
+        ("ZEEBE_URL", "ZEEBE_ADDRESS"),
+        ("ZEEBE_INSECURE", "CAMUNDA_INSECURE_CONNECTION"),
+        ("ZEEBE_TOKEN_URL", "CAMUNDA_CLIENT_AUTH_TOKENURL"),
+        ("CAMUNDA_OAUTH_ENDPOINT", "CAMUNDA_OAUTH_URL"),
+        ("ZEEBE_AUTH_SERVER_URL", "CAMUNDA_AUTHORIZATION_SERVER_URL"),
+        ("ZEEBE_CA_CERT_PATH", "CAMUNDA_CA_CERTIFICATE_PATH"),
     ],
 )
 def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: str, right: str) -> None:

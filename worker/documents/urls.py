@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from yarl import URL
 
 from worker.errors import EmailError, UrlNotAllowed
+from worker.models.base import one_spelling
 
 _PATTERN = re.compile(
     r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE
@@ -36,14 +38,14 @@ class UrlPattern:
         if found is None:
             raise ValueError("must be a URL such as https://files.example.com/invoices/*")
         scheme = found[1].lower()
-        host = URL(f"//{found[2]}").raw_host or "" if found[2].startswith("[") else found[2].lower()
-        return cls(scheme, host, int(found[3] or _PORTS[scheme]), found[4] or "/*")
+        path = quote(found[4] or "/*", safe=string.punctuation)
+        return cls(scheme, one_spelling(found[2]), int(found[3] or _PORTS[scheme]), path)
 
     def admits(self, url: URL) -> bool:
         """Tell whether the pattern covers `url`, part by part: a `*` in the host does not match the path."""
         return (
             (url.scheme, url.port) == (self.scheme, self.port)
-            and fnmatch.fnmatchcase((url.raw_host or "").lower(), self.host)
+            and fnmatch.fnmatchcase(one_spelling(url.raw_host or ""), self.host)
             and fnmatch.fnmatchcase(url.raw_path, self.path)
         )
 
@@ -80,9 +82,14 @@ class UrlPolicy:
 def _has_dot_segments(url: URL) -> bool:
     """Tell whether a server could read `.` or `..` in the path, which would leave the path of the pattern."""
     path = url.raw_path
-    # A server may decode several times, take a backslash for a slash and a wide dot for a dot, and drop what
-    # follows a semicolon or a control character.
-    while (decoded := unquote(path)) != path:
-        path = decoded
+    # A server may decode several times, take a backslash for a slash and a wide dot for a dot, drop what
+    # follows a semicolon or a control character, and read `%C0%AE` or `%u002E` as a dot.
+    try:
+        while (decoded := unquote(path, errors="strict")) != path:
+            path = decoded
+    except UnicodeDecodeError:
+        return True
+    if "%u" in path.lower():
+        return True
     segments = re.split(r"[/\\]", unicodedata.normalize("NFKC", path))
     return any(_END_OF_NAME.split(segment, 1)[0].strip() in {".", ".."} for segment in segments)

@@ -33,6 +33,11 @@ class ConnectorHeaders:
     retry_backoff_seconds: float | None = None
     job_timeout_seconds: float | None = None
 
+    @property
+    def has_expressions(self) -> bool:
+        """Whether the result or an error is left to an expression."""
+        return bool(self.result_expression or self.error_expression)
+
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> ConnectorHeaders:
         """Read the headers before any work is done; raises InputError that names the header."""

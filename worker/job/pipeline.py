@@ -31,6 +31,7 @@ from worker.job.request import read_request
 from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
+from worker.job.threads import finish_in_thread
 from worker.job.work import Work, commit
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import begin_command_trace
@@ -42,6 +43,8 @@ from worker.secret_store import SecretStore
 log = structlog.get_logger(__name__)
 
 _FAREWELL_SECONDS = 5.0
+# Reading longer headers takes so long that other work would wait.
+_LONG_HEADERS_CHARACTERS = 5_000
 
 
 class Pipeline:
@@ -128,18 +131,14 @@ class Pipeline:
             # Checked first: a changed header or secret must not hide that the work is done.
             work.has_effect = isinstance(done, tuple)
             # Read before anything is done, so that an invalid header has no effect.
-            work.headers = ConnectorHeaders.of(job.headers)
+            work.headers = await _read_headers(job)
             if done is None:
                 await self._do(job, interpret, work, lease)
             else:
                 work.result = _result_of(done)
-            return decide(
-                job,
-                work.headers,
-                work.result,
-                mask=work.mask,
-                max_bytes=self._rules.max_result_bytes,
-            )
+            most = self._rules.max_result_bytes
+            decided = partial(decide, job, work.headers, work.result, mask=work.mask, max_bytes=most)
+            return await finish_in_thread(decided) if work.headers.has_expressions else decided()
         except NotAdmitted as refused:
             return Returned(work.mask.hide(str(refused)), backoff_seconds=refused.backoff_seconds)
         except JobGone:
@@ -150,7 +149,9 @@ class Pipeline:
                 log.exception("job_failed_unexpectedly")
             if work.has_effect:
                 error = after_the_work(error)
-            return decide_failure(job, work.headers, error, self._failure_rules(job, work.mask))
+            rules = self._failure_rules(job, work.mask)
+            decided = partial(decide_failure, job, work.headers, error, rules)
+            return await finish_in_thread(decided)
 
     def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
         chance = random.random()  # noqa: S311 - only spreads load
@@ -260,6 +261,12 @@ class Pipeline:
             if not work.is_settled:
                 log.warning("outcome_not_reported", outcome=work.outcome.code)
                 await work.abandon()
+
+
+async def _read_headers(job: Job) -> ConnectorHeaders:
+    is_long = sum(map(len, job.headers.values())) > _LONG_HEADERS_CHARACTERS
+    read = partial(ConnectorHeaders.of, job.headers)
+    return await asyncio.to_thread(read) if is_long else read()
 
 
 def _is_told_to_stop() -> bool:

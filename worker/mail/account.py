@@ -130,7 +130,9 @@ def _matches(pattern: str, account: Account) -> bool:
 
 
 def split_server_pattern(pattern: str) -> tuple[str, int | None]:
-    """Split `host`, `host:port` or `[ipv6]:port` into host pattern and port; ValueError for a bad port."""
+    """Split `host`, `host:port` or `[ipv6]:port` into host pattern and port; ValueError for anything else."""
+    if not pattern.isprintable() or set(" /@") & set(pattern):
+        raise ValueError("no pattern of a server")
     if pattern.startswith("["):
         host, _, rest = pattern[1:].partition("]")
         return host, int(rest.removeprefix(":")) if rest else None

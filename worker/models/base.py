@@ -16,8 +16,9 @@ from pydantic.alias_generators import to_camel
 from worker.models.bounds import HOST_CHARACTERS
 from worker.models.expectation import number_text
 
-_NOT_IN_A_HOST = re.compile(r"[\s/@\0\ud800-\udfff]")
-_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]{1,8}|[0-9]{1,11})(?:\.(?!\Z)|\Z)){1,4}")
+# After it has been encoded; with the underscore of Docker's names.
+_NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]+|[0-9]+)(?:\.(?!\Z)|\Z)){1,4}")
 _DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
@@ -109,7 +110,9 @@ def one_spelling(host: str) -> str:
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     with suppress(ValueError):
-        return ip_address(host)
+        address = ip_address(host)
+        # Only a link-local address has a zone; at others the system ignores it.
+        return address if address.is_link_local else ip_address(host.partition("%")[0])
     with suppress(ValueError, OverflowError):
         return _old_ipv4_address(host) if _NUMBERS.fullmatch(host) else None
     return None
@@ -147,7 +150,7 @@ class Server(Request):
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         host = one_spelling(host)
-        if not host or _NOT_IN_A_HOST.search(host) or (":" in host and _ip_address(host) is None):
+        if not _NAME.fullmatch(host) and _ip_address(host) is None:
             raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
         return host
 

@@ -10,7 +10,9 @@ from worker.models.message import MessageParameters
 from worker.operations.context import OperationContext
 
 # Above this, writing the message takes long enough to make other work wait.
-_LARGE_CHARACTERS = 200_000
+_LARGE_CHARACTERS = 50_000
+# An address takes as long as a text of this length.
+_CHARACTERS_OF_AN_ADDRESS = 50
 
 
 async def compose_email(
@@ -31,6 +33,10 @@ async def compose_email(
         message_id=message_id,
         has_bcc=has_bcc,
     )
-    if files or len(mail.text or "") + len(mail.html or "") > _LARGE_CHARACTERS:
-        return await asyncio.to_thread(compose)
-    return compose()
+    return await asyncio.to_thread(compose) if files or _is_large(mail) else compose()
+
+
+def _is_large(mail: MessageParameters) -> bool:
+    texts = len(mail.text or "") + len(mail.html or "") + sum(map(len, mail.headers.values()))
+    addresses = len(mail.to) + len(mail.cc) + len(mail.bcc) + len(mail.reply_to)
+    return texts + addresses * _CHARACTERS_OF_AN_ADDRESS > _LARGE_CHARACTERS

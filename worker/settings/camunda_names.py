@@ -65,7 +65,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {name: tuple(names.split()) for name, nam
 _PREFIX = re.compile(r"(?:ZEEBE|CAMUNDA)_(?=.)")
 # The first word of what Camunda documents for other programs, for servers and for clients' inner workings.
 _OTHER_PROGRAMS = re.compile(
-    "(API|ADMIN|BROKER|CONNECTORS?|CONSOLE|COOKIE|DATA|DATABASE|ELASTICSEARCH|GATEWAY|HUB|IDENTITY|JOB|KEYCLOAK"
+    "(API|ADMIN|BROKER|CONNECTORS?|CONSOLE|COOKIE|DATA|DATABASE|DB|ELASTICSEARCH|GATEWAY|HUB|IDENTITY|JOB|KEYCLOAK"
     "|LICENSE|LOG|MODELER|OPENSEARCH|OPERATE|OPTIMIZE|PERSISTENT|REBAC|SDK|SECURITY|SSL|SUPPORT|SYSTEM|TASKLIST"
     "|WEBMODELER|WORKER)(_|$)|CLIENT_MODE$|DEFAULT_JOB_WORKER_TENANT_FILTER_MODE$"
 )
@@ -77,7 +77,9 @@ _OF_WORKERS = re.compile("(JOB|SDK|WORKER)_")
 # What Camunda's clients for Java and Spring begin their names with.
 _OF_CLIENTS = re.compile("(CLIENT_)?(ZEEBE_)?(?=.)")
 _NEAR = 0.8
+_VERY_NEAR = 0.95
 _SHORTEST_WORD = len("SCOPE")
+_SHORTEST_BEGINNING = len("INSECURE")
 
 
 def near_misses(given: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -87,11 +89,14 @@ def near_misses(given: Iterable[str], known: Iterable[str]) -> Iterator[tuple[st
     for name in all_known:
         by_words.setdefault(_PREFIX.sub("", name, count=1), name)
     for name in given:
-        words = _PREFIX.sub("", name, count=1)
-        if words == name or name in all_known or _OF_KUBERNETES.search(words):
+        # As in an environment, also if it is written as in a file of Spring.
+        spelling = re.sub("[.-]", "_", name.upper())
+        words = _PREFIX.sub("", spelling, count=1)
+        if words == spelling or name in all_known or _OF_KUBERNETES.search(words):
             continue
         is_of_tenants = _OF_TENANTS.search(words) is not None
-        if _OTHER_PROGRAMS.match(words) and not (is_of_tenants and _OF_WORKERS.match(words)):
+        is_of_others = _OTHER_PROGRAMS.match(words) and not (is_of_tenants and _OF_WORKERS.match(words))
+        if is_of_others and not difflib.get_close_matches(spelling, all_known, n=1, cutoff=_VERY_NEAR):
             continue
         close = _nearest(words, by_words)
         if is_of_tenants and (close is None or "TENANT" not in close):
@@ -110,9 +115,12 @@ def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
             return compact[near]
     for known, name in by_words.items():
         # `CAMUNDA_MTLS_CERT` for `CAMUNDA_MTLS_CERT_PATH`.
-        is_begun = "_" in words and known.startswith(f"{words}_")
+        is_long = "_" in words or len(words) >= _SHORTEST_BEGINNING
+        is_begun = is_long and known.startswith(f"{words}_")
         # `CAMUNDA_USERNAME` for `CAMUNDA_BASIC_AUTH_USERNAME`.
-        is_ended = len(words) >= _SHORTEST_WORD and known.endswith(f"_{words}")
+        is_ended = len(words) >= _SHORTEST_WORD and known.endswith(
+            (f"_{words}", f"_{words.replace('_', '')}")
+        )
         # `CAMUNDA_OAUTH_CLIENT_ID` for `CAMUNDA_CLIENT_ID`.
         if is_begun or is_ended or ("_" in known and words.endswith(f"_{known}")):
             return name
@@ -120,4 +128,5 @@ def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
 
 
 def _compact(words: str) -> str:
-    return re.sub("[_-]", "", re.sub("_UR[IL]$", "_ADDRESS", words))
+    alike = re.sub("(^|_)(UR[IL]|ENDPOINT)$", "_ADDRESS", words)
+    return alike.replace("CERTIFICATE", "CERT").replace("AUTHORIZATION", "AUTH").replace("_", "")

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 PREFIX = "EMAIL_WORKER_"
-_USER_INFO = re.compile(r"(^|://)[^\s,]*@")
+# A password may have any character. A `?` without a `=` is that of a pattern.
+_USER_INFO = re.compile(r"(^|://).*@", re.DOTALL)
+_QUERY = re.compile(r"\?.*=.*", re.DOTALL)
 
 
 def _split_commas(value: Any) -> Any:
@@ -31,6 +33,6 @@ class SettingsGroup(BaseModel):
     )
 
 
-def without_user_info(text: str) -> str:
-    """Return a URL without the user name and password that may stand before its host (RFC 3986, 3.2.1)."""
-    return _USER_INFO.sub(r"\1***@", text)
+def without_credentials(text: str) -> str:
+    """Return a URL without its user name, password (RFC 3986, 3.2.1) and query."""
+    return _QUERY.sub("?***", _USER_INFO.sub(r"\1***@", text))

@@ -19,7 +19,7 @@ from worker.models.expectation import expectation
 from worker.settings.camunda_names import NAMES, near_misses
 from worker.settings.defaults import DEFAULT_PREFIX, DefaultSettings
 from worker.settings.gateway import GatewaySettings
-from worker.settings.group import PREFIX, SettingsGroup, without_user_info
+from worker.settings.group import PREFIX, SettingsGroup, without_credentials
 from worker.settings.traces import TraceSettings
 from worker.settings.worker import WorkerSettings
 
@@ -137,4 +137,4 @@ def _did_you_mean(wrong: str, right: str) -> str:
 
 
 def _shortened(value: Any) -> str:
-    return without_user_info(str(value))[:_SHOWN_CHARACTERS]
+    return without_credentials(str(value))[:_SHOWN_CHARACTERS]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
 from worker.settings.gateway import is_this_machine
-from worker.settings.group import PREFIX, Names, SettingsGroup
+from worker.settings.group import PREFIX, Names, SettingsGroup, without_credentials
 
 _HELO_NAME = r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$"
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -143,7 +143,9 @@ class WorkerSettings(SettingsGroup):
             try:
                 split_server_pattern(pattern)
             except ValueError as error:
-                raise ValueError(f"must be host or host:port; found {pattern!r}") from error
+                raise ValueError(
+                    f"must be host or host:port; found {without_credentials(pattern)!r}"
+                ) from error
         return patterns
 
     @field_validator("allowed_token_endpoints")
@@ -151,7 +153,8 @@ class WorkerSettings(SettingsGroup):
     def _endpoints_are_encrypted(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
             if not (pattern.lower().startswith("https://") or is_this_machine(pattern)):
-                raise ValueError(f"must begin with https://, unless it is this machine; found {pattern!r}")
+                found = without_credentials(pattern)
+                raise ValueError(f"must begin with https://, unless it is this machine; found {found!r}")
         return patterns
 
     @field_validator("allowed_document_urls", "allowed_token_endpoints")
@@ -161,7 +164,7 @@ class WorkerSettings(SettingsGroup):
             try:
                 UrlPattern.parse(pattern)
             except ValueError as error:
-                raise ValueError(f"{error}; found {pattern!r}") from error
+                raise ValueError(f"{error}; found {without_credentials(pattern)!r}") from error
         return patterns
 
 

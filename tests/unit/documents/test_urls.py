@@ -26,6 +26,13 @@ def test_no_url_is_allowed_unless_the_operator_says_so() -> None:
         ("https://*.example.com/*", "https://eu.files.example.com/a"),
         ("http://127.0.0.1:8080/*", "http://127.0.0.1:8080/a"),
         ("https://files.example.com/*", "https://files.example.com"),
+        ("https://Files.example.com./*", "https://files.example.com/a"),
+        ("https://files.example.com/*", "https://files.example.com./a"),
+        ("https://münchen.example/*", "https://MÜNCHEN.example/a"),
+        ("https://*.münchen.example/*", "https://a.xn--mnchen-3ya.example/a"),
+        ("http://127.0.0.1/*", "http://127.1/a"),
+        ("https://files.example.com/für uns/*", "https://files.example.com/f%C3%BCr%20uns/a"),
+        ("https://files.example.com/~jane/*", "https://files.example.com/%7Ejane/a"),
     ],
 )
 def test_a_url_that_a_pattern_covers_is_allowed(pattern: str, url: str) -> None:

@@ -29,7 +29,25 @@ def test_a_server_has_one_spelling(written: str, host: str) -> None:
     assert Server.model_validate({"host": written}).host == host
 
 
-@pytest.mark.parametrize("host", [".", "a b", "mail.example.com:25", "u@h", "http://h", "[1:2]", "::g"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        ".",
+        "a b",
+        "mail.example.com:25",
+        "u@h",
+        "http://h",
+        "[1:2]",
+        "::g",
+        "a..",
+        "a..b",
+        "a\u2024b",
+        "a%00",
+        "a#b",
+        "*.b",
+        "::1%",
+    ],
+)
 def test_an_invalid_host_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="must be a host name or an IP address alone"):
         Server.model_validate({"host": host})

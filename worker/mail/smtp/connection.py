@@ -13,6 +13,8 @@ from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply, failure_of
 from worker.mail.timeouts import Timeouts
 
 _MAX_REPLY_BYTES = 32 * 1024
+# On average, of replies to commands that are sent together.
+_USUAL_REPLY_BYTES = 1024
 _CHUNK_BYTES = 64 * 1024
 _BREAKS_A_COMMAND = re.compile(r"[\r\n\0]")
 _REPLY_LINE = re.compile(r"(\d{3})(?:([ -])(.*))?\s*")
@@ -74,6 +76,7 @@ class SmtpConnection:
         self._transport = transport
         self._replies = _Replies()
         self._step: Step | None = None
+        self._rest = 0
         transport.set_protocol(self._replies)
         # Drain wholly. Not 0: asyncio's TLS transport would take an empty buffer for a full one.
         transport.set_write_buffer_limits(high=1, low=0)
@@ -102,6 +105,7 @@ class SmtpConnection:
         self._step = trace_commands(MailProtocol.SMTP, self.server, commands)
         self._replies.unread.clear()
         self._replies.due = len(commands)
+        self._rest = max(_MAX_REPLY_BYTES, _USUAL_REPLY_BYTES * len(commands))
         with self._cut_on_failure():
             self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
             if not self.is_connected:  # the operating system has refused all of it
@@ -132,13 +136,14 @@ class SmtpConnection:
         lines: list[str] = []
         rest = _MAX_REPLY_BYTES
         while True:
-            line = await self._replies.read_line(rest)
+            line = await self._replies.read_line(min(rest, self._rest))
             if line is None:
                 return Reply(NO_REPLY, ("a reply that does not end",))
             found = _REPLY_LINE.fullmatch(line)
             if found is None:
                 return Reply(NO_REPLY, (line,))
             rest -= len(line)
+            self._rest -= len(line)
             lines.append(found[3] or "")
             if found[2] != "-":
                 return Reply(int(found[1]), tuple(lines))

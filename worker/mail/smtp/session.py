@@ -22,6 +22,8 @@ from worker.mail.smtp.replies import Reply, check_success
 _FAREWELL_SECONDS = 2.0
 # Sent together with the end of a message: what the operating system accepts in one call.
 _LAST_BYTES = 16 * 1024
+# So many that reading their replies does not make other work wait.
+_COMMANDS_TOGETHER = 100
 _INTERMEDIATE = 3  # the first digit of a reply that is no verdict
 
 Check = Callable[[], None]
@@ -84,7 +86,8 @@ class SmtpSession:
             recipients.note(batch, offer, None)
             if offer.awaits_message:
                 break
-        return recipients.delivery()
+        is_long = len(message.recipients) > _COMMANDS_TOGETHER
+        return await asyncio.to_thread(recipients.delivery) if is_long else recipients.delivery()
 
     def _check_extensions(self, message: ComposedMessage) -> None:
         if message.notify and "dsn" not in self._extensions:
@@ -120,9 +123,13 @@ class SmtpSession:
         mail = self._mail_command(message)
         recipients = [_recipient_command(message, mailbox) for mailbox in batch]
         if "pipelining" in self._extensions:
-            self._connection.write(mail, *recipients, "DATA")
-            sender, *replies = [await self._connection.read() for _ in range(len(recipients) + 2)]
-            return Offer(sender, tuple(replies[:-1]), replies[-1])
+            commands = [mail, *recipients, "DATA"]
+            replies: list[Reply] = []
+            for start in range(0, len(commands), _COMMANDS_TOGETHER):
+                together = commands[start : start + _COMMANDS_TOGETHER]
+                self._connection.write(*together)
+                replies += [await self._connection.read() for _ in together]
+            return Offer(replies[0], tuple(replies[1:-1]), replies[-1])
         sender = await self._connection.call(mail)
         if not sender.is_positive:
             return Offer(sender)
