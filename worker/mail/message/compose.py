@@ -83,11 +83,7 @@ def compose_message(
         f"Message-ID: {message_id}\r\n",
         *_thread_fields(parameters),
         *_IMPORTANCE.get(parameters.importance, ()),
-        *(
-            _extra_field(name, value)
-            for name, value in parameters.headers.items()
-            if name.lower() != "message-id"
-        ),
+        *_extra_fields(parameters),
         "MIME-Version: 1.0\r\n",
     ]
     return ComposedMessage(
@@ -157,10 +153,12 @@ def _thread_fields(parameters: MessageParameters) -> Iterator[str]:
         yield _fold("References", answered.references)
 
 
-def _extra_field(name: str, value: str) -> str:
-    if name.lower() in ADDRESS_HEADERS:
-        return _address_field(name, parse_addresses(value))
-    return _text_field(name, value)
+def _extra_fields(parameters: MessageParameters) -> Iterator[str]:
+    for name, value in parameters.headers.items():
+        if name.lower() in ADDRESS_HEADERS:
+            yield _address_field(name, parse_addresses(value))
+        elif name.lower() != "message-id":
+            yield _text_field(name, value)
 
 
 def _text_field(name: str, value: str) -> str:

@@ -16,7 +16,9 @@ _LONGEST = 8 * 1024
 _NO_SEMICOLON = re.compile(r"(?<![^\s;=\"])([^\s;=\"]++)\s++(?=[^\s;=\"]++=)")
 # The same at the beginning and behind a quoted value, where it cannot be part of a name; or a comma.
 _NO_SEMICOLON_FIRST = re.compile(r"(\A\s*+[^\s;=\",]++|(?<=[^=\s])\")(?:\s*+,)?\s++(?=[\w*-]++\s?=)")
-_QUOTED_OR_COMMENT = re.compile(r"(\"(?:[^\"\\]|\\.)*+\")|(?<=[\s\";])\([^()]*+\)(?=\s*+(?:;|\Z|[\w*-]++=))")
+_QUOTED_OR_COMMENT = re.compile(
+    r"(\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z))|(?<=[\s\";])\([^()]*+\)(?=\s*+(?:;|\Z|[\w*-]++=))"
+)
 # An encoded value whose name lacks the asterisk.
 _ENCODED = re.compile(r"([\w-]++)'[\w-]*+'(.*%[0-9A-Fa-f]{2}.*)", re.DOTALL)
 
