@@ -20,11 +20,15 @@ from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
 
+_NAME = r"\s*([\w.-]+)\s*"
 # A name in braces or behind the word secret, which is no placeholder: `{{secret.PW}}`, `${PW}`, `secrets.PW`.
 _NEAR_MISS = re.compile(
-    r"(?:\$?\{{1,2}\s*secrets?[.:_]|secrets?\.)([\w.-]+)\s*\}{0,2}|\$\{([\w.-]+)\}|\{\{\s*([\w.-]+)\s*\}\}",
+    rf"(?:\$?\{{{{1,2}}\s*secrets?[.:/_\s]|[=#$\"\[]{{0,2}}\{{?(?:camunda\.)?secrets?\.){_NAME}[}}\]\"]{{0,2}}"
+    rf"|[$#%]\{{{_NAME}\}}|\$\({_NAME}\)|\{{\{{{_NAME}\}}\}}",
     re.IGNORECASE,
 )
+# What is around a placeholder and cannot be seen is not meant.
+_LONE = re.compile(r"\s*(\{\{[^{}]*\}\})\s*")
 
 
 def bind(
@@ -84,7 +88,8 @@ class _Resolver:
         field = ".".join(path)
         if not any(fnmatch.fnmatchcase(field, pattern) for pattern in self._patterns):
             return text
-        resolved = self._resolve(text)
+        lone = _LONE.fullmatch(text)
+        resolved = self._resolve(lone[1] if lone else text)
         if resolved != text:
             self.resolved_fields.add(path)
         elif (near_miss := _NEAR_MISS.fullmatch(text.strip())) is not None:

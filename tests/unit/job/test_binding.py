@@ -338,6 +338,7 @@ def test_the_operator_may_widen_the_fields(patterns: tuple[str, ...], is_put_in:
     [
         *("{{secret.PW}}", "{{ SECRETS.PW }}", "{{secret:PW}}", "{{SECRET_PW}}", "{{PW}}", "{secrets.PW}"),
         *("secrets.PW", "${PW}", "${secrets.PW}", "${{ secret.PW }}", "{{secrets.PW", "{{secrets.PW}"),
+        *("#{PW}", "$(PW)", "=secrets.PW", "[[secrets.PW]]", "camunda.secrets.PW", "{{secrets/PW}}"),
     ],
 )
 def test_what_is_nearly_a_placeholder_is_refused_with_the_right_form(text: str) -> None:
@@ -353,6 +354,15 @@ def test_a_password_may_have_braces(text: str) -> None:
     password = request.authentication.password
     assert password is not None
     assert password.get_secret_value() == text
+
+
+def test_blanks_around_a_placeholder_are_not_a_part_of_the_secret() -> None:
+    variables = given(authentication={"username": "a {{secrets.A}} b", "password": " {{secrets.A}}\n"})
+    request = bound(variables, environment={"SECRET_A": "value"})
+    assert request.authentication.username is not None
+    assert request.authentication.username.get_secret_value() == "a value b"
+    assert request.authentication.password is not None
+    assert request.authentication.password.get_secret_value() == "value"
 
 
 def test_a_secret_that_is_missing_is_named() -> None:
