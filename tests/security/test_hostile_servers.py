@@ -19,7 +19,10 @@ MOST_BYTES = 100 * 1024 * 1024
 MOST_MILLISECONDS = 100
 ACCOUNT = Account("ann@example.org", "hunter2-Xyz")
 LETTER = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": "b"}
-CODES = {"PROTOCOL_ERROR", "TIMEOUT", "RESULT_TOO_LARGE", "SEND_OUTCOME_UNKNOWN", "SERVER_REFUSED"}
+CODES = {
+    *("PROTOCOL_ERROR", "TIMEOUT", "RESULT_TOO_LARGE", "SEND_OUTCOME_UNKNOWN", "SERVER_REFUSED"),
+    "FOLDER_NOT_FOUND",
+}
 
 
 def flood(piece: bytes) -> Step:
@@ -61,6 +64,26 @@ IMAP_FAULTS: dict[str, tuple[str, str, Step]] = {
     "a greeting without end": ("list", "GREETING", endless_line()),
     "capabilities without end": ("list", "CAPABILITY", flood(b"* CAPABILITY " + b"X " * 5_000 + b"\r\n")),
     "lines before sign-in without end": ("list", "LOGIN", flood(b"* OK still here\r\n" * 5_000)),
+    "a structure of 150,000 parts": (
+        "list",
+        "UID FETCH",
+        once(
+            b"* 1 FETCH (UID 1 BODYSTRUCTURE (",
+            b'("text" "plain" NIL NIL NIL "7bit" 1 1)',
+            b' "mixed"))\r\n',
+            times=150_000,
+        ),
+    ),
+    "a structure of three million words": (
+        "list",
+        "UID FETCH",
+        once(b"* 1 FETCH (UID 1 BODYSTRUCTURE (", b"ab ", b"))\r\n", times=2_700_000),
+    ),
+    "a folder of two million levels": (
+        "list",
+        "LIST",
+        once(b'* LIST () "/" "', b"a/", b'"\r\n', times=1_900_000),
+    ),
     "folders without end": ("list", "LIST", flood(b'* LIST () "/" a\r\n' * 5_000)),
     "a line that is not closed": (
         "list",
@@ -162,7 +185,9 @@ async def test_the_largest_headers_hold_up_nobody(value: str) -> None:
 @pytest.mark.parametrize("fault", IMAP_FAULTS)
 async def test_a_hostile_imap_server_is_left_in_time(fault: str) -> None:
     operation, verb, step = IMAP_FAULTS[fault]
-    parameters = {"criteria": {"field": "SUBJECT", "value": "s"}} if operation == "search" else {}
+    parameters: dict[str, Any] = {"folder": "X"} if verb == "LIST" else {}
+    if operation == "search":
+        parameters["criteria"] = {"field": "SUBJECT", "value": "s"}
     async with ScriptedImap(ImapOptions(faults={verb: step})) as server:
         await assert_bounded(f"email.imap.{operation}", account(server.port, **parameters))
 

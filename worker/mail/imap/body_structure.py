@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from worker.mail.message.parse_structure import Part, Structure
@@ -17,11 +18,13 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # How many fields stand before it, the checksum among them; a text has its lines too, a message its envelope,
 # structure and lines.
 _DISPOSITION, _DISPOSITION_OF_TEXT, _DISPOSITION_OF_MESSAGE = 8, 9, 11
+# A message of 20,000 parts has as many; each takes up to a hundred octets of memory.
+_MOST_TOKENS = 400_000
 _USED_PARAMETERS = ("name", "start", "boundary")
 
 
 def read_body_structure(text: bytes, literals: Iterable[bytes]) -> Structure | None:
-    """Read the list at the start of `text`; None if it is none that could be understood.
+    """Read the list at the start of `text`; None if it cannot be understood or is too long.
 
     `literals`: those that stand in it, in their order.
     """
@@ -44,7 +47,7 @@ def read_body_structure(text: bytes, literals: Iterable[bytes]) -> Structure | N
 def _read_list(text: bytes, literals: Iterator[bytes]) -> list[Any] | None:
     root: list[Any] = []
     open_lists = [root]
-    for token in _TOKEN.finditer(text):
+    for token in islice(_TOKEN.finditer(text), _MOST_TOKENS):
         word = token[0]
         if word == b"(":
             inner: list[Any] = []

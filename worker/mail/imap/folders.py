@@ -14,12 +14,15 @@ from worker.mail.imap.errors import is_unexplained, refusal
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
 from worker.mail.imap.replies import ListedFolder, Reply, read_counts, read_folders, read_namespaces
 from worker.mail.imap.session import ImapSession
+from worker.models.bounds import FOLDER_CHARACTERS
 
 INBOX = "INBOX"
 # Prefix and delimiter.
 Namespace = tuple[str, str | None]
 _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
+# In UTF-7, a character takes eight at most.
+_MOST_OCTETS = 8 * FOLDER_CHARACTERS
 _LISTING = "list the folders"
 
 
@@ -62,7 +65,8 @@ class ImapFolders:
         folders = self._list("*")
         self._raw_names, self._names_by_levels = {INBOX: INBOX.encode()}, {}
         for folder in folders:
-            if folder.is_selectable:
+            # No task can name a longer one.
+            if folder.is_selectable and len(folder.raw_name) <= _MOST_OCTETS:
                 name, delimiter = folder.name, folder.delimiter
                 self._raw_names[name] = folder.raw_name
                 levels = name.split(delimiter) if delimiter else [name]
