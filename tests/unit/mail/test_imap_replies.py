@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from imap_tools.imap_utf7 import utf7_encode
 
 from worker.mail.imap.errors import reason_of, refusal
+from worker.mail.imap.lists import Piece
 from worker.mail.imap.replies import (
     Fetched,
-    Piece,
     Reply,
     decode_name,
     format_set,
@@ -70,6 +70,11 @@ def test_a_structure_is_read_with_its_literals_and_what_follows_it() -> None:
 )
 def test_a_structure_that_is_none_says_nothing_of_attachments(structure: bytes) -> None:
     (message,) = read_fetched([b"1 (UID 9 RFC822.SIZE 5 BODYSTRUCTURE " + structure + b")"])
+    assert (message.size, message.has_attachments) == (5, None)
+
+
+def test_a_structure_in_a_structure_in_a_structure_is_read_once() -> None:
+    (message,) = read_fetched([b"1 (UID 9 RFC822.SIZE 5 " + b"BODYSTRUCTURE (A " * 100_000 + b")"])
     assert (message.size, message.has_attachments) == (5, None)
 
 
