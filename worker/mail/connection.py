@@ -74,14 +74,15 @@ class BoundedConnection:
         self.server = server
         self.socket = connection
         self.octets = 0
-        self._doing, self._seconds, self._deadline = "", 0.0, 0.0
+        self.doing = ""
+        self._seconds = self._deadline = 0.0
         # The socket is replaced when TLS begins; this one can be shut down at any time.
         self._handle = connection.dup()
         self._incoming = self._new_buffer()
 
     def allow(self, doing: str, seconds: float, octets: int) -> None:
         """Begin a step of the dialogue, and say what it may take."""
-        self._doing, self._seconds, self.octets = doing, seconds, octets
+        self.doing, self._seconds, self.octets = doing, seconds, octets
         self._deadline = time.monotonic() + seconds
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
@@ -139,11 +140,11 @@ class BoundedConnection:
     def failure(self, error: Exception) -> MailServerError:
         """Return what an exception of the socket means for this step."""
         if isinstance(error, TimeoutError):
-            text = f"{self.server} did not {self._doing} within {self._seconds:g} seconds."
+            text = f"{self.server} did not {self.doing} within {self._seconds:g} seconds."
             return ServerTimeout(text, server=self.server)
         if isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket):
             return tls_failure(self.server, error)
-        text = f"The connection to {self.server} broke when asked to {self._doing}."
+        text = f"The connection to {self.server} broke when asked to {self.doing}."
         return ConnectionFailed(text, server=self.server)
 
     def _new_buffer(self) -> io.BufferedReader:
@@ -168,7 +169,7 @@ class BoundedConnection:
         return self.socket
 
     def _too_much(self) -> MailServerError:
-        text = f"{self.server} sends too long a reply when asked to {self._doing}."
+        text = f"{self.server} sends too long a reply when asked to {self.doing}."
         return ProtocolViolation(text, server=self.server)
 
 

@@ -26,17 +26,22 @@ _UNTAGGED = re.compile(rb"\*[ \t]+(\d+[ \t]+)?([A-Z-]+)(.*)", re.IGNORECASE | re
 HIGHEST_UID = 2**63 - 1
 
 
+class UnreadableReply(Exception):
+    """A reply is not what the protocol allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it.
 
-    `command`: the verb that it answers, such as `UID FETCH`, if that is known.
+    `command`: the verb that it answers, such as `UID FETCH`; `doing`: what it was for, if that is known.
     """
 
     status: str
     text: str
     data: Sequence[Piece] = ()
     command: str = ""
+    doing: str = ""
 
     @property
     def is_ok(self) -> bool:
@@ -131,7 +136,7 @@ def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
         if len(sections) > 1:  # some servers send each header field in a separate section
             sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
         yield Fetched(
-            _number(items.get("UID", "")),
+            _read_uid(items.get("UID", "")),
             size=_count(items.get("RFC822.SIZE")),
             received=read_date(_octets(items.get("INTERNALDATE", ""))),
             section=sections[0] if sections else None,
@@ -203,21 +208,29 @@ def read_namespaces(pieces: Iterable[Piece]) -> list[tuple[str, str | None]]:
 def read_copy_uid(lines: Sequence[bytes]) -> int | None:
     """Read which UID one message has got from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines else []
-    with suppress(ValueError, IndexError):
-        return _number(words[2])
+    with suppress(UnreadableReply, IndexError):
+        return _read_uid(words[2])
     return None
 
 
 def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
-    """Read the numbers of SEARCH or SORT replies; ValueError for more of them than there can be."""
+    """Read the numbers of SEARCH or SORT replies, which cannot be more than `most`."""
     numbers = array("Q")
     for line in (piece for piece in pieces if isinstance(piece, bytes)):
         # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
         for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
-            numbers.append(_number(word[0]))
+            numbers.append(_read_uid(word[0]))
             if len(numbers) > most:
-                raise ValueError(f"more than {most} messages")
+                raise UnreadableReply(f"more than {most} messages")
     return numbers
+
+
+def read_number(text: Token) -> int:
+    """Read a number of the protocol."""
+    number = _count(text)
+    if number is None:
+        raise UnreadableReply(f"{text[:20]!r} is no number")
+    return number
 
 
 def format_set(numbers: Iterable[int]) -> str:
@@ -231,10 +244,10 @@ def format_set(numbers: Iterable[int]) -> str:
     return ",".join(f"{first}" if first == last else f"{first}:{last}" for first, last in ranges)
 
 
-def _number(text: Token) -> int:
+def _read_uid(text: Token) -> int:
     number = _count(text) or 0
     if not 1 <= number <= HIGHEST_UID:
-        raise ValueError(f"{text[:20]!r} is no UID")
+        raise UnreadableReply(f"{text[:20]!r} is no UID")
     return number
 
 

@@ -23,7 +23,6 @@ from worker.mail.message.parse_attachments import is_with_attachments
 from worker.models.email import FoundImapEmail, SortField, SortOrder
 from worker.models.search import Criterion, SearchField, conditions_of
 
-_SEARCHING = "search the folder"
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
@@ -50,12 +49,13 @@ def search_messages(
     mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: SearchOrder, max_result_bytes: int
 ) -> list[FoundImapEmail]:
     """Find messages by criteria, in the order asked for; raises ResultTooLarge for too many."""
+    mailbox.session.purpose = "search the folder"
     folder = mailbox.folders.open(path)
     uids = _in_order(mailbox, folder, _find(mailbox, criterion), order)
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
     fetched: dict[int, Fetched] = {}
-    for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT, _SEARCHING):
+    for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT):
         headers[each.uid] = header = parse_headers(each.section or b"")
         fetched[each.uid] = replace(each, section=None)
         remaining -= len(header.message_id or "") + len(header.subject or "")
@@ -97,7 +97,7 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     Whether a message has attachments, which no search key tells, is looked up if it decides.
     """
     if criterion is None:
-        return mailbox.search("ALL", _SEARCHING)
+        return mailbox.search("ALL")
     queries = dict.fromkeys(to_query(criterion, have_attachments=each) for each in (True, False))
     try:
         found = [_ask(mailbox, query) for query in queries]
@@ -106,7 +106,7 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     if len(found) == 1:
         return found[0]
     found_with, found_without = map(set, found)
-    decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, _SEARCHING, STRUCTURE)
+    decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, STRUCTURE)
     attached = {each.uid: each.has_attachments for each in decisive}
     if None in attached.values():  # the server does not send the structure
         return _search_here(mailbox, criterion)
@@ -119,7 +119,7 @@ def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
     charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
         try:
-            reply = mailbox.attempt_search(query, _SEARCHING, charset)
+            reply = mailbox.attempt_search(query, charset)
         except (LookupError, UnicodeEncodeError):
             continue  # the charset cannot say it
         if reply.code != "BADCHARSET":
@@ -128,7 +128,7 @@ def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
         charsets += [name for name in named if name not in charsets]
     if is_unexplained(reply):
         raise _RefusedError
-    return mailbox.hits(reply, query, _SEARCHING, charset)
+    return mailbox.hits(reply, query, charset)
 
 
 def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
@@ -142,7 +142,7 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {header}"
     found: list[int] = []
     undecided: list[Fetched] = []
-    for each in mailbox.fetch(_candidates(mailbox, criterion), items, _SEARCHING):
+    for each in mailbox.fetch(_candidates(mailbox, criterion), items):
         verdict = decide(criterion, _facts(each, each.section or b""))
         if verdict:
             found.append(each.uid)
@@ -153,7 +153,7 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
         text = f"{octets} octets would have to be read at {mailbox.session.server}; at most"
         raise ResultTooLarge(f"{text} {_MOST_WHOLE * limit} are.", bytes=octets, limit=_MOST_WHOLE * limit)
     for each in undecided:
-        whole = mailbox.fetch_whole(each.uid, _SEARCHING)
+        whole = mailbox.fetch_whole(each.uid)
         raw = whole.section if whole else None
         if raw and decide(criterion, _all_facts(each, raw, body_values(criterion))):
             found.append(each.uid)
@@ -162,8 +162,8 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
 
 def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
     query = to_query(searchable_part(criterion))
-    reply = mailbox.attempt_search(query, _SEARCHING)
-    uids = mailbox.hits(reply, query, _SEARCHING) if reply.is_ok else mailbox.search("ALL", _SEARCHING)
+    reply = mailbox.attempt_search(query)
+    uids = mailbox.hits(reply, query) if reply.is_ok else mailbox.search("ALL")
     if len(uids) > MOST_SEARCHED_HERE:
         server = mailbox.session.server
         raise NotSupported(

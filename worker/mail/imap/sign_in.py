@@ -7,7 +7,8 @@ import base64
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
-from worker.mail.imap.errors import is_temporary, reason_of
+from worker.mail.imap.errors import is_temporary
+from worker.mail.refusals import reason_of
 from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
 
 
@@ -58,4 +59,4 @@ def _show_token(client: ImapClient, account: Account) -> None:
         client.xatom("AUTHENTICATE", mechanism)
     refused = client.last_reply
     if refused.status == "NO" and not is_temporary(refused):
-        raise token_refusal(account.server, reason_of(refused), client.last_challenge)
+        raise token_refusal(account.server, reason_of(refused.text), client.last_challenge)

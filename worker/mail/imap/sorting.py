@@ -15,7 +15,6 @@ from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
 
-_SORTING = "sort the folder"
 _CRITERION = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}
 _ITEM = {
     SortField.RECEIVED_DATE: "INTERNALDATE",
@@ -48,7 +47,7 @@ def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) 
         uids = _sort(mailbox, order, _DATED if is_by_sent_date else "ALL")
         if uids is not None:
             if is_by_sent_date and len(uids) < min(order.limit, session.exists):
-                uids += sorted(set(mailbox.search("ALL", _SORTING)).difference(uids))
+                uids += sorted(set(mailbox.search("ALL")).difference(uids))
             return uids[: order.limit]
         session.capabilities -= {"SORT"}  # it does not do what it announces, or not for all messages
     return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
@@ -62,7 +61,7 @@ def first_of(
         everything = replace(order, limit=mailbox.session.most_hits)
         wanted = set(uids)
         return [uid for uid in sorted_uids(mailbox, folder, everything) if uid in wanted][: order.limit]
-    fetched = mailbox.fetch(uids, _ITEM[order.field], _SORTING, SORT_KEY)
+    fetched = mailbox.fetch(uids, _ITEM[order.field], SORT_KEY)
     keys = ((each.uid, _key(each, order.field)) for each in fetched)
     return sort_numbers(keys, order.direction, limit=order.limit)
 
@@ -72,26 +71,25 @@ def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int] | Non
     session = mailbox.session
     direction = "REVERSE " if order.direction is SortOrder.DESC else ""
     program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
-    reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
-    with session.understood(_SORTING):
-        return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
+    reply = session.attempt_uid("SORT", *program, octets=HIT * session.most_hits)
+    return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
 
 
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session, item = mailbox.session, _ITEM[field]
-    place = (mailbox.account, folder.name, folder.uid_validity, field)
+    place = (session.account, folder.name, folder.uid_validity, field)
     keys = mailbox.sort_keys.get(place)
     if 0 <= session.exists - len(keys.uids) <= _FEW:
         next_uid = keys.uids[-1] + 1 if keys.uids else 1
-        fetched = mailbox.fetch_set(f"{next_uid}:*", item, _SORTING, SORT_KEY * _FEW)
+        fetched = mailbox.fetch_set(f"{next_uid}:*", item, SORT_KEY * _FEW)
         # `*` is the last message, even if it is not new.
         new = ((each.uid, _key(each, field)) for each in fetched if each.uid >= next_uid)
         keys = SortKeys(itertools.chain(keys.items(), new))
     if len(keys.uids) != session.exists:
-        present = set(mailbox.search("ALL", _SORTING))
+        present = set(mailbox.search("ALL"))
         session.exists = len(present)
-        fetched = mailbox.fetch(present.difference(keys.uids), item, _SORTING, SORT_KEY)
+        fetched = mailbox.fetch(present.difference(keys.uids), item, SORT_KEY)
         known = (pair for pair in keys.items() if pair[0] in present)
         keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
     mailbox.sort_keys.keep(place, keys)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from worker.errors import (
     AuthenticationFailed,
@@ -37,14 +36,13 @@ def _encoded(response: bytes) -> str:
 class Pop3Session(Pop3Dialogue):
     """A session from the connection to QUIT. Every method raises a MailServerError if it fails.
 
-    Message numbers are valid only within the session. `thread`: see BlockingSession.
+    Message numbers are valid only within the session.
     """
 
     def __init__(
         self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: Pop3Limits
     ) -> None:
         super().__init__(account.server, connection, timeouts)
-        self.thread: asyncio.Future[Any] | None = None
         self._account = account
         self._limits = limits
         self._capabilities: Mapping[str, Sequence[str]] | None = None
@@ -157,7 +155,7 @@ class Pop3Session(Pop3Dialogue):
     def quit(self) -> None:
         """Delete what is marked and end the session; return when the server says that it has."""
         self.say("QUIT", self.pop.quit)
-        self._is_in_step = False
+        self.is_in_step = False
 
     def _start_tls(self, tls_context: ssl.SSLContext) -> None:
         with traced_step(MailProtocol.POP3, self.server, "tls"):
