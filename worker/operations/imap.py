@@ -16,8 +16,8 @@ from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message
 from worker.mail.imap.removal import delete_message, is_in_folder, move_message
-from worker.mail.imap.searching import SearchOrder, search_messages
-from worker.mail.imap.sorting import ListOrder
+from worker.mail.imap.searching import search_messages
+from worker.mail.imap.sorting import EmailOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.models.email import DeletedEmail, FlaggedEmail, MovedEmail, ReadEmail
@@ -41,7 +41,7 @@ T = TypeVar("T")
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
     """List the first emails of a folder in the order asked for."""
     wanted = request.parameters
-    order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    order = EmailOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
     mails = await context.clients.imap.run(
         context.account,
         lambda mailbox: list_messages(mailbox, wanted.folder, order, is_unread_only=wanted.unread_only),
@@ -143,7 +143,7 @@ async def list_all_folders(request: FoldersRequest, context: OperationContext) -
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
     """Find emails by criteria; the server does the search."""
     wanted = request.parameters
-    order = SearchOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    order = EmailOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
     found = await context.clients.imap.run(
         context.account,
         lambda mailbox: search_messages(

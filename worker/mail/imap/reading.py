@@ -11,7 +11,7 @@ from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
-from worker.mail.imap.sorting import ListOrder, first_of, sorted_uids
+from worker.mail.imap.sorting import EmailOrder, first_of
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import ParsedEmail, parse_email, parse_headers
 from worker.models.email import ListedImapEmail
@@ -35,19 +35,19 @@ class ReceivedEmail:
 
 
 def list_messages(
-    mailbox: ImapMailbox, path: str, order: ListOrder, *, is_unread_only: bool = False
+    mailbox: ImapMailbox, path: str, order: EmailOrder, *, is_unread_only: bool = False
 ) -> list[ListedImapEmail]:
     """List the first messages of a folder, or of its unread ones, in the given order."""
     mailbox.session.purpose = "list the messages"
     folder = mailbox.folders.open(path)
     count = mailbox.session.exists
     if is_unread_only:
-        uids = first_of(mailbox, folder, mailbox.search("UNSEEN"), order)
-    elif count <= max(min(order.limit, _MOST_AT_ONCE), _SMALL_FOLDER):
+        uids = first_of(mailbox, folder, order, mailbox.search("UNSEEN"))
+    elif order.field and count <= max(min(order.limit or count, _MOST_AT_ONCE), _SMALL_FOLDER):
         fetched = mailbox.fetch_set("1:*", _ROW, LIST_ROW * count) if count else ()
         return sort_listed(_rows(folder, fetched).items(), order.field, order.direction, limit=order.limit)
     else:
-        uids = sorted_uids(mailbox, folder, order)
+        uids = first_of(mailbox, folder, order)
     rows = _rows(folder, mailbox.fetch(uids, _ROW))
     return [rows[uid] for uid in uids if uid in rows]
 

@@ -6,21 +6,19 @@ Exchange knows no texts beyond ASCII, GreenMail nothing but whole addresses afte
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from worker.errors import NotSupported, ResultTooLarge
 from worker.mail.imap.criteria import searchable_part, to_query
 from worker.mail.imap.errors import is_unexplained
-from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import distinct_ids
 from worker.mail.imap.limits import MOST_SEARCHED_HERE, STRUCTURE
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
-from worker.mail.imap.sorting import ListOrder, first_of
-from worker.mail.local_search import HEADER_FIELDS, Facts, body_values, decide, find_values
-from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_fields, searchable_texts
-from worker.mail.message.parse_attachments import is_with_attachments
-from worker.models.email import FoundImapEmail, SortField, SortOrder
+from worker.mail.imap.sorting import EmailOrder, first_of
+from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
+from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_fields
+from worker.models.email import FoundImapEmail
 from worker.models.search import Criterion, SearchField, conditions_of
 
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
@@ -33,25 +31,13 @@ class _RefusedError(Exception):
     """The server does not search for this."""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOrder:
-    """The order of what is found, and how much of it is wanted.
-
-    `field`: None for the order in which messages came into the folder. `limit`: None for all.
-    """
-
-    field: SortField | None = None
-    direction: SortOrder = SortOrder.ASC
-    limit: int | None = None
-
-
 def search_messages(
-    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: SearchOrder, max_result_bytes: int
+    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: EmailOrder, max_result_bytes: int
 ) -> list[FoundImapEmail]:
     """Find messages by criteria, in the order asked for; raises ResultTooLarge for too many."""
     mailbox.session.purpose = "search the folder"
     folder = mailbox.folders.open(path)
-    uids = _in_order(mailbox, folder, _find(mailbox, criterion), order)
+    uids = first_of(mailbox, folder, order, _find(mailbox, criterion))
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
     fetched: dict[int, Fetched] = {}
@@ -80,15 +66,6 @@ def search_messages(
         for uid in uids
         if uid in fetched
     ]
-
-
-def _in_order(
-    mailbox: ImapMailbox, folder: SelectedFolder, uids: Collection[int], order: SearchOrder
-) -> list[int]:
-    limit = len(uids) if order.limit is None else order.limit
-    if order.field is not None:
-        return first_of(mailbox, folder, uids, ListOrder(order.field, order.direction, limit))
-    return sorted(set(uids), reverse=order.direction is SortOrder.DESC)[:limit]
 
 
 def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
@@ -141,22 +118,23 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     structure = "BODYSTRUCTURE " if SearchField.ATTACHMENT in fields else ""
     items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {header}"
     found: list[int] = []
-    undecided: list[Fetched] = []
+    undecided: dict[int, Facts] = {}
     for each in mailbox.fetch(_candidates(mailbox, criterion), items):
-        verdict = decide(criterion, _facts(each, each.section or b""))
+        facts = _facts(each)
+        verdict = decide(criterion, facts)
         if verdict:
             found.append(each.uid)
         elif verdict is None:
-            undecided.append(replace(each, section=None))
-    octets, limit = sum(each.size or 0 for each in undecided), mailbox.session.limits.max_message_bytes
+            undecided[each.uid] = replace(facts, fields=None)
+    octets, limit = sum(each.size for each in undecided.values()), mailbox.session.limits.max_message_bytes
     if octets > _MOST_WHOLE * limit:
         text = f"{octets} octets would have to be read at {mailbox.session.server}; at most"
         raise ResultTooLarge(f"{text} {_MOST_WHOLE * limit} are.", bytes=octets, limit=_MOST_WHOLE * limit)
-    for each in undecided:
-        whole = mailbox.fetch_whole(each.uid)
+    for uid, facts in undecided.items():
+        whole = mailbox.fetch_whole(uid)
         raw = whole.section if whole else None
-        if raw and decide(criterion, _all_facts(each, raw, body_values(criterion))):
-            found.append(each.uid)
+        if raw and decide(criterion, with_content(facts, raw, criterion)):
+            found.append(uid)
     return found
 
 
@@ -175,8 +153,9 @@ def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
     return uids
 
 
-def _facts(message: Fetched, raw: bytes) -> Facts:
-    """Return what is known of a message by what was fetched of it; `raw`: its header, or all of it."""
+def _facts(message: Fetched) -> Facts:
+    """Return what is known of a message by what was fetched of it."""
+    raw = message.section or b""
     head = parse_headers(raw)
     return Facts(
         from_text=head.from_text,
@@ -187,12 +166,4 @@ def _facts(message: Fetched, raw: bytes) -> Facts:
         flags={flag.lower() for flag in message.flags or ()},
         fields=read_header_fields(raw),
         has_attachments=message.has_attachments,
-    )
-
-
-def _all_facts(message: Fetched, raw: bytes, values: Collection[str]) -> Facts:
-    return replace(
-        _facts(message, raw),
-        found_in_body=find_values(values, searchable_texts(raw)),
-        has_attachments=is_with_attachments(raw),
     )

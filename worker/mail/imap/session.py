@@ -16,13 +16,14 @@ from imap_tools import UnexpectedCommandStatusError
 from worker.errors import AuthenticationFailed, MailServerError, ServerRefused, TlsFailed
 from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import trace_commands, traced, traced_step
-from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
-from worker.mail.imap.errors import failure, refusal
+from worker.mail.imap.client import ConnectedMailBox, ImapClient
+from worker.mail.imap.errors import failure, is_temporary, refusal
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
 from worker.mail.imap.replies import Reply, UnreadableReply, read_number
 from worker.mail.imap.sign_in import sign_in
 from worker.mail.refusals import reason_of
+from worker.mail.sasl import token_refusal
 from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
 
@@ -64,7 +65,8 @@ class ImapSession(BlockingSession):
         self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
         self._timeouts = timeouts
-        self._lines = StatusLines()
+        self._last = Reply("", "")
+        self._goodbye: Reply | None = None
         self.folders = ImapFolders(self)
         self.begin()
 
@@ -75,7 +77,7 @@ class ImapSession(BlockingSession):
             with self._step("tls", "begin TLS", timeouts.tls_seconds):
                 self.connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
-            self.client = ImapClient(self.connection, self._lines, host, self.limits.max_message_bytes)
+            self.client = ImapClient(self.connection, self._note_status, host, self.limits.max_message_bytes)
             self._note_capability()
         self.box = ConnectedMailBox(self.client)
         if self.account.encryption is Encryption.STARTTLS:
@@ -128,10 +130,10 @@ class ImapSession(BlockingSession):
             except (UnexpectedCommandStatusError, imaplib.IMAP4.readonly):
                 pass  # the line that ended the command says so
             except imaplib.IMAP4.error:
-                if self._lines.last.status != "BAD":
+                if self._last.status != "BAD":
                     raise
         return replace(
-            self._lines.last, data=[each for each in data if each is not None], command=verb, doing=doing
+            self._last, data=[each for each in data if each is not None], command=verb, doing=doing
         )
 
     def attempt_uid(self, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
@@ -218,9 +220,9 @@ class ImapSession(BlockingSession):
                     self._note_capability()
                     return
             except imaplib.IMAP4.error:
-                if self._lines.last.status not in {"NO", "BAD"}:
+                if self._last.status not in {"NO", "BAD"}:
                     raise
-        refused = self._lines.last
+        refused = self._last
         fault = (
             f"refuses STARTTLS ({reason_of(refused.text)})" if refused.status else "does not offer STARTTLS"
         )
@@ -235,11 +237,19 @@ class ImapSession(BlockingSession):
             try:
                 sign_in(self.box, self.client, self.account)
             except (UnexpectedCommandStatusError, imaplib.IMAP4.error):
-                if self._lines.last.status not in {"NO", "BAD"}:
+                if self._last.status not in {"NO", "BAD"}:
                     raise
-        if not self._lines.last.is_ok:
-            raise self.refusal(replace(self._lines.last, doing="sign in"), AuthenticationFailed)
+        refused = replace(self._last, doing="sign in")
+        if refused.status == "NO" and self.account.token is not None and not is_temporary(refused):
+            raise token_refusal(self.server, reason_of(refused.text), self.client.last_challenge)
+        if not refused.is_ok:
+            raise self.refusal(refused, AuthenticationFailed)
         self.client.state = "AUTH"
+
+    def _note_status(self, reply: Reply) -> None:
+        self._last = reply
+        if reply.status == "BYE":
+            self._goodbye = reply
 
     def _note_capability(self) -> None:
         """Note the command that imaplib sends after the greeting and after STARTTLS, within their steps."""
@@ -251,7 +261,7 @@ class ImapSession(BlockingSession):
         self.doing = name
         note = traced if name.isupper() else traced_step
         self.connection.allow(doing, seconds, octets + ANY_REPLY)
-        self._lines.last = Reply("", "")
+        self._last = Reply("", "")
         try:
             with note(self.account.protocol, self.server, name):
                 yield
@@ -259,6 +269,4 @@ class ImapSession(BlockingSession):
             self.is_in_step = False
             if isinstance(error, OSError):
                 error = self.connection.failure(error)
-            raise failure(
-                self.server, error, doing, goodbye=self._lines.goodbye, is_open=self._is_open
-            ) from error
+            raise failure(self.server, error, doing, goodbye=self._goodbye, is_open=self._is_open) from error

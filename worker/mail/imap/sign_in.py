@@ -7,9 +7,7 @@ import base64
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
-from worker.mail.imap.errors import is_temporary
-from worker.mail.refusals import reason_of
-from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
+from worker.mail.sasl import choose_mechanism, last_word, token_response
 
 
 def sign_in(box: ConnectedMailBox, client: ImapClient, account: Account) -> None:
@@ -57,6 +55,3 @@ def _show_token(client: ImapClient, account: Account) -> None:
     else:
         client.send_literals(response, farewell)
         client.xatom("AUTHENTICATE", mechanism)
-    refused = client.last_reply
-    if refused.status == "NO" and not is_temporary(refused):
-        raise token_refusal(account.server, reason_of(refused.text), client.last_challenge)

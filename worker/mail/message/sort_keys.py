@@ -30,7 +30,7 @@ class SortKeys:
         """Return UIDs and keys."""
         return zip(self.uids, self._keys, strict=True)
 
-    def first(self, order: SortOrder, limit: int) -> list[int]:
+    def first(self, order: SortOrder, limit: int | None) -> list[int]:
         """Return the UIDs that come first: those without a key last, equals by UID, in both directions."""
         keys = self._keys
         places = [place for place, key in enumerate(keys) if key != _MISSING]
