@@ -45,23 +45,29 @@ async def connect(account: Account, within_seconds: float) -> socket.socket:
                 return await aiohappyeyeballs.start_connection(
                     addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
                 )
-    except TimeoutError as error:
-        raise ServerTimeout(
-            f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
-        ) from error
     except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a host name that is not valid in DNS
         text = f"Cannot resolve the host {account.host}; check its name."
         raise ConnectionFailed(text, server=server) from error
     except OSError as error:
-        text = f"No connection to {server} ({reason_of(error)}); check host and port."
-        raise ConnectionFailed(text, server=server) from error
+        raise failure_of(server, error, within_seconds, "take a connection") from error
 
 
-def reason_of(error: BaseException) -> str | None:
-    """Return the system's words for its error number, if there is one; asyncio's own repeat the address."""
-    # If a host has several addresses, their errors come in one text.
+def failure_of(
+    server: str, error: BaseException, seconds: float | None = None, doing: str = "answer"
+) -> MailServerError:
+    """Say in one sentence what went wrong on the connection to `server`. `seconds`: the limit, if known."""
+    if isinstance(error, TimeoutError):
+        limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+        return ServerTimeout(f"{server} did not {doing} {limit}.", server=server)
+    for failure in (error, error.__cause__):
+        if isinstance(failure, ssl.SSLError):
+            return tls_failure(server, failure)
+    # The system's words; those of asyncio repeat the address. Errors of several addresses come in one text.
     number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
-    return os.strerror(int(number[1])).lower() if number else None
+    if number is None:
+        return ConnectionFailed(f"No connection to {server}: it was closed by the other side.", server=server)
+    text = f"No connection to {server} ({os.strerror(int(number[1])).lower()}); check host and port."
+    return ConnectionFailed(text, server=server)
 
 
 class BoundedConnection:
@@ -139,11 +145,9 @@ class BoundedConnection:
 
     def failure(self, error: Exception) -> MailServerError:
         """Return what an exception of the socket means for this step."""
-        if isinstance(error, TimeoutError):
-            text = f"{self.server} did not {self.doing} within {self._seconds:g} seconds."
-            return ServerTimeout(text, server=self.server)
-        if isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket):
-            return tls_failure(self.server, error)
+        is_before_tls = isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket)
+        if is_before_tls or isinstance(error, TimeoutError):
+            return failure_of(self.server, error, self._seconds, self.doing)
         text = f"The connection to {self.server} broke when asked to {self.doing}."
         return ConnectionFailed(text, server=self.server)
 
