@@ -18,10 +18,10 @@ from worker.errors import (
     ServerRefused,
 )
 from worker.mail.imap.criteria import with_literals
-from worker.mail.imap.deleted_flags import DeletedFlags
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
+from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
 from worker.mail.imap.replies import (
     HIGHEST_UID,
     Fetched,
@@ -34,8 +34,8 @@ from worker.mail.imap.replies import (
     read_numbers,
 )
 from worker.mail.imap.session import ImapSession
-from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.message.parse import parse_headers
+from worker.mail.message.sort_keys import SortKeys
 from worker.mail.refusals import reason_of
 
 _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer command line
@@ -56,13 +56,15 @@ class StructuresBroken(Exception):
 class ImapMailbox:
     """One account as seen through one session.
 
+    `sort_keys`: of the folders that were listed last, at servers without SORT. `deleted_flags`: what others
+    had flagged where it is taken away meanwhile, also if the session that did it has broken.
     `has_structures`: whether structures of messages (BODYSTRUCTURE) are asked for; this may raise
     StructuresBroken.
     """
 
     session: ImapSession
-    sort_keys: SortKeyMemory
-    deleted_flags: DeletedFlags
+    sort_keys: Memory[SortPlace, SortKeys]
+    deleted_flags: Memory[Place, DeletedFlags]
     has_structures: bool = True
 
     @property

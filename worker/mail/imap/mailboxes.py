@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import ssl
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
 from worker.mail.account import Account
 from worker.mail.connection import connect
-from worker.mail.imap.deleted_flags import DeletedFlags
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailbox import ImapMailbox, StructuresBroken
+from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
 from worker.mail.imap.session import ImapSession
-from worker.mail.imap.sort_keys import SortKeyMemory
+from worker.mail.message.sort_keys import SortKeys
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.timeouts import Timeouts
 
 T = TypeVar("T")
 
-_MOST_BROKEN_OFF = 20_000
+_MOST_BROKEN_OFF, _MOST_PLACES = 20_000, 10_000
 
 
 class ImapMailboxes:
@@ -29,9 +28,9 @@ class ImapMailboxes:
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.sort_keys = SortKeyMemory(limits.max_remembered_bytes)
-        self._deleted_flags = DeletedFlags()
-        self._broken_off: OrderedDict[str, None] = OrderedDict()
+        self.sort_keys = Memory[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
+        self._deleted_flags = Memory[Place, DeletedFlags](_MOST_PLACES)
+        self._broken_off = Memory[str, bool](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
@@ -65,13 +64,11 @@ class ImapMailboxes:
 
     def note_broken_off(self, reference: str) -> None:
         """Remember that the outcome of this work is unknown: its next attempt may find it done."""
-        self._broken_off[reference] = None
-        if len(self._broken_off) > _MOST_BROKEN_OFF:
-            self._broken_off.popitem(last=False)
+        self._broken_off.keep(reference, True)  # noqa: FBT003
 
     def has_broken_off(self, reference: str) -> bool:
         """Tell whether an earlier attempt at this work broke off after it had changed something."""
-        return reference in self._broken_off
+        return self._broken_off.get(reference, False)
 
     async def _open(self, account: Account) -> ImapSession:
         connection = await connect(account, self._timeouts.connect_seconds)

@@ -13,12 +13,12 @@ from contextlib import suppress
 from imap_tools import AND, OR, H
 
 from worker.errors import FolderNotFound, MessageNotFound, ServerRefused
-from worker.mail.imap.deleted_flags import SetAside
 from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
 from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.memory import DeletedFlags
 from worker.mail.imap.replies import Fetched, format_set, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
@@ -80,11 +80,16 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 def _open_source(mailbox: ImapMailbox, path: str) -> SelectedFolder:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
     folder = mailbox.folders.open(path, is_current=False)
-    aside = mailbox.deleted_flags.of((mailbox.session.account, folder.name, folder.uid_validity))
+    aside = _set_aside(mailbox, folder)
     if aside.uids:
         with aside.lock:
             _put_back(mailbox, aside)
     return folder
+
+
+def _set_aside(mailbox: ImapMailbox, folder: SelectedFolder) -> DeletedFlags:
+    place = (mailbox.session.account, folder.name, folder.uid_validity)
+    return mailbox.deleted_flags.keep_first(place, DeletedFlags())
 
 
 def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
@@ -113,7 +118,7 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
     leaves those messages there without: nothing is lost.
     """
     session = mailbox.session
-    aside = mailbox.deleted_flags.of((mailbox.session.account, folder.name, folder.uid_validity))
+    aside = _set_aside(mailbox, folder)
     with aside.lock:
         session.may_change()
         session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
@@ -130,7 +135,7 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
                 _put_back(mailbox, aside)
 
 
-def _put_back(mailbox: ImapMailbox, aside: SetAside) -> None:
+def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
     if aside.uids:
         mailbox.session.uid("STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
         aside.uids.clear()

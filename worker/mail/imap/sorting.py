@@ -87,8 +87,8 @@ def _sort(
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session, item = mailbox.session, _ITEM[field]
-    place = (session.account, folder.name, folder.uid_validity, field)
-    keys = mailbox.sort_keys.get(place)
+    place = ((session.account, folder.name, folder.uid_validity), field)
+    keys = mailbox.sort_keys.get(place, SortKeys())
     if 0 <= session.exists - len(keys.uids) <= _FEW:
         next_uid = keys.uids[-1] + 1 if keys.uids else 1
         fetched = mailbox.fetch_set(f"{next_uid}:*", item, SORT_KEY * _FEW)
@@ -101,7 +101,8 @@ def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField
         fetched = mailbox.fetch(present.difference(keys.uids), item, SORT_KEY)
         known = (pair for pair in keys.items() if pair[0] in present)
         keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
-    mailbox.sort_keys.keep(place, keys)
+    if folder.uid_validity:  # else its UIDs mean something only while the folder is selected
+        mailbox.sort_keys.keep(place, keys)
     return keys
 
 
