@@ -15,7 +15,7 @@ from imap_tools import UnexpectedCommandStatusError
 
 from worker.errors import AuthenticationFailed, MailServerError, ServerRefused, TlsFailed
 from worker.mail.account import Account, Encryption
-from worker.mail.command_trace import trace_commands, traced, traced_step
+from worker.mail.command_trace import traced, traced_step
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
 from worker.mail.imap.errors import failure, is_temporary, refusal
 from worker.mail.imap.folders import ImapFolders
@@ -253,7 +253,7 @@ class ImapSession(BlockingSession):
 
     def _note_capability(self) -> None:
         """Note the command that imaplib sends after the greeting and after STARTTLS, within their steps."""
-        trace_commands(self.account.protocol, self.server, ["CAPABILITY"])
+        traced(self.account.protocol, self.server, "CAPABILITY")
 
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
-from worker.mail.sasl import choose_mechanism, last_word, token_response
+from worker.mail.sasl import token_exchange
 
 
 def sign_in(box: ConnectedMailBox, client: ImapClient, account: Account) -> None:
@@ -46,12 +44,10 @@ def _show_password(box: ConnectedMailBox, client: ImapClient, account: Account) 
 def _show_token(client: ImapClient, account: Account) -> None:
     """Sign in by an access token, with the command if the server takes it so (RFC 4959)."""
     offered = [name.removeprefix("AUTH=") for name in client.capabilities if name.startswith("AUTH=")]
-    mechanism = choose_mechanism(account, offered)
-    response = base64.b64encode(token_response(mechanism, account))
-    farewell = base64.b64encode(last_word(mechanism))
+    exchange = token_exchange(account, offered)
     if "SASL-IR" in client.capabilities:
-        client.send_literals(farewell)
-        client.xatom("AUTHENTICATE", mechanism, response.decode())
+        client.send_literals(exchange.last_word)
+        client.xatom("AUTHENTICATE", exchange.mechanism, exchange.response.decode())
     else:
-        client.send_literals(response, farewell)
-        client.xatom("AUTHENTICATE", mechanism)
+        client.send_literals(exchange.response, exchange.last_word)
+        client.xatom("AUTHENTICATE", exchange.mechanism)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 from worker.errors import MailServerError, ProtocolViolation, ServerRefused
 from worker.mail.account import MailProtocol
-from worker.mail.command_trace import trace_commands, traced
+from worker.mail.command_trace import traced
 from worker.mail.pop3.client import Pop3Client
 from worker.mail.pop3.replies import is_positive, refusal
 from worker.mail.threads import BlockingSession
@@ -67,7 +67,7 @@ class Pop3Dialogue(BlockingSession):
         Whoever does not exhaust it leaves replies unread, and the session unusable.
         """
         unread = len(lines)
-        round_trip = trace_commands(MailProtocol.POP3, self.server, lines)
+        round_trip = traced(MailProtocol.POP3, self.server, *lines)
         try:
             with self.step(lines[0]):
                 self._send(*lines)

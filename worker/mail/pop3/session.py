@@ -21,16 +21,12 @@ from worker.mail.command_trace import traced, traced_step
 from worker.mail.pop3.dialogue import Pop3Dialogue
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, wants_sasl
-from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
+from worker.mail.sasl import token_exchange, token_refusal
 from worker.mail.timeouts import Timeouts
 
 _WANTED_AFTER_SIGN_IN = frozenset({"PIPELINING", "TOP", "UIDL"})
 
 T = TypeVar("T")
-
-
-def _encoded(response: bytes) -> str:
-    return base64.b64encode(response).decode("ascii")
 
 
 class Pop3Session(Pop3Dialogue):
@@ -194,21 +190,22 @@ class Pop3Session(Pop3Dialogue):
         Not with an initial response: a line has 255 octets at most (RFC 5034, section 4).
         """
         self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
-        self._give_credentials("SASL", lambda: self.exchange(_encoded(response.encode())))
+        encoded = base64.b64encode(response.encode()).decode()
+        self._give_credentials("SASL", lambda: self.exchange(encoded))
 
     def _show_token(self) -> None:
         """Sign in by an access token, and ask for the reason if it is refused."""
-        mechanism = choose_mechanism(self._account, (self._capabilities or {}).get("SASL", ()))
+        exchange = token_exchange(self._account, (self._capabilities or {}).get("SASL", ()))
         challenges: list[bytes] = []
 
         def respond() -> bytes:
-            reply = self.exchange(_encoded(token_response(mechanism, self._account)))
+            reply = self.exchange(exchange.response.decode())
             if reply.startswith(b"+ "):
                 challenges.append(reply[2:])
-                reply = self.exchange(_encoded(last_word(mechanism)))
+                reply = self.exchange(exchange.last_word.decode())
             return reply
 
-        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
+        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {exchange.mechanism}"), b"+")
         try:
             self._give_credentials("SASL", respond)
         except AuthenticationFailed as error:

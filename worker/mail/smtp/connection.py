@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.mail.account import MailProtocol
-from worker.mail.command_trace import Step, trace_commands
+from worker.mail.command_trace import Step, traced
 from worker.mail.connection import failure_of
 from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply
 from worker.mail.timeouts import Timeouts
@@ -91,7 +91,7 @@ class SmtpConnection:
         """
         if _BREAKS_A_COMMAND.search("".join(commands)):
             raise ValueError("a command must not contain a line break or NUL")
-        self._step = trace_commands(MailProtocol.SMTP, self.server, commands)
+        self._step = traced(MailProtocol.SMTP, self.server, *commands)
         self._replies.expect(len(commands))
         with self._cut_on_failure():
             self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
