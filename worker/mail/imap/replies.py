@@ -186,6 +186,10 @@ def _octets(token: Token) -> bytes:
     return token if isinstance(token, bytes) else token.encode("latin_1")
 
 
+def _readable(token: Token) -> str:
+    return _octets(token).decode("utf-8", "replace")
+
+
 def decode_name(raw: bytes) -> str:
     """Return the folder name that modified UTF-7 or UTF-8 stands for; another one as it stands."""
     with suppress(ValueError):
@@ -229,7 +233,7 @@ def read_number(text: Token) -> int:
     """Read a number of the protocol."""
     number = _count(text)
     if number is None:
-        raise UnreadableReply(f"{text[:20]!r} is no number")
+        raise UnreadableReply(f"no number: {_readable(text)}")
     return number
 
 
@@ -247,7 +251,7 @@ def format_set(numbers: Iterable[int]) -> str:
 def _read_uid(text: Token) -> int:
     number = _count(text) or 0
     if not 1 <= number <= HIGHEST_UID:
-        raise UnreadableReply(f"{text[:20]!r} is no UID")
+        raise UnreadableReply(f"no UID: {_readable(text)}")
     return number
 
 

@@ -179,19 +179,13 @@ class Pop3Session(Pop3Dialogue):
             return
         username, password = self._account.username or "", self._account.password or ""
         if wants_sasl(self._capabilities, username, password):
-            self._authenticate("PLAIN", f"\0{username}\0{password}")
+            # poplib has no SASL. The response goes alone: a line has 255 octets at most (RFC 5034, 4).
+            response = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+            self._give_credentials("AUTH", lambda: self.exchange("AUTH PLAIN"), b"+")
+            self._give_credentials("SASL", lambda: self.exchange(response))
         else:
             self._give_credentials("USER", lambda: self.pop.user(username))
             self._give_credentials("PASS", lambda: self.pop.pass_(password))
-
-    def _authenticate(self, mechanism: str, response: str) -> None:
-        """Sign in by SASL, which poplib lacks.
-
-        Not with an initial response: a line has 255 octets at most (RFC 5034, section 4).
-        """
-        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
-        encoded = base64.b64encode(response.encode()).decode()
-        self._give_credentials("SASL", lambda: self.exchange(encoded))
 
     def _show_token(self) -> None:
         """Sign in by an access token, and ask for the reason if it is refused."""

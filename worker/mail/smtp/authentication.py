@@ -10,6 +10,7 @@ from worker.errors import AuthenticationFailed, NotSupported
 from worker.mail.account import Account, Encryption
 from worker.mail.sasl import token_exchange, token_refusal
 from worker.mail.smtp.replies import Reply, check_success
+from worker.masking import excerpt
 
 _SUCCESS = 235
 _CHALLENGE = 334
@@ -62,7 +63,7 @@ async def _show_token(smtp: SMTP, account: Account, ask: Ask) -> None:
 
 
 def _what_is_missing(smtp: SMTP, account: Account) -> str:
-    offered = ", ".join(dict.fromkeys(smtp.server_auth_methods)).upper()[:_MAX_TEXT]
+    offered = excerpt(", ".join(dict.fromkeys(smtp.server_auth_methods)).upper(), _MAX_TEXT)
     if offered:
         return (
             f"{account.server} offers no sign-in with user name and password (PLAIN, LOGIN or CRAM-MD5), but"
