@@ -195,14 +195,22 @@ class ImapMailbox:
     def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
         """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
 
-        One may be gone by now; one that has come by now is found if no other is.
+        One may be gone by now; one that has come by now is found if no other is. Where the server searches no
+        header fields, as Yahoo, the newest messages are looked at.
         """
         is_own = read_own_id(message_id) is not None
         error: MailServerError = self.not_found(folder.name, message_id)
         for _ in range(1 if self.session.is_current else 2):
             candidates = self.candidates(folder, message_id)
-            if not candidates and not is_own:
-                candidates, error = self._unsearchable(error)
+            if candidates is None:
+                everything, server = sorted(self.search("ALL")), self.session.server
+                candidates = everything[-MOST_SEARCHED_HERE:]
+                if len(everything) > MOST_SEARCHED_HERE:
+                    error = ServerRefused(
+                        f"{server} does not search by Message-ID, and none of the newest {MOST_SEARCHED_HERE}"
+                        " messages has this one.",
+                        server=server,
+                    )
             found = self.fetch(candidates, "RFC822.SIZE" if is_own else _ID)
             exact = [
                 each.uid
@@ -214,8 +222,11 @@ class ImapMailbox:
             self.session.ensure_current()
         raise error
 
-    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int]:
-        """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too."""
+    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int] | None:
+        """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too.
+
+        None if the server refuses to search for it.
+        """
         own = read_own_id(message_id)
         if own is not None:
             self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
@@ -224,29 +235,10 @@ class ImapMailbox:
             query = str(AND(header=H("Message-ID", text)))
             reply = self.attempt_search(query)
             if not reply.is_ok:
-                break
+                return None
             if hits := self.hits(reply, query):
                 return sorted(hits)[-_MOST_CANDIDATES:]
         return []
-
-    def _unsearchable(self, error: MailServerError) -> tuple[list[int], MailServerError]:
-        """Return the UIDs of messages that may have an id though no search by it finds them.
-
-        Those are ids written as encoded words, and all where the server searches no header fields, as
-        Yahoo; also what to raise if none of these has it: `error`, unless there are too many to look at.
-        """
-        query = str(AND(header=H("Message-ID", "=?")))
-        reply = self.attempt_search(query)
-        if reply.is_ok:
-            return sorted(self.hits(reply, query))[-_MOST_CANDIDATES:], error
-        uids, server = sorted(self.search("ALL")), self.session.server
-        if len(uids) > MOST_SEARCHED_HERE:
-            error = ServerRefused(
-                f"{server} refused to search by Message-ID ({reason_of(reply.text)}), and none of the newest"
-                f" {MOST_SEARCHED_HERE} messages has this one.",
-                server=server,
-            )
-        return uids[-MOST_SEARCHED_HERE:], error
 
     def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
         """Return the error for an id that no message of the folder has."""

@@ -80,7 +80,7 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEm
     folder = mailbox.folders.open(path)
     # What the server finds alone is compared only after it is read; only if it is wrong, all are compared.
     for find in (mailbox.candidates, mailbox.find):
-        for uid in find(folder, message_id)[-1:]:
+        for uid in (find(folder, message_id) or [])[-1:]:
             whole = mailbox.fetch_whole(uid)
             if whole is None or whole.section is None:
                 continue

@@ -218,12 +218,11 @@ def _heads(mailbox: ImapMailbox, uids: Iterable[int]) -> Iterator[Fetched]:
 def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int]:
     """Find messages of the selected folder with the same header and size."""
     message_id = parse_headers(original.section or b"").message_id
-    texts = search_texts(message_id) if message_id else ()
+    texts = search_texts(message_id or "")[-2:]
     size = original.size or 0
     keys = [str(AND(size_lt=size + 1, size_gt=max(size - 1, 0)))]
-    if texts:
-        # The last text finds most: an id without its brackets too. Or the id is written as encoded words.
-        keys.insert(0, str(OR(header=[H("Message-ID", texts[-1]), H("Message-ID", "=?")])))
+    if len(texts) > 1:  # which find most: an id without its brackets too, or written as encoded words
+        keys.insert(0, str(OR(header=[H("Message-ID", text) for text in texts])))
     for key in keys:  # not all servers search by header fields
         query = f"UID {uid_set} {key}"
         reply = mailbox.attempt_search(query)
