@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -34,6 +35,9 @@ def test_damaged_replies_never_break_a_reader(text: bytes) -> None:
     list(read_counts([(text, b"literal"), text]))
     tolerated(text)
     read_status(text)
+    for item in (b"BODYSTRUCTURE ", b"FLAGS ", b"INTERNALDATE ", b"BODY[] "):
+        with suppress(UnreadableReply):
+            list(read_fetched([b"1 (UID 9 " + item + text + b")"]))
 
 
 def test_a_fetched_message_is_read_in_any_order_of_its_items() -> None:

@@ -20,8 +20,8 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-# What a message of 10,000 parts needs. Each takes some 50 octets in memory.
-_MOST_WORDS = 300_000
+# A message of 10,000 parts needs half of them. Each takes some 50 octets in memory.
+_MOST_WORDS = 500_000
 
 
 def read_lines(pieces: Iterable[Piece]) -> Iterator[Iterator[Token]]:
