@@ -195,7 +195,7 @@ class ImapMailbox:
     def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
         """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
 
-        One may be gone by now; one that has come by now is found if no other is. Where the server searches no
+        One may be gone by now; one that has come by now is found if no other is. If the server searches no
         header fields, as Yahoo, the newest messages are looked at.
         """
         is_own = read_own_id(message_id) is not None
