@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from socket import socket
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from worker.errors import MailServerError, ProtocolViolation, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.threads import run_step
+from worker.mail.threads import start_thread
 from worker.mail.tls import tls_failure
 
 C = TypeVar("C", imaplib.IMAP4, poplib.POP3, smtplib.SMTP)
@@ -47,21 +47,6 @@ class ServerFacts:
     sign_ins: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Probe:
-    """What asks, as a session that blocks. Its connection ends with the command that has made it."""
-
-    server: str
-    doing: str = "the questions before the sign-in"
-    thread: asyncio.Future[Any] | None = None
-
-    def cut(self) -> None:
-        """Leave the connection to its thread."""
-
-    def close(self) -> None:
-        """Leave the connection to its thread."""
-
-
 async def probe_server(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:
     """Connect as the account says, and ask. `seconds`: for each answer; twice that for all of them.
 
@@ -73,8 +58,13 @@ async def probe_server(account: Account, context: ssl.SSLContext, seconds: float
         with _failures(account.server):
             return ask[account.protocol](account, context, seconds)
 
-    # The libraries limit each line, but not how many there are.
-    return await run_step(_Probe(account.server), step, 2 * seconds)
+    try:
+        # The libraries limit each line, but not how many there are. The thread ends with the command.
+        async with asyncio.timeout(2 * seconds):
+            return await asyncio.shield(start_thread(step))
+    except TimeoutError as error:
+        text = f"{account.server} did not answer all questions within {2 * seconds:g} seconds."
+        raise ServerTimeout(text, server=account.server) from error
 
 
 def _ask_imap(account: Account, context: ssl.SSLContext, seconds: float) -> ServerFacts:

@@ -20,7 +20,7 @@ from worker.job.pipeline import Pipeline
 from worker.job.rules import JobRules
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
-from worker.mail.command_trace import trace_commands
+from worker.mail.command_trace import traced
 from worker.mail.operation_result import OperationResult
 from worker.models.authentication import OptionalAuthentication
 from worker.models.base import Request, Result, Server
@@ -125,7 +125,7 @@ class FakeHandler:
         self._changed()
         # What has sent a command keeps its place, however long its server is silent.
         if self.sends_a_command:
-            trace_commands(account.protocol, account.server, ["NOOP"])
+            traced(account.protocol, account.server, "NOOP")
         try:
             await self.gate.wait()
             step = self.answers_of(account) or (self.script.popleft() if self.script else SENT)

@@ -22,7 +22,7 @@ from worker.job.report import JobReport
 from worker.liveness import Liveness
 from worker.mail.account import MailProtocol, ServerPolicy
 from worker.mail.clients import MailClients
-from worker.mail.command_trace import CommandTrace, begin_command_trace, trace_commands, traced
+from worker.mail.command_trace import CommandTrace, begin_command_trace, traced
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
@@ -130,7 +130,7 @@ async def test_commands_are_counted_by_name_and_their_time_by_operation(metrics:
 async def test_a_password_is_no_label(metrics: Metrics) -> None:
     begin_command_trace(metrics.step_begun)
     for protocol in MailProtocol:
-        trace_commands(protocol, "mail.example.com:25", ["hunter2", "PASS hunter2", "LOGIN a hunter2"])
+        traced(protocol, "mail.example.com:25", "hunter2", "PASS hunter2", "LOGIN a hunter2")
     assert "hunter2" not in scrape(metrics).text
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Self
 
 from worker.mail.account import MailProtocol
 
@@ -29,7 +29,7 @@ _END_OF_DATA = "."
 
 @dataclass(slots=True)
 class Step:
-    """Commands that were sent together, until the last of their answers: a round trip.
+    """Commands that were sent together, until the last of their answers, or the end of a block: a round trip.
 
     Times are monotonic seconds. `commands` is empty for other steps; `name` then names the step.
     """
@@ -48,6 +48,12 @@ class Step:
     def seconds(self) -> float:
         """How long it has taken."""
         return self.ended_at - self.started_at
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def end(self) -> None:
         """Note that an answer has come, or will not come any more."""
@@ -106,30 +112,15 @@ def detach_command_trace() -> None:
     _current.set(CommandTrace(trace.observer if trace else None))
 
 
-def trace_commands(protocol: MailProtocol, server: str, lines: Sequence[str]) -> Step:
+def traced(protocol: MailProtocol, server: str, *lines: str) -> Step:
     """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
     names = tuple([_name_of(protocol, line) for line in lines])
     return _note(protocol, server, _title(names), names)
 
 
-@contextmanager
-def traced(protocol: MailProtocol, server: str, *lines: str) -> Iterator[None]:
-    """Note commands that are sent together and answered within the block."""
-    step = trace_commands(protocol, server, lines)
-    try:
-        yield
-    finally:
-        step.end()
-
-
-@contextmanager
-def traced_step(protocol: MailProtocol, server: str, name: str) -> Iterator[None]:
+def traced_step(protocol: MailProtocol, server: str, name: str) -> Step:
     """Note what takes time at the server but is no command: `connect`, `tls`, `greeting`."""
-    step = _note(protocol, server, name, ())
-    try:
-        yield
-    finally:
-        step.end()
+    return _note(protocol, server, name, ())
 
 
 def _note(protocol: MailProtocol, server: str, name: str, commands: tuple[str, ...]) -> Step:

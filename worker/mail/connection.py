@@ -45,23 +45,29 @@ async def connect(account: Account, within_seconds: float) -> socket.socket:
                 return await aiohappyeyeballs.start_connection(
                     addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
                 )
-    except TimeoutError as error:
-        raise ServerTimeout(
-            f"{server} did not take a connection within {within_seconds:g} seconds.", server=server
-        ) from error
     except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a host name that is not valid in DNS
         text = f"Cannot resolve the host {account.host}; check its name."
         raise ConnectionFailed(text, server=server) from error
     except OSError as error:
-        text = f"No connection to {server} ({reason_of(error)}); check host and port."
-        raise ConnectionFailed(text, server=server) from error
+        raise failure_of(server, error, within_seconds, "take a connection") from error
 
 
-def reason_of(error: BaseException) -> str | None:
-    """Return the system's words for its error number, if there is one; asyncio's own repeat the address."""
-    # If a host has several addresses, their errors come in one text.
+def failure_of(
+    server: str, error: BaseException, seconds: float | None = None, doing: str = "answer"
+) -> MailServerError:
+    """Say in one sentence what went wrong on the connection to `server`. `seconds`: the limit, if known."""
+    if isinstance(error, TimeoutError):
+        limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+        return ServerTimeout(f"{server} did not {doing} {limit}.", server=server)
+    for failure in (error, error.__cause__):
+        if isinstance(failure, ssl.SSLError):
+            return tls_failure(server, failure)
+    # The system's words; those of asyncio repeat the address. Errors of several addresses come in one text.
     number = _ERROR_NUMBER.search(f"{error} {error.__cause__}")
-    return os.strerror(int(number[1])).lower() if number else None
+    if number is None:
+        return ConnectionFailed(f"No connection to {server}: it was closed by the other side.", server=server)
+    text = f"No connection to {server} ({os.strerror(int(number[1])).lower()}); check host and port."
+    return ConnectionFailed(text, server=server)
 
 
 class BoundedConnection:
@@ -74,14 +80,15 @@ class BoundedConnection:
         self.server = server
         self.socket = connection
         self.octets = 0
-        self._doing, self._seconds, self._deadline = "", 0.0, 0.0
+        self.doing = ""
+        self._seconds = self._deadline = 0.0
         # The socket is replaced when TLS begins; this one can be shut down at any time.
         self._handle = connection.dup()
         self._incoming = self._new_buffer()
 
     def allow(self, doing: str, seconds: float, octets: int) -> None:
         """Begin a step of the dialogue, and say what it may take."""
-        self._doing, self._seconds, self.octets = doing, seconds, octets
+        self.doing, self._seconds, self.octets = doing, seconds, octets
         self._deadline = time.monotonic() + seconds
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
@@ -138,12 +145,10 @@ class BoundedConnection:
 
     def failure(self, error: Exception) -> MailServerError:
         """Return what an exception of the socket means for this step."""
-        if isinstance(error, TimeoutError):
-            text = f"{self.server} did not {self._doing} within {self._seconds:g} seconds."
-            return ServerTimeout(text, server=self.server)
-        if isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket):
-            return tls_failure(self.server, error)
-        text = f"The connection to {self.server} broke when asked to {self._doing}."
+        is_before_tls = isinstance(error, ssl.SSLError) and not isinstance(self.socket, ssl.SSLSocket)
+        if is_before_tls or isinstance(error, TimeoutError):
+            return failure_of(self.server, error, self._seconds, self.doing)
+        text = f"The connection to {self.server} broke when asked to {self.doing}."
         return ConnectionFailed(text, server=self.server)
 
     def _new_buffer(self) -> io.BufferedReader:
@@ -168,7 +173,7 @@ class BoundedConnection:
         return self.socket
 
     def _too_much(self) -> MailServerError:
-        text = f"{self.server} sends too long a reply when asked to {self._doing}."
+        text = f"{self.server} sends too long a reply when asked to {self.doing}."
         return ProtocolViolation(text, server=self.server)
 
 

@@ -1,4 +1,4 @@
-"""What the texts mean by which IMAP and POP3 servers refuse. Pure."""
+"""What the texts mean by which IMAP and POP3 servers refuse, and the errors that say so. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from worker.errors import (
     AuthenticationFailed,
     MailboxBusy,
     MailServerError,
+    QuotaExceeded,
     ServerRefused,
     ServerUnavailable,
 )
+from worker.masking import excerpt
 
 _READ_CHARACTERS = 1000
+_SHOWN_CHARACTERS = 200
+_SENTENCE: dict[type[MailServerError], str] = {
+    AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
+    MailboxBusy: "The mailbox at {server} is in use by another session ({reason}).",
+    QuotaExceeded: "The mailbox at {server} is full: it refused {request} ({reason}).",
+    ServerRefused: "{server} refused {request} ({reason}).",
+    ServerUnavailable: "{server} refused {request} for now ({reason}).",
+}
 
 # The first that matches decides. Texts are of servers that give no code, or one that means something else.
 _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
@@ -61,3 +71,14 @@ def meaning_of(text: str) -> type[MailServerError] | None:
     """Return what a refusal means, by its code and its words; None if they do not tell."""
     text = text[:_READ_CHARACTERS]
     return next((kind for pattern, kind in _MEANINGS if pattern.search(text)), None)
+
+
+def refusal_of(server: str, text: str, request: str, kind: type[MailServerError]) -> MailServerError:
+    """Return the error for a refusal. `request`: what was refused, as in "refused RETR 1"."""
+    sentence = _SENTENCE[kind].format(server=server, request=request, reason=reason_of(text))
+    return kind(sentence, server=server)
+
+
+def reason_of(text: str) -> str:
+    """Return the server's text on one line, at most 200 characters."""
+    return excerpt(text, _SHOWN_CHARACTERS).rstrip(".") or "no reason given"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import AuthenticationFailed, NotSupported
@@ -30,6 +31,22 @@ _MEANINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class TokenExchange:
+    """How a token is shown. `response` shows it, `last_word` answers what explains a refusal: in base64."""
+
+    mechanism: str
+    response: bytes
+    last_word: bytes
+
+
+def token_exchange(account: Account, offered: Iterable[str]) -> TokenExchange:
+    """Return how to show the account's token by what the server offers. Raises NotSupported."""
+    mechanism = choose_mechanism(account, offered)
+    response = base64.b64encode(token_response(mechanism, account))
+    return TokenExchange(mechanism, response, base64.b64encode(_LAST_WORD[mechanism]))
+
+
 def choose_mechanism(account: Account, offered: Iterable[str]) -> str:
     """Return the mechanism to show a token by, of those that the server offers. Raises NotSupported."""
     names = [name.upper() for name in offered]
@@ -53,11 +70,6 @@ def token_response(mechanism: str, account: Account) -> bytes:
     authzid = username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801, 4
     head = f"n,a={authzid},\x01host={account.host}\x01port={account.port}"
     return f"{head}\x01auth=Bearer {token}\x01\x01".encode()
-
-
-def last_word(mechanism: str) -> bytes:
-    """Return the response to a challenge that explains a refusal."""
-    return _LAST_WORD[mechanism]
 
 
 def token_refusal(server: str, reason: str, challenge: bytes) -> AuthenticationFailed:

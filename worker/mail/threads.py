@@ -4,66 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from worker.errors import ServerTimeout
+from worker.mail.connection import BoundedConnection
 
 T = TypeVar("T")
 
 
-class BlockingSession(Protocol):
-    """A session that blocks. `doing`: the current command. `thread`: the last step, done or not."""
+class BlockingSession:
+    """A session with a mail server whose methods block; `run` runs them, in one thread at a time.
 
-    server: str
-    doing: str
-    thread: asyncio.Future[Any] | None
+    `doing`: the current command. `is_in_step`: what the server says next answers the next command. Only `cut`
+    may be called from another thread.
+    """
+
+    def __init__(self, server: str, connection: socket.socket) -> None:
+        self.server = server
+        self.doing = "the start of a session"
+        self.connection = BoundedConnection(server, connection)
+        self.thread: asyncio.Future[Any] | None = None
+        self.is_in_step = True
+        self._is_cut = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the next command may be sent: connected, and in step with the server."""
+        return self.is_in_step and not self._is_cut
+
+    async def run(self, step: Callable[[], T], within_seconds: float) -> T:
+        """Run a step in a thread; cancellation and the time limit cut the connection, which ends it."""
+        self.thread = start_thread(step)
+        try:
+            async with asyncio.timeout(within_seconds):
+                return await asyncio.shield(self.thread)
+        except TimeoutError as error:
+            self.cut()
+            text = f"{self.server} did not finish within {within_seconds:g} seconds, at {self.doing}."
+            raise ServerTimeout(text, server=self.server) from error
+        except asyncio.CancelledError:
+            self.cut()
+            raise
 
     def cut(self) -> None:
-        """End the connection from another thread, which ends the work. Never raises."""
+        """End the connection immediately; a thread at work here gets an error. Never raises."""
+        self._is_cut = True
+        self.connection.cut()
 
-    def close(self) -> None:
-        """Release the descriptors when no thread works here any more. Never raises."""
+    def abort(self, released: Callable[[], None] = lambda: None) -> None:
+        """Cut the connection; release its descriptors as soon as no thread works on it. Never raises."""
+        self.cut()
 
+        def close(_: object = None) -> None:
+            self.connection.close()
+            released()
 
-async def run_step(session: BlockingSession, step: Callable[[], T], within_seconds: float) -> T:
-    """Run a step of a session in a thread; cancellation and the time limit cut its connection.
-
-    Raises ServerTimeout.
-    """
-    session.thread = _start(step)
-    try:
-        async with asyncio.timeout(within_seconds):
-            return await asyncio.shield(session.thread)
-    except TimeoutError as error:
-        session.cut()
-        raise ServerTimeout(
-            f"{session.server} did not finish within {within_seconds:g} seconds, at {session.doing}.",
-            server=session.server,
-        ) from error
-    except asyncio.CancelledError:
-        session.cut()
-        raise
+        if self.thread is None or self.thread.done():
+            close()
+        else:
+            self.thread.add_done_callback(close)
 
 
-def release(session: BlockingSession, released: Callable[[], None] = lambda: None) -> None:
-    """Cut a connection; release its descriptors as soon as no thread works on it. Never raises."""
-    session.cut()
-
-    def close(_: object = None) -> None:
-        session.close()
-        released()
-
-    if session.thread is None or session.thread.done():
-        close()
-    else:
-        session.thread.add_done_callback(close)
-
-
-def _start(step: Callable[[], T]) -> asyncio.Future[T]:
+def start_thread(step: Callable[[], T]) -> asyncio.Future[T]:
     """Start a daemon thread: the worker's exit must not wait for one that hangs."""
     loop = asyncio.get_running_loop()
     context = contextvars.copy_context()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
-from worker.errors import ConnectionFailed, MailServerError, MessageNotFound
+from worker.errors import MailServerError, MessageNotFound
 from worker.mail.imap.append import append_message
 from worker.mail.imap.flags import change_flags
 from worker.mail.imap.folder_list import list_folders
@@ -18,8 +16,8 @@ from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message
 from worker.mail.imap.removal import delete_message, is_in_folder, move_message
-from worker.mail.imap.searching import SearchOrder, search_messages
-from worker.mail.imap.sorting import ListOrder
+from worker.mail.imap.searching import search_messages
+from worker.mail.imap.sorting import EmailOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.models.email import DeletedEmail, FlaggedEmail, MovedEmail, ReadEmail
@@ -43,9 +41,9 @@ T = TypeVar("T")
 async def list_emails(request: ListRequest, context: OperationContext) -> OperationResult:
     """List the first emails of a folder in the order asked for."""
     wanted = request.parameters
-    order = ListOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    mails = await _look(
-        context,
+    order = EmailOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    mails = await context.clients.imap.run(
+        context.account,
         lambda mailbox: list_messages(mailbox, wanted.folder, order, is_unread_only=wanted.unread_only),
     )
     return OperationResult([*mails])
@@ -145,9 +143,9 @@ async def list_all_folders(request: FoldersRequest, context: OperationContext) -
 async def search_emails(request: SearchRequest, context: OperationContext) -> OperationResult:
     """Find emails by criteria; the server does the search."""
     wanted = request.parameters
-    order = SearchOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
-    found = await _look(
-        context,
+    order = EmailOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
+    found = await context.clients.imap.run(
+        context.account,
         lambda mailbox: search_messages(
             mailbox, wanted.folder, wanted.criterion, order, context.clients.max_result_bytes
         ),
@@ -185,28 +183,13 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
     return OperationResult(moved, has_effect=has_effect)
 
 
-async def _look(context: OperationContext, work: Callable[[ImapMailbox], T]) -> T:
-    """Do work that asks for structures of messages, at worst without: GreenMail breaks off at odd ones."""
-    has_asked = threading.Event()
-    try:
-        return await context.clients.imap.run(
-            context.account, lambda mailbox: work(replace(mailbox, on_structure=has_asked.set))
-        )
-    except ConnectionFailed:
-        if not has_asked.is_set():
-            raise
-        return await context.clients.imap.run(
-            context.account, lambda mailbox: work(replace(mailbox, has_structures=False))
-        )
-
-
 def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[], T]) -> T:
     """Note where a change may or may not have been made, so that the next attempt can tell."""
     mailbox.session.may_change = context.may_change
     try:
         return change()
     except MailServerError as error:
-        if error.is_retryable and mailbox.session.has_changed:
+        if error.is_retryable and not mailbox.session.may_repeat:
             context.clients.imap.note_broken_off(context.reference)
         raise
 

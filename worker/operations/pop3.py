@@ -13,10 +13,9 @@ from functools import partial
 
 from worker.documents.client import DocumentClient
 from worker.errors import DocumentStoreMissing, DocumentsUnavailable, ResultTooLarge
-from worker.mail.local_search import HEADER_FIELDS, Facts, body_values, decide, find_values
+from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
 from worker.mail.message.ordering import SortKey, sort_numbers
-from worker.mail.message.parse import read_header_fields, searchable_texts
-from worker.mail.message.parse_attachments import is_with_attachments
+from worker.mail.message.parse import read_header_fields
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.mail.pop3.ids import read_id
@@ -131,15 +130,8 @@ def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
                 email = undecided.pop(number)
                 found |= {number: email} if verdict else {}
     if criterion is not None and undecided:
-        values = body_values(criterion)
         for number, raw in mailbox.messages(list(undecided)):
-            facts = replace(
-                _facts(undecided[number]),
-                fields=read_header_fields(raw),
-                found_in_body=find_values(values, searchable_texts(raw)),
-                has_attachments=is_with_attachments(raw),
-            )
-            if _decide(criterion, facts):
+            if decide(criterion, with_content(_facts(undecided[number]), raw, criterion)):
                 found[number] = undecided[number]
     emails = [found[number] for number in _in_order(found, parameters)]
     rows = zip(mailbox.ids_of(emails), emails, strict=True)

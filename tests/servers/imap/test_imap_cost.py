@@ -11,6 +11,7 @@ from testkit.accounts import Account
 from testkit.dovecot import Dovecot
 from testkit.imap_caller import ImapCaller, Place, Spot
 from testkit.scripted_imap import ImapOptions, ScriptedImap
+from testkit.scripted_server import say
 
 from worker.mail.command_trace import begin_command_trace
 
@@ -197,6 +198,18 @@ async def test_a_list_asks_again_when_a_mail_has_gone_or_another_folder_was_look
         assert subjects == ["Message 298", "Message 297"]
 
 
+async def test_of_a_folder_whose_numbers_do_not_last_all_keys_are_asked_for_each_time(
+    make_caller: MakeCaller,
+) -> None:
+    select = say("* 101 EXISTS", "{tag} OK done")  # no UIDVALIDITY
+    options = ImapOptions(capabilities="IMAP4rev1", message_count=101, faults={"SELECT": select})
+    async with ScriptedImap(options) as server:
+        caller = make_caller(server.port)
+        for _ in range(2):
+            assert len(await caller.list_emails(maxToBeRead=1, sortField="SIZE")) == 1
+    assert sum(" 1:* (RFC822.SIZE)" in command for command in server.commands) == 2
+
+
 async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_caller: MakeCaller) -> None:
     async with ScriptedImap(ImapOptions(capabilities="IMAP4rev1", message_count=100_000)) as server:
         caller = make_caller(server.port)
@@ -207,7 +220,7 @@ async def test_a_folder_of_100_000_messages_is_listed_in_bounded_memory(make_cal
         tracemalloc.stop()
     assert [mail["size"] for mail in mails] == list(range(100_000, 99_990, -1))
     assert peak < 25_000_000
-    assert caller.mailboxes.sort_keys.bytes < 100_000 * 13
+    assert caller.mailboxes.sort_keys.size < 100_000 * 13
 
 
 async def test_a_large_message_is_in_memory_once(

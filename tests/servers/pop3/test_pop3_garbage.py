@@ -55,7 +55,7 @@ def converse(stream: bytes) -> None:
             list(session.messages(numbers))
             delete_and_quit(session, numbers[0], None)
         finally:
-            session.close()
+            session.abort()
             over.set()
 
 

@@ -13,7 +13,6 @@ from worker.mail.command_trace import (
     Step,
     begin_command_trace,
     detach_command_trace,
-    trace_commands,
     traced,
     traced_step,
 )
@@ -42,7 +41,7 @@ SERVER = "mail.example.com:993"
     ],
 )
 def test_a_command_is_noted_by_its_name_alone(protocol: MailProtocol, line: str, name: str) -> None:
-    step = trace_commands(protocol, SERVER, [line])
+    step = traced(protocol, SERVER, line)
     assert step.commands == (name,)
     assert step.name == name
     assert "hunter2" not in repr(step)
@@ -97,17 +96,17 @@ async def test_each_task_has_its_own_trace() -> None:
 def test_a_thread_with_the_context_adds_to_the_trail() -> None:
     trace = begin_command_trace()
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(contextvars.copy_context().run, trace_commands, IMAP, SERVER, ["NOOP"]).result()
+        threads.submit(contextvars.copy_context().run, traced, IMAP, SERVER, "NOOP").result()
     assert trace.command_count == 1
 
 
 def test_without_a_trace_nothing_is_kept() -> None:
-    assert contextvars.Context().run(trace_commands, IMAP, SERVER, ["NOOP"]).commands == ("NOOP",)
+    assert contextvars.Context().run(traced, IMAP, SERVER, "NOOP").commands == ("NOOP",)
 
 
 def test_a_command_that_is_nobodys_work_is_observed_but_is_in_no_trail() -> None:
     seen: list[Step] = []
     trace = begin_command_trace(seen.append)
     detach_command_trace()
-    trace_commands(SMTP, SERVER, ["QUIT"])
+    traced(SMTP, SERVER, "QUIT")
     assert (trace.command_count, len(seen)) == (0, 1)

@@ -42,15 +42,21 @@ def test_a_message_id_that_looks_like_one_of_the_worker_never_names_another_mess
 
 
 def test_an_id_is_looked_for_with_its_brackets_first() -> None:
-    assert search_texts("a@x") == search_texts(" <a@x> ") == ("<a@x>", "a@x")
-    assert search_texts("<>") == search_texts("") == ()
+    assert search_texts("a@x") == search_texts(" <a@x> ") == ("<a@x>", "a@x", "=?")
+    assert search_texts("<>") == search_texts("") == ("=?",)
 
 
 def test_of_an_id_that_is_not_plain_ascii_the_longest_plain_part_is_looked_for() -> None:
-    assert search_texts("<jürgen.müller@example.org>") == ("ller@example.org",)
-    assert search_texts("日本") == ()
+    assert search_texts("<jürgen.müller@example.org>") == ("ller@example.org", "=?")
+    assert search_texts("日本") == ("=?",)
 
 
 def test_an_id_that_was_folded_is_looked_for_whole_before_its_longest_part() -> None:
     for text in ("<a@\r\n example.org>", "a@ example.org"):
-        assert search_texts(text) == ("<a@example.org>", "a@example.org", "a@ example.org", "example.org")
+        assert search_texts(text) == (
+            "<a@example.org>",
+            "a@example.org",
+            "a@ example.org",
+            "example.org",
+            "=?",
+        )

@@ -3,16 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.imap.sort_keys import Place, SortKeyMemory
+from worker.mail.imap.memory import Memory
 from worker.mail.message.sort_keys import SortKeys
-from worker.models.email import SortField, SortOrder
-
-ANN = Account(MailProtocol.IMAP, "mail.example.com", 993, Encryption.IMPLICIT, "ann", "s3cret")
-
-
-def place(name: str = "INBOX", uid_validity: int = 1) -> Place:
-    return ANN, name, uid_validity, SortField.SIZE
+from worker.models.email import SortOrder
 
 
 def test_messages_without_a_key_come_last_and_equals_by_uid_in_both_directions() -> None:
@@ -28,20 +21,14 @@ def test_keys_are_by_uid_whatever_the_order_in_which_they_come(pairs: list[tuple
 
 
 def test_the_folders_listed_longest_ago_are_forgotten_first_and_a_message_takes_twelve_bytes() -> None:
-    memory = SortKeyMemory(max_bytes=3_200)
+    memory = Memory[str, SortKeys](3_200, lambda keys: keys.bytes)
     for name in ("a", "b", "a", "c", "d"):
-        memory.keep(place(name), SortKeys([(1, 1), (2, 2)]))
-    assert [len(memory.get(place(name)).uids) for name in "abcd"] == [2, 0, 2, 2]
-    assert memory.bytes == 3 * (1000 + 24)
+        memory.keep(name, SortKeys([(1, 1), (2, 2)]))
+    assert [len(memory.get(name, SortKeys()).uids) for name in "abcd"] == [2, 0, 2, 2]
+    assert memory.size == 3 * (1000 + 24)
 
 
-def test_keys_are_those_of_one_validity() -> None:
-    memory = SortKeyMemory(max_bytes=10_000)
-    memory.keep(place(), SortKeys([(1, 1)]))
-    assert not memory.get(place(uid_validity=2)).uids
-
-
-def test_nothing_is_remembered_of_a_folder_whose_numbers_do_not_last() -> None:
-    memory = SortKeyMemory(max_bytes=10_000)
-    memory.keep(place(uid_validity=0), SortKeys([(1, 1)]))
-    assert not memory.get(place(uid_validity=0)).uids
+def test_what_is_kept_first_stays_and_is_not_forgotten_while_it_is_used() -> None:
+    memory = Memory[str, int](2)
+    assert [memory.keep_first(name, number) for number, name in enumerate("abaca")] == [0, 1, 0, 3, 0]
+    assert [memory.get(name, -1) for name in "abc"] == [0, -1, 3]

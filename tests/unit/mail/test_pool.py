@@ -11,7 +11,7 @@ from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.command_trace import Step, begin_command_trace, trace_commands
+from worker.mail.command_trace import Step, begin_command_trace, traced
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 
 LIMIT_SECONDS = 60
@@ -436,7 +436,7 @@ async def test_a_session_that_another_job_closes_is_no_part_of_that_jobs_trail(s
     session = await pool.run(account(), take)
 
     async def sign_off() -> None:
-        trace_commands(MailProtocol.SMTP, "mail.example.org:587", ["QUIT"])
+        traced(MailProtocol.SMTP, "mail.example.org:587", "QUIT")
         session.ended.set()
 
     session.close = sign_off  # type: ignore[method-assign]

@@ -9,8 +9,6 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.removal import is_in_folder, refuse_read_only
 from worker.mail.message.compose import ComposedMessage
 
-_APPENDING = "put the message into the folder"
-
 
 def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, flags: Iterable[str]) -> bool:
     """Put the message into a folder, which is created if it is missing; return whether it was not there yet.
@@ -18,6 +16,7 @@ def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, fl
     An attempt that broke off may have put it there: so its Message-ID is looked for first.
     """
     session, folders = mailbox.session, mailbox.folders
+    session.purpose = "put the message into the folder"
     try:
         folder = folders.open(path)
     except FolderNotFound:
@@ -27,7 +26,7 @@ def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, fl
     if is_in_folder(mailbox, path, message.message_id):
         return False
     session.may_change()
-    session.has_changed = True
+    session.may_repeat = False
     arguments = (folders.encoded(folder.name), f"({' '.join(flags)})", None, message.content)
-    session.require(session.attempt("APPEND", _APPENDING, session.client.append, *arguments), _APPENDING)
+    session.require(session.attempt("APPEND", session.client.append, *arguments))
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import imaplib
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -17,33 +17,25 @@ from worker.mail.imap.replies import Reply, read_status, tolerated
 _LINE_COST = 64
 
 
-@dataclass
-class StatusLines:
-    """What the server has said last to end a command, and, if it has, to end the session (BYE)."""
-
-    last: Reply = Reply("", "")  # noqa: RUF009 - frozen
-    goodbye: Reply | None = None
-
-
 class ImapClient(imaplib.IMAP4):
-    """Takes the greeting and asks for the capabilities when it is made; notes status lines.
+    """Takes the greeting and asks for the capabilities when it is made.
 
-    `host`: what the certificate must be for, if TLS begins by STARTTLS.
+    `note_status` takes each line that ends a command or the session. `host`: what the certificate must be
+    for, if TLS begins by STARTTLS.
     """
 
     def __init__(
-        self, connection: BoundedConnection, lines: StatusLines, host: str, max_message_bytes: int
+        self,
+        connection: BoundedConnection,
+        note_status: Callable[[Reply], None],
+        host: str,
+        max_message_bytes: int,
     ) -> None:
-        self._status_lines = lines
+        self._note_status = note_status
         self._bounded = connection
         self._max_message_bytes = max_message_bytes
         self._is_behind_literal = False
         super().__init__(host)
-
-    @property
-    def last_reply(self) -> Reply:
-        """The line that ended the last command."""
-        return self._status_lines.last
 
     @property
     def last_challenge(self) -> bytes:
@@ -79,11 +71,8 @@ class ImapClient(imaplib.IMAP4):
         if is_behind_literal:
             return line.rstrip(b"\r\n") + b"\r\n"
         line = tolerated(line)
-        status = read_status(line)
-        if status is not None:
-            self._status_lines.last = status
-            if status.status == "BYE":
-                self._status_lines.goodbye = status
+        if status := read_status(line):
+            self._note_status(status)
         return line
 
     def send(self, data: Any) -> None:

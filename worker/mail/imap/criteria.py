@@ -11,23 +11,15 @@ from worker.models.search import Condition, Criterion, Group, SearchField, Searc
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
-# As `AND` names them.
+# As `AND` names those that it does not name as they are.
 _KEY = {
     SearchField.FROM: "from_",
-    SearchField.TO: "to",
-    SearchField.CC: "cc",
-    SearchField.BCC: "bcc",
-    SearchField.SUBJECT: "subject",
-    SearchField.BODY: "body",
     SearchField.SINCE: "date_gte",
     SearchField.BEFORE: "date_lt",
     SearchField.ON: "date",
     SearchField.SENTSINCE: "sent_date_gte",
     SearchField.SENTBEFORE: "sent_date_lt",
     SearchField.SENTON: "sent_date",
-    SearchField.SEEN: "seen",
-    SearchField.FLAGGED: "flagged",
-    SearchField.ANSWERED: "answered",
     SearchField.LARGER: "size_gt",
     SearchField.SMALLER: "size_lt",
 }
@@ -47,8 +39,9 @@ def to_query(criterion: Criterion | None, *, have_attachments: bool = True) -> s
             return "ALL" if criterion.value is have_attachments else "NOT ALL"
         if criterion.field is SearchField.HEADER:
             return str(AND(header=H(criterion.header, criterion.text)))
-        key: dict[str, Any] = {_KEY[criterion.field]: criterion.value}
-        return str(AND(**key))
+        key = _KEY.get(criterion.field, criterion.field.value.lower())
+        keys: dict[str, Any] = {key: criterion.value}
+        return str(AND(**keys))
     members = [to_query(member, have_attachments=have_attachments) for member in criterion.criteria]
     if criterion.operator is SearchOperator.NOT:
         return str(NOT(*members))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from worker.errors import (
-    AuthenticationFailed,
     ConnectionFailed,
-    MailboxBusy,
     MailServerError,
     ProtocolViolation,
     QuotaExceeded,
@@ -13,8 +13,7 @@ from worker.errors import (
     ServerUnavailable,
 )
 from worker.mail.imap.replies import Reply
-from worker.mail.refusals import meaning_of
-from worker.masking import excerpt
+from worker.mail.refusals import meaning_of, reason_of, refusal_of
 
 # With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
 _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
@@ -22,22 +21,11 @@ _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUE
 _STORING = frozenset(
     {"APPEND", "UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"}
 )
-_LONGEST_REASON = 200
-_SENTENCE: dict[type[MailServerError], str] = {
-    AuthenticationFailed: "{server} refused the sign-in ({reason}); check user name and password.",
-    MailboxBusy: "The mailbox at {server} is in use by another session: no way to {doing} ({reason}).",
-    QuotaExceeded: "The mailbox at {server} is full: no way to {doing} ({reason}).",
-    ServerRefused: "{server} refused to {doing} ({reason}).",
-    ServerUnavailable: "{server} cannot {doing} now ({reason}).",
-}
 
 
-def refusal(
-    server: str, reply: Reply, doing: str, otherwise: type[MailServerError] = ServerRefused
-) -> MailServerError:
+def refusal(server: str, reply: Reply, otherwise: type[MailServerError] = ServerRefused) -> MailServerError:
     """Return the error for a NO, BAD or BYE; `otherwise`: what it means without a reason."""
-    kind = _kind_of(reply) or otherwise
-    return kind(_SENTENCE[kind].format(server=server, doing=doing, reason=reason_of(reply)), server=server)
+    return refusal_of(server, reply.text, f"to {reply.doing}", _kind_of(reply) or otherwise)
 
 
 def is_unexplained(reply: Reply) -> bool:
@@ -60,11 +48,6 @@ def _kind_of(reply: Reply) -> type[MailServerError] | None:
     return kind
 
 
-def reason_of(reply: Reply) -> str:
-    """Return the server's text on one line, at most 200 characters."""
-    return excerpt(reply.text, _LONGEST_REASON).rstrip(".") or "no reason given"
-
-
 def failure(
     server: str, error: Exception, doing: str, *, goodbye: Reply | None = None, is_open: bool = True
 ) -> MailServerError:
@@ -75,11 +58,10 @@ def failure(
     is_end = not isinstance(error, MailServerError) or isinstance(error, ConnectionFailed)
     if goodbye is not None and is_end:
         if not is_open:
-            return refusal(server, goodbye, doing, ServerUnavailable)
-        text = f"{server} closed the connection ({reason_of(goodbye)}) when asked to {doing}."
+            return refusal(server, replace(goodbye, doing=doing), ServerUnavailable)
+        text = f"{server} closed the connection ({reason_of(goodbye.text)}) when asked to {doing}."
         return ConnectionFailed(text, server=server)
     if isinstance(error, MailServerError):
         return error
-    said = reason_of(Reply("", str(error)))
-    text = f"{server} does not answer as an IMAP server when asked to {doing} ({said})."
+    text = f"{server} does not answer as an IMAP server when asked to {doing} ({reason_of(str(error))})."
     return ProtocolViolation(text, server=server)

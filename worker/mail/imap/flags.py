@@ -8,8 +8,6 @@ from worker.errors import NotSupported
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.removal import refuse_read_only
 
-_FLAGGING = "set the flags of the message"
-
 
 def change_flags(
     mailbox: ImapMailbox,
@@ -23,6 +21,7 @@ def change_flags(
 
     Raises NotSupported if the server does not keep one of them.
     """
+    mailbox.session.purpose = "set the flags of the message"
     folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
     refuse_read_only(mailbox, folder)
@@ -31,7 +30,7 @@ def change_flags(
         if wanted:
             mailbox.session.may_change()
             listed = f"({' '.join(sorted(wanted))})"
-            mailbox.session.uid(_FLAGGING, "STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
+            mailbox.session.uid("STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
             is_changed = True
     flags = _flags_of(mailbox, uid) if is_changed else flags
     lost = _without(added, flags)
@@ -46,7 +45,7 @@ def change_flags(
 
 
 def _flags_of(mailbox: ImapMailbox, uid: int) -> frozenset[str]:
-    fetched = list(mailbox.fetch([uid], "RFC822.SIZE FLAGS", _FLAGGING))
+    fetched = list(mailbox.fetch([uid], "RFC822.SIZE FLAGS"))
     return next((each.flags for each in fetched if each.flags is not None), frozenset())
 
 

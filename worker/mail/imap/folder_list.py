@@ -9,7 +9,6 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import read_counts, read_folders
 from worker.models.imap_folders import FolderRow
 
-_LISTING = "list the folders"
 _COUNTS = "MESSAGES UNSEEN"
 _USES = {
     use.lower(): use
@@ -22,14 +21,15 @@ _MOST_ASKED = 1000
 def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     """List the folders that match, by name. `.` and `/` both separate the levels of a pattern."""
     session = mailbox.session
+    session.purpose = "list the folders"
     options = ["SPECIAL-USE"] if session.can("SPECIAL-USE") else []
     has_counts = session.can("LIST-STATUS")
     options += [f"STATUS ({_COUNTS})"] if has_counts else []
     wanted = f'"*" RETURN ({" ".join(options)})' if options else '"*"'
-    reply = session.attempt("LIST", _LISTING, session.client.list, '""', wanted, octets=2 * FOLDER_LIST)
+    reply = session.attempt("LIST", session.client.list, '""', wanted, octets=2 * FOLDER_LIST)
     told = session.client.response("STATUS")[1]
     counts = dict(read_counts(piece for piece in told if piece))
-    folders = read_folders(session.require(reply, _LISTING).data)
+    folders = read_folders(session.require(reply).data)
     wanted_names = FolderPattern(pattern)
     found = [folder for folder in folders if wanted_names.matches(folder.name, folder.delimiter)]
     if not has_counts and len(found) <= _MOST_ASKED:

@@ -6,15 +6,25 @@ import difflib
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imap_tools.imap_utf7 import utf7_encode
 
 from worker.errors import FolderNotFound, MailServerError
-from worker.mail.imap.errors import is_unexplained, refusal
+from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
-from worker.mail.imap.replies import ListedFolder, Reply, read_counts, read_folders, read_namespaces
-from worker.mail.imap.session import ImapSession
+from worker.mail.imap.replies import (
+    ListedFolder,
+    Reply,
+    read_counts,
+    read_folders,
+    read_namespaces,
+    read_number,
+)
 from worker.models.bounds import FOLDER_CHARACTERS
+
+if TYPE_CHECKING:
+    from worker.mail.imap.session import ImapSession
 
 INBOX = "INBOX"
 # Prefix and delimiter.
@@ -23,7 +33,6 @@ _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
 # In UTF-7, a character takes eight at most.
 _MOST_OCTETS = 8 * FOLDER_CHARACTERS
-_LISTING = "list the folders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,9 @@ class ImapFolders:
         found = (folder.delimiter for folder in folders or self._list("") if folder.delimiter)
         delimiter, namespaces = next(found, None), []
         if self._session.can("NAMESPACE"):
-            reply = self._session.attempt("NAMESPACE", "find your folders", self._session.client.namespace)
+            reply = self._session.attempt(
+                "NAMESPACE", self._session.client.namespace, doing="find your folders"
+            )
             namespaces = read_namespaces(reply.data)
         prefix, own_delimiter = namespaces[0] if namespaces else ("", None)
         self._own = (prefix, own_delimiter or delimiter)
@@ -133,7 +144,7 @@ class ImapFolders:
             if not reply.is_ok and self.name_of(path) not in self._raw_names:
                 raise self._not_found(path)
         if self.selected is None:
-            raise refusal(self._session.server, reply, f"open the folder {path}")
+            raise self._session.refusal(reply)
         return self.selected
 
     def exists(self, name: str) -> bool:
@@ -154,8 +165,7 @@ class ImapFolders:
 
     def counts(self, encoded_name: bytes, items: str) -> dict[str, int]:
         """Return these numbers of a folder (RFC 9051, 6.3.11), as far as the server tells them."""
-        status, arguments = self._session.client.status, (encoded_name, f"({items})")
-        reply = self._session.attempt("STATUS", "look at a folder", status, *arguments)
+        reply = self._session.attempt("STATUS", self._session.client.status, encoded_name, f"({items})")
         return next((counts for _, counts in read_counts(reply.data)), {}) if reply.is_ok else {}
 
     def note_arrival(self, name: str, uid: int) -> None:
@@ -168,16 +178,17 @@ class ImapFolders:
         for level in self._levels(name):
             if level in self._raw_names:
                 continue
-            doing, encoded = f"create the folder {level}", self.encoded(level)
-            reply = self._session.attempt("CREATE", doing, folder.create, encoded)
+            encoded = self.encoded(level)
+            reply = self._session.attempt(
+                "CREATE", folder.create, encoded, doing=f"create the folder {level}"
+            )
             # A parent level may contain folders without being one; only the last level must be a folder.
             if level == name and not reply.is_ok and reply.code != "ALREADYEXISTS":
                 self.learn()  # somebody else may have created it meanwhile
                 if name not in self._raw_names:
-                    raise refusal(self._session.server, reply, doing)
+                    raise self._session.refusal(reply)
             if reply.is_ok:
-                doing = f"subscribe to {level}"
-                self._session.attempt("SUBSCRIBE", doing, folder.subscribe, encoded, True)  # noqa: FBT003
+                self._session.attempt("SUBSCRIBE", folder.subscribe, encoded, True)  # noqa: FBT003
             self._raw_names[level] = utf7_encode(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = 1
@@ -185,8 +196,8 @@ class ImapFolders:
     def _list(self, pattern: str) -> list[ListedFolder]:
         session = self._session
         arguments = (session.client.list, '""', f'"{pattern}"')
-        reply = session.attempt("LIST", _LISTING, *arguments, octets=FOLDER_LIST)
-        error = refusal(session.server, reply, _LISTING)
+        reply = session.attempt("LIST", *arguments, octets=FOLDER_LIST, doing="list the folders")
+        error = session.refusal(reply)
         # Without the hierarchy no other folder than INBOX can be named; it may be there later.
         self._refusal = error if not reply.is_ok and error.is_retryable else None
         return list(read_folders(reply.data)) if reply.is_ok else []
@@ -195,14 +206,12 @@ class ImapFolders:
         """Select, always for changes too: then a later one needs no second SELECT."""
         session = self._session
         self.selected, session.exists = None, MOST_MESSAGES
-        reply = session.attempt(
-            "SELECT", f"open the folder {name}", session.box.folder.set, self.encoded(name)
-        )
+        select, doing = session.box.folder.set, f"open the folder {name}"
+        reply = session.attempt("SELECT", select, self.encoded(name), doing=doing)
         if reply.is_ok:
-            with session.understood("open a folder"):
-                validity, next_uid = (
-                    int((session.told(n) or [b"0"])[-1]) for n in ("UIDVALIDITY", "UIDNEXT")
-                )
+            validity, next_uid = (
+                read_number((session.told(each) or [b"0"])[-1]) for each in ("UIDVALIDITY", "UIDNEXT")
+            )
             if next_uid:
                 self._next_uids[name] = next_uid
             self.selected = SelectedFolder(name, validity, is_read_only=reply.code == "READ-ONLY")

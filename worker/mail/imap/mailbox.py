@@ -5,60 +5,74 @@ from __future__ import annotations
 import itertools
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imap_tools import AND, H
 
-from worker.errors import MailServerError, MessageIdAmbiguous, MessageNotFound, ServerRefused
-from worker.mail.account import Account
+from worker.errors import (
+    ConnectionFailed,
+    MailServerError,
+    MessageIdAmbiguous,
+    MessageNotFound,
+    ServerRefused,
+)
 from worker.mail.imap.criteria import with_literals
-from worker.mail.imap.deleted_flags import DeletedFlags
-from worker.mail.imap.errors import reason_of, refusal
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
+from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
 from worker.mail.imap.replies import (
     HIGHEST_UID,
     Fetched,
     Reply,
+    UnreadableReply,
     format_set,
     header_fields,
     read_fetched,
+    read_number,
     read_numbers,
 )
 from worker.mail.imap.session import ImapSession
-from worker.mail.imap.sort_keys import SortKeyMemory
 from worker.mail.message.parse import parse_headers
+from worker.mail.message.sort_keys import SortKeys
+from worker.mail.refusals import reason_of
 
 _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer command line
 # imaplib collects the whole answer to a command.
 _MOST_AT_ONCE, _OCTETS_AT_ONCE = 5000, 64 * 1024 * 1024
 _MOST_CANDIDATES = 1000  # more messages that may have an id say that it is none
 _STRUCTURE = "BODYSTRUCTURE "
-_FINDING = "find the message"
 _ID = header_fields("MESSAGE-ID")
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
 _PARTIAL = re.compile(r"<0\.\d+>")
+
+
+class StructuresBroken(Exception):
+    """The connection broke at a request for the structures of messages: GreenMail's does at odd ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImapMailbox:
     """One account as seen through one session.
 
-    `has_structures`: whether structures of messages (BODYSTRUCTURE) are asked for; `on_structure` is called
-    before that.
+    `sort_keys`: of the folders that were listed last, at servers without SORT. `deleted_flags`: what others
+    had flagged where it is taken away meanwhile, also if the session that did it has broken.
+    `has_structures`: whether structures of messages (BODYSTRUCTURE) are asked for; this may raise
+    StructuresBroken.
     """
 
-    account: Account
     session: ImapSession
-    folders: ImapFolders
-    sort_keys: SortKeyMemory
-    deleted_flags: DeletedFlags
+    sort_keys: Memory[SortPlace, SortKeys]
+    deleted_flags: Memory[Place, DeletedFlags]
     has_structures: bool = True
-    on_structure: Callable[[], None] = lambda: None
 
-    def fetch(self, uids: Iterable[int], items: str, doing: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
+    @property
+    def folders(self) -> ImapFolders:
+        """The account's folders."""
+        return self.session.folders
+
+    def fetch(self, uids: Iterable[int], items: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
         """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""
         remaining = iter(sorted(uids))
         count = max(1, min(_MOST_AT_ONCE, _OCTETS_AT_ONCE // octets))
@@ -66,10 +80,10 @@ class ImapMailbox:
             text = format_set(batch)
             while text:
                 end = text.rindex(",", 0, _LONGEST_SET) if len(text) > _LONGEST_SET else len(text)
-                yield from self.fetch_set(text[:end], items, doing, octets * len(batch))
+                yield from self.fetch_set(text[:end], items, octets * len(batch))
                 text = text[end + 1 :]
 
-    def fetch_set(self, uid_set: str, items: str, doing: str, octets: int) -> Iterator[Fetched]:
+    def fetch_set(self, uid_set: str, items: str, octets: int) -> Iterator[Fetched]:
         """Fetch items of the messages of a sequence set, `octets` of all together at most.
 
         Messages that are gone are left out, whether the server then says OK or NO (RFC 2180, 4.1); what a
@@ -77,36 +91,36 @@ class ImapMailbox:
         """
         rest: set[int] = set()
         while True:
-            reply, found = self._ask(uid_set, items, doing, octets)
+            reply, found = self._ask(uid_set, items, octets)
             yield from found
             if reply.is_whole:
                 return
             self.session.look_again()
-            present = set(self.search(f"UID {uid_set}", doing)).difference(each.uid for each in found)
+            present = set(self.search(f"UID {uid_set}")).difference(each.uid for each in found)
             if not present:
                 return
             if present == rest:
-                raise refusal(self.session.server, reply, doing)
+                raise self.session.refusal(reply)
             rest, uid_set = present, format_set(present)
 
-    def fetch_whole(self, uid: int, doing: str) -> Fetched | None:
+    def fetch_whole(self, uid: int) -> Fetched | None:
         """Fetch a message with its octets; None if it is gone; raises ServerRefused if it is there."""
-        reply, found = self._ask(str(uid), _WHOLE, doing, self.session.limits.max_message_bytes)
+        reply, found = self._ask(str(uid), _WHOLE, self.session.limits.max_message_bytes)
         whole = next((each for each in found if each.uid == uid and each.section), None)
-        if whole is None and self.has(uid, doing):
+        if whole is None and self.has(uid):
             server = self.session.server
             if not reply.is_ok:
-                raise refusal(server, reply, doing)
-            text = f"{server} has the message but does not give its content ({reason_of(reply)})."
+                raise self.session.refusal(reply)
+            text = f"{server} has the message but does not give its content ({reason_of(reply.text)})."
             raise ServerRefused(text, server=server)
         return whole
 
-    def has(self, uid: int, doing: str) -> bool:
+    def has(self, uid: int) -> bool:
         """Tell whether a message of the selected folder is still there."""
         self.session.look_again()
-        return any(self.fetch([uid], "RFC822.SIZE", doing))
+        return any(self.fetch([uid], "RFC822.SIZE"))
 
-    def _ask(self, uid_set: str, items: str, doing: str, octets: int) -> tuple[Reply, list[Fetched]]:
+    def _ask(self, uid_set: str, items: str, octets: int) -> tuple[Reply, list[Fetched]]:
         """Send a FETCH; return how it ended, and the messages that came with it, also with a refusal.
 
         If the server refuses the structure of a message or a part of a section, or sends nothing, it is asked
@@ -118,13 +132,15 @@ class ImapMailbox:
         for has_structure, has_partial in itertools.product(structure, partial):
             asked = items if has_structure else items.replace(_STRUCTURE, "")
             asked = asked if has_partial else _PARTIAL.sub("", asked)
-            if has_structure:
-                self.on_structure()
             budget = octets + STRUCTURES * has_structure
-            reply = session.attempt_uid(doing, "FETCH", uid_set, f"({asked})", octets=budget)
+            try:
+                reply = session.attempt_uid("FETCH", uid_set, f"({asked})", octets=budget)
+            except ConnectionFailed as error:
+                if has_structure:
+                    raise StructuresBroken from error
+                raise
             pieces = reply.data if reply.is_ok else session.client.response("FETCH")[1]
-            with session.understood(doing):
-                found = list(read_fetched(piece for piece in pieces if piece))
+            found = list(read_fetched(piece for piece in pieces if piece))
             has_sections = any(each.section for each in found)
             if has_sections and any(partial) and not has_partial:
                 session.takes_partial = False
@@ -132,37 +148,35 @@ class ImapMailbox:
                 break
         return reply, found
 
-    def attempt_search(self, query: str, doing: str, charset: str | None = None) -> Reply:
+    def attempt_search(self, query: str, charset: str | None = None) -> Reply:
         """Search the selected folder and return the reply, refusals too: see `hits`."""
         keys, *literals = with_literals(query, charset or "ascii")
         if literals:
             self.session.client.send_literals(*literals)
         arguments = ("CHARSET", charset, keys) if charset else (keys,)
-        octets = HIT * self.session.most_hits
-        return self.session.attempt_uid(doing, "SEARCH", *arguments, octets=octets)
+        return self.session.attempt_uid("SEARCH", *arguments, octets=HIT * self.session.most_hits)
 
-    def hits(self, reply: Reply, query: str, doing: str, charset: str | None = None) -> array[int]:
+    def hits(self, reply: Reply, query: str, charset: str | None = None) -> array[int]:
         """Return the UIDs that a search has found; a refusal is raised as what its code means.
 
         A server that looks at so many messages only, from the last one down, is asked on (RFC 9738).
         """
         session, most = self.session, self.session.most_hits
         uids, lowest = array("Q"), HIGHEST_UID
-        with session.understood(doing):
-            while True:
-                if not reply.is_ok:
-                    raise refusal(session.server, reply, doing)
-                uids.extend(read_numbers(reply.data, most - len(uids)))
-                if reply.is_whole or lowest == 1:
-                    return uids
-                last, (_, lowest) = lowest, map(int, reply.code_arguments.split())
-                if not 1 <= lowest < last:
-                    raise ValueError(reply.text)
-                reply = self.attempt_search(f"UID 1:{max(1, lowest - 1)} {query}", doing, charset)
+        while True:
+            if not reply.is_ok:
+                raise session.refusal(reply)
+            uids.extend(read_numbers(reply.data, most - len(uids)))
+            if reply.is_whole or lowest == 1:
+                return uids
+            last, lowest = lowest, read_number(reply.code_arguments.rpartition(" ")[2])
+            if not 1 <= lowest < last:
+                raise UnreadableReply(reply.text)
+            reply = self.attempt_search(f"UID 1:{max(1, lowest - 1)} {query}", charset)
 
-    def search(self, query: str, doing: str) -> array[int]:
+    def search(self, query: str) -> array[int]:
         """Return the UIDs of what is found in the selected folder."""
-        return self.hits(self.attempt_search(query, doing), query, doing)
+        return self.hits(self.attempt_search(query), query)
 
     def find_one(self, folder: SelectedFolder, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
@@ -181,15 +195,23 @@ class ImapMailbox:
     def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
         """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
 
-        One may be gone by now; one that has come by now is found if no other is.
+        One may be gone by now; one that has come by now is found if no other is. If the server searches no
+        header fields, as Yahoo, the newest messages are looked at.
         """
         is_own = read_own_id(message_id) is not None
         error: MailServerError = self.not_found(folder.name, message_id)
         for _ in range(1 if self.session.is_current else 2):
             candidates = self.candidates(folder, message_id)
-            if not candidates and not is_own:
-                candidates, error = self._unsearchable(error)
-            found = self.fetch(candidates, "RFC822.SIZE" if is_own else _ID, _FINDING)
+            if candidates is None:
+                everything, server = sorted(self.search("ALL")), self.session.server
+                candidates = everything[-MOST_SEARCHED_HERE:]
+                if len(everything) > MOST_SEARCHED_HERE:
+                    error = ServerRefused(
+                        f"{server} does not search by Message-ID, and none of the newest {MOST_SEARCHED_HERE}"
+                        " messages has this one.",
+                        server=server,
+                    )
+            found = self.fetch(candidates, "RFC822.SIZE" if is_own else _ID)
             exact = [
                 each.uid
                 for each in found
@@ -200,39 +222,23 @@ class ImapMailbox:
             self.session.ensure_current()
         raise error
 
-    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int]:
-        """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too."""
+    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int] | None:
+        """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too.
+
+        None if the server refuses to search for it.
+        """
         own = read_own_id(message_id)
         if own is not None:
             self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
             return [own.uid] if own.uid_validity == folder.uid_validity else []
         for text in search_texts(message_id):
             query = str(AND(header=H("Message-ID", text)))
-            reply = self.attempt_search(query, _FINDING)
+            reply = self.attempt_search(query)
             if not reply.is_ok:
-                break
-            if hits := self.hits(reply, query, _FINDING):
+                return None
+            if hits := self.hits(reply, query):
                 return sorted(hits)[-_MOST_CANDIDATES:]
         return []
-
-    def _unsearchable(self, error: MailServerError) -> tuple[list[int], MailServerError]:
-        """Return the UIDs of messages that may have an id though no search by it finds them.
-
-        Those are ids written as encoded words, and all where the server searches no header fields, as
-        Yahoo; also what to raise if none of these has it: `error`, unless there are too many to look at.
-        """
-        query = str(AND(header=H("Message-ID", "=?")))
-        reply = self.attempt_search(query, _FINDING)
-        if reply.is_ok:
-            return sorted(self.hits(reply, query, _FINDING))[-_MOST_CANDIDATES:], error
-        uids, server = sorted(self.search("ALL", _FINDING)), self.session.server
-        if len(uids) > MOST_SEARCHED_HERE:
-            error = ServerRefused(
-                f"{server} refused to search by Message-ID ({reason_of(reply)}), and none of the newest"
-                f" {MOST_SEARCHED_HERE} messages has this one.",
-                server=server,
-            )
-        return uids[-MOST_SEARCHED_HERE:], error
 
     def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
         """Return the error for an id that no message of the folder has."""

@@ -11,12 +11,11 @@ from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
-from worker.mail.imap.sorting import ListOrder, first_of, sorted_uids
+from worker.mail.imap.sorting import EmailOrder, first_of
 from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import ParsedEmail, parse_email, parse_headers
 from worker.models.email import ListedImapEmail
 
-_LISTING, _READING = "list the messages", "read the message"
 _ROW = (
     f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
 )
@@ -36,19 +35,20 @@ class ReceivedEmail:
 
 
 def list_messages(
-    mailbox: ImapMailbox, path: str, order: ListOrder, *, is_unread_only: bool = False
+    mailbox: ImapMailbox, path: str, order: EmailOrder, *, is_unread_only: bool = False
 ) -> list[ListedImapEmail]:
     """List the first messages of a folder, or of its unread ones, in the given order."""
+    mailbox.session.purpose = "list the messages"
     folder = mailbox.folders.open(path)
     count = mailbox.session.exists
     if is_unread_only:
-        uids = first_of(mailbox, folder, mailbox.search("UNSEEN", _LISTING), order)
-    elif count <= max(min(order.limit, _MOST_AT_ONCE), _SMALL_FOLDER):
-        fetched = mailbox.fetch_set("1:*", _ROW, _LISTING, LIST_ROW * count) if count else ()
+        uids = first_of(mailbox, folder, order, mailbox.search("UNSEEN"))
+    elif order.field and count <= max(min(order.limit or count, _MOST_AT_ONCE), _SMALL_FOLDER):
+        fetched = mailbox.fetch_set("1:*", _ROW, LIST_ROW * count) if count else ()
         return sort_listed(_rows(folder, fetched).items(), order.field, order.direction, limit=order.limit)
     else:
-        uids = sorted_uids(mailbox, folder, order)
-    rows = _rows(folder, mailbox.fetch(uids, _ROW, _LISTING))
+        uids = first_of(mailbox, folder, order)
+    rows = _rows(folder, mailbox.fetch(uids, _ROW))
     return [rows[uid] for uid in uids if uid in rows]
 
 
@@ -76,11 +76,12 @@ def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, Liste
 
 def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEmail:
     """Read the message with this id, the newest of several; raises MessageNotFound."""
+    mailbox.session.purpose = "read the message"
     folder = mailbox.folders.open(path)
     # What the server finds alone is compared only after it is read; only if it is wrong, all are compared.
     for find in (mailbox.candidates, mailbox.find):
-        for uid in find(folder, message_id)[-1:]:
-            whole = mailbox.fetch_whole(uid, _READING)
+        for uid in (find(folder, message_id) or [])[-1:]:
+            whole = mailbox.fetch_whole(uid)
             if whole is None or whole.section is None:
                 continue
             mail = parse_email(whole.section)

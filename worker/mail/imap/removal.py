@@ -13,16 +13,15 @@ from contextlib import suppress
 from imap_tools import AND, OR, H
 
 from worker.errors import FolderNotFound, MessageNotFound, ServerRefused
-from worker.mail.imap.deleted_flags import SetAside
-from worker.mail.imap.errors import is_unexplained, refusal
+from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
 from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.memory import DeletedFlags
 from worker.mail.imap.replies import Fetched, format_set, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
-_DELETING, _MOVING = "delete the message", "move the message"
 _FLAG = r"(\Deleted)"
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 # The server has noticed that the message is gone (RFC 5530).
@@ -36,6 +35,7 @@ class _GoneError(Exception):
 
 def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message permanently; messages that others have flagged as deleted stay."""
+    mailbox.session.purpose = "delete the message"
     folder = _open_source(mailbox, path)
     uid = mailbox.find_one(folder, message_id)
     refuse_read_only(mailbox, folder)
@@ -44,6 +44,7 @@ def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
 
 def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: str) -> bool:
     """Move the message, creating what is missing of the target; return whether anything was to be done."""
+    mailbox.session.purpose = "move the message"
     folders = mailbox.folders
     folder = _open_source(mailbox, path)
     target = folders.name_of(target_path)
@@ -79,11 +80,16 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 def _open_source(mailbox: ImapMailbox, path: str) -> SelectedFolder:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
     folder = mailbox.folders.open(path, is_current=False)
-    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
+    aside = _set_aside(mailbox, folder)
     if aside.uids:
         with aside.lock:
             _put_back(mailbox, aside)
     return folder
+
+
+def _set_aside(mailbox: ImapMailbox, folder: SelectedFolder) -> DeletedFlags:
+    place = (mailbox.session.account, folder.name, folder.uid_validity)
+    return mailbox.deleted_flags.keep_first(place, DeletedFlags())
 
 
 def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
@@ -100,9 +106,9 @@ def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
         _remove_by_expunge(mailbox, folder, uid)
         return
     session.may_change()
-    session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
+    session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
     session.may_change()
-    session.uid(_DELETING, "EXPUNGE", str(uid))
+    session.uid("EXPUNGE", str(uid))
 
 
 def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
@@ -112,26 +118,26 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
     leaves those messages there without: nothing is lost.
     """
     session = mailbox.session
-    aside = mailbox.deleted_flags.of((mailbox.account, folder.name, folder.uid_validity))
+    aside = _set_aside(mailbox, folder)
     with aside.lock:
         session.may_change()
-        session.uid(_DELETING, "STORE", str(uid), "+FLAGS.SILENT", _FLAG)
+        session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
         # As late as can be, since others may flag a message at any time.
-        others = mailbox.search(f"DELETED NOT UID {uid}", _DELETING)
+        others = mailbox.search(f"DELETED NOT UID {uid}")
         session.may_change()
         aside.uids.update(others)
         try:
             if others:
-                session.uid(_DELETING, "STORE", format_set(others), "-FLAGS.SILENT", _FLAG)
-            session.require(session.attempt("EXPUNGE", _DELETING, session.client.expunge), _DELETING)
+                session.uid("STORE", format_set(others), "-FLAGS.SILENT", _FLAG)
+            session.require(session.attempt("EXPUNGE", session.client.expunge))
         finally:
             if session.is_usable:
                 _put_back(mailbox, aside)
 
 
-def _put_back(mailbox: ImapMailbox, aside: SetAside) -> None:
+def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
     if aside.uids:
-        mailbox.session.uid(_DELETING, "STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
+        mailbox.session.uid("STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
         aside.uids.clear()
 
 
@@ -145,7 +151,7 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -
         session.tells_copy_uid = True
     elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
-    elif not session.told("EXPUNGE") and mailbox.has(uid, _MOVING):
+    elif not session.told("EXPUNGE") and mailbox.has(uid):
         text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
         raise ServerRefused(text, server=session.server)
     return arrival
@@ -174,18 +180,18 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
     """MOVE or COPY; a target that somebody has deleted meanwhile is created again."""
     session, folders = mailbox.session, mailbox.folders
     session.may_change()
-    reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
+    reply = session.attempt_uid(verb, str(uid), folders.encoded(target))
     if reply.code == _GONE:
         raise _GoneError
     if is_unexplained(reply):
         folders.learn()
         if not folders.exists(target):
             folders.create(target)
-            reply = session.attempt_uid(_MOVING, verb, str(uid), folders.encoded(target))
+            reply = session.attempt_uid(verb, str(uid), folders.encoded(target))
     if not reply.is_ok:
-        if not mailbox.has(uid, _MOVING):
+        if not mailbox.has(uid):
             raise _GoneError
-        raise refusal(session.server, reply, _MOVING)
+        raise session.refusal(reply)
 
 
 def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int) -> None:
@@ -206,29 +212,28 @@ def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: i
 
 
 def _heads(mailbox: ImapMailbox, uids: Iterable[int]) -> Iterator[Fetched]:
-    return mailbox.fetch(uids, _WHAT_A_COPY_SHARES, _MOVING, WHOLE_HEADER)
+    return mailbox.fetch(uids, _WHAT_A_COPY_SHARES, WHOLE_HEADER)
 
 
 def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int]:
     """Find messages of the selected folder with the same header and size."""
     message_id = parse_headers(original.section or b"").message_id
-    texts = search_texts(message_id) if message_id else ()
+    texts = search_texts(message_id or "")[-2:]
     size = original.size or 0
     keys = [str(AND(size_lt=size + 1, size_gt=max(size - 1, 0)))]
-    if texts:
-        # The last text finds most: an id without its brackets too. Or the id is written as encoded words.
-        keys.insert(0, str(OR(header=[H("Message-ID", texts[-1]), H("Message-ID", "=?")])))
+    if len(texts) > 1:  # which find most: an id without its brackets too, or written as encoded words
+        keys.insert(0, str(OR(header=[H("Message-ID", text) for text in texts])))
     for key in keys:  # not all servers search by header fields
         query = f"UID {uid_set} {key}"
-        reply = mailbox.attempt_search(query, _MOVING)
+        reply = mailbox.attempt_search(query)
         if reply.is_ok:
             break
-    hits = mailbox.hits(reply, query, _MOVING)
+    hits = mailbox.hits(reply, query)
     candidates = _heads(mailbox, hits)
     return [each.uid for each in candidates if (each.size, each.section) == (size, original.section)]
 
 
 def _digests(mailbox: ImapMailbox, uids: Iterable[int]) -> set[bytes]:
     """Return what tells texts of messages apart: those without a Message-ID may differ in nothing else."""
-    texts = mailbox.fetch(uids, "BODY.PEEK[TEXT]", _MOVING, mailbox.session.limits.max_message_bytes)
+    texts = mailbox.fetch(uids, "BODY.PEEK[TEXT]", mailbox.session.limits.max_message_bytes)
     return {hashlib.sha256(each.section or b"").digest() for each in texts}

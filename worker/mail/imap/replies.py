@@ -2,59 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from operator import length_hint
+from typing import Any
 
 from imap_tools.imap_utf7 import utf7_decode
 
 from worker.mail.imap.body_structure import read_body_structure
 from worker.mail.imap.limits import HEADER_FIELDS
+from worker.mail.imap.lists import Piece, Token, read_lines, read_list, read_pairs
 from worker.mail.message.parse_attachments import has_attachments
 from worker.mail.message.parse_dates import read_date
-
-# A line without a literal, or (what stands before a literal, the literal); the rest of its line follows.
-Piece = bytes | tuple[bytes, bytes]
 
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+)[ \t]+(OK|NO|BAD|BYE|PREAUTH)\b[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\*[ \t]+(\d+[ \t]+)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
-# Longer texts come as literals; each step of a repeated group takes memory.
-_QUOTED = rb'"((?:[^"\\]|\\.){0,10000})"'
-_FOLDER = re.compile(rb'\(([^)]*)\) +(?:"\\?(.)"|NIL) +(?:' + _QUOTED + rb"|(.+))", re.IGNORECASE)
-_NAMESPACE = re.compile(rb"\(" + _QUOTED + rb' +(?:"\\?(.)"|NIL)', re.IGNORECASE)
-_COUNTS = re.compile(rb"(?:" + _QUOTED + rb'|([^\s()"]+))? *\(([^()]*)\)')
-_COUNT = re.compile(rb"\b([A-Z]{1,20}) (\d{1,19})\b", re.IGNORECASE)
-_FETCH_ITEM = re.compile(
-    rb'\bUID +(?P<uid>[^\s()]+)|\bRFC822\.SIZE +(?P<size>\d{1,19})\b|\bINTERNALDATE +"(?P<received>[^"]*)"'
-    rb"|(?P<body>\bBODY\[[^\[\]]*\](?:<\d+>)?) +(?:" + _QUOTED + rb"|NIL|~?\{\d+\+?\})"
-    rb"|\bBODYSTRUCTURE +(?P<structure>(?=\())|\bFLAGS +\((?P<flags>[^()]*)\)"
-    # A text that does not end takes the rest, so that it is not looked for again from each place in it.
-    rb"|" + _QUOTED + rb'|~?\{\d+\+?\}|".*+\Z'
-    # Anything else in pieces: no other thread runs while the next match is looked for.
-    rb'|(?P<other>\w{1,10000}|[~{]|[^\w"~{]{1,10000})',
-    re.IGNORECASE | re.DOTALL,
-)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # RFC 9051, 9, knows 32 bits; some servers use more.
 HIGHEST_UID = 2**63 - 1
+
+
+class UnreadableReply(Exception):
+    """A reply is not what the protocol allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The end of a command, OK, NO, BAD or BYE, and the data that imaplib returns for it.
 
-    `command`: the verb that it answers, such as `UID FETCH`, if that is known.
+    `command`: the verb that it answers, such as `UID FETCH`; `doing`: what it was for, if that is known.
     """
 
     status: str
     text: str
     data: Sequence[Piece] = ()
     command: str = ""
+    doing: str = ""
 
     @property
     def is_ok(self) -> bool:
@@ -141,75 +128,66 @@ def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
     """Read the messages of FETCH replies, except unsolicited ones that contain only flags."""
-    heads: list[bytes] = []
-    literals: list[bytes] = []
-    for piece in pieces:
-        if isinstance(piece, tuple):
-            heads.append(piece[0])
-            literals.append(piece[1])
+    for tokens in read_lines(pieces):
+        items, sections = _read_items(tokens)
+        if not items.keys() - {"UID", "FLAGS"}:
             continue
-        message = _read_message(b" ".join([*heads, piece]), literals)
-        if message is not None:
-            yield message
-        heads, literals = [], []
+        structure = items.get("BODYSTRUCTURE") and read_body_structure(items["BODYSTRUCTURE"])
+        if len(sections) > 1:  # some servers send each header field in a separate section
+            sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
+        yield Fetched(
+            _read_uid(items.get("UID", "")),
+            size=_count(items.get("RFC822.SIZE")),
+            received=read_date(_octets(items.get("INTERNALDATE", ""))),
+            section=sections[0] if sections else None,
+            has_attachments=has_attachments(structure) if structure else None,
+            flags=None if items.get("FLAGS") is None else frozenset(map(str, items["FLAGS"])),
+        )
 
 
-def _read_message(text: bytes, literals: Sequence[bytes]) -> Fetched | None:
-    values: dict[str, bytes] = {}
+def _read_items(tokens: Iterator[Token]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the items of one message by their names, and the sections of its text."""
+    items: dict[str, Any] = {}
     sections: list[bytes] = []
-    structure = None
-    remaining = iter(literals)
-    for item in _FETCH_ITEM.finditer(text):
-        if item.lastgroup == "other":
-            continue
-        literal = next(remaining, b"") if item[0].endswith(b"}") else None
-        values |= {name: value for name, value in item.groupdict().items() if value is not None}
-        if item["body"] and (literal is not None or item[5] is not None):
-            sections.append(_ESCAPED.sub(rb"\1", item[5]) if literal is None else literal)
-        elif item["structure"] is not None:
-            structure = read_body_structure(
-                text[item.end() :], literals[len(literals) - length_hint(remaining) :]
-            )
-    if len(sections) > 1:  # some servers send each header field in a separate section
-        sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
-    if not values.keys() - {"uid", "flags"}:
-        return None
-    return Fetched(
-        _number(values.get("uid", b"")),
-        size=int(values["size"]) if "size" in values else None,
-        received=read_date(values.get("received", b"")),
-        section=sections[0] if sections else None,
-        has_attachments=has_attachments(structure) if structure else None,
-        flags=frozenset(values["flags"].decode("latin_1").split()) if "flags" in values else None,
-    )
+    while (token := next(tokens, None)) is not None:
+        name = token.upper() if isinstance(token, str) else ""
+        if name in {"UID", "RFC822.SIZE", "INTERNALDATE"}:
+            items[name] = next(tokens, "")
+        elif name.startswith("BODY["):
+            items[name] = section = next(tokens, "")
+            sections += [section] if isinstance(section, bytes) else []
+        elif name in {"BODYSTRUCTURE", "FLAGS"} and name not in items:
+            # A list that does not end must not take what follows it.
+            ahead, tokens = itertools.tee(tokens)
+            items[name] = read_list(ahead)
+    return items, sections
 
 
 def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
     """Read LIST replies."""
-    for piece in pieces:
-        text, literal = piece if isinstance(piece, tuple) else (piece, None)
-        if match := _FOLDER.match(text):
-            attributes, delimiter, quoted, atom = match.groups()
-            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom.strip()
-            yield ListedFolder(
-                literal or name,
-                delimiter.decode("latin-1") if delimiter else None,
-                attributes.decode("latin-1").lower().split(),
-            )
+    for tokens in read_lines(pieces):
+        attributes, delimiter, name = read_list(tokens), next(tokens, ""), next(tokens, "")
+        if isinstance(name, str):  # some servers forget the quotes round a name with blanks
+            name = b" ".join(map(_octets, [name, *tokens]))
+        if attributes is not None and name:
+            separator = delimiter.decode("latin_1") if isinstance(delimiter, bytes) else None
+            yield ListedFolder(name, separator or None, [str(each).lower() for each in attributes])
 
 
 def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]]]:
     """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
-    literal = None
-    for piece in pieces:
-        if isinstance(piece, tuple):  # the name is a literal, and the numbers follow it
-            literal = piece[1]
-        elif match := _COUNTS.match(piece):
-            quoted, atom, items = match.groups()
-            name = _ESCAPED.sub(rb"\1", quoted) if quoted is not None else atom or b""
-            counts = {key.decode().upper(): int(value) for key, value in _COUNT.findall(items)}
-            yield literal or name, counts
-            literal = None
+    for tokens in read_lines(pieces):
+        name = _octets(next(tokens, b""))
+        counts = {key.upper(): _count(value) for key, value in read_pairs(read_list(tokens)).items()}
+        yield name, {key: count for key, count in counts.items() if count is not None}
+
+
+def _octets(token: Token) -> bytes:
+    return token if isinstance(token, bytes) else token.encode("latin_1")
+
+
+def _readable(token: Token) -> str:
+    return _octets(token).decode("utf-8", "replace")
 
 
 def decode_name(raw: bytes) -> str:
@@ -221,28 +199,42 @@ def decode_name(raw: bytes) -> str:
 
 def read_namespaces(pieces: Iterable[Piece]) -> list[tuple[str, str | None]]:
     """Read prefixes and delimiters from a NAMESPACE reply (RFC 2342): personal, other users', shared."""
-    found = _NAMESPACE.findall(b" ".join(piece for piece in pieces if isinstance(piece, bytes)))
-    return [(decode_name(prefix), delimiter.decode("latin-1") or None) for prefix, delimiter in found]
+    found = []
+    for tokens in read_lines(pieces):
+        kinds = read_list(itertools.chain("(", tokens, ")")) or []
+        for namespace in itertools.chain.from_iterable(kind for kind in kinds if isinstance(kind, list)):
+            match namespace:
+                case [str(prefix), str() | None as delimiter, *_]:
+                    found.append((decode_name(prefix.encode("latin_1")), delimiter or None))
+    return found
 
 
 def read_copy_uid(lines: Sequence[bytes]) -> int | None:
     """Read which UID one message has got from `<uidvalidity> <source> <target>` (COPYUID, RFC 4315)."""
     words = lines[-1].split() if lines else []
-    with suppress(ValueError, IndexError):
-        return _number(words[2])
+    with suppress(UnreadableReply, IndexError):
+        return _read_uid(words[2])
     return None
 
 
 def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
-    """Read the numbers of SEARCH or SORT replies; ValueError for more of them than there can be."""
+    """Read the numbers of SEARCH or SORT replies, which cannot be more than `most`."""
     numbers = array("Q")
     for line in (piece for piece in pieces if isinstance(piece, bytes)):
         # What follows in parentheses is no number (RFC 7162, 3.1.5: MODSEQ).
         for word in re.finditer(rb"\d+", line.partition(b"(")[0]):
-            numbers.append(_number(word[0]))
+            numbers.append(_read_uid(word[0]))
             if len(numbers) > most:
-                raise ValueError(f"more than {most} messages")
+                raise UnreadableReply(f"more than {most} messages")
     return numbers
+
+
+def read_number(text: Token) -> int:
+    """Read a number of the protocol."""
+    number = _count(text)
+    if number is None:
+        raise UnreadableReply(f"no number: {_readable(text)}")
+    return number
 
 
 def format_set(numbers: Iterable[int]) -> str:
@@ -256,8 +248,13 @@ def format_set(numbers: Iterable[int]) -> str:
     return ",".join(f"{first}" if first == last else f"{first}:{last}" for first, last in ranges)
 
 
-def _number(text: bytes) -> int:
-    number = int(text) if text.isdigit() and len(text) <= len(str(HIGHEST_UID)) else 0
+def _read_uid(text: Token) -> int:
+    number = _count(text) or 0
     if not 1 <= number <= HIGHEST_UID:
-        raise ValueError(f"{text[:20]!r} is no UID")
+        raise UnreadableReply(f"no UID: {_readable(text)}")
     return number
+
+
+def _count(text: Any) -> int | None:
+    is_number = isinstance(text, Token) and text.isascii() and text.isdigit()
+    return int(text) if is_number and len(text) <= len(str(HIGHEST_UID)) else None

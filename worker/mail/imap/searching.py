@@ -6,24 +6,21 @@ Exchange knows no texts beyond ASCII, GreenMail nothing but whole addresses afte
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from worker.errors import NotSupported, ResultTooLarge
 from worker.mail.imap.criteria import searchable_part, to_query
 from worker.mail.imap.errors import is_unexplained
-from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import distinct_ids
 from worker.mail.imap.limits import MOST_SEARCHED_HERE, STRUCTURE
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
-from worker.mail.imap.sorting import ListOrder, first_of
-from worker.mail.local_search import HEADER_FIELDS, Facts, body_values, decide, find_values
-from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_fields, searchable_texts
-from worker.mail.message.parse_attachments import is_with_attachments
-from worker.models.email import FoundImapEmail, SortField, SortOrder
+from worker.mail.imap.sorting import EmailOrder, first_of
+from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
+from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_fields
+from worker.models.email import FoundImapEmail
 from worker.models.search import Criterion, SearchField, conditions_of
 
-_SEARCHING = "search the folder"
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
@@ -34,28 +31,17 @@ class _RefusedError(Exception):
     """The server does not search for this."""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOrder:
-    """The order of what is found, and how much of it is wanted.
-
-    `field`: None for the order in which messages came into the folder. `limit`: None for all.
-    """
-
-    field: SortField | None = None
-    direction: SortOrder = SortOrder.ASC
-    limit: int | None = None
-
-
 def search_messages(
-    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: SearchOrder, max_result_bytes: int
+    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: EmailOrder, max_result_bytes: int
 ) -> list[FoundImapEmail]:
     """Find messages by criteria, in the order asked for; raises ResultTooLarge for too many."""
+    mailbox.session.purpose = "search the folder"
     folder = mailbox.folders.open(path)
-    uids = _in_order(mailbox, folder, _find(mailbox, criterion), order)
+    uids = first_of(mailbox, folder, order, _find(mailbox, criterion))
     remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
     headers: dict[int, ParsedHeaders] = {}
     fetched: dict[int, Fetched] = {}
-    for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT, _SEARCHING):
+    for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT):
         headers[each.uid] = header = parse_headers(each.section or b"")
         fetched[each.uid] = replace(each, section=None)
         remaining -= len(header.message_id or "") + len(header.subject or "")
@@ -82,22 +68,13 @@ def search_messages(
     ]
 
 
-def _in_order(
-    mailbox: ImapMailbox, folder: SelectedFolder, uids: Collection[int], order: SearchOrder
-) -> list[int]:
-    limit = len(uids) if order.limit is None else order.limit
-    if order.field is not None:
-        return first_of(mailbox, folder, uids, ListOrder(order.field, order.direction, limit))
-    return sorted(set(uids), reverse=order.direction is SortOrder.DESC)[:limit]
-
-
 def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     """Have the server search, or search here if it refuses.
 
     Whether a message has attachments, which no search key tells, is looked up if it decides.
     """
     if criterion is None:
-        return mailbox.search("ALL", _SEARCHING)
+        return mailbox.search("ALL")
     queries = dict.fromkeys(to_query(criterion, have_attachments=each) for each in (True, False))
     try:
         found = [_ask(mailbox, query) for query in queries]
@@ -106,7 +83,7 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     if len(found) == 1:
         return found[0]
     found_with, found_without = map(set, found)
-    decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, _SEARCHING, STRUCTURE)
+    decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, STRUCTURE)
     attached = {each.uid: each.has_attachments for each in decisive}
     if None in attached.values():  # the server does not send the structure
         return _search_here(mailbox, criterion)
@@ -119,7 +96,7 @@ def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
     charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
         try:
-            reply = mailbox.attempt_search(query, _SEARCHING, charset)
+            reply = mailbox.attempt_search(query, charset)
         except (LookupError, UnicodeEncodeError):
             continue  # the charset cannot say it
         if reply.code != "BADCHARSET":
@@ -128,7 +105,7 @@ def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
         charsets += [name for name in named if name not in charsets]
     if is_unexplained(reply):
         raise _RefusedError
-    return mailbox.hits(reply, query, _SEARCHING, charset)
+    return mailbox.hits(reply, query, charset)
 
 
 def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
@@ -141,29 +118,30 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     structure = "BODYSTRUCTURE " if SearchField.ATTACHMENT in fields else ""
     items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {header}"
     found: list[int] = []
-    undecided: list[Fetched] = []
-    for each in mailbox.fetch(_candidates(mailbox, criterion), items, _SEARCHING):
-        verdict = decide(criterion, _facts(each, each.section or b""))
+    undecided: dict[int, Facts] = {}
+    for each in mailbox.fetch(_candidates(mailbox, criterion), items):
+        facts = _facts(each)
+        verdict = decide(criterion, facts)
         if verdict:
             found.append(each.uid)
         elif verdict is None:
-            undecided.append(replace(each, section=None))
-    octets, limit = sum(each.size or 0 for each in undecided), mailbox.session.limits.max_message_bytes
+            undecided[each.uid] = replace(facts, fields=None)
+    octets, limit = sum(each.size for each in undecided.values()), mailbox.session.limits.max_message_bytes
     if octets > _MOST_WHOLE * limit:
         text = f"{octets} octets would have to be read at {mailbox.session.server}; at most"
         raise ResultTooLarge(f"{text} {_MOST_WHOLE * limit} are.", bytes=octets, limit=_MOST_WHOLE * limit)
-    for each in undecided:
-        whole = mailbox.fetch_whole(each.uid, _SEARCHING)
+    for uid, facts in undecided.items():
+        whole = mailbox.fetch_whole(uid)
         raw = whole.section if whole else None
-        if raw and decide(criterion, _all_facts(each, raw, body_values(criterion))):
-            found.append(each.uid)
+        if raw and decide(criterion, with_content(facts, raw, criterion)):
+            found.append(uid)
     return found
 
 
 def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
     query = to_query(searchable_part(criterion))
-    reply = mailbox.attempt_search(query, _SEARCHING)
-    uids = mailbox.hits(reply, query, _SEARCHING) if reply.is_ok else mailbox.search("ALL", _SEARCHING)
+    reply = mailbox.attempt_search(query)
+    uids = mailbox.hits(reply, query) if reply.is_ok else mailbox.search("ALL")
     if len(uids) > MOST_SEARCHED_HERE:
         server = mailbox.session.server
         raise NotSupported(
@@ -175,8 +153,9 @@ def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
     return uids
 
 
-def _facts(message: Fetched, raw: bytes) -> Facts:
-    """Return what is known of a message by what was fetched of it; `raw`: its header, or all of it."""
+def _facts(message: Fetched) -> Facts:
+    """Return what is known of a message by what was fetched of it."""
+    raw = message.section or b""
     head = parse_headers(raw)
     return Facts(
         from_text=head.from_text,
@@ -187,12 +166,4 @@ def _facts(message: Fetched, raw: bytes) -> Facts:
         flags={flag.lower() for flag in message.flags or ()},
         fields=read_header_fields(raw),
         has_attachments=message.has_attachments,
-    )
-
-
-def _all_facts(message: Fetched, raw: bytes, values: Collection[str]) -> Facts:
-    return replace(
-        _facts(message, raw),
-        found_in_body=find_values(values, searchable_texts(raw)),
-        has_attachments=is_with_attachments(raw),
     )

@@ -7,20 +7,24 @@ import imaplib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from imap_tools import UnexpectedCommandStatusError
 
-from worker.errors import AuthenticationFailed, MailServerError, TlsFailed
+from worker.errors import AuthenticationFailed, MailServerError, ServerRefused, TlsFailed
 from worker.mail.account import Account, Encryption
-from worker.mail.command_trace import trace_commands, traced, traced_step
-from worker.mail.connection import BoundedConnection
-from worker.mail.imap.client import ConnectedMailBox, ImapClient, StatusLines
-from worker.mail.imap.errors import failure, reason_of, refusal
+from worker.mail.command_trace import traced, traced_step
+from worker.mail.imap.client import ConnectedMailBox, ImapClient
+from worker.mail.imap.errors import failure, is_temporary, refusal
+from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
-from worker.mail.imap.replies import Reply
+from worker.mail.imap.replies import Reply, UnreadableReply, read_number
 from worker.mail.imap.sign_in import sign_in
+from worker.mail.refusals import reason_of
+from worker.mail.sasl import token_refusal
+from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
 
 # To create a folder that is there already does no harm, so that is not among them.
@@ -28,20 +32,23 @@ _CHANGING = frozenset({"STORE", "EXPUNGE", "MOVE", "COPY"})
 # These may take longer the more there is in a folder.
 _LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
+_LOGOUT_SECONDS = 2.0
 _TELLING_COPY_UID = (b"Cyrus", b"Dovecot")
 _IDENTITY = '("name" "camunda-email-worker")'
 
+T = TypeVar("T")
 
-class ImapSession:
+
+class ImapSession(BlockingSession):
     """A session from greeting to LOGOUT. Every method raises a MailServerError if it fails.
 
-    After an error other than a refusal `is_usable` is false. `has_changed`: a command that changes
-    messages has been sent since `begin`. `is_current`: the folder has been looked at again since then.
+    `purpose`: what the operation does, as in "refused to read the message"; `may_change`: to be called right
+    before what cannot be undone; raises if it must not be done any more.
+    `may_repeat`: no command that changes messages has been sent since `begin`. `is_current`: the folder has
+    been looked at again since then.
     `takes_partial`: the server gives parts of a section (RFC 9051, 6.4.5), as far as is known.
     `tells_copy_uid`: the server has told by COPYUID what it has moved; if it does not, it has moved nothing.
     `exists`: how many messages the selected folder has, or more if some were removed meanwhile.
-    `may_change`: to be called right before what cannot be undone; raises if it must not be done any more.
-    Only `cut` may be called from another thread. `doing`, `thread`: see BlockingSession.
     """
 
     box: ConnectedMailBox
@@ -50,66 +57,72 @@ class ImapSession:
     def __init__(
         self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: ImapLimits
     ) -> None:
-        self.server = account.server
-        self.doing = "the start of a session"
-        self.thread: asyncio.Future[Any] | None = None
+        super().__init__(account.server, connection)
+        self.account = account
         self.limits = limits
-        self.is_usable = self.takes_partial = True
-        self.has_changed = self.is_current = self.tells_copy_uid = False
-        self.may_change: Callable[[], None] = lambda: None
+        self.takes_partial = True
+        self.tells_copy_uid = self._is_open = False
         self.exists = 0
         self.capabilities: frozenset[str] = frozenset()
-        self._is_open = False
-        self._account = account
         self._timeouts = timeouts
-        self._lines = StatusLines()
-        self._connection = BoundedConnection(account.server, connection)
+        self._last = Reply("", "")
+        self._goodbye: Reply | None = None
+        self.folders = ImapFolders(self)
+        self.begin()
 
     def open(self, tls_context: ssl.SSLContext) -> None:
-        """Take the greeting, encrypt as the account asks, sign in, and learn what the server can do."""
-        host, timeouts = self._account.host, self._timeouts
-        if self._account.encryption is Encryption.IMPLICIT:
+        """Take the greeting, encrypt as the account asks, sign in, and ask what the server can do and has."""
+        host, timeouts = self.account.host, self._timeouts
+        if self.account.encryption is Encryption.IMPLICIT:
             with self._step("tls", "begin TLS", timeouts.tls_seconds):
-                self._connection.start_tls(tls_context, host)
+                self.connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
-            self.client = ImapClient(self._connection, self._lines, host, self.limits.max_message_bytes)
+            self.client = ImapClient(self.connection, self._note_status, host, self.limits.max_message_bytes)
             self._note_capability()
         self.box = ConnectedMailBox(self.client)
-        if self._account.encryption is Encryption.STARTTLS:
+        if self.account.encryption is Encryption.STARTTLS:
             self._start_tls(tls_context)
         if self.client.state != "AUTH":  # PREAUTH: the connection is already signed in
             self._sign_in()
         # Many announce MOVE, SORT and UIDPLUS only now, some of them in the reply.
         told = self.told("CAPABILITY")
         if not told:
-            reply = self.attempt("CAPABILITY", "say what it can do", self.client.capability)
+            reply = self.attempt("CAPABILITY", self.client.capability, doing="say what it can do")
             told = [piece for piece in reply.data if isinstance(piece, bytes)]
         self.capabilities = frozenset(b" ".join(told[-1:]).decode("latin-1").upper().split())
         # 163.com and others refuse every SELECT without it.
         if self.can("ID") or "ID" in self.client.capabilities:
-            self.attempt("ID", "say who it is", self.client.xatom, "ID", _IDENTITY)
+            self.attempt("ID", self.client.xatom, "ID", _IDENTITY, doing="say who it is")
             identity = b" ".join(self.told("ID"))
             self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
         self._is_open = True
+        self.folders.learn()
 
     def begin(self) -> None:
         """Begin an operation."""
-        self.has_changed = self.is_current = False
-        self.may_change = lambda: None
+        self.purpose = "begin a session"
+        self.may_repeat, self.is_current = True, False
+        self.may_change: Callable[[], None] = lambda: None
 
     def can(self, capability: str) -> bool:
         """Tell whether the server announces it."""
         return capability in self.capabilities
 
     def attempt(
-        self, verb: str, doing: str, method: Callable[..., Any], *arguments: Any, octets: int = 0
+        self,
+        verb: str,
+        method: Callable[..., Any],
+        *arguments: Any,
+        octets: int = 0,
+        doing: str | None = None,
     ) -> Reply:
         """Send a command by a method of imaplib or imap_tools, and return the reply, refusals too.
 
-        `octets`: how many the answer may have besides what any answer may have.
+        `octets`: how many the answer may have besides what any answer may have. `doing`: default: `purpose`.
         """
         self.take_news()
         data: list[Any] = []
+        doing = doing or self.purpose
         seconds = self._timeouts.transfer_seconds if verb in _LONG else self._timeouts.command_seconds
         with self._step(verb, doing, seconds, octets):
             try:
@@ -117,25 +130,30 @@ class ImapSession:
             except (UnexpectedCommandStatusError, imaplib.IMAP4.readonly):
                 pass  # the line that ended the command says so
             except imaplib.IMAP4.error:
-                if self._lines.last.status != "BAD":
+                if self._last.status != "BAD":
                     raise
-        last = self._lines.last
-        return Reply(last.status, last.text, [each for each in data if each is not None], verb)
+        return replace(
+            self._last, data=[each for each in data if each is not None], command=verb, doing=doing
+        )
 
-    def attempt_uid(self, doing: str, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
+    def attempt_uid(self, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
         """Send a UID command and return the reply, refusals too."""
-        self.has_changed = self.has_changed or verb in _CHANGING
-        return self.attempt(f"UID {verb}", doing, self.client.uid, verb, *arguments, octets=octets)
+        self.may_repeat = self.may_repeat and verb not in _CHANGING
+        return self.attempt(f"UID {verb}", self.client.uid, verb, *arguments, octets=octets)
 
-    def uid(self, doing: str, verb: str, *arguments: str | bytes) -> Reply:
+    def uid(self, verb: str, *arguments: str | bytes) -> Reply:
         """Send a UID command and return the reply, which is OK."""
-        return self.require(self.attempt_uid(doing, verb, *arguments), doing)
+        return self.require(self.attempt_uid(verb, *arguments))
 
-    def require(self, reply: Reply, doing: str) -> Reply:
+    def require(self, reply: Reply) -> Reply:
         """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""
         if not reply.is_whole:
-            raise refusal(self.server, reply, doing)
+            raise self.refusal(reply)
         return reply
+
+    def refusal(self, reply: Reply, otherwise: type[MailServerError] = ServerRefused) -> MailServerError:
+        """Return the error for a refusal; `otherwise`: what it means without a reason."""
+        return refusal(self.server, reply, otherwise)
 
     def told(self, name: str) -> list[bytes]:
         """Return what the last command has told by this name besides its answer, such as COPYUID."""
@@ -148,14 +166,6 @@ class ImapSession:
         """How many messages a search can find at most; some servers are late to tell of new ones."""
         return min(self.exists + _LATE_MESSAGES, MOST_MESSAGES)
 
-    @contextmanager
-    def understood(self, doing: str) -> Iterator[None]:
-        """Turn what a reader of replies raises into ProtocolViolation."""
-        try:
-            yield
-        except (ValueError, OverflowError) as error:
-            raise failure(self.server, error, doing) from error
-
     def ensure_current(self) -> None:
         """Have the server look for what others have changed in the selected folder, once since `begin`.
 
@@ -166,8 +176,7 @@ class ImapSession:
 
     def look_again(self) -> None:
         """Have the server look for what others have changed in the selected folder."""
-        doing = "look for new emails"
-        self.require(self.attempt("NOOP", doing, self.client.noop), doing)
+        self.require(self.attempt("NOOP", self.client.noop, doing="look for new emails"))
         self.take_news()
         self.is_current = True
 
@@ -176,25 +185,31 @@ class ImapSession:
         counts = self.told("EXISTS")
         # Which of these came last is not to be known: the number is never too low.
         gone = 0 if counts else len(self.told("EXPUNGE"))
-        with self.understood("count the messages"):
-            self.exists = int(counts[-1]) if counts else max(0, self.exists - gone)
+        self.exists = read_number(counts[-1]) if counts else max(0, self.exists - gone)
         self.client.untagged_responses.clear()
 
-    def logout(self, within_seconds: float) -> None:
-        """Sign off."""
-        self.is_usable = False
-        with self._step("LOGOUT", "sign off", within_seconds):
+    async def run(self, step: Callable[[], T], within_seconds: float) -> T:
+        """Run a step in a thread; what it cannot read of a reply is a ProtocolViolation."""
+
+        def read() -> T:
+            try:
+                return step()
+            except UnreadableReply as error:
+                self.is_in_step = False
+                raise failure(self.server, error, self.connection.doing) from error
+
+        return await super().run(read, within_seconds)
+
+    async def close(self) -> None:
+        """Sign off within two seconds. Never raises."""
+        with suppress(MailServerError, asyncio.CancelledError):
+            await self.run(self._logout, _LOGOUT_SECONDS)
+        self.abort()
+
+    def _logout(self) -> None:
+        self.is_in_step = False
+        with self._step("LOGOUT", "sign off", _LOGOUT_SECONDS):
             self.client.logout()
-
-    def cut(self) -> None:
-        """End the connection immediately; a thread at work here gets an error. Never raises."""
-        self.is_usable = False
-        self._connection.cut()
-
-    def close(self) -> None:
-        """Release the descriptors when no thread works here any more."""
-        self.cut()
-        self._connection.close()
 
     def _start_tls(self, tls_context: ssl.SSLContext) -> None:
         """Encrypt, which must succeed."""
@@ -205,45 +220,53 @@ class ImapSession:
                     self._note_capability()
                     return
             except imaplib.IMAP4.error:
-                if self._lines.last.status not in {"NO", "BAD"}:
+                if self._last.status not in {"NO", "BAD"}:
                     raise
-        refused = self._lines.last
-        fault = f"refuses STARTTLS ({reason_of(refused)})" if refused.status else "does not offer STARTTLS"
+        refused = self._last
+        fault = (
+            f"refuses STARTTLS ({reason_of(refused.text)})" if refused.status else "does not offer STARTTLS"
+        )
         raise TlsFailed(
             f"{self.server} {fault}, so the connection cannot be encrypted; use its TLS port.",
             server=self.server,
         )
 
     def _sign_in(self) -> None:
-        verb = "LOGIN" if self._account.token is None else "AUTHENTICATE"
+        verb = "LOGIN" if self.account.token is None else "AUTHENTICATE"
         with self._step(verb, "sign in", self._timeouts.login_seconds):
             try:
-                sign_in(self.box, self.client, self._account)
+                sign_in(self.box, self.client, self.account)
             except (UnexpectedCommandStatusError, imaplib.IMAP4.error):
-                if self._lines.last.status not in {"NO", "BAD"}:
+                if self._last.status not in {"NO", "BAD"}:
                     raise
-        if not self._lines.last.is_ok:
-            raise refusal(self.server, self._lines.last, "sign in", AuthenticationFailed)
+        refused = replace(self._last, doing="sign in")
+        if refused.status == "NO" and self.account.token is not None and not is_temporary(refused):
+            raise token_refusal(self.server, reason_of(refused.text), self.client.last_challenge)
+        if not refused.is_ok:
+            raise self.refusal(refused, AuthenticationFailed)
         self.client.state = "AUTH"
+
+    def _note_status(self, reply: Reply) -> None:
+        self._last = reply
+        if reply.status == "BYE":
+            self._goodbye = reply
 
     def _note_capability(self) -> None:
         """Note the command that imaplib sends after the greeting and after STARTTLS, within their steps."""
-        trace_commands(self._account.protocol, self.server, ["CAPABILITY"])
+        traced(self.account.protocol, self.server, "CAPABILITY")
 
     @contextmanager
     def _step(self, name: str, doing: str, seconds: float, octets: int = 0) -> Iterator[None]:
         """Limit a step, and turn exceptions of imaplib and the socket into the worker's errors."""
         self.doing = name
         note = traced if name.isupper() else traced_step
-        self._connection.allow(doing, seconds, octets + ANY_REPLY)
-        self._lines.last = Reply("", "")
+        self.connection.allow(doing, seconds, octets + ANY_REPLY)
+        self._last = Reply("", "")
         try:
-            with note(self._account.protocol, self.server, name):
+            with note(self.account.protocol, self.server, name):
                 yield
         except (MailServerError, imaplib.IMAP4.error, OSError, ValueError) as error:
-            self.is_usable = False
+            self.is_in_step = False
             if isinstance(error, OSError):
-                error = self._connection.failure(error)
-            raise failure(
-                self.server, error, doing, goodbye=self._lines.goodbye, is_open=self._is_open
-            ) from error
+                error = self.connection.failure(error)
+            raise failure(self.server, error, doing, goodbye=self._goodbye, is_open=self._is_open) from error

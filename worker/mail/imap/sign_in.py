@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 from worker.errors import AuthenticationFailed
 from worker.mail.account import Account
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
-from worker.mail.imap.errors import is_temporary, reason_of
-from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
+from worker.mail.sasl import token_exchange
 
 
 def sign_in(box: ConnectedMailBox, client: ImapClient, account: Account) -> None:
@@ -47,15 +44,10 @@ def _show_password(box: ConnectedMailBox, client: ImapClient, account: Account) 
 def _show_token(client: ImapClient, account: Account) -> None:
     """Sign in by an access token, with the command if the server takes it so (RFC 4959)."""
     offered = [name.removeprefix("AUTH=") for name in client.capabilities if name.startswith("AUTH=")]
-    mechanism = choose_mechanism(account, offered)
-    response = base64.b64encode(token_response(mechanism, account))
-    farewell = base64.b64encode(last_word(mechanism))
+    exchange = token_exchange(account, offered)
     if "SASL-IR" in client.capabilities:
-        client.send_literals(farewell)
-        client.xatom("AUTHENTICATE", mechanism, response.decode())
+        client.send_literals(exchange.last_word)
+        client.xatom("AUTHENTICATE", exchange.mechanism, exchange.response.decode())
     else:
-        client.send_literals(response, farewell)
-        client.xatom("AUTHENTICATE", mechanism)
-    refused = client.last_reply
-    if refused.status == "NO" and not is_temporary(refused):
-        raise token_refusal(account.server, reason_of(refused), client.last_challenge)
+        client.send_literals(exchange.response, exchange.last_word)
+        client.xatom("AUTHENTICATE", exchange.mechanism)

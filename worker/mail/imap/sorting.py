@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
@@ -15,7 +15,6 @@ from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
 
-_SORTING = "sort the folder"
 _CRITERION = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}
 _ITEM = {
     SortField.RECEIVED_DATE: "INTERNALDATE",
@@ -32,69 +31,78 @@ _FEW_TO_SORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ListOrder:
-    """The order of a list, and how much of it is wanted."""
+class EmailOrder:
+    """The order of emails, and how many of them are wanted.
 
-    field: SortField
+    `field`: None for the order in which they came into the folder. `limit`: None for all.
+    """
+
+    field: SortField | None
     direction: SortOrder
-    limit: int
-
-
-def sorted_uids(mailbox: ImapMailbox, folder: SelectedFolder, order: ListOrder) -> list[int]:
-    """Return the UIDs that come first: messages without the key last, equals by UID, in both directions."""
-    session = mailbox.session
-    if session.can("SORT"):
-        is_by_sent_date = order.field is SortField.SENT_DATE
-        uids = _sort(mailbox, order, _DATED if is_by_sent_date else "ALL")
-        if uids is not None:
-            if is_by_sent_date and len(uids) < min(order.limit, session.exists):
-                uids += sorted(set(mailbox.search("ALL", _SORTING)).difference(uids))
-            return uids[: order.limit]
-        session.capabilities -= {"SORT"}  # it does not do what it announces, or not for all messages
-    return _current_keys(mailbox, folder, order.field).first(order.direction, order.limit)
+    limit: int | None
 
 
 def first_of(
-    mailbox: ImapMailbox, folder: SelectedFolder, uids: Collection[int], order: ListOrder
+    mailbox: ImapMailbox, folder: SelectedFolder, order: EmailOrder, uids: Collection[int] | None = None
 ) -> list[int]:
-    """Return those of some messages of the folder that come first, as `sorted_uids` does of all."""
-    if len(uids) > _FEW_TO_SORT:
-        everything = replace(order, limit=mailbox.session.most_hits)
-        wanted = set(uids)
-        return [uid for uid in sorted_uids(mailbox, folder, everything) if uid in wanted][: order.limit]
-    fetched = mailbox.fetch(uids, _ITEM[order.field], _SORTING, SORT_KEY)
-    keys = ((each.uid, _key(each, order.field)) for each in fetched)
-    return sort_numbers(keys, order.direction, limit=order.limit)
+    """Return the UIDs that come first of all in the folder, or of some.
+
+    Messages without the key are last, equals are by UID, in both directions.
+    """
+    if order.field is None:
+        found = sorted(set(uids or ()), reverse=order.direction is SortOrder.DESC)
+    elif uids is not None and len(uids) <= _FEW_TO_SORT:
+        fetched = mailbox.fetch(uids, _ITEM[order.field], SORT_KEY)
+        found = sort_numbers(((each.uid, _key(each, order.field)) for each in fetched), order.direction)
+    else:
+        enough = order.limit if uids is None else None
+        everything = _sort(mailbox, order.field, order.direction, enough)
+        if everything is None:
+            everything = _current_keys(mailbox, folder, order.field).first(order.direction, enough)
+        wanted = set(everything if uids is None else uids)
+        found = [uid for uid in everything if uid in wanted]
+    return found[: order.limit]
 
 
-def _sort(mailbox: ImapMailbox, order: ListOrder, which: str) -> list[int] | None:
-    """Return the UIDs that come first, sorted by the server; None if it does not sort the whole folder."""
+def _sort(
+    mailbox: ImapMailbox, field: SortField, direction: SortOrder, enough: int | None
+) -> list[int] | None:
+    """Have the server sort the folder; None if it does not, or not the whole of it."""
     session = mailbox.session
-    direction = "REVERSE " if order.direction is SortOrder.DESC else ""
-    program = (f"({direction}{_CRITERION[order.field]})", "US-ASCII", which)
-    reply = session.attempt_uid(_SORTING, "SORT", *program, octets=HIT * session.most_hits)
-    with session.understood(_SORTING):
-        return read_numbers(reply.data, session.most_hits).tolist() if reply.is_whole else None
+    if not session.can("SORT"):
+        return None
+    is_by_sent_date = field is SortField.SENT_DATE
+    reverse = "REVERSE " if direction is SortOrder.DESC else ""
+    program = (f"({reverse}{_CRITERION[field]})", "US-ASCII", _DATED if is_by_sent_date else "ALL")
+    reply = session.attempt_uid("SORT", *program, octets=HIT * session.most_hits)
+    if not reply.is_whole:
+        session.capabilities -= {"SORT"}  # it does not do what it announces
+        return None
+    uids = read_numbers(reply.data, session.most_hits).tolist()
+    if is_by_sent_date and len(uids[:enough]) < min(enough or session.exists, session.exists):
+        uids += sorted(set(mailbox.search("ALL")).difference(uids))
+    return uids
 
 
 def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session, item = mailbox.session, _ITEM[field]
-    place = (mailbox.account, folder.name, folder.uid_validity, field)
-    keys = mailbox.sort_keys.get(place)
+    place = ((session.account, folder.name, folder.uid_validity), field)
+    keys = mailbox.sort_keys.get(place, SortKeys())
     if 0 <= session.exists - len(keys.uids) <= _FEW:
         next_uid = keys.uids[-1] + 1 if keys.uids else 1
-        fetched = mailbox.fetch_set(f"{next_uid}:*", item, _SORTING, SORT_KEY * _FEW)
+        fetched = mailbox.fetch_set(f"{next_uid}:*", item, SORT_KEY * _FEW)
         # `*` is the last message, even if it is not new.
         new = ((each.uid, _key(each, field)) for each in fetched if each.uid >= next_uid)
         keys = SortKeys(itertools.chain(keys.items(), new))
     if len(keys.uids) != session.exists:
-        present = set(mailbox.search("ALL", _SORTING))
+        present = set(mailbox.search("ALL"))
         session.exists = len(present)
-        fetched = mailbox.fetch(present.difference(keys.uids), item, _SORTING, SORT_KEY)
+        fetched = mailbox.fetch(present.difference(keys.uids), item, SORT_KEY)
         known = (pair for pair in keys.items() if pair[0] in present)
         keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
-    mailbox.sort_keys.keep(place, keys)
+    if folder.uid_validity:  # else its UIDs mean something only while the folder is selected
+        mailbox.sort_keys.keep(place, keys)
     return keys
 
 

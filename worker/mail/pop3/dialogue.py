@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 
 from worker.errors import MailServerError, ProtocolViolation, ServerRefused
 from worker.mail.account import MailProtocol
-from worker.mail.command_trace import trace_commands, traced
-from worker.mail.connection import BoundedConnection
+from worker.mail.command_trace import traced
 from worker.mail.pop3.client import Pop3Client
 from worker.mail.pop3.replies import is_positive, refusal
+from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
 
 # RFC 1939 allows 512 octets for the line that says yes or no; poplib is as patient as this.
@@ -25,35 +25,16 @@ _FINAL_DOT = (b".\r\n", b".\n")
 _TOO_LONG = "line too long"
 
 
-class Pop3Dialogue:
+class Pop3Dialogue(BlockingSession):
     """Sends commands and reads their replies; every failure is a MailServerError.
 
-    `pop`: poplib's client, for its methods. `doing`: the current command. `connection.octets`: what the
-    server may still send. Only `cut` may be called from another thread.
+    `pop`: poplib's client, for its methods. `connection.octets`: what the server may still send.
     """
 
     def __init__(self, server: str, connection: socket.socket, timeouts: Timeouts) -> None:
-        self.server = server
-        self.doing = "the start of a session"
-        self.connection = BoundedConnection(server, connection)
+        super().__init__(server, connection)
         self.pop = Pop3Client(self.connection)
         self.timeouts = timeouts
-        self._is_in_step = True
-        self._is_cut = False
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the next command may be sent: connected, and in step with the server."""
-        return self._is_in_step and not self._is_cut
-
-    def cut(self) -> None:
-        """End the connection without QUIT, so that nothing is deleted (RFC 1939, section 6). Never raises."""
-        self._is_cut = True
-        self.connection.cut()
-
-    def close(self) -> None:
-        """Release the descriptors when no thread works here any more. Never raises."""
-        self.connection.close()
 
     def skip_lines(self) -> None:
         """Skip lines that follow a one-line reply, up to the reply to NOOP."""
@@ -86,7 +67,7 @@ class Pop3Dialogue:
         Whoever does not exhaust it leaves replies unread, and the session unusable.
         """
         unread = len(lines)
-        round_trip = trace_commands(MailProtocol.POP3, self.server, lines)
+        round_trip = traced(MailProtocol.POP3, self.server, *lines)
         try:
             with self.step(lines[0]):
                 self._send(*lines)
@@ -97,7 +78,7 @@ class Pop3Dialogue:
                 unread -= 1
                 yield block
         finally:
-            self._is_in_step = self._is_in_step and not unread
+            self.is_in_step = self.is_in_step and not unread
             round_trip.end()
 
     def exchange(self, line: str) -> bytes:
@@ -146,7 +127,7 @@ class Pop3Dialogue:
         `otherwise`: the error for a refusal without a reason.
         """
         server, self.doing = self.server, doing
-        was_in_step, self._is_in_step = self._is_in_step, False
+        was_in_step, self.is_in_step = self.is_in_step, False
         seconds = seconds or self.timeouts.command_seconds
         self.connection.allow(f"answer {doing}", seconds, self.connection.octets)
         try:
@@ -157,9 +138,9 @@ class Pop3Dialogue:
                 text = f"{server} sent too long an answer to {doing}."
                 raise ProtocolViolation(text, server=server) from error
             failure = refusal(server, reply, doing, otherwise)
-            self._is_in_step = was_in_step and isinstance(failure, otherwise)
+            self.is_in_step = was_in_step and isinstance(failure, otherwise)
             raise failure from error
         except (ValueError, IndexError) as error:
             text = f"{server} answered {doing} with what is not POP3."
             raise ProtocolViolation(text, server=server) from error
-        self._is_in_step = was_in_step
+        self.is_in_step = was_in_step

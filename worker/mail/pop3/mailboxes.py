@@ -18,7 +18,6 @@ from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.memory import MailboxMemory, mailbox_key
 from worker.mail.pop3.session import Pop3Session
 from worker.mail.pop3.visit import Visit
-from worker.mail.threads import release, run_step
 from worker.mail.timeouts import Timeouts
 
 _FIRST_PAUSE_SECONDS = 0.25
@@ -112,8 +111,8 @@ class Pop3Mailboxes:
             session = Pop3Session(account, connection, self._timeouts, self._limits)
             self._sessions.add(session)
             attempt.pop_all()
-            attempt.callback(release, session, partial(self._ended, session))
-            await run_step(session, partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
+            attempt.callback(session.abort, partial(self._ended, session))
+            await session.run(partial(session.open, self._tls_context), self._timeouts.sign_in_seconds)
             self._opened += 1
             resources.push_async_callback(attempt.pop_all().aclose)
         return session

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from worker.errors import (
     AuthenticationFailed,
@@ -22,7 +21,7 @@ from worker.mail.command_trace import traced, traced_step
 from worker.mail.pop3.dialogue import Pop3Dialogue
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.replies import read_capabilities, read_sizes, read_uids, wants_sasl
-from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
+from worker.mail.sasl import token_exchange, token_refusal
 from worker.mail.timeouts import Timeouts
 
 _WANTED_AFTER_SIGN_IN = frozenset({"PIPELINING", "TOP", "UIDL"})
@@ -30,21 +29,16 @@ _WANTED_AFTER_SIGN_IN = frozenset({"PIPELINING", "TOP", "UIDL"})
 T = TypeVar("T")
 
 
-def _encoded(response: bytes) -> str:
-    return base64.b64encode(response).decode("ascii")
-
-
 class Pop3Session(Pop3Dialogue):
     """A session from the connection to QUIT. Every method raises a MailServerError if it fails.
 
-    Message numbers are valid only within the session. `thread`: see BlockingSession.
+    Message numbers are valid only within the session.
     """
 
     def __init__(
         self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: Pop3Limits
     ) -> None:
         super().__init__(account.server, connection, timeouts)
-        self.thread: asyncio.Future[Any] | None = None
         self._account = account
         self._limits = limits
         self._capabilities: Mapping[str, Sequence[str]] | None = None
@@ -162,7 +156,7 @@ class Pop3Session(Pop3Dialogue):
     def quit(self) -> None:
         """Delete what is marked and end the session; return when the server says that it has."""
         self.say("QUIT", self.pop.quit)
-        self._is_in_step = False
+        self.is_in_step = False
 
     def _start_tls(self, tls_context: ssl.SSLContext) -> None:
         with traced_step(MailProtocol.POP3, self.server, "tls"):
@@ -190,32 +184,27 @@ class Pop3Session(Pop3Dialogue):
             return
         username, password = self._account.username or "", self._account.password or ""
         if wants_sasl(self._capabilities, username, password):
-            self._authenticate("PLAIN", f"\0{username}\0{password}")
+            # poplib has no SASL. The response goes alone: a line has 255 octets at most (RFC 5034, 4).
+            response = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+            self._give_credentials("AUTH", lambda: self.exchange("AUTH PLAIN"), b"+")
+            self._give_credentials("SASL", lambda: self.exchange(response))
         else:
             self._give_credentials("USER", lambda: self.pop.user(username))
             self._give_credentials("PASS", lambda: self.pop.pass_(password))
 
-    def _authenticate(self, mechanism: str, response: str) -> None:
-        """Sign in by SASL, which poplib lacks.
-
-        Not with an initial response: a line has 255 octets at most (RFC 5034, section 4).
-        """
-        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
-        self._give_credentials("SASL", lambda: self.exchange(_encoded(response.encode())))
-
     def _show_token(self) -> None:
         """Sign in by an access token, and ask for the reason if it is refused."""
-        mechanism = choose_mechanism(self._account, (self._capabilities or {}).get("SASL", ()))
+        exchange = token_exchange(self._account, (self._capabilities or {}).get("SASL", ()))
         challenges: list[bytes] = []
 
         def respond() -> bytes:
-            reply = self.exchange(_encoded(token_response(mechanism, self._account)))
+            reply = self.exchange(exchange.response.decode())
             if reply.startswith(b"+ "):
                 challenges.append(reply[2:])
-                reply = self.exchange(_encoded(last_word(mechanism)))
+                reply = self.exchange(exchange.last_word.decode())
             return reply
 
-        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {mechanism}"), b"+")
+        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {exchange.mechanism}"), b"+")
         try:
             self._give_credentials("SASL", respond)
         except AuthenticationFailed as error:

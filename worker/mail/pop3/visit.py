@@ -14,7 +14,6 @@ import structlog
 from worker.errors import ConnectionFailed, MailServerError
 from worker.mail.pop3.mailbox import Pop3Mailbox
 from worker.mail.pop3.session import Pop3Session
-from worker.mail.threads import run_step
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +50,7 @@ class Visit:
             self.mailbox.confirm()
             return result
 
-        return await run_step(self.session, steps, self.within_seconds)
+        return await self.session.run(steps, self.within_seconds)
 
     def defer_deletion(self, number: int) -> Visit:
         """Keep the session until Camunda has stored the result; then the email of that number is deleted."""
@@ -76,7 +75,7 @@ class Visit:
             async with self.resources:
                 uid = self.mailbox.uids.get(self._number)
                 delete = partial(delete_and_quit, self.session, self._number, uid)
-                await run_step(self.session, delete, self.within_seconds)
+                await self.session.run(delete, self.within_seconds)
                 self.mailbox.note_deletion(self._number)
         except MailServerError:
             self.on_failure()
@@ -92,7 +91,7 @@ class Visit:
         """End the session politely within a short time. Never raises."""
         if self.session.is_usable:
             with suppress(MailServerError):
-                await run_step(self.session, self.session.quit, _SIGN_OFF_SECONDS)
+                await self.session.run(self.session.quit, _SIGN_OFF_SECONDS)
 
     def _end(self) -> bool:
         """Tell whether a deletion was pending; from now on none is."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable
 
 from aiosmtplib import SMTP, SMTPResponse
 
 from worker.errors import AuthenticationFailed, NotSupported
 from worker.mail.account import Account, Encryption
-from worker.mail.sasl import choose_mechanism, last_word, token_refusal, token_response
+from worker.mail.sasl import token_exchange, token_refusal
 from worker.mail.smtp.replies import Reply, check_success
+from worker.masking import excerpt
 
 _SUCCESS = 235
 _CHALLENGE = 334
@@ -45,26 +45,25 @@ async def _show_token(smtp: SMTP, account: Account, ask: Ask) -> None:
 
     Not by aiosmtplib's `auth_xoauth2`, which loses the reason, and puts any token in the command's line.
     """
-    mechanism = choose_mechanism(account, smtp.server_auth_methods)
-    response = base64.b64encode(token_response(mechanism, account))
-    command = (b"AUTH", mechanism.encode())
-    if sum(map(len, command)) + len(response) <= _MAX_LINE:
-        reply = await ask("AUTH", smtp.execute_command(*command, response))
+    exchange = token_exchange(account, smtp.server_auth_methods)
+    command = (b"AUTH", exchange.mechanism.encode())
+    if sum(map(len, command)) + len(exchange.response) <= _MAX_LINE:
+        reply = await ask("AUTH", smtp.execute_command(*command, exchange.response))
     else:
         reply = await ask("AUTH", smtp.execute_command(*command))
         if reply.code == _CHALLENGE:
-            reply = await ask("SASL", smtp.execute_command(response))
+            reply = await ask("SASL", smtp.execute_command(exchange.response))
     challenge = b""
     if reply.code == _CHALLENGE:
         challenge = "".join(reply.lines).encode()
-        reply = await ask("SASL", smtp.execute_command(base64.b64encode(last_word(mechanism))))
+        reply = await ask("SASL", smtp.execute_command(exchange.last_word))
     if reply.is_permanent:
         raise token_refusal(account.server, str(reply), challenge)
     check_success(account.server, reply, _SUCCESS, "the sign-in", AuthenticationFailed)
 
 
 def _what_is_missing(smtp: SMTP, account: Account) -> str:
-    offered = ", ".join(dict.fromkeys(smtp.server_auth_methods)).upper()[:_MAX_TEXT]
+    offered = excerpt(", ".join(dict.fromkeys(smtp.server_auth_methods)).upper(), _MAX_TEXT)
     if offered:
         return (
             f"{account.server} offers no sign-in with user name and password (PLAIN, LOGIN or CRAM-MD5), but"

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.mail.account import MailProtocol
-from worker.mail.command_trace import Step, trace_commands
-from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply, failure_of
+from worker.mail.command_trace import Step, traced
+from worker.mail.connection import failure_of
+from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply
 from worker.mail.timeouts import Timeouts
 
 _MAX_REPLY_BYTES = 32 * 1024
@@ -24,47 +25,38 @@ class _Replies(asyncio.Protocol):
     """Keeps what the server sends while a reply is due; what it sends earlier is not accepted as a reply."""
 
     def __init__(self) -> None:
-        self.due = 0
-        self.unread = bytearray()
-        self._is_lost = self._is_paused = False
-        self._changed = asyncio.Event()
+        self._is_lost = False
+        self._may_write = asyncio.Event()
+        self.expect(0)
+        self.resume_writing()
+
+    def expect(self, count: int) -> None:
+        """Begin to wait for replies, and forget what is there."""
+        self.due = count
+        self.unread = asyncio.StreamReader(limit=_MAX_REPLY_BYTES)
+        if self._is_lost:
+            self.unread.feed_eof()
 
     def data_received(self, data: bytes) -> None:
         if self.due:
-            self.unread += data
-            self._changed.set()
+            self.unread.feed_data(data)
 
     def pause_writing(self) -> None:
-        self._is_paused = True
+        self._may_write.clear()
 
     def resume_writing(self) -> None:
-        self._is_paused = False
-        self._changed.set()
+        self._may_write.set()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._is_lost = True
-        self._changed.set()
+        self.unread.feed_eof()
+        self.resume_writing()
 
     async def drain(self) -> None:
         """Wait until the operating system has taken what was written."""
-        while self._is_paused:
-            await self._change()
-
-    async def read_line(self, max_bytes: int) -> str | None:
-        """Return the next line; None for one that is too long."""
-        while (end := self.unread.find(b"\n") + 1) == 0:
-            if len(self.unread) > max_bytes:
-                return None
-            await self._change()
-        line = self.unread[:end].decode("utf-8", "surrogateescape")
-        del self.unread[:end]
-        return line if end <= max_bytes else None
-
-    async def _change(self) -> None:
+        await self._may_write.wait()
         if self._is_lost:
             raise ConnectionResetError
-        self._changed.clear()
-        await self._changed.wait()
 
 
 class SmtpConnection:
@@ -102,9 +94,8 @@ class SmtpConnection:
         """
         if _BREAKS_A_COMMAND.search("".join(commands)):
             raise ValueError("a command must not contain a line break or NUL")
-        self._step = trace_commands(MailProtocol.SMTP, self.server, commands)
-        self._replies.unread.clear()
-        self._replies.due = len(commands)
+        self._step = traced(MailProtocol.SMTP, self.server, *commands)
+        self._replies.expect(len(commands))
         self._rest = max(_MAX_REPLY_BYTES, _USUAL_REPLY_BYTES * len(commands))
         with self._cut_on_failure():
             self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
@@ -136,14 +127,20 @@ class SmtpConnection:
         lines: list[str] = []
         rest = _MAX_REPLY_BYTES
         while True:
-            line = await self._replies.read_line(min(rest, self._rest))
-            if line is None:
-                return Reply(NO_REPLY, ("a reply that does not end",))
-            found = _REPLY_LINE.fullmatch(line)
-            if found is None:
-                return Reply(NO_REPLY, (line,))
+            try:
+                line = await self._replies.unread.readuntil(b"\n")
+            except asyncio.IncompleteReadError as error:
+                raise ConnectionResetError from error
+            except asyncio.LimitOverrunError:
+                line = bytes(_MAX_REPLY_BYTES + 1)
             rest -= len(line)
             self._rest -= len(line)
+            if min(rest, self._rest) < 0:
+                return Reply(NO_REPLY, ("a reply that does not end",))
+            text = line.decode("utf-8", "surrogateescape")
+            found = _REPLY_LINE.fullmatch(text)
+            if found is None:
+                return Reply(NO_REPLY, (text,))
             lines.append(found[3] or "")
             if found[2] != "-":
                 return Reply(int(found[1]), tuple(lines))

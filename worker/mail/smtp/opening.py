@@ -15,10 +15,10 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 from worker.errors import ServerRefused, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
-from worker.mail.connection import connect
+from worker.mail.connection import connect, failure_of
 from worker.mail.smtp.authentication import sign_in
 from worker.mail.smtp.connection import SmtpConnection
-from worker.mail.smtp.replies import Reply, check_reply, check_success, failure_of
+from worker.mail.smtp.replies import Reply, check_reply, check_success
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 

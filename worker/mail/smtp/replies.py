@@ -1,22 +1,17 @@
-"""Replies of an SMTP server, and the errors that failures of the connection mean."""
+"""Replies of an SMTP server, and the errors that they mean. Pure."""
 
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass
 
 from worker.errors import (
     AuthenticationFailed,
-    ConnectionFailed,
     MailServerError,
     ProtocolViolation,
     ServerRefused,
-    ServerTimeout,
     ServerUnavailable,
 )
-from worker.mail.connection import reason_of
-from worker.mail.tls import tls_failure
 from worker.masking import excerpt
 
 # What is no reply is given this code, as aiosmtplib does.
@@ -92,17 +87,3 @@ def check_success(
         raise ProtocolViolation(
             f"{server} gave an answer to {asked} that does not fit: {reply}", server=server
         )
-
-
-def failure_of(server: str, error: BaseException, seconds: float | None = None) -> MailServerError:
-    """Say in one sentence what went wrong on the connection to `server`."""
-    if isinstance(error, TimeoutError):
-        limit = "in time" if seconds is None else f"within {seconds:g} seconds"
-        return ServerTimeout(f"{server} did not answer {limit}.", server=server)
-    for failure in (error, error.__cause__):
-        if isinstance(failure, ssl.SSLError):
-            return tls_failure(server, failure)
-    reason = reason_of(error)
-    if reason is None:
-        return ConnectionFailed(f"No connection to {server}: it was closed by the other side.", server=server)
-    return ConnectionFailed(f"No connection to {server} ({reason}); check host and port.", server=server)
