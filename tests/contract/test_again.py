@@ -101,6 +101,25 @@ async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_thro
 
 
 @on_skipping_clock
+async def test_an_engine_that_lost_its_data_may_use_the_key_of_a_job_again() -> None:
+    bench = Bench()
+
+    async def send() -> OperationResult:
+        has_it = "ann@example.com" in bench.handler.delivered
+        bench.handler.delivered.add("ann@example.com")
+        return OperationResult(LetterResult(text="not sent again" if has_it else "sent"), has_effect=True)
+
+    bench.handler.script.extend([send, send])
+    bench.gateway.script("complete", JobGone("NOT_FOUND: no such job"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.gateway.until(lambda: len(bench.gateway.tried) == 1)
+        bench.gateway.offer(replace(JOB, variables={**JOB.variables, "order": "another"}))
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.fields["variables"] == {"mail": {"text": "sent"}}
+
+
+@on_skipping_clock
 async def test_a_send_of_unknown_outcome_is_not_repeated_when_another_worker_had_the_job() -> None:
     bench = Bench()
     bench.handler.script.append(UNKNOWN)

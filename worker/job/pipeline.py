@@ -190,12 +190,13 @@ class Pipeline:
     ) -> None:
         try:
             done = await perform()
-        except SendOutcomeUnknown as unknown:
-            self._completed_work.record(job, unknown)
-            raise
-        finally:
+        except BaseException as error:
+            if isinstance(error, SendOutcomeUnknown):
+                self._completed_work.record(job, error)
             if work.delivered:  # the report of a failure may be lost
                 self._delivered[job.key] = work.delivered
+            raise
+        self._delivered.pop(job.key, None)
         work.deferred = done.deferred
         work.result = assignment.reshape(to_json(done.result))
         if done.has_effect:
