@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyzeebe import ZeebeClient, ZeebeWorker, create_insecure_channel
+from pyzeebe.errors import ProcessDefinitionNotFoundError, ProcessTimeoutError
 
 from worker.documents.http_client import HttpClient, HttpTimeouts
 from worker.documents.store import DocumentStore
@@ -99,6 +101,32 @@ async def test_a_cancelled_instance_does_not_complete(engine: Engine) -> None:
     with pytest.raises(SandboxError, match="was cancelled"):
         await engine.completed(instance)
     assert [event.intent for event in engine.job_events(instance)] == ["CREATED", "CANCELED"]
+
+
+async def test_a_request_for_a_result_ends_at_its_timeout_and_the_engine_goes_on(
+    start_engine: Callable[[], Awaitable[Engine]],
+) -> None:
+    engine = await start_engine()
+    await engine.deploy(ONE_TASK)
+    channel = create_insecure_channel(grpc_address=engine.address)
+    client, jobs = ZeebeClient(channel), ZeebeWorker(channel).zeebe_adapter
+
+    async def complete_one_job() -> None:
+        while True:  # the engine answers at once if there is no job yet
+            async for job in jobs.activate_jobs("work", "test", 60_000, 1, [], 30_000, []):
+                await jobs.complete_job(job.key, {})
+                return
+
+    with pytest.raises(ProcessTimeoutError):
+        await client.run_process_with_result("one-task", {"skipped": False}, timeout=500)
+    await complete_one_job()  # now there is a result, and nobody to take it
+    in_time = asyncio.create_task(
+        client.run_process_with_result("one-task", {"skipped": False}, timeout=60_000)
+    )
+    await complete_one_job()
+    assert (await in_time).variables == {"skipped": False}
+    with pytest.raises(ProcessDefinitionNotFoundError):
+        await client.run_process_with_result("no-such-process")
 
 
 async def test_the_clock_fires_a_timer_an_hour_early(start_engine: Callable[[], Awaitable[Engine]]) -> None:
