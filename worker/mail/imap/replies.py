@@ -160,6 +160,7 @@ def _read_items(tokens: Iterator[Token]) -> tuple[dict[str, Any], list[bytes]]:
             # A list that does not end must not take what follows it.
             ahead, tokens = itertools.tee(tokens)
             items[name] = read_list(ahead)
+            del ahead  # it would keep all words that follow
     return items, sections
 
 
