@@ -133,12 +133,13 @@ class _Reading:
     def places(self, form: str, *, is_base64: bool) -> Iterator[tuple[int, int]]:
         """Yield where a form begins and ends in the outermost text."""
         for start, stop in _found(form, self.encoded if is_base64 else self.lowered):
-            yield self._place(start, stop)
+            yield self.place(start, stop)
 
-    def _place(self, start: int, stop: int) -> tuple[int, int]:
+    def place(self, start: int, stop: int) -> tuple[int, int]:
+        """Return where a piece of `compact` begins and ends in the outermost text."""
         self._spans = self._spans or list(self._kept())
         place = self._spans[start][0], self._spans[stop - 1][1]
-        return self._outer._place(*place) if self._outer else place  # noqa: SLF001 - of the same class
+        return self._outer.place(*place) if self._outer else place
 
     def _kept(self) -> Iterator[tuple[int, int]]:
         """Yield where each character of `compact` begins and ends in the text."""

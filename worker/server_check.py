@@ -25,7 +25,7 @@ from worker.models.authentication import Authentication, AuthenticationType, Opt
 from worker.models.base import CryptographicProtocol, Request, Server
 from worker.secret_store import SecretStore
 from worker.server_probe import ServerFacts, TlsFacts, probe_server
-from worker.settings import Settings, read_environment
+from worker.settings import Settings, read_environment, without_credentials
 from worker.wiring import open_access_tokens, open_mail_clients
 
 _PROTOCOL_OF_PORT = {
@@ -105,7 +105,7 @@ def _split(server: str) -> tuple[str, int]:
     except ValueError:
         port = None
     if port is None:
-        raise InputError(f"--server must be HOST:PORT; found {server!r}.", field="--server")
+        raise InputError(f"--server must be HOST:PORT; found {without_credentials(server)!r}.", field="--server")
     return host, port
 
 
