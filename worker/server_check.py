@@ -105,7 +105,9 @@ def _split(server: str) -> tuple[str, int]:
     except ValueError:
         port = None
     if port is None:
-        raise InputError(f"--server must be HOST:PORT; found {without_credentials(server)!r}.", field="--server")
+        raise InputError(
+            f"--server must be HOST:PORT; found {without_credentials(server)!r}.", field="--server"
+        )
     return host, port
 
 
