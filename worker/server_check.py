@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich.markup import escape
 
 from worker.check import open_console, print_good, print_problem
@@ -26,7 +25,7 @@ from worker.models.base import CryptographicProtocol, Request, Server
 from worker.models.mailbox import MailboxRequest
 from worker.secret_store import SecretStore
 from worker.server_probe import ServerFacts, TlsFacts, probe_server
-from worker.settings import Settings, read_environment
+from worker.settings import Settings, read_environment, without_credentials
 from worker.wiring import open_access_tokens, open_mail_clients, open_secrets
 
 _PROTOCOL_OF_PORT = {
@@ -71,9 +70,8 @@ async def check_server(
     """
     environment = read_environment(env_file)
     settings = Settings.from_environment(environment)
-    host, port = _split(server)
-    chosen = _protocol(protocol, port)
-    target = await _find_way(chosen, host, port, settings)
+    asked = _read_server(server)
+    target = await _find_way(_protocol(protocol, asked.port), asked, settings)
     console = open_console()
     for line in _describe(target):
         print_good(console, escape(line))
@@ -95,17 +93,18 @@ async def check_server(
     return problem is None
 
 
-def _split(server: str) -> tuple[str, int]:
+def _read_server(text: str) -> Server:
     try:
-        host, port = split_server_pattern(server)
-    except ValueError:
-        port = None
-    if port is None:
-        raise InputError(f"--server must be HOST:PORT; found {server!r}.", field="--server")
-    return host, port
+        host, port = split_server_pattern(text)
+        return Server.model_validate({"host": host, "port": port or 0})
+    except ValueError as error:
+        found = without_credentials(text)
+        raise InputError(
+            f"--server must be HOST:PORT, with a port from 1 to 65535; found {found!r}.", field="--server"
+        ) from error
 
 
-def _protocol(given: str | None, port: int) -> MailProtocol:
+def _protocol(given: str | None, port: int | None) -> MailProtocol:
     names = ", ".join(MailProtocol)
     if given is None:
         if port not in _PROTOCOL_OF_PORT:
@@ -117,13 +116,13 @@ def _protocol(given: str | None, port: int) -> MailProtocol:
         raise InputError(f"--protocol must be one of {names}; found {given!r}.", field="--protocol") from None
 
 
-async def _find_way(protocol: MailProtocol, host: str, port: int, settings: Settings) -> _Target:
+async def _find_way(protocol: MailProtocol, asked: Server, settings: Settings) -> _Target:
     """Try one encryption after the other, as a task can ask for them."""
     context, worker = build_tls_context(settings.worker.tls_ca_file), settings.worker
-    first = CryptographicProtocol.TLS if port in _CLEAR_PORTS else CryptographicProtocol.SSL
+    first = CryptographicProtocol.TLS if asked.port in _CLEAR_PORTS else CryptographicProtocol.SSL
     target = None
     for choice in dict.fromkeys((first, CryptographicProtocol.TLS, CryptographicProtocol.NONE)):
-        server = _server(host, port, choice)
+        server = asked.model_copy(update={"cryptographic_protocol": choice})
         account = account_of(protocol, server, OptionalAuthentication(type=AuthenticationType.NO_AUTH))
         try:
             (await connect(account, worker.connect_timeout_seconds)).close()
@@ -136,16 +135,6 @@ async def _find_way(protocol: MailProtocol, host: str, port: int, settings: Sett
         except EmailError as error:
             return target or _Target(protocol, server, None, error.message)
     raise AssertionError("without encryption nothing is left that can fail so")
-
-
-def _server(host: str, port: int, choice: CryptographicProtocol) -> Server:
-    try:
-        return Server.model_validate({"host": host, "port": port, "cryptographicProtocol": choice})
-    except ValidationError as error:
-        raise InputError(
-            f"--server must be HOST:PORT, with a port from 1 to 65535; found {f'{host}:{port}'!r}.",
-            field="--server",
-        ) from error
 
 
 async def _with_untrusted_certificate(target: _Target, account: Account, seconds: float) -> _Target:

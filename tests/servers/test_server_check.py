@@ -166,7 +166,7 @@ async def test_greenmail_is_described_and_signed_in_to(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["localhost"], "--server must be HOST:PORT; found 'localhost'."),
+        (["localhost"], "HOST:PORT, with a port from 1 to 65535; found 'localhost'."),
         (
             ["local host:993"],
             "with a port from 1 to 65535; found 'local host:993'.",
