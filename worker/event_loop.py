@@ -11,7 +11,9 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Each has a thread, which an unresponsive name server occupies for as long as the operating system waits for
 # it.
@@ -74,3 +76,12 @@ async def background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterato
         yield
     finally:
         task.cancel()
+
+
+async def finish_in_thread(work: Callable[[], T]) -> T:
+    """Run work in a thread and return what it returns, also if this task is cancelled meanwhile."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        return await done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,15 @@ from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.errors import SendOutcomeUnknown
 from worker.job.engine_errors import GatewayUnavailable, JobGone
+from worker.job.headers import ConnectorHeaders
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
+
+
+def running_task(name: str) -> asyncio.Task[Any]:
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == name)
+    return task
 
 
 @on_skipping_clock
@@ -271,3 +278,31 @@ async def test_a_sent_email_is_reported_if_the_worker_stops_while_the_result_is_
         bench.stop.set()
         await running
     assert [command.name for command in bench.gateway.taken] == ["complete"]
+
+
+async def test_work_that_is_done_is_reported_although_the_worker_stops_while_it_reads_long_headers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    bench.gateway.script("complete", JobGone("NOT_FOUND"))
+    job = make_job(key=5, headers={"resultVariable": "mail", "note": "x" * 10_000})
+    is_reading, may_read = threading.Event(), threading.Event()
+    read = ConnectorHeaders.of
+
+    def read_slowly(headers: Any) -> ConnectorHeaders:
+        is_reading.set()
+        may_read.wait(30)
+        return read(headers)
+
+    async with asyncio.timeout(30), bench.serving():
+        bench.gateway.offer(job)
+        await bench.gateway.until(lambda: bool(bench.gateway.tried))
+        await asyncio.wait([running_task("job 5")])
+        monkeypatch.setattr(ConnectorHeaders, "of", read_slowly)
+        bench.gateway.offer(job)
+        await asyncio.to_thread(is_reading.wait, 30)
+        running_task("job 5").cancel()  # as at the end of the grace period
+        await asyncio.sleep(0)
+        may_read.set()
+    assert [command.name for command in bench.gateway.taken] == ["complete"]
+    assert bench.handler.runs == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from worker.event_loop import EventLoop
+from worker.event_loop import EventLoop, finish_in_thread
 
 
 @pytest.fixture
@@ -81,3 +81,19 @@ def test_silent_name_servers_delay_neither_other_names_nor_the_end(asked: list[s
 
     assert run(ask_for_many())
     assert len(asked) == 101
+
+
+async def test_work_in_a_thread_is_finished_although_its_task_is_cancelled() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> str:
+        has_begun.set()
+        may_end.wait(10)
+        return "sent"
+
+    task = asyncio.create_task(finish_in_thread(work))
+    await asyncio.to_thread(has_begun.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await task == "sent"

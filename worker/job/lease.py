@@ -55,24 +55,29 @@ class Lease:
         self._expires_at = self._now() + self._timeout_seconds - age_seconds
 
     def end(self) -> None:
-        """Note that Camunda has taken the outcome: the job no longer belongs to this worker."""
+        """Note that the job is no longer this worker's: Camunda has the outcome, or does not know the job."""
         self._expires_at = -math.inf
 
     async def extend(self) -> None:
         """Move the deadline ahead; raises GatewayUnavailable, JobGone or CommandRefused.
 
         Camunda does not check which worker asks. An answer after the old deadline is ignored, because by then
-        another worker may have the job.
+        another worker may have the job. Without an answer, the earlier of both deadlines counts.
         """
-        asked_at = self._now()
-        await self._gateway.extend(self._job_key, self._timeout_seconds)
+        extended_until = self._now() + self._timeout_seconds
+        self._expires_at = min(self._expires_at, extended_until)
+        try:
+            await self._gateway.extend(self._job_key, self._timeout_seconds)
+        except JobGone:
+            self.end()
+            raise
         if not self.is_expired:
-            self._expires_at = asked_at + self._timeout_seconds
+            self._expires_at = extended_until
 
     async def retime(self, timeout_seconds: float) -> None:
         """Keep the deadline `timeout_seconds` ahead from now on; raises JobGone.
 
-        A gateway that cannot be reached does not stop the work: the job stays here until its old deadline.
+        A gateway that cannot be reached does not stop the work: the job stays until the earlier deadline.
         """
         self._timeout_seconds = timeout_seconds
         if self._due is not None:

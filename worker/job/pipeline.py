@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from worker.errors import EmailError, SendOutcomeUnknown
+from worker.event_loop import finish_in_thread
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.completed_work import CompletedWork, Entry
@@ -31,7 +32,6 @@ from worker.job.request import read_request
 from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
-from worker.job.threads import finish_in_thread
 from worker.job.work import Work, commit
 from worker.mail.account import Account, MailProtocol
 from worker.mail.command_trace import begin_command_trace
@@ -131,7 +131,7 @@ class Pipeline:
             # Checked first: a changed header or secret must not hide that the work is done.
             work.has_effect = isinstance(done, tuple)
             # Read before anything is done, so that an invalid header has no effect.
-            work.headers = await _read_headers(job)
+            work.headers = await _read_headers(job, is_done=done is not None)
             if done is None:
                 await self._do(job, interpret, work, lease)
             else:
@@ -264,10 +264,12 @@ class Pipeline:
                 await work.abandon()
 
 
-async def _read_headers(job: Job) -> ConnectorHeaders:
-    is_long = sum(map(len, job.headers.values())) > _LONG_HEADERS_CHARACTERS
+async def _read_headers(job: Job, *, is_done: bool) -> ConnectorHeaders:
     read = partial(ConnectorHeaders.of, job.headers)
-    return await asyncio.to_thread(read) if is_long else read()
+    if sum(map(len, job.headers.values())) <= _LONG_HEADERS_CHARACTERS:
+        return read()
+    # Work that is done is reported, also by a worker that is told to stop.
+    return await (finish_in_thread(read) if is_done else asyncio.to_thread(read))
 
 
 def _is_told_to_stop() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,6 +39,7 @@ from worker.mail.account import Account as MailAccount
 from worker.mail.account import Encryption, MailProtocol
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
+from worker.mail.smtp.delivery import Delivery, Recipients
 
 ANN = Account("ann@example.org", "s3cret")
 LARGE = "x" * 10_000_000
@@ -261,6 +263,28 @@ async def test_work_cancelled_after_the_end_of_the_message_leaves_the_outcome_un
             await work
 
     assert caller.pool.open_sessions == 0
+
+
+async def test_work_cancelled_after_the_answer_to_a_message_for_many_is_sent(
+    caller: SmtpCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_told, may_end = threading.Event(), threading.Event()
+    tell = Recipients.delivery
+
+    def tell_slowly(recipients: Recipients) -> Delivery:
+        is_told.set()
+        may_end.wait(30)
+        return tell(recipients)
+
+    monkeypatch.setattr(Recipients, "delivery", tell_slowly)
+    async with ScriptedSmtp() as server:
+        to = [f"user{number}@example.org" for number in range(150)]
+        work = asyncio.create_task(caller.at(server.port).send(to=to))
+        await asyncio.to_thread(is_told.wait, 30)
+        work.cancel()
+        await asyncio.sleep(0)
+        may_end.set()
+        assert (await work)["sent"]
 
 
 async def test_a_large_message_to_a_server_that_does_not_read_delays_no_other_job(

@@ -188,3 +188,38 @@ async def test_a_new_period_counts_immediately_and_not_after_the_old_one() -> No
         await lease.retime(6.0)
         await asyncio.sleep(5)
     assert [beat.fields["timeout_seconds"] for beat in gateway.extended] == [6.0, 6.0, 6.0]
+
+
+@on_skipping_clock
+async def test_a_job_that_camunda_no_longer_knows_is_no_longer_this_workers() -> None:
+    gateway = ScriptedGateway()
+    gateway.script("extend", GONE)
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await asyncio.sleep(21)
+        with pytest.raises(JobGone):
+            lease.check()
+
+
+@on_skipping_clock
+async def test_a_shorter_period_counts_although_the_answer_to_it_is_lost() -> None:
+    gateway = ScriptedGateway()
+    gateway.always("extend", AWAY)
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await lease.retime(6.0)
+        await asyncio.sleep(5.9)
+        assert not is_over(lease)
+        await asyncio.sleep(0.2)
+        assert is_over(lease)
+
+
+@on_skipping_clock
+async def test_a_longer_period_does_not_count_if_the_answer_to_it_is_lost() -> None:
+    gateway = ScriptedGateway()
+    gateway.always("extend", AWAY)
+    lease = lease_on(gateway)
+    async with lease.kept():
+        await lease.retime(600.0)
+        await asyncio.sleep(60.1)
+        assert is_over(lease)

@@ -14,6 +14,7 @@ from worker.errors import (
     SendOutcomeUnknown,
     ServerUnavailable,
 )
+from worker.event_loop import finish_in_thread
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
 from worker.mail.smtp.delivery import Delivery, Offer, Recipients
@@ -87,7 +88,7 @@ class SmtpSession:
             if offer.awaits_message:
                 break
         is_long = len(message.recipients) > _COMMANDS_TOGETHER
-        return await asyncio.to_thread(recipients.delivery) if is_long else recipients.delivery()
+        return await finish_in_thread(recipients.delivery) if is_long else recipients.delivery()
 
     def _check_extensions(self, message: ComposedMessage) -> None:
         if message.notify and "dsn" not in self._extensions:
