@@ -211,7 +211,7 @@ class Admission:
         self._look_again()
 
     def _suspect_account(self, entry: _Entry, code: str) -> Attempt:
-        """Give the account that hangs a circuit of its own; return what the job shows of its old one."""
+        """Give the account that hangs a separate circuit; return what the job shows of its old one."""
         is_sick = entry.account in self._sick_accounts
         others = sum(server == entry.server for server, _ in self._sick_accounts.values())
         if (
