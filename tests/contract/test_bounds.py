@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from structlog.testing import capture_logs
 from testkit.job_bench import SENT, Bench
@@ -215,6 +216,10 @@ def is_taken(bench: Bench, job_key: int) -> bool:
     return job_key in {command.job_key for command in bench.gateway.taken}
 
 
+def is_completed(bench: Bench, job_key: int) -> bool:
+    return job_key in {command.job_key for command in bench.gateway.taken if command.name == "complete"}
+
+
 @on_skipping_clock
 async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server() -> None:
     bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
@@ -241,6 +246,57 @@ async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server
     assert 20 <= len(tried) <= 20 * 4
     opened = [line["server"] for line in logs if line["event"] == "mail_server_unreachable"]
     assert sorted(opened) == sorted(f"hanging{number}:587" for number in range(20))
+
+
+def variables_of(username: str, host: str = "mail.example.com") -> dict[str, Any]:
+    return {**variables_for(host), "authentication": {"username": username, "password": "hunter2"}}
+
+
+async def hangs() -> OperationResult:
+    await asyncio.sleep(30)
+    raise ServerTimeout("No answer.")
+
+
+@on_skipping_clock
+async def test_an_account_that_hangs_does_not_delay_the_others_of_its_server() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.answers_of = lambda account: hangs if account.username == "stuck" else None
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(*(make_job(variables=variables_of("stuck")) for _ in range(200)))
+            await bench.gateway.until(
+                lambda: any(each.fields["retries"] == 2 for each in bench.gateway.taken)
+            )
+            for number in range(100):
+                await asyncio.sleep(5)
+                offered_at, key = now(), 1_000_000 + number
+                bench.gateway.offer(
+                    make_job(variables=variables_of("stuck")),
+                    make_job(key=key, variables=variables_of("well")),
+                )
+                await bench.gateway.until(partial(is_completed, bench, key))
+                assert now() - offered_at < 2
+    assert [line["event"] for line in logs].count("mail_server_unreachable") == 1
+    tried = [command for command in bench.gateway.taken if command.fields.get("retries") == 2]
+    assert len(tried) < 20
+
+
+@on_skipping_clock
+async def test_servers_that_hang_for_all_of_many_accounts_do_not_delay_another_server() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.answers_of = lambda account: None if account.host == "healthy" else hangs
+    backlog = [make_job(variables=variables_of(f"user{n}", f"hanging{n % 20}")) for n in range(2_000)]
+    async with bench.serving():
+        bench.gateway.offer(*backlog)
+        for number in range(200):
+            await asyncio.sleep(2)
+            offered_at, key = now(), 1_000_000 + number
+            bench.gateway.offer(make_job(key=key, variables=variables_for("healthy")))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 2
+    back = [command for command in bench.gateway.taken if command.job_key < 1_000_000]
+    tried = [command for command in back if command.fields["retries"] == 2]
+    assert 20 <= len(tried) <= 20 * 13
 
 
 @on_skipping_clock

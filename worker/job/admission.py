@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,10 +23,13 @@ from worker.errors import (
 )
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
+from worker.recent import Recent
 
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
+# If more accounts than this hang at a server, the server is taken for the cause.
+_MOST_SICK_ACCOUNTS = 3
 
 
 class NotAdmitted(Exception):
@@ -38,11 +42,16 @@ class NotAdmitted(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A job that waits or runs. `mailbox`: set if its jobs must take turns there."""
+    """A job that waits or runs. `mailbox`: set if its jobs must take turns there.
+
+    `circuit`: under which name the circuit breaker knows it while it runs.
+    """
 
     server: str
+    account: Hashable | None
     mailbox: Hashable | None
     trace: CommandTrace
+    circuit: str = ""
     may_begin: asyncio.Future[bool] | None = None
     began_at: float = 0.0
     limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
@@ -58,9 +67,13 @@ class Admission:
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
         self._max_jobs = max_jobs
+        self._max_jobs_per_server = max_jobs_per_server
+        # By account: the server, and the name of the account's circuit.
+        self._sick_accounts: Recent[Hashable, tuple[str, str]] = Recent()
         self._breaker = CircuitBreaker(
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
+        self._numbers = itertools.count(1)
         # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
         # limit.
         self._turns: Counter[Hashable] = Counter()
@@ -97,17 +110,27 @@ class Admission:
         return self._breaker.open_circuits
 
     def answered(self, server: str) -> None:
-        """Note that a mail server has answered."""
+        """Note that a mail server has answered, to all of its accounts."""
+        for account, (sick_at, _) in list(self._sick_accounts.items()):
+            if sick_at == server:
+                del self._sick_accounts[account]
         self._note(server, self._breaker.answered(server))
 
     @asynccontextmanager
-    async def place(self, server: str, mailbox: Hashable | None, trace: CommandTrace) -> AsyncIterator[None]:
+    async def place(
+        self,
+        server: str,
+        trace: CommandTrace,
+        *,
+        account: Hashable | None = None,
+        mailbox: Hashable | None = None,
+    ) -> AsyncIterator[None]:
         """Occupy a place while the block works at `server`; raises NotAdmitted.
 
-        `mailbox`: set for jobs that must take turns there. If the server stops answering, a block that has
-        sent no command yet is cancelled and NotAdmitted raised.
+        `account`: whose it is. `mailbox`: set for jobs that must take turns there. If the server stops
+        answering, a block that has sent no command yet is cancelled and NotAdmitted raised.
         """
-        entry = _Entry(server, mailbox, trace)
+        entry = _Entry(server, account, mailbox, trace)
         await self._enter(entry)
         attempt, code = Attempt.SHOWED_NOTHING, ""
         try:
@@ -128,7 +151,8 @@ class Admission:
         if self._may_begin(entry):
             self._begin(entry)
             return
-        if self._is_hopeless(entry, sum(other.server == entry.server for other in self._waiting)):
+        ahead = sum(self._circuit(other) == self._circuit(entry) for other in self._waiting)
+        if self._is_hopeless(entry, ahead):
             raise self._not_admitted(entry)
         entry.may_begin = asyncio.get_running_loop().create_future()
         self._waiting.append(entry)
@@ -147,17 +171,25 @@ class Admission:
 
     def _may_begin(self, entry: _Entry) -> bool:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
-        return has_turn and len(self._working) < self._max_jobs and self._breaker.may_begin(entry.server)
+        if not has_turn or len(self._working) >= self._max_jobs:
+            return False
+        at_server = sum(other.server == entry.server for other in self._working)
+        return at_server < self._max_jobs_per_server and self._breaker.may_begin(self._circuit(entry))
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
-        if self._breaker.may_begin(entry.server):
+        circuit = self._circuit(entry)
+        if self._breaker.may_begin(circuit):
             return False
         is_crowded = len(self._waiting) > self._max_jobs
-        return not self._breaker.may_wait(entry.server, ahead=ahead, is_crowded=is_crowded)
+        return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
+
+    def _circuit(self, entry: _Entry) -> str:
+        return self._sick_accounts.get(entry.account, (entry.server, entry.server))[1]
 
     def _begin(self, entry: _Entry) -> None:
-        self._breaker.begin(entry.server)
+        entry.circuit = self._circuit(entry)
+        self._breaker.begin(entry.circuit)
         if entry.mailbox is not None:
             self._turns[entry.mailbox] += 1
         entry.began_at = _now()
@@ -170,8 +202,30 @@ class Admission:
             self._turns[entry.mailbox] -= 1
             if not self._turns[entry.mailbox]:
                 del self._turns[entry.mailbox]
-        self._note(entry.server, self._breaker.end(entry.server, attempt, entry.began_at), code)
+        if attempt is Attempt.TIMED_OUT and entry.trace.command_count:
+            attempt = self._suspect_account(entry, code)
+        self._note(entry.server, self._breaker.end(entry.circuit, attempt, entry.began_at), code)
+        if attempt is Attempt.ANSWERED and entry.circuit != entry.server:
+            self._sick_accounts.pop(entry.account, None)
+            self._note(entry.server, self._breaker.answered(entry.server))
         self._look_again()
+
+    def _suspect_account(self, entry: _Entry, code: str) -> Attempt:
+        """Give the account that hangs a separate circuit; return what the job shows of its old one."""
+        is_sick = entry.account in self._sick_accounts
+        others = sum(server == entry.server for server, _ in self._sick_accounts.values())
+        if (
+            entry.circuit != entry.server
+            or entry.account is None
+            or (others >= _MOST_SICK_ACCOUNTS and not is_sick)
+        ):
+            return Attempt.TIMED_OUT
+        if not is_sick:
+            self._sick_accounts[entry.account] = entry.server, f"{entry.server} {next(self._numbers)}"
+            circuit = self._circuit(entry)
+            self._breaker.begin(circuit)
+            self._note(entry.server, self._breaker.end(circuit, Attempt.TIMED_OUT, entry.began_at), code)
+        return Attempt.SHOWED_NOTHING
 
     def _look_again(self) -> None:
         """Start the jobs that may start now, oldest first, and return those that wait without hope."""
@@ -184,11 +238,11 @@ class Admission:
             if self._may_begin(entry):
                 self._begin(entry)
                 decided.set_result(True)
-            elif self._is_hopeless(entry, ahead[entry.server]):
+            elif self._is_hopeless(entry, ahead[self._circuit(entry)]):
                 decided.set_result(False)
             else:
                 self._waiting.append(entry)
-                ahead[entry.server] += 1
+                ahead[self._circuit(entry)] += 1
 
     def _schedule_tick(self) -> None:
         if self._tick is None:
@@ -203,17 +257,18 @@ class Admission:
 
     def _take_idle_places(self) -> None:
         """Cancel all but one of the jobs that have sent nothing yet to a server that stopped answering."""
-        silent = {entry.server for entry in self._working if self._breaker.is_silent(entry.server)}
+        silent = {entry.circuit for entry in self._working if self._breaker.is_silent(entry.circuit)}
         idle = [entry for entry in self._working if not entry.trace.command_count]
-        kept = {entry.server for entry in self._working if entry.trace.command_count}
+        kept = {entry.circuit for entry in self._working if entry.trace.command_count}
         for entry in idle:
-            if entry.server in kept and entry.server in silent:
+            if entry.circuit in kept and entry.circuit in silent:
                 entry.limit.reschedule(_now())
-            kept.add(entry.server)
+            kept.add(entry.circuit)
 
     def _not_admitted(self, entry: _Entry) -> NotAdmitted:
-        server, backoff_seconds = entry.server, self._breaker.backoff_seconds(entry.server)
-        if self._breaker.is_fresh(server):
+        server, circuit = entry.server, self._circuit(entry)
+        backoff_seconds = self._breaker.backoff_seconds(circuit)
+        if self._breaker.is_fresh(circuit):
             return NotAdmitted(f"All of this worker's slots for {server} are in use.", backoff_seconds)
         return NotAdmitted(f"{server} does not answer; the job is retried later.", backoff_seconds)
 

@@ -169,7 +169,8 @@ class Pipeline:
         work.server = account.server
 
         async def at_server(account: Account) -> None:
-            async with self.admission.place(account.server, _mailbox_of(account), work.trace):
+            mailbox = _mailbox_of(account)
+            async with self.admission.place(account.server, work.trace, account=account, mailbox=mailbox):
                 work.is_counted = work.is_counted or self._send_rate.admit(account)
                 reference = _reference(job, self._rules.cluster_name)
                 work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
@@ -178,7 +179,7 @@ class Pipeline:
                 await self._perform(job, assignment, work, perform)
 
         # A job that waits for an access token has a place at the token endpoint, none at the mail server.
-        waiting = partial(self.admission.place, mailbox=None, trace=work.trace)
+        waiting = partial(self.admission.place, trace=work.trace)
         await self._runner.sign_in(account, at_server, waiting)
 
     async def _perform(
