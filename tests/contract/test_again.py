@@ -252,6 +252,28 @@ async def test_a_joined_job_has_the_deadline_of_its_newest_activation() -> None:
 
 
 @on_skipping_clock
+async def test_a_run_does_not_go_on_with_a_job_that_another_worker_has_failed_meanwhile() -> None:
+    bench = Bench()
+    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
+    bench.handler.shut()
+    bench.gateway.always("extend", AWAY)
+    changed = replace(JOB, retries=JOB.retries - 1, variables={**JOB.variables, "emailDelivered": {}})
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        await asyncio.sleep(61)
+        bench.gateway.offer(changed)
+        await asyncio.sleep(5)
+        bench.handler.open()
+        await asyncio.sleep(5)
+        bench.gateway.come_back()
+        (command,) = await bench.gateway.until_taken(1)
+    assert command.name == "complete"
+    assert bench.handler.runs == 2
+    assert not any(tried.name == "fail" for tried in bench.gateway.tried)
+
+
+@on_skipping_clock
 async def test_a_job_joined_to_a_run_that_fails_is_run_again_only_when_the_engine_hands_it_out() -> None:
     bench = Bench()
     bench.handler.script.extend([ServerTimeout("Slow."), SENT])

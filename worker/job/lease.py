@@ -45,6 +45,11 @@ class Lease:
         """Whether Camunda may have given the job to another worker, or has taken its outcome."""
         return self._now() >= self._expires_at
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the deadline has passed before there was an outcome."""
+        return self.is_expired and self._expires_at != -math.inf
+
     def check(self) -> None:
         """Raise JobGone if the job may be another worker's; may be called from any thread."""
         if self.is_expired:

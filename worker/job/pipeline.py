@@ -169,7 +169,8 @@ class Pipeline:
         work.server = account.server
 
         async def at_server(account: Account) -> None:
-            mailbox = _mailbox_of(account)
+            # One session at a time. The password is a part of it: jobs with another do not delay the owner's.
+            mailbox = account if account.protocol is MailProtocol.POP3 else None
             async with self.admission.place(account.server, work.trace, account=account, mailbox=mailbox):
                 work.is_counted = work.is_counted or self._send_rate.admit(account)
                 reference = _reference(job, self._rules.cluster_name)
@@ -285,14 +286,6 @@ def _result_of(done: Entry) -> Any:
     if isinstance(done, SendOutcomeUnknown):
         raise done
     return done[0]
-
-
-def _mailbox_of(account: Account) -> Account | None:
-    """Return the mailbox that one session at a time may use; None if there is no such limit.
-
-    The password is a part of it: jobs with another password do not delay those of the owner.
-    """
-    return account if account.protocol is MailProtocol.POP3 else None
 
 
 def _reference(job: Job, cluster_name: str) -> str:

@@ -49,6 +49,7 @@ class Served:
 class _Running:
     """A running job and its lease."""
 
+    job: Job
     task: asyncio.Task[Outcome]
     lease: Lease
 
@@ -208,7 +209,11 @@ class Runtime:
         # Camunda handed the job out again: its deadline passed while it could not be extended, or the outcome
         # of the run is just being reported.
         log.info("job_already_running", job_key=job.key)
-        running.lease.renewed(age_seconds=age_seconds)
+        is_same = (job.retries, job.variables) == (running.job.retries, running.job.variables)
+        # If not, another worker has failed it meanwhile: the run must not go on, as that one may have reached
+        # recipients.
+        if is_same or not running.lease.is_overdue:
+            running.lease.renewed(age_seconds=age_seconds)
         successor = asyncio.create_task(self._succeed(running, job, served, lease))
         self._waiting.add(successor)
         successor.add_done_callback(self._waiting.discard)
@@ -228,7 +233,7 @@ class Runtime:
 
     def _start(self, job: Job, served: Served, lease: Lease) -> None:
         task = asyncio.create_task(self._pipeline.run(job, served.interpret, lease), name=f"job {job.key}")
-        self._running[job.key] = _Running(task, lease)
+        self._running[job.key] = _Running(job, task, lease)
         task.add_done_callback(lambda ended: self._ended(job.key, ended))
         self._note_capacity()
 

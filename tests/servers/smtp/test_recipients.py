@@ -65,6 +65,19 @@ async def test_recipients_over_the_limit_of_a_server_get_the_email_in_further_tr
     assert server.connections == 1
 
 
+async def test_a_refused_sender_ends_the_transaction_before_all_recipients_are_named(
+    caller: SmtpCaller,
+) -> None:
+    everybody = [f"u{number}@example.org" for number in range(250)]
+    options = SmtpOptions(extensions=("PIPELINING",))
+    refuse: dict[SmtpStep, Step] = {SmtpStep.MAIL: say_and_go_on("550 5.7.1 Not you")}
+    async with ScriptedSmtp(refuse, options=options) as server:
+        result = await caller.at(server.port).send(to=everybody)
+
+    assert result["error"] == {"code": 550, "message": "5.7.1 Not you"}
+    assert sum(command.startswith("RCPT") for command in server.commands) < 100
+
+
 @with_and_without_pipelining
 async def test_a_recipient_that_is_greylisted_gets_the_email_alone_with_the_next_attempt(
     extensions: tuple[str, ...], caller: SmtpCaller

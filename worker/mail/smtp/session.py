@@ -130,6 +130,8 @@ class SmtpSession:
                 together = commands[start : start + _COMMANDS_TOGETHER]
                 self._connection.write(*together)
                 replies += [await self._connection.read() for _ in together]
+                if not replies[0].is_positive and start + len(together) < len(commands):
+                    return Offer(replies[0])
             return Offer(replies[0], tuple(replies[1:-1]), replies[-1])
         sender = await self._connection.call(mail)
         if not sender.is_positive:
