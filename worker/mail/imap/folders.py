@@ -6,7 +6,6 @@ import difflib
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imap_tools.imap_utf7 import utf7_encode
 
@@ -21,10 +20,8 @@ from worker.mail.imap.replies import (
     read_namespaces,
     read_number,
 )
+from worker.mail.imap.session import ImapSession
 from worker.models.bounds import FOLDER_CHARACTERS
-
-if TYPE_CHECKING:
-    from worker.mail.imap.session import ImapSession
 
 INBOX = "INBOX"
 # Prefix and delimiter.

@@ -63,14 +63,10 @@ class ImapMailbox:
     """
 
     session: ImapSession
+    folders: ImapFolders
     sort_keys: Memory[SortPlace, SortKeys]
     deleted_flags: Memory[Place, DeletedFlags]
     has_structures: bool = True
-
-    @property
-    def folders(self) -> ImapFolders:
-        """The account's folders."""
-        return self.session.folders
 
     def fetch(self, uids: Iterable[int], items: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
         """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""

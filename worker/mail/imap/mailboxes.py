@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from worker.mail.account import Account
 from worker.mail.connection import connect
+from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailbox import ImapMailbox, StructuresBroken
 from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
@@ -20,6 +22,20 @@ from worker.mail.timeouts import Timeouts
 T = TypeVar("T")
 
 _MOST_BROKEN_OFF, _MOST_PLACES = 20_000, 10_000
+
+
+class _PooledSession(ImapSession):
+    """A session that keeps what is known of the folders from one operation to the next."""
+
+    def __init__(
+        self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: ImapLimits
+    ) -> None:
+        super().__init__(account, connection, timeouts, limits)
+        self.folders = ImapFolders(self)
+
+    def open(self, tls_context: ssl.SSLContext) -> None:
+        super().open(tls_context)
+        self.folders.learn()
 
 
 class ImapMailboxes:
@@ -34,7 +50,7 @@ class ImapMailboxes:
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
-        self._pool: Pool[ImapSession] = Pool(self._open, pool_limits)
+        self._pool: Pool[_PooledSession] = Pool(self._open, pool_limits)
 
     @property
     def figures(self) -> PoolFigures:
@@ -52,8 +68,10 @@ class ImapMailboxes:
             return await self._run(account, work, has_structures=False)
 
     async def _run(self, account: Account, work: Callable[[ImapMailbox], T], *, has_structures: bool) -> T:
-        def run(session: ImapSession) -> Awaitable[T]:
-            mailbox = ImapMailbox(session, self.sort_keys, self._deleted_flags, has_structures)
+        def run(session: _PooledSession) -> Awaitable[T]:
+            mailbox = ImapMailbox(
+                session, session.folders, self.sort_keys, self._deleted_flags, has_structures
+            )
             return session.run(lambda: work(mailbox), self._timeouts.transfer_seconds)
 
         return await self._pool.run(account, run)
@@ -70,9 +88,9 @@ class ImapMailboxes:
         """Tell whether an earlier attempt at this work broke off after it had changed something."""
         return self._broken_off.get(reference, False)
 
-    async def _open(self, account: Account) -> ImapSession:
+    async def _open(self, account: Account) -> _PooledSession:
         connection = await connect(account, self._timeouts.connect_seconds)
-        session = ImapSession(account, connection, self._timeouts, self._limits)
+        session = _PooledSession(account, connection, self._timeouts, self._limits)
         try:
             await session.run(partial(session.open, self._tls_context), self._timeouts.transfer_seconds)
         except BaseException:

@@ -18,7 +18,6 @@ from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
 from worker.mail.imap.errors import failure, is_temporary, refusal
-from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
 from worker.mail.imap.replies import Reply, UnreadableReply, read_number
 from worker.mail.imap.sign_in import sign_in
@@ -67,11 +66,10 @@ class ImapSession(BlockingSession):
         self._timeouts = timeouts
         self._last = Reply("", "")
         self._goodbye: Reply | None = None
-        self.folders = ImapFolders(self)
         self.begin()
 
     def open(self, tls_context: ssl.SSLContext) -> None:
-        """Take the greeting, encrypt as the account asks, sign in, and ask what the server can do and has."""
+        """Take the greeting, encrypt as the account asks, sign in, and ask what the server can do."""
         host, timeouts = self.account.host, self._timeouts
         if self.account.encryption is Encryption.IMPLICIT:
             with self._step("tls", "begin TLS", timeouts.tls_seconds):
@@ -96,7 +94,6 @@ class ImapSession(BlockingSession):
             identity = b" ".join(self.told("ID"))
             self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
         self._is_open = True
-        self.folders.learn()
 
     def begin(self) -> None:
         """Begin an operation."""
