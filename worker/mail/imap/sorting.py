@@ -59,8 +59,8 @@ def first_of(
         everything = _sort(mailbox, order.field, order.direction, enough)
         if everything is None:
             everything = _current_keys(mailbox, folder, order.field).first(order.direction, enough)
-        wanted = set(everything if uids is None else uids)
-        found = [uid for uid in everything if uid in wanted]
+        wanted = None if uids is None else set(uids)
+        found = everything if wanted is None else [uid for uid in everything if uid in wanted]
     return found[: order.limit]
 
 
