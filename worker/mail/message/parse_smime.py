@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from asn1crypto import cms
-
 from worker.mail.message.parse_encodings import decode_base64, decode_transfer_encoding
 from worker.mail.message.parse_fields import Field
 from worker.mail.message.parse_structure import Part, Structure, read_structure
@@ -103,6 +101,9 @@ def _open(raw: bytes, part: Part) -> tuple[Smime | None, bytes | None]:
 
 
 def _read_content(data: bytes) -> tuple[str, bytes | None]:
+    # Only here: it takes 2 MB of memory, and few workers ever read such a message.
+    from asn1crypto import cms  # noqa: PLC0415
+
     info = cms.ContentInfo.load(data)
     kind: str = info["content_type"].native
     content = info["content"]["encap_content_info"]["content"] if kind == "signed_data" else None
