@@ -65,6 +65,7 @@ async def test_a_list_is_sorted_over_the_whole_folder_before_it_is_cut(place: Pl
             assert ids(await place.caller.list_emails(maxToBeRead=1, **asked)) == expected[:1]
 
 
+@pytest.mark.slow
 async def test_in_a_large_folder_mails_without_a_date_are_last_and_equals_come_by_uid(place: Place) -> None:
     with place.probe.session() as session:
         for number in range(1, 121):

@@ -69,6 +69,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostility_is_read_in_linear_time(name: str) -> None:
     start, repeated, end = HOSTILE[name]
