@@ -12,10 +12,14 @@ MOST = 10_000
 
 
 class Recent(OrderedDict[K, V]):
-    """At most 10,000 entries: those that were not set for the longest time go first."""
+    """At most `most` entries: those that were not set for the longest time go first."""
+
+    def __init__(self, most: int = MOST) -> None:
+        super().__init__()
+        self._most = most
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
-        if len(self) > MOST:
+        if len(self) > self._most:
             self.popitem(last=False)

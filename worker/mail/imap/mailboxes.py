@@ -18,6 +18,7 @@ from worker.mail.imap.session import ImapSession
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.timeouts import Timeouts
+from worker.recent import Recent
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class ImapMailboxes:
     ) -> None:
         self.sort_keys = Memory[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
         self._deleted_flags = Memory[Place, DeletedFlags](_MOST_PLACES)
-        self._broken_off = Memory[str, bool](_MOST_BROKEN_OFF)
+        self._broken_off = Recent[str, None](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
@@ -82,11 +83,11 @@ class ImapMailboxes:
 
     def note_broken_off(self, reference: str) -> None:
         """Remember that the outcome of this work is unknown: its next attempt may find it done."""
-        self._broken_off.keep(reference, True)  # noqa: FBT003
+        self._broken_off[reference] = None
 
     def has_broken_off(self, reference: str) -> bool:
         """Tell whether an earlier attempt at this work broke off after it had changed something."""
-        return self._broken_off.get(reference, False)
+        return reference in self._broken_off
 
     async def _open(self, account: Account) -> _PooledSession:
         connection = await connect(account, self._timeouts.connect_seconds)
