@@ -30,9 +30,10 @@ _RESULTS = (
     *(AppendedEmail, DeletedEmail, FlaggedEmail, FolderRow, FoundImapEmail, ListedImapEmail, MovedEmail),
     *(ReadEmail, SendResult),
 )
-_RESPONSE = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
+RESPONSE_FIELDS = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
+"""The names of the fields of all results: a name nearly like one of them is a slip."""
 _ERROR_VARIABLES = {
-    "response": _RESPONSE,
+    "response": RESPONSE_FIELDS,
     "error": frozenset({"code", "message", "variables", "type"}),
     "job": frozenset({"retries"}),
 }
@@ -98,7 +99,7 @@ def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputE
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
     """Return what the expression of `header` can see, as far as the headers say it."""
     if header != "errorExpression":
-        return feel.Variables({"response": _RESPONSE})
+        return feel.Variables({"response": RESPONSE_FIELDS})
     # The result expression can name variables in any way that it can write.
     words = re.findall(r"\w+", headers.get("resultExpression", ""))
     return feel.Variables(_ERROR_VARIABLES, frozenset({headers.get("resultVariable", "").strip(), *words}))

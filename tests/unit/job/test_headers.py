@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from worker.errors import InputError
+from worker.job.expressions import RESPONSE_FIELDS
 from worker.job.headers import ConnectorHeaders
+from worker.operations.catalogue import BY_TASK_TYPE
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,10 @@ def test_a_misspelt_entry_of_the_response_is_refused(header: str, entry: str, kn
 @pytest.mark.parametrize("entry", ["sent", "subject", "hasAttachments", "specialUse", "order", "code"])
 def test_an_entry_that_is_there_or_is_like_none_is_taken(entry: str) -> None:
     assert ConnectorHeaders.of({"resultExpression": f"={{x: response.{entry}}}"}).result_expression
+
+
+def test_expressions_know_the_fields_of_the_results_of_all_operations() -> None:
+    results = {operation.result for operation in BY_TASK_TYPE.values()}
+    assert {
+        str(field.alias) for result in results for field in result.model_fields.values()
+    } == RESPONSE_FIELDS
