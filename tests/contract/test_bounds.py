@@ -220,14 +220,14 @@ def is_completed(bench: Bench, job_key: int) -> bool:
     return job_key in {command.job_key for command in bench.gateway.taken if command.name == "complete"}
 
 
+async def hangs() -> OperationResult:
+    await asyncio.sleep(30)
+    raise ServerTimeout("No answer.")
+
+
 @on_skipping_clock
 async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server() -> None:
     bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
-
-    async def hangs() -> OperationResult:
-        await asyncio.sleep(30)
-        raise ServerTimeout("No greeting.")
-
     bench.handler.answers_of = lambda account: None if account.host == "healthy" else hangs
     backlog = [make_job(variables=variables_for(f"hanging{n % 20}")) for n in range(2_000)]
     with capture_logs() as logs:
@@ -250,11 +250,6 @@ async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server
 
 def variables_of(username: str, host: str = "mail.example.com") -> dict[str, Any]:
     return {**variables_for(host), "authentication": {"username": username, "password": "hunter2"}}
-
-
-async def hangs() -> OperationResult:
-    await asyncio.sleep(30)
-    raise ServerTimeout("No answer.")
 
 
 @on_skipping_clock
