@@ -17,13 +17,14 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from testkit.listening import HERE, listening
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 LIMIT_SECONDS = 60
-LONGEST_LINE = 64 * 1024 * 1024
 
 
 class DialogueOver(Exception):
@@ -110,7 +111,7 @@ class ScriptedServer:
     sent, in order. A command that the script did not expect is an AssertionError when the server ends.
     """
 
-    host = "127.0.0.1"
+    host = HERE
 
     def __init__(self, *scripts: Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
         self.commands: list[str] = []
@@ -119,21 +120,17 @@ class ScriptedServer:
         self.port = 0
         self._scripts = scripts
         self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=LONGEST_LINE)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = listening(self._accept, self.port)
+        self.port = await self._listening.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listening.__aexit__(kind, error, trace)
         if error is None and self.failures:
             raise AssertionError("; ".join(self.failures))
 
@@ -158,9 +155,6 @@ class ScriptedServer:
             await step(dialogue)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         dialogue = Dialogue(reader, writer, self._on_command)
         self.dialogues.append(dialogue)
         try:
@@ -169,12 +163,7 @@ class ScriptedServer:
             pass
         except AssertionError as failure:
             self.failures.append(str(failure))
-        except asyncio.CancelledError:
-            # The server ends; a cancelled handler would be reported as an error of the loop.
-            writer.transport.abort()
-        finally:
-            await dialogue.close()
-            self._tasks.discard(task)
+        await dialogue.close()
 
     def _on_command(self, command: str) -> None:
         self.commands.append(command)

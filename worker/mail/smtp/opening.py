@@ -125,9 +125,14 @@ class _Opening:
         is_encrypted = self._account.encryption is Encryption.IMPLICIT
         tls_seconds, greeting_seconds = self._timeouts.tls_seconds, self._timeouts.greeting_seconds
         longest = tls_seconds + greeting_seconds  # aiosmtplib's limit for both, which the two below forestall
-        greeting = asyncio.create_task(
-            self.smtp.connect(sock=connection, use_tls=is_encrypted, start_tls=False, timeout=longest)
+        connecting = self.smtp.connect(
+            sock=connection,
+            use_tls=is_encrypted,
+            start_tls=False,
+            local_hostname=self._name,  # or aiosmtplib asks DNS for one
+            timeout=longest,
         )
+        greeting = asyncio.create_task(connecting)
         try:
             if is_encrypted:
                 await asyncio.wait([greeting], timeout=tls_seconds)
@@ -143,17 +148,29 @@ class _Opening:
                 server=self._server,
             ) from error
         finally:
-            greeting.cancel()
+            _give_up(greeting)
 
     async def _reply(self, response: Awaitable[SMTPResponse], seconds: float) -> Reply:
+        # Not awaited itself: aiosmtplib's `asyncio.wait_for` may swallow a cancellation (Python 3.11).
+        asking = asyncio.ensure_future(response)
         try:
-            async with asyncio.timeout(seconds):
-                received: SMTPResponse | SMTPResponseException = await response
+            await asyncio.wait([asking], timeout=seconds)
+            if not asking.done():
+                raise failure_of(self._server, TimeoutError(), seconds)
+            received: SMTPResponse | SMTPResponseException = asking.result()
         except SMTPResponseException as refusal:
             received = refusal
         except (OSError, SMTPException) as error:
             raise failure_of(self._server, error, seconds) from error
+        finally:
+            _give_up(asking)
         return check_reply(self._server, Reply(received.code, tuple(received.message.split("\n"))))
+
+
+def _give_up(task: asyncio.Future[SMTPResponse]) -> None:
+    """Cancel the task; an error that it ends with meanwhile is not logged."""
+    task.cancel()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 def _address_literal(connection: socket.socket) -> str:
