@@ -15,6 +15,7 @@ import pytest
 from testkit.accounts import Account
 from testkit.dovecot import Dovecot
 from testkit.dovecot_oauth import oauth_options
+from testkit.listening import listening
 from testkit.postfix import Postfix, PostfixOptions
 from testkit.processes import free_port
 from testkit.token_server import TokenServer
@@ -196,15 +197,15 @@ async def endless(greeting: bytes, line: bytes) -> AsyncIterator[int]:
     """A server that repeats a line without end; yields its port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.CancelledError):
+        with suppress(OSError):
             writer.write(greeting)
             await reader.readline()
             while True:
                 writer.write(line)
                 await writer.drain()
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listening(talk) as port:
+        yield port
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
-from testkit.scripted_server import LONGEST_LINE
+from testkit.listening import HERE, LONGEST_LINE, listening
 
 if TYPE_CHECKING:
     import ssl
@@ -60,7 +60,7 @@ class CountingProxy:
     refused, since it could read no further.
     """
 
-    host = "127.0.0.1"
+    host = HERE
 
     def __init__(self, wire: type[Wire], server_port: int, options: ProxyOptions | None = None) -> None:
         self.commands: list[Command] = []
@@ -78,17 +78,14 @@ class CountingProxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._accept, self.host, self.port, limit=LONGEST_LINE, ssl=self.options.tls
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = listening(self._accept, self.port, tls=self.options.tls)
+        self.port = await self._listening.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        await self.close_connections()
+        await self._listening.__aexit__(kind, error, trace)
         if error is None and self.violations:
             used = ", ".join(command.line for command in self.violations)
             raise AssertionError(f"the client used what the server does not offer: {used}")
@@ -127,19 +124,17 @@ class CountingProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        writers = [writer]
         try:
             from_server, to_server = await asyncio.open_connection(
                 self.options.server_host, self._server_port, limit=LONGEST_LINE
             )
-            writers.append(to_server)
-            await _Connection(self, (reader, writer), (from_server, to_server)).run()
-        except (OSError, asyncio.CancelledError):
-            # Cancelled is closed by the test; a cancelled handler would be an error of the loop.
+            try:
+                await _Connection(self, (reader, writer), (from_server, to_server)).run()
+            finally:
+                to_server.transport.abort()
+        except OSError:
             pass
         finally:
-            for each in writers:
-                each.transport.abort()
             self._tasks.discard(task)
 
 

@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from testkit.listening import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-_LIMIT = 1 << 22
 _OURS = ("EMAIL_WORKER_", "ZEEBE_", "CAMUNDA_", "SECRET_", "OTEL_")
 
 
@@ -46,17 +47,12 @@ class SmtpSink:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[SmtpSink]:
         """Take connections while the block runs."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LIMIT)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._serve) as self.port:
             yield self
-        finally:
-            server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
             await self._converse(reader, writer)
-        writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 storm ESMTP\r\n")
@@ -111,13 +107,8 @@ class Link:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Link]:
         """Pass everything on while the block runs."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._accept) as self.port:
             yield self
-        finally:
-            server.close()
-            self.cut()
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones."""
@@ -135,24 +126,24 @@ class Link:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
-            writer.transport.abort()
             return
-        try:
+        with suppress(OSError):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        self._writers -= {writer, far_writer}
+            self._writers |= {writer, far_writer}
+            try:
+                await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            finally:
+                self._writers -= {writer, far_writer}
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
+    try:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+    finally:
+        writer.transport.abort()
 
 
 class StormWorker:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from testkit.certificates import Certificates
 from testkit.document_server import DocumentServer
+from testkit.listening import listening
 from testkit.processes import free_port
 from testkit.scripted_smtp import ScriptedSmtp
 from testkit.workers import email_worker
@@ -168,17 +169,12 @@ async def test_a_store_that_is_not_there_may_come_back() -> None:
 
 
 async def test_a_store_that_says_nothing_is_waited_for_within_limits() -> None:
-    async def be_silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await hung_up.wait()
-        writer.close()
+    async def be_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
 
-    hung_up = asyncio.Event()
-    async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as silent:
-        port = silent.sockets[0].getsockname()[1]
-        async with client_at(f"http://127.0.0.1:{port}") as client:
-            with pytest.raises(DocumentsUnavailable, match="did not answer in time"):
-                await fetched(client, {"camunda.document.type": "camunda", "documentId": "1"})
-        hung_up.set()
+    async with listening(be_silent) as port, client_at(f"http://127.0.0.1:{port}") as client:
+        with pytest.raises(DocumentsUnavailable, match="did not answer in time"):
+            await fetched(client, {"camunda.document.type": "camunda", "documentId": "1"})
 
 
 async def test_without_a_store_the_operator_is_asked_for_one() -> None:
