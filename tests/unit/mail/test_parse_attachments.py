@@ -48,6 +48,28 @@ def test_a_file_comes_with_its_name_its_type_and_its_octets() -> None:
     assert (csv.name, csv.content_type, csv.content.strip()) == ("list.csv", "text/csv", b"a;b")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("base64", b"JVBERg=="),
+        ('"Base64"; charset=utf-8', b"JVBERg=="),
+        ("base-64 (by hand)", b"JVBERg=="),
+        ("Quoted-Printable", b"=25PDF"),
+        ("quotedprintable", b"=25PDF"),
+        ("x-uuencode", b"begin 644 a\n$)5!$1@\n`\nend\n"),
+        ("UUE", b"begin 644 a\n$)5!$1@\n`\nend\n"),
+        ("8-bit", b"%PDF"),
+        ("rot13", b"%PDF"),
+    ],
+)
+def test_an_encoding_is_known_by_its_letters_and_digits(encoding: str, content: bytes) -> None:
+    part = attached(
+        "Content-Type: application/pdf", f"Content-Transfer-Encoding: {encoding}", content=content
+    )
+    (pdf,) = read_attachments(multipart(b"\r\ntext", part))
+    assert pdf.content == b"%PDF"
+
+
 def test_an_image_within_the_text_is_an_attachment_too() -> None:
     message = EmailMessage()
     message.set_content('<img src="cid:1">', subtype="html")

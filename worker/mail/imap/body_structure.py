@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.mail.imap.lists import read_pairs
+from worker.mail.message.parse_encodings import known_encoding
 from worker.mail.message.parse_structure import Part, Structure
 
 _USED_PARAMETERS = ("name", "start", "boundary")
@@ -44,7 +45,7 @@ def _read_part(fields: list[Any], parent: Part | None) -> tuple[Part, list[Any]]
         parent=parent,
         content_type=kind.lower(),
         parameters={key: value for key, value in read_pairs(parameters).items() if key in _USED_PARAMETERS},
-        encoding=(encoding or "").lower(),
+        encoding=known_encoding(encoding or ""),
         disposition=name.lower(),
         file_name=read_pairs(given).get("filename") or read_pairs(parameters).get("name"),
         content_id=(content_id or "").encode("latin_1"),

@@ -11,7 +11,12 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
+# By the letters and digits of what senders write: they leave out hyphens, and add some.
+_ENCODINGS = {
+    "base64": "base64",
+    "quotedprintable": "quoted-printable",
+    **dict.fromkeys(("xuuencode", "uuencode", "xuue", "uue"), "uuencode"),
+}
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,6}\b[^\r\n]*+\r?\n", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++\Z")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -27,20 +32,25 @@ _LONE_EQUALS = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _LONE_EQUALS_IN_LINES = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r*+\n|\r*+\Z)")
 
 
+def known_encoding(name: str) -> str:
+    """Return `base64`, `quoted-printable` or `uuencode`; an empty text for what leaves octets as they are."""
+    return _ENCODINGS.get("".join(filter(str.isalnum, name.lower())), "")
+
+
 def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
-    """Return content without its transfer encoding; an unknown one leaves it as it stands."""
+    """Return content without its transfer encoding, which is named as by `known_encoding`."""
     if encoding == "base64":
         return decode_base64(data)
     if encoding == "quoted-printable":
         return b"".join(map(_decode_quoted_printable, pieces(data, _PIECE_BYTES)))
-    if encoding in UUENCODE:
+    if encoding == "uuencode":
         return decode_uuencode(data)
     return data
 
 
 def decoded_size(raw: bytes, start: int, end: int, encoding: str) -> int:
     """Return how many octets `raw[start:end]` has without its transfer encoding, in little memory."""
-    if encoding not in {"base64", "quoted-printable", *UUENCODE}:
+    if not encoding:
         return end - start
     if encoding == "base64":
         cuts = range(start, end, _PIECE_BYTES)

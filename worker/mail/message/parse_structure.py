@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from worker.mail.message.parse_encodings import UUENCODE
+from worker.mail.message.parse_encodings import known_encoding
 from worker.mail.message.parse_fields import MOST_FIELDS, Field, HeaderBlock, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
 
@@ -55,8 +55,7 @@ class Part:
     @property
     def is_message(self) -> bool:
         """Whether the body is a message that can be read in place."""
-        is_encoded = self.encoding in ("base64", "quoted-printable", *UUENCODE)
-        return self.content_type in ("message/rfc822", "message/global") and not is_encoded
+        return self.content_type in ("message/rfc822", "message/global") and not self.encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end:
         parent=parent,
         content_type=_media_type(content_type, parameters, is_digest=is_digest),
         parameters={name: parameters[name] for name in _USED_PARAMETERS if name in parameters},
-        encoding=_first_token(first_value(block.fields, b"content-transfer-encoding") or b""),
+        encoding=known_encoding(_first_token(first_value(block.fields, b"content-transfer-encoding") or b"")),
         disposition=_first_token(disposition),
         file_name=read_parameters(disposition).get("filename") or parameters.get("name"),
         content_id=first_value(block.fields, b"content-id") or b"",
