@@ -6,6 +6,7 @@ import os
 import poplib
 import select
 import smtplib
+import socket
 import ssl
 import sys
 from pathlib import Path
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyzeebe import ZeebeClient, ZeebeWorker, create_insecure_channel
 from pyzeebe.errors import ProcessDefinitionNotFoundError, ProcessTimeoutError
+from testkit.processes import free_port
 
 from worker.documents.http_client import HttpClient, HttpTimeouts
 from worker.documents.store import DocumentStore
 from worker.models.documents import File, StoredDocument, parse_documents
 from worker.sandbox import Engine, SandboxError
 from worker.sandbox.archive import engine_java
-from worker.sandbox.ports import free_port
 from worker.sandbox.rest import rest_api
 
 if TYPE_CHECKING:
@@ -296,3 +297,19 @@ async def test_a_document_is_kept_and_given_back(engine: Engine) -> None:
         await store.close()
     assert (answer.content, answer.content_type) == (b"hello", "text/plain")
     assert document.name == "Grüße.txt"
+
+
+async def test_the_ports_of_servers_are_given_to_nobody_while_they_are_restarted(
+    engine: Engine, mail_server: MailServer
+) -> None:
+    ports = {int(engine.address.rpartition(":")[2]), mail_server.smtp_port, mail_server.imaps_port}
+    await engine.kill()
+    await mail_server.kill()
+    for port in ports:
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+    await engine.restart()
+    await mail_server.restart()
+    assert {int(engine.address.rpartition(":")[2]), mail_server.smtp_port, mail_server.imaps_port} == ports
+    for port in ports:
+        socket.create_connection(("127.0.0.1", port)).close()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A server with several ports takes the first only after it was given the last.
+# Which of eight: the number of this process of a test run.
+_SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
 _GIVEN_PORTS: set[int] = set()
 SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -65,11 +67,11 @@ def loopback_addresses() -> list[str]:
 def free_port() -> int:
     """A port nobody listens at, below those the system gives to clients.
 
-    A server that is killed and started again must find its port still free; a port that the system
-    chose may by then be some client's.
+    Processes of one test run have ports of their own. A server that is killed and started again must find
+    its port still free; a port that the system chose may by then be some client's.
     """
     while True:
-        port = random.randint(20_000, 32_000)
+        port = random.randrange(20_000 + _SHARE, 32_000, 8)
         if port in _GIVEN_PORTS:
             continue
         try:

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from worker.sandbox.jars import LOCK_FILE, cache_directory, class_path, one_process_at_a_time
-from worker.sandbox.ports import free_port
+from worker.sandbox.ports import reserved_port
 
 _REHEARSAL_SECONDS = 180
 
@@ -44,14 +44,10 @@ def _archive(jars: list[Path]) -> Path:
 
 def _rehearse(jars: list[Path], archive: Path) -> None:
     unfinished = archive.with_suffix(".unfinished")
-    arguments = {
-        "class_path": [str(jar) for jar in jars],
-        "port": free_port(),
-        "archive": str(unfinished),
-    }
-    request = json.dumps({"id": 0, "method": "start", "arguments": arguments})
+    arguments = {"class_path": [str(jar) for jar in jars], "archive": str(unfinished)}
     note = Console(stderr=True).status("Preparing the engine for fast starts (once, about 15 s)")
-    with note, contextlib.suppress(subprocess.TimeoutExpired):
+    with note, reserved_port(0) as port, contextlib.suppress(subprocess.TimeoutExpired):
+        request = json.dumps({"id": 0, "method": "start", "arguments": arguments | {"port": port}})
         subprocess.run(
             [sys.executable, "-m", "worker.sandbox.java", "rehearsal"],
             input=request.encode() + b"\n",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from worker.sandbox.archive import engine_java
 from worker.sandbox.child import Child, Listener, Service
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.ports import free_port
+from worker.sandbox.ports import reserved_port
 from worker.sandbox.records import Record, Records
 
 Found = TypeVar("Found")
@@ -58,8 +58,8 @@ class Engine(Service):
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, port: int | None = None, *, memory_mb: int | None = None) -> AsyncIterator[Engine]:
-        """Run an engine on a port, else on a free one, until the context ends. Takes about 1 s.
+    async def start(cls, port: int = 0, *, memory_mb: int | None = None) -> AsyncIterator[Engine]:
+        """Run an engine on a port, 0 for a free one, until the context ends. Takes about 1 s.
 
         `memory_mb`: for Java's objects, default 512. The engine forgets nothing: thousands of jobs need more,
         or it answers ever more slowly.
@@ -70,12 +70,13 @@ class Engine(Service):
         java = await asyncio.to_thread(engine_java)
         if memory_mb is not None:
             java = {**java, "memory_mb": memory_mb}
-        engine = cls(free_port() if port is None else port, java)
-        try:
-            await engine.restart()
-            yield engine
-        finally:
-            await engine.kill()
+        with reserved_port(port) as taken:
+            engine = cls(taken, java)
+            try:
+                await engine.restart()
+                yield engine
+            finally:
+                await engine.kill()
 
     @property
     def address(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 from worker.sandbox.child import Child, Listener, Service
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.jars import class_path
+from worker.sandbox.ports import reserved_port
 
+_HOST = "127.0.0.1"
 _PLAIN = ("smtp", "pop3", "imap")
 _ENCRYPTED = ("smtps", "pop3s", "imaps")
 
@@ -62,17 +64,22 @@ class MailServer(Service):
             "keystore": keystore and (str(keystore.path), keystore.password),
         }
         protocols = _PLAIN + (_ENCRYPTED if tls else ())
-        server = cls(arguments, dict.fromkeys(protocols, 0) | dict(ports or {}))
-        try:
-            await server.restart()
-            yield server
-        finally:
-            await server.kill()
+        wanted = dict.fromkeys(protocols, 0) | dict(ports or {})
+        with ExitStack() as reserved:
+            taken = {
+                name: reserved.enter_context(reserved_port(port, _HOST)) for name, port in wanted.items()
+            }
+            server = cls(arguments, taken)
+            try:
+                await server.restart()
+                yield server
+            finally:
+                await server.kill()
 
     @property
     def host(self) -> str:
         """Where the ports are."""
-        return "127.0.0.1"
+        return _HOST
 
     @property
     def smtp_port(self) -> int:
@@ -110,7 +117,6 @@ class MailServer(Service):
         arguments = {**self._arguments, "ports": self._ports}
         listener = Listener(self._tell_waiters, self._tell_waiters)
         self._child = await Child.start(self.name, arguments, listener)
-        self._ports = await self._child.ask("ports")
 
     async def messages(self, user: str) -> list[bytes]:
         """Give the inbox of a user, oldest first, each email as it was received."""

@@ -1,22 +1,35 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.sandbox.errors import SandboxError
+
+EVERYWHERE = ""  # as a host: on every interface of the machine
 
 
-def free_port() -> int:
-    """Give a TCP port that nobody on this machine listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def reserved_port(port: int, host: str = EVERYWHERE) -> Iterator[int]:
+    """Keep a TCP port for a server, 0 for a free one, also while it is restarted. Raises SandboxError.
 
-
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether nobody listens on a port."""
-    with socket.socket() as probe:
-        # As servers do: what remains of closed connections does not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    A socket that is bound and does not listen keeps the system from giving the port to anybody; a server with
+    SO_REUSEADDR, as Java's are, can listen there.
+    """
+    with socket.socket() as holder:
+        # What remains of closed connections does not count either.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+            holder.bind((host, port))
+        except OSError as error:
+            raise SandboxError(f"Port {port} is taken.") from error
+        yield int(holder.getsockname()[1])
+
+
+def is_free(port: int, host: str) -> bool:
+    """Tell whether nobody listens on a port."""
+    try:
+        with reserved_port(port, host):
+            return True
+    except SandboxError:
+        return False

@@ -25,7 +25,7 @@ class _Document:
 
 @asynccontextmanager
 async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the API while the block runs; gives its address. Raises SandboxError."""
+    """Serve the API while the block runs, port 0: on a free one; gives its address. Raises SandboxError."""
     api = _Api(engine)
     application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
     application.add_routes(
@@ -45,7 +45,8 @@ async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise SandboxError(f"The REST API cannot listen at {host}:{port} ({error.strerror}).") from error
-        yield f"http://{host}:{port}"
+        _, taken, *_ = runner.addresses[0]
+        yield f"http://{host}:{taken}"
     finally:
         await runner.cleanup()
 

@@ -12,7 +12,7 @@ from worker.sandbox.certificate import LocalCertificate, local_certificate
 from worker.sandbox.engine import Engine
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.mail_server import MailServer
-from worker.sandbox.ports import free_port, is_free
+from worker.sandbox.ports import EVERYWHERE, is_free
 from worker.sandbox.rest import rest_api
 from worker.sandbox.story import Story
 
@@ -22,7 +22,7 @@ USERS = (("alice@example.com", "sandbox-password"), ("bob@example.com", "sandbox
 
 _GATEWAY_PORT, _REST_PORT = 26500, 8080
 _MAIL_PORTS = {"smtp": 3025, "pop3": 3110, "imap": 3143, "smtps": 3465, "imaps": 3993, "pop3s": 3995}
-_ANYWHERE, _HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104 - the engine listens on all interfaces
+_HERE = "127.0.0.1"
 _LOOK_SECONDS = 1.0
 
 
@@ -70,9 +70,9 @@ async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncCon
 
 
 def _engine(port: int | None) -> AbstractAsyncContextManager[Engine]:
-    if port is not None and not is_free(port, _ANYWHERE):
+    if port is not None and not is_free(port, EVERYWHERE):
         raise SandboxError(f"Port {port} is taken; choose another one, or leave out --port.")
-    return Engine.start(_choose(_GATEWAY_PORT, _ANYWHERE) if port is None else port)
+    return Engine.start(_choose(_GATEWAY_PORT, EVERYWHERE) if port is None else port)
 
 
 def _mail_server(certificate: LocalCertificate) -> AbstractAsyncContextManager[MailServer]:
@@ -93,7 +93,7 @@ async def _tell_story(story: Story, services: Sequence[Engine | MailServer], sto
 
 
 def _choose(usual: int, host: str = _HERE) -> int:
-    return usual if is_free(usual, host) else free_port()
+    return usual if is_free(usual, host) else 0
 
 
 def _other_port(service: str, usual: int, address: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ def start(
     users: list[tuple[str, str]],
     keystore: tuple[str, str] | None,
 ) -> Methods:
-    """Start one server for each protocol in `ports`; port 0 takes a free one."""
+    """Start one server for each protocol in `ports`."""
     start_java(class_path, MAIL_MEMORY_MB)
     if keystore is not None:
         system = jpype.JClass("java.lang.System")
@@ -39,9 +39,6 @@ def start(
     for address, password in users:
         methods.add_user(address, password, notify)
     return {
-        "ports": lambda: {
-            name: int(getattr(server, f"get{name.capitalize()}")().getPort()) for name in ports
-        },
         "messages": methods.messages,
         "deliver": methods.deliver,
     }
