@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import os
 import re
 import socket
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from testkit.processes import free_port
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import say
 from typer.testing import CliRunner, Result
 
 from worker.cli import app
@@ -20,11 +29,19 @@ NAMES = [command.name or getattr(command.callback, "__name__", "") for command i
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but those of the test, and wide lines."""
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settings but those of the test, and wide lines; logs as before afterwards."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers)
+    monkeypatch.setattr(root, "level", root.level)
+    for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("COLUMNS", "250")
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
 
 
 def variables(**parameters: Any) -> dict[str, Any]:
@@ -80,6 +97,27 @@ def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], 
     assert says in said["message"]
 
 
+async def test_what_is_logged_during_a_call_goes_to_standard_error_without_secrets() -> None:
+    options = Pop3Options(faults={"QUIT": say("-ERR not removed")})
+    async with ScriptedPop3({"1": b"Message-ID: <one@x>\r\n\r\nx\r\n"}, options) as server:
+        given = {
+            "authentication": {"username": "ann", "password": "s3cret"},
+            "server": {"host": "{{secrets.HOST}}", "port": server.port, "cryptographicProtocol": "NONE"},
+            "parameters": {"messageId": "<one@x>"},
+        }
+        called = await asyncio.create_subprocess_exec(
+            *(Path(sys.executable).with_name("email-worker"), "call", "email.pop3.read", "--variables", "-"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SECRET_HOST": server.host},
+        )
+        out, told = await called.communicate(json.dumps(given).encode())
+    assert json.loads(out)["messageId"] == "<one@x>"
+    line = json.loads(told)
+    assert (line["event"], line["server"]) == ("email_not_deleted", f"***:{server.port}")
+
+
 def test_set_changes_single_variables_also_in_groups() -> None:
     given = json.dumps(variables())
     options = ["--set", "parameters.tos=x", "--set", "parameters.subject=7"]
@@ -90,9 +128,9 @@ def test_set_changes_single_variables_also_in_groups() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--set", "subject"], "--set must be KEY=VALUE; found 'subject'."),
-        (["--set", "=x"], "--set must be KEY=VALUE; found '=x'."),
-        (["--set", "a..b=x"], "--set must be KEY=VALUE; found 'a..b=x'."),
+        (["--set", "authentication.password hunter2"], "--set must be KEY=VALUE; found no =."),
+        (["--set", "=hunter2"], "--set must be KEY=VALUE; found '=…'."),
+        (["--set", "a..b=hunter2"], "--set must be KEY=VALUE; found 'a..b=…'."),
         (["--set", "server=x", "--set", "server.host=y"], "--set server.host: server is a value already"),
         (["--variables", "nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
     ],

@@ -58,7 +58,9 @@ def _set(variables: dict[str, Any], setting: str) -> None:
     key, separator, text = setting.partition("=")
     *groups, name = key.strip().split(".")
     if not separator or not all((*groups, name)):
-        raise InputError(f"--set must be KEY=VALUE; found {setting!r}.", field="--set")
+        # What is not the key may be a password.
+        found = f"found {f'{key}=…'!r}" if separator else "found no ="
+        raise InputError(f"--set must be KEY=VALUE; {found}.", field="--set")
     inside = variables
     for group in groups:
         inside = inside.setdefault(group, {})

@@ -34,12 +34,13 @@ class DocumentStore(ClusterApi):
         params = {name: value for name, value in place.items() if value is not None}
         path = f"/documents/{quote(document.document_id, safe='')}"
         response = await self.request("GET", path, max_bytes=max_bytes, body=lambda: {"params": params})
+        name = _shown(document.document_id)
         if response.status == HTTPStatus.NOT_FOUND:
             raise DocumentNotFound(
-                f"Camunda's document store has no document {_shown(document.document_id)}; it may have expired.",
+                f"Camunda's document store has no document {name}; it may have expired.",
                 documentId=document.document_id,
             )
-        return self._accepted(response, HTTPStatus.OK, f"give document {_shown(document.document_id)}")
+        return self._accepted(response, HTTPStatus.OK, f"give document {name}")
 
     async def create(self, file: File) -> dict[str, Any]:
         """Store a file; return the reference to it. Raises a DocumentError."""
