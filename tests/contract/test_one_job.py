@@ -68,6 +68,32 @@ async def test_a_completion_that_is_never_taken_is_given_up_at_the_deadline() ->
 
 
 @on_skipping_clock
+async def test_the_code_of_a_bpmn_error_is_never_logged_as_it_may_be_any_text() -> None:
+    bench = Bench()
+    bench.gateway.always("throw_error", GatewayUnavailable("INTERNAL"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job(headers={"errorExpression": '=bpmnError("text: " + response.text)'}))
+            await bench.gateway.until(lambda: len(bench.gateway.tried) > 5)
+            await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_reported"] == ["BPMN_ERROR"]
+    assert "text: sent" not in str(logs)
+
+
+@on_skipping_clock
+async def test_what_camunda_says_of_a_result_that_it_refuses_is_masked_and_has_a_bound() -> None:
+    bench = Bench()
+    bench.gateway.always("complete", CommandRefused("hunter2-Xyz\n" * 1_000))
+    async with bench.serving():
+        authentication = {"username": "ann", "password": "hunter2-Xyz"}
+        bench.gateway.offer(make_job(variables=variables_for() | {"authentication": authentication}))
+        (command,) = await bench.gateway.until_taken(1)
+    assert "Camunda refused the result (*** ***" in command.fields["message"]
+    assert "hunter2" not in command.fields["message"]
+    assert len(command.fields["message"]) < 1_500
+
+
+@on_skipping_clock
 async def test_pauses_grow_from_the_first_attempt_however_many_retries_there_are() -> None:
     bench = Bench()
     bench.handler.script.extend([ServerTimeout("Slow.")] * 3)

@@ -295,6 +295,14 @@ def test_check_shows_no_user_name_and_password_of_an_address(name: str) -> None:
     assert "hunt" not in answer.output
 
 
+@pytest.mark.parametrize("end", ["?key=hunter2", "#hunter2", "/#access_token=hunter2"])
+def test_check_shows_no_query_and_fragment_of_an_address(end: str) -> None:
+    answer = check(ZEEBE_REST_ADDRESS=f"https://camunda.example.com{end}")
+    assert answer.exit_code == 1
+    assert "found 'https://camunda.example.com" in answer.output
+    assert "hunter2" not in answer.output
+
+
 def test_a_wrong_setting_is_exit_code_1_and_named() -> None:
     client = {"ZEEBE_CLIENT_ID": "me", "ZEEBE_CLIENT_SECRET": "hunter2"}
     address = {"ZEEBE_AUTHORIZATION_SERVER_URL": "http://id.example.com/token"}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 PREFIX = "EMAIL_WORKER_"
 # A password may have any character. A `?` without a `=` is that of a pattern.
 _USER_INFO = re.compile(r"(^|://).*@", re.DOTALL)
-_QUERY = re.compile(r"\?.*=.*", re.DOTALL)
+_QUERY = re.compile(r"\?.*=.*|#.*", re.DOTALL)
 
 
 def _split_commas(value: Any) -> Any:
@@ -34,5 +34,5 @@ class SettingsGroup(BaseModel):
 
 
 def without_credentials(text: str) -> str:
-    """Return a URL without its user name, password (RFC 3986, 3.2.1) and query."""
-    return _QUERY.sub("?***", _USER_INFO.sub(r"\1***@", text))
+    """Return a URL without its user name, password (RFC 3986, 3.2.1), query and fragment."""
+    return _QUERY.sub("***", _USER_INFO.sub(r"\1***@", text))

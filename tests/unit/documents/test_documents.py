@@ -304,6 +304,15 @@ async def test_a_store_that_repeats_the_sign_in_does_not_get_it_shown(echoed: st
     assert short.mask.hide("no process 'demo' for demo-user") == "no process '***' for ***-user"
 
 
+async def test_a_password_in_use_is_hidden_after_thousands_of_other_secrets() -> None:
+    sign_in = BasicSignIn("jane", "hunter2-and-more", Mask())
+    for number in range(4_000):
+        sign_in.mask.learn(f"{number}-another")
+        if not number % 500:
+            await sign_in.authorization()
+    assert sign_in.mask.hide("no: hunter2-and-more") == "no: ***"
+
+
 async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> None:
     async with DocumentServer() as server:
         token = cluster_token(server.token_url)
