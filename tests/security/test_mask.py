@@ -7,7 +7,7 @@ import html
 import json
 import quopri
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from string import ascii_lowercase
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -137,7 +137,7 @@ def test_a_secret_is_hidden_in_every_form(form: str, secret: str) -> None:
     assert len(hidden) < len("no: ***  is wrong") + 8, hidden
 
 
-SHORT_FORMS = {
+SHORT_FORMS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "in a URL": quote,
     "in JSON": lambda secret: json.dumps(secret)[1:-1],
