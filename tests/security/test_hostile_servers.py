@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,18 @@ async def test_a_hostile_imap_server_is_left_in_time(fault: str) -> None:
         parameters["criteria"] = {"field": "SUBJECT", "value": "s"}
     async with ScriptedImap(ImapOptions(faults={verb: step})) as server:
         await assert_bounded(f"email.imap.{operation}", account(server.port, **parameters))
+
+
+async def test_names_of_folders_that_are_hard_to_compare_cost_little_time() -> None:
+    letters = random.Random(7)
+    path = "".join(letters.choices("ab", k=198))
+    names = ("".join(letters.sample(path, len(path))) for _ in range(10_000))
+    rows = [f'* LIST () "/" "{name}"' for name in names]
+    faults = {"LIST": say(*rows, "{tag} OK done"), "SELECT": say("{tag} NO No such folder")}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        told = await asyncio.to_thread(run_apart, "email.imap.list", account(server.port, folder=path))
+    assert told["code"] == "FOLDER_NOT_FOUND"
+    assert told["busy"] < MOST_MILLISECONDS
 
 
 @pytest.mark.parametrize("fault", POP3_FAULTS)
