@@ -270,7 +270,7 @@ class Pipeline:
 
 async def _read_headers(job: Job, *, is_done: bool) -> ConnectorHeaders:
     read = partial(ConnectorHeaders.of, job.headers)
-    if sum(map(len, job.headers.values())) <= _LONG_HEADERS_CHARACTERS:
+    if sum(len(name) + len(text) for name, text in job.headers.items()) <= _LONG_HEADERS_CHARACTERS:
         return read()
     # Work that is done is reported, also by a worker that is told to stop.
     return await (finish_in_thread(read) if is_done else asyncio.to_thread(read))
