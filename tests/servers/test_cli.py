@@ -132,6 +132,10 @@ def test_set_changes_single_variables_also_in_groups() -> None:
         (["--set", "=hunter2"], "--set must be KEY=VALUE; found '=…'."),
         (["--set", "a..b=hunter2"], "--set must be KEY=VALUE; found 'a..b=…'."),
         (["--set", "server=x", "--set", "server.host=y"], "--set server.host: server is a value already"),
+        (
+            ["--variables", '{"password": "hunter2"}'],
+            "--variables must name a file, or - for standard input; found",
+        ),
         (["--variables", "nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
     ],
 )
@@ -139,6 +143,7 @@ def test_options_that_cannot_be_read_are_one_sentence(options: list[str], says: 
     said = failure(CliRunner().invoke(app, ["call", "email.smtp.send", *options]))
     assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
     assert said["message"].startswith(says)
+    assert "hunter2" not in said["message"]
 
 
 def test_an_operation_that_is_none_is_bad_input_with_all_that_there_are() -> None:
@@ -293,6 +298,22 @@ def test_check_shows_no_user_name_and_password_of_an_address(name: str) -> None:
     assert name in answer.output
     assert "er@2" not in answer.output
     assert "hunt" not in answer.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CAMUNDA_MTLS_KEY_PATH", "CAMUNDA_MTLS_CERT_PATH", "ZEEBE_CA_CERTIFICATE_PATH"),
+        *("EMAIL_WORKER_TLS_CA_FILE", "EMAIL_WORKER_SECRETS_DIR"),
+    ],
+)
+@pytest.mark.parametrize("line_break", ["\n", "\\n"])
+def test_check_shows_no_private_key_that_stands_in_place_of_its_file(name: str, line_break: str) -> None:
+    key = line_break.join(("-----BEGIN PRIVATE KEY-----", "hunter2", "-----END PRIVATE KEY-----", ""))
+    answer = check(**{name: key})
+    assert answer.exit_code == 1
+    assert f"{name} must be a path; found the content of a file." in answer.output
+    assert "hunter2" not in answer.output
 
 
 @pytest.mark.parametrize("end", ["?key=hunter2", "#hunter2", "/#access_token=hunter2"])

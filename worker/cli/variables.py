@@ -37,6 +37,10 @@ def read_variables(source: str | None, settings: Sequence[str] | None) -> dict[s
 
 
 def _read_source(source: str) -> dict[str, Any]:
+    if source.lstrip().startswith("{"):  # which may have a password
+        raise InputError(
+            "--variables must name a file, or - for standard input; found JSON.", field="--variables"
+        )
     place = "Standard input" if source == "-" else source
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -17,6 +18,14 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _is_no_content(value: Any) -> Any:
+    # A private key in place of its file must not be shown.
+    if isinstance(value, str) and ("\n" in value.strip() or "-----BEGIN" in value):
+        raise ValueError("must be a path; found the content of a file")
+    return value
+
+
+PathSetting = Annotated[Path, BeforeValidator(_is_no_content)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 
