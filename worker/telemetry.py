@@ -71,12 +71,12 @@ def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
         return None
     try:
         # Imported only here: the extra may be missing, and the import is slow.
-        from worker.traces import Traces, exporter_credentials, open_exporter  # noqa: PLC0415
+        from worker.traces import Traces, open_exporter  # noqa: PLC0415
     except ModuleNotFoundError:
         log.warning("traces_not_installed", install="pip install 'camunda-email-worker[traces]'")
         return None
-    for credential in exporter_credentials(settings.url):
-        mask.learn(credential.strip())
+    for credential in settings.credentials:
+        mask.learn(credential)
 
     def hide(text: str) -> str:
         # A job's own mask knows a secret host also as it was changed.

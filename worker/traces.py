@@ -7,15 +7,10 @@ They never contain the contents of a job or an email.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_HEADERS,
-    OTEL_EXPORTER_OTLP_TRACES_HEADERS,
-)
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -24,14 +19,6 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from worker.job.outcome import Completed, Returned
 from worker.job.report import JobReport
 from worker.mail.command_trace import Step
-
-
-def exporter_credentials(url: str | None) -> Iterator[str]:
-    """Yield what OpenTelemetry's warnings may quote: its headers, and user info and query of the URL."""
-    for name in (OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS):
-        yield from os.environ.get(name, "").split(",")
-    address, _, query = (url or "").rpartition("://")[2].partition("?")
-    yield from (address.rpartition("@")[0], query)
 
 
 def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
