@@ -18,7 +18,7 @@ from worker.models.documents import File, StoredDocument
 
 _MAX_ANSWER_BYTES = 100_000
 _SHOWN_CHARACTERS = 200
-# A longer answer is not the reason of a refusal, and reading it would hold up other work.
+# A longer answer is not the reason of a refusal, and reading it would delay other work.
 _MAX_REASON_BYTES = 10_000
 # The entries of a reference; nothing else that the store says goes into the process.
 _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")

@@ -22,7 +22,7 @@ _SERVER_ERROR = 500
 _PASSING_STATUSES = {408, 429}
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
-# A longer answer is not the reason of a refusal, and showing it would hold up other work.
+# A longer answer is not the reason of a refusal, and showing it would delay other work.
 _MAX_REASON_BYTES = 10_000
 _USUAL_LIFE_SECONDS = 300.0
 _LONGEST_LIFE_SECONDS = 86_400
