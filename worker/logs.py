@@ -16,12 +16,14 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from worker.masking import Mask, current_mask
+from worker.masking import Mask, current_mask, excerpt, masking
 from worker.settings import LogFormat, WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 _SHOWN_OBJECT = re.compile("[<(]")
+# Of a line of a library, which may quote what it got from outside.
+_SHOWN_CHARACTERS = 1_000
 # What the worker itself writes: a secret that looks the same must not change it.
 _OWN_FIELDS = frozenset({"event", "level", "timestamp", "code", "outcome", "operation", "task_type"})
 _FIRST_FIELDS = ("timestamp", "level", "event")
@@ -42,7 +44,10 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
         return {name: value if name in _OWN_FIELDS else now.hide_in(value) for name, value in event.items()}
 
     def first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {**event, "event": current_mask(default=mask).hide(_first_line(event))}
+        now = current_mask(default=mask)
+        with masking(now):
+            line = _first_line(now.hide(str(event["event"])), event["_record"].name)
+            return {**event, "event": excerpt(line, _SHOWN_CHARACTERS)}
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -105,13 +110,13 @@ def log_uncaught_errors() -> None:
     threading.excepthook = lambda given: log.error("thread_failed", exc_info=given.exc_value)
 
 
-def _first_line(event: EventDict) -> str:
+def _first_line(text: str, logger: str) -> str:
     """Leave out what libraries print below their first line, and whom asyncio names in it.
 
     It shows whole tasks and callbacks there, with their results, errors and arguments.
     """
-    line = str(event["event"]).partition("\n")[0]
-    if event["_record"].name == "asyncio":
+    line = text.partition("\n")[0]
+    if logger == "asyncio":
         line = _SHOWN_OBJECT.split(line)[0].rstrip()
     return line
 

@@ -6,6 +6,7 @@ import base64
 import html
 import re
 import string
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -96,14 +97,16 @@ class Mask:
         lowered = text.translate(_LOWER)
         readings = list(_readings_of(text))
         for form, is_base64 in forms:
-            if len(form) < _SHORT:
+            is_short = len(form) < _SHORT
+            if is_short and form.isascii():
                 yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
                 continue
             for reading in readings:
                 # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
                 if form in (reading.encoded if is_base64 else reading.lowered):
-                    places = reading.places(form, is_base64=is_base64)
-                    yield from (_whole_word(text, *place) if is_base64 else place for place in places)
+                    for place in reading.places(form, is_base64=is_base64):
+                        if not is_short or _stands_alone(text, *place):
+                            yield _whole_word(text, *place) if is_base64 else place
 
 
 def _readings_of(text: str) -> Iterator[_Reading]:
@@ -209,11 +212,16 @@ def _forms_of(value: str) -> Iterator[str]:
         # A server that expects only ASCII changes it to these.
         "".join(filter(str.isascii, value)),
         value.encode("ascii", "replace").decode(),
+        # One that takes UTF-8 for another character set, or composes letters and accents, to these.
+        value.encode("utf-8", "replace").decode("latin-1"),
+        value.encode("utf-8", "replace").decode("cp1252", "ignore"),
+        unicodedata.normalize("NFC", value),
+        unicodedata.normalize("NFD", value),
     )
-    for form in shown:
+    for form in dict.fromkeys(shown):
         # As in each of its readings: a backslash in a value is one, or the sign of an escape.
         for reading in _readings_of(form):
-            if len(reading.lowered) >= _SHORT:
+            if len(reading.lowered) >= _SHORT or not reading.lowered.isascii():
                 yield reading.lowered
         if form == value and len(_IGNORED.sub("", form)) < _SHORT and form.strip():
             yield form.strip().translate(_LOWER)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.errors import InputError, SecretNotFound
-from worker.masking import Mask
+from worker.masking import Mask, excerpt
 
 # A file of that name cannot be outside of the directory.
 _NAME_PATTERN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
@@ -17,6 +17,8 @@ _PLACEHOLDER = re.compile(_BRACES)
 # Both in one pass: the value of a secret is never read as a placeholder.
 _PLACEHOLDER_OR_BARE = re.compile(rf"{_BRACES}|(?<![\w.-])secrets\.({_NAME_PATTERN})")
 _LARGEST_FILE = 64 * 1024
+_LONGEST_NAME = 200
+_SHOWN_CHARACTERS = 60
 
 
 class SecretStore:
@@ -75,10 +77,11 @@ class SecretStore:
         return self._value(name)
 
     def _value(self, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+            shown = excerpt(name, _SHOWN_CHARACTERS)
             raise SecretNotFound(
-                f"{name[:60]!r} cannot name a secret: letters, digits, _, - and single dots can.",
-                secret=name[:60],
+                f"{shown!r} cannot name a secret: letters, digits, _, - and dots can, up to {_LONGEST_NAME}.",
+                secret=shown,
             )
         value, fault = self._environment.get(self._prefix + name), None
         if not value and self._directory is not None:

@@ -16,7 +16,7 @@ from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
 from worker.liveness import Liveness
 from worker.mail.clients import MailClients
-from worker.masking import Mask
+from worker.masking import Mask, current_mask
 from worker.metrics import Metrics
 from worker.settings import Settings, TraceSettings
 
@@ -35,7 +35,7 @@ class Telemetry:
     def __init__(self, settings: Settings, mask: Mask, operations: Iterable[str]) -> None:
         self._settings = settings.worker
         self._metrics = Metrics(operations, version=__version__)
-        self._traces = _open_traces(settings.traces, mask)
+        self.traces = _open_traces(settings.traces, mask)
 
     @property
     def observers(self) -> Observers:
@@ -51,8 +51,8 @@ class Telemetry:
         liveness = Liveness(runtime, max_silence_seconds=silence_seconds)
         self._metrics.read(clients, liveness)
         async with AsyncExitStack() as shown:
-            if self._traces is not None:
-                shown.push_async_callback(self._traces.close)
+            if self.traces is not None:
+                shown.push_async_callback(self.traces.close)
             await shown.enter_async_context(background(liveness.heartbeat.beat_on(), "heartbeat"))
             host, port = self._settings.health_host, self._settings.health_port
             await shown.enter_async_context(health_pages(host, port, liveness, self._metrics))
@@ -62,8 +62,8 @@ class Telemetry:
 
     def _job_ended(self, report: JobReport) -> None:
         self._metrics.job_ended(report)
-        if self._traces is not None:
-            self._traces.job_ended(report)
+        if self.traces is not None:
+            self.traces.job_ended(report)
 
 
 def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
@@ -75,4 +75,11 @@ def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
     except ModuleNotFoundError:
         log.warning("traces_not_installed", install="pip install 'camunda-email-worker[traces]'")
         return None
-    return Traces(open_exporter(settings.exporter, settings.url), version=__version__, hide=mask.hide)
+    for credential in settings.credentials:
+        mask.learn(credential)
+
+    def hide(text: str) -> str:
+        # A job's own mask knows a secret host also as it was changed.
+        return current_mask(default=mask).hide(text)
+
+    return Traces(open_exporter(settings.exporter, settings.url), version=__version__, hide=hide)

@@ -31,7 +31,7 @@ def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
 class Traces:
     """Makes the spans of each job when it has ended, because only then its outcome is known.
 
-    `hide` masks secrets: the name of a mail server may be one.
+    `hide` masks secrets: the name and the port of a mail server may be some.
     """
 
     def __init__(self, exporter: SpanExporter, *, version: str, hide: Callable[[str], str]) -> None:
@@ -95,7 +95,8 @@ class Traces:
     def _name_server(self, span: Span, server: str) -> None:
         host, _, port = server.rpartition(":")
         span.set_attribute("server.address", self._hide(host.strip("[]")))
-        span.set_attribute("server.port", int(port))
+        if self._hide(port) == port:
+            span.set_attribute("server.port", int(port))
 
 
 def _epoch_clock() -> Callable[[float], int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,7 @@ from testkit.skipping_clock import now, on_skipping_clock
 
 from worker.errors import AuthenticationFailed, ServerTimeout
 from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
+from worker.job.headers import ConnectorHeaders
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
@@ -65,6 +68,50 @@ async def test_a_completion_that_is_never_taken_is_given_up_at_the_deadline() ->
     assert JOB_TIMEOUT_SECONDS - 5 <= ended_after <= JOB_TIMEOUT_SECONDS + 5
     assert bench.gateway.extended == []
     assert [line["log_level"] for line in logs if line["event"] == "outcome_not_reported"] == ["error"]
+
+
+@pytest.mark.parametrize(("characters", "is_apart"), [(100, False), (10_000, True)])
+async def test_headers_with_long_names_are_read_outside_of_the_event_loop(
+    characters: int, is_apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, threads = ConnectorHeaders.of, []
+
+    def noted(headers: Mapping[str, str]) -> ConnectorHeaders:
+        threads.append(threading.current_thread())
+        return read(headers)
+
+    monkeypatch.setattr(ConnectorHeaders, "of", noted)
+    bench = Bench()
+    async with asyncio.timeout(30), bench.serving():
+        bench.gateway.offer(make_job(headers={"n" * characters: "x"}))
+        await bench.gateway.until_taken(1)
+    assert (threads != [threading.main_thread()]) is is_apart
+
+
+@on_skipping_clock
+async def test_the_code_of_a_bpmn_error_is_never_logged_as_it_may_be_any_text() -> None:
+    bench = Bench()
+    bench.gateway.always("throw_error", GatewayUnavailable("INTERNAL"))
+    with capture_logs() as logs:
+        async with bench.serving():
+            bench.gateway.offer(make_job(headers={"errorExpression": '=bpmnError("text: " + response.text)'}))
+            await bench.gateway.until(lambda: len(bench.gateway.tried) > 5)
+            await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+    assert [line["outcome"] for line in logs if line["event"] == "outcome_not_reported"] == ["BPMN_ERROR"]
+    assert "text: sent" not in str(logs)
+
+
+@on_skipping_clock
+async def test_what_camunda_says_of_a_result_that_it_refuses_is_masked_and_has_a_bound() -> None:
+    bench = Bench()
+    bench.gateway.always("complete", CommandRefused("hunter2-Xyz\n" * 1_000))
+    async with bench.serving():
+        authentication = {"username": "ann", "password": "hunter2-Xyz"}
+        bench.gateway.offer(make_job(variables=variables_for() | {"authentication": authentication}))
+        (command,) = await bench.gateway.until_taken(1)
+    assert "Camunda refused the result (*** ***" in command.fields["message"]
+    assert "hunter2" not in command.fields["message"]
+    assert len(command.fields["message"]) < 1_500
 
 
 @on_skipping_clock

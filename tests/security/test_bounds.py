@@ -97,6 +97,7 @@ REACH: dict[str, Callable[[int], None]] = {
         SearchRequest, parameters={"criteria": {"field": "BODY", "value": "v" * n}}
     ),
     "each of the three variables": lambda n: send(**at_most(n)),
+    "the name of a field": lambda n: send(**{"n" * n: "x"}),
     "nested lists and contexts": lambda n: send(to=listed(n - 1)),
     "the result or error expression": lambda n: expression("1" + " " * (n - 2) + "1"[: n - 1]),
 }
@@ -109,7 +110,7 @@ def expression(text: str) -> None:
 @pytest.mark.parametrize(("field", "bound"), table("Limits of a job's variables"))
 def test_a_bound_of_the_table_is_taken_and_one_more_is_refused(field: str, bound: str) -> None:
     most = int(re.sub(r"\D", "", bound))
-    if field == "each of the three variables":
+    if field in {"each of the three variables", "the name of a field"}:
         with pytest.raises(InputError, match="is not a field of this operation"):
             REACH[field](most)
     else:

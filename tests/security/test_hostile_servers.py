@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from testkit.accounts import Account
+from testkit.document_server import DocumentServer
 from testkit.scripted_imap import ImapOptions, ScriptedImap
 from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
 from testkit.scripted_server import Dialogue, ScriptedServer, Step, drip, endless_line, say
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.token_server import TokenServer, status
 from testkit.worker_client import run_apart
 
 MOST_BYTES = 100 * 1024 * 1024
@@ -21,7 +25,7 @@ ACCOUNT = Account("ann@example.org", "hunter2-Xyz")
 LETTER = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": "b"}
 CODES = {
     *("PROTOCOL_ERROR", "TIMEOUT", "RESULT_TOO_LARGE", "SEND_OUTCOME_UNKNOWN", "SERVER_REFUSED"),
-    "FOLDER_NOT_FOUND",
+    *("FOLDER_NOT_FOUND", "DOCUMENT_REFUSED", "TOKEN_REFUSED"),
 }
 
 
@@ -145,8 +149,8 @@ def account(port: int, **parameters: Any) -> dict[str, Any]:
     }
 
 
-async def assert_bounded(task_type: str, variables: dict[str, Any]) -> None:
-    told = await asyncio.to_thread(run_apart, task_type, variables)
+async def assert_bounded(task_type: str, variables: dict[str, Any], **settings: str) -> None:
+    told = await asyncio.to_thread(run_apart, task_type, variables, **settings)
     assert told["code"] in CODES | {None}, told
     assert told["grown_bytes"] < MOST_BYTES, told
     assert told["busy"] < MOST_MILLISECONDS, told
@@ -192,6 +196,18 @@ async def test_a_hostile_imap_server_is_left_in_time(fault: str) -> None:
         await assert_bounded(f"email.imap.{operation}", account(server.port, **parameters))
 
 
+async def test_names_of_folders_that_are_hard_to_compare_cost_little_time() -> None:
+    letters = random.Random(7)
+    path = "".join(letters.choices("ab", k=198))
+    names = ("".join(letters.sample(path, len(path))) for _ in range(10_000))
+    rows = [f'* LIST () "/" "{name}"' for name in names]
+    faults = {"LIST": say(*rows, "{tag} OK done"), "SELECT": say("{tag} NO No such folder")}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        told = await asyncio.to_thread(run_apart, "email.imap.list", account(server.port, folder=path))
+    assert told["code"] == "FOLDER_NOT_FOUND"
+    assert told["busy"] < MOST_MILLISECONDS
+
+
 @pytest.mark.parametrize("fault", POP3_FAULTS)
 async def test_a_hostile_pop3_server_delays_no_other_job(fault: str) -> None:
     verb, line = POP3_FAULTS[fault]
@@ -204,3 +220,28 @@ async def test_a_hostile_pop3_server_delays_no_other_job(fault: str) -> None:
 
     async with ScriptedPop3({"1": b"Subject: x\r\n\r\nx\r\n"}, Pop3Options(faults={verb: step})) as server:
         await assert_bounded("email.pop3.list", account(server.port))
+
+
+async def test_a_document_store_with_a_long_reason_delays_nothing_else() -> None:
+    async with DocumentServer(says="=41&amp;%2525 " * 1_700_000) as server:
+        document = server.put(b"x", "a.pdf", "application/pdf")
+        server.faults.append(400)
+        given = account(1, **LETTER, attachments=[document])
+        await assert_bounded("email.smtp.send", given, ZEEBE_REST_ADDRESS=server.address)
+
+
+ANSWERS_OF_TOKEN_ENDPOINTS = {
+    "a long reason": (400, {"error": "invalid_client", "error_description": "&amp;amp;%2525 5.5.5 " * 8_000}),
+    "a long code": (200, {"error": "&amp;amp;%2525 5.5.5 " * 8_000}),
+    "a long token": (200, {"access_token": "%2525&amp;" * 18_000}),
+    "a long refresh token": (200, {"access_token": "a", "refresh_token": "%2525&amp;" * 18_000}),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS_OF_TOKEN_ENDPOINTS)
+async def test_a_token_endpoint_with_a_long_answer_delays_nothing_else(kind: str) -> None:
+    code, answer = ANSWERS_OF_TOKEN_ENDPOINTS[kind]
+    async with TokenServer() as server, ScriptedSmtp(options=SmtpOptions(account=ACCOUNT)) as smtp:
+        server.faults.append(status(code, json.dumps(answer)))
+        given = account(smtp.port, **LETTER) | {"authentication": server.authentication()}
+        await assert_bounded("email.smtp.send", given, EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS=server.url)

@@ -6,7 +6,8 @@ import base64
 import html
 import json
 import quopri
-from collections.abc import AsyncIterator
+import unicodedata
+from collections.abc import AsyncIterator, Callable
 from string import ascii_lowercase
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -118,6 +119,9 @@ def forms_of(secret: str) -> dict[str, str]:
         "in Python": repr(secret),
         "with blanks around": f"  {secret}  ",
         "broken by a blank": f"{secret[:7]} {secret[7:]}",
+        "in UTF-8, taken for Latin-1": secret.encode().decode("latin-1"),
+        "in UTF-8, taken for Windows-1252": secret.encode().decode("cp1252", "replace"),
+        "with letters and accents apart": unicodedata.normalize("NFD", secret),
         "without what is not ASCII": secret.encode("ascii", "ignore").decode(),
     }
 
@@ -131,6 +135,25 @@ def test_a_secret_is_hidden_in_every_form(form: str, secret: str) -> None:
     assert hidden.startswith("no: ")
     assert hidden.endswith(" is wrong")
     assert len(hidden) < len("no: ***  is wrong") + 8, hidden
+
+
+SHORT_FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in a URL": quote,
+    "in JSON": lambda secret: json.dumps(secret)[1:-1],
+    "in quoted-printable": lambda secret: quopri.encodestring(secret.encode()).decode(),
+    "as numbers of HTML": lambda secret: "".join(f"&#{ord(each)};" for each in secret),
+}
+
+
+@pytest.mark.parametrize("form", SHORT_FORMS)
+@pytest.mark.parametrize("secret", ["é", "ünï", "日本", "日本語", "ü b"])
+def test_a_short_secret_beyond_ascii_is_hidden_where_it_stands_alone(secret: str, form: str) -> None:
+    mask = Mask()
+    mask.learn(secret)
+    shown = SHORT_FORMS[form](secret)
+    assert mask.hide(f"no: {shown} is wrong").replace("*", "") == "no:  is wrong"
+    assert mask.hide(f"x{shown}x") == f"x{shown}x"
 
 
 BROKEN = {

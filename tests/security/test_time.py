@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testkit.work import LINEAR, TIMES_LARGER, growth_of
 
-from worker.errors import EmailError
+from worker.errors import EmailError, InputError
 from worker.job import request
 from worker.job.assignment import Assignment
 from worker.job.binding import bind
@@ -135,4 +135,12 @@ async def test_large_variables_are_read_outside_of_the_event_loop(
     bound = await request.read_request(assignment, SECRETS, Mask(), FIELDS)
 
     assert len(bound.parameters.body) == characters
+    assert (threads != [threading.main_thread()]) is is_apart
+
+    threads.clear()
+    named = Assignment(
+        BY_TASK_TYPE["email.smtp.send"], variables(body="b", attachments={"n" * characters: ""})
+    )
+    with pytest.raises(InputError, match="attachments"):
+        await request.read_request(named, SECRETS, Mask(), FIELDS)
     assert (threads != [threading.main_thread()]) is is_apart

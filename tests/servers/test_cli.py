@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import os
 import re
 import socket
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from testkit.processes import free_port
+from testkit.scripted_pop3 import Pop3Options, ScriptedPop3
+from testkit.scripted_server import say
 from typer.testing import CliRunner, Result
 
 from worker.cli import app
@@ -20,11 +29,19 @@ NAMES = [command.name or getattr(command.callback, "__name__", "") for command i
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but those of the test, and wide lines."""
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settings but those of the test, and wide lines; logs as before afterwards."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers)
+    monkeypatch.setattr(root, "level", root.level)
+    for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("COLUMNS", "250")
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
 
 
 def variables(**parameters: Any) -> dict[str, Any]:
@@ -80,6 +97,27 @@ def test_bad_input_is_exit_code_1_and_one_sentence(given: str | dict[str, Any], 
     assert says in said["message"]
 
 
+async def test_what_is_logged_during_a_call_goes_to_standard_error_without_secrets() -> None:
+    options = Pop3Options(faults={"QUIT": say("-ERR not removed")})
+    async with ScriptedPop3({"1": b"Message-ID: <one@x>\r\n\r\nx\r\n"}, options) as server:
+        given = {
+            "authentication": {"username": "ann", "password": "s3cret"},
+            "server": {"host": "{{secrets.HOST}}", "port": server.port, "cryptographicProtocol": "NONE"},
+            "parameters": {"messageId": "<one@x>"},
+        }
+        called = await asyncio.create_subprocess_exec(
+            *(Path(sys.executable).with_name("email-worker"), "call", "email.pop3.read", "--variables", "-"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SECRET_HOST": server.host},
+        )
+        out, told = await called.communicate(json.dumps(given).encode())
+    assert json.loads(out)["messageId"] == "<one@x>"
+    line = json.loads(told)
+    assert (line["event"], line["server"]) == ("email_not_deleted", f"***:{server.port}")
+
+
 def test_set_changes_single_variables_also_in_groups() -> None:
     given = json.dumps(variables())
     options = ["--set", "parameters.tos=x", "--set", "parameters.subject=7"]
@@ -90,10 +128,14 @@ def test_set_changes_single_variables_also_in_groups() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--set", "subject"], "--set must be KEY=VALUE; found 'subject'."),
-        (["--set", "=x"], "--set must be KEY=VALUE; found '=x'."),
-        (["--set", "a..b=x"], "--set must be KEY=VALUE; found 'a..b=x'."),
+        (["--set", "authentication.password hunter2"], "--set must be KEY=VALUE; found no =."),
+        (["--set", "=hunter2"], "--set must be KEY=VALUE; found '=…'."),
+        (["--set", "a..b=hunter2"], "--set must be KEY=VALUE; found 'a..b=…'."),
         (["--set", "server=x", "--set", "server.host=y"], "--set server.host: server is a value already"),
+        (
+            ["--variables", '{"password": "hunter2"}'],
+            "--variables must name a file, or - for standard input; found",
+        ),
         (["--variables", "nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
     ],
 )
@@ -101,6 +143,7 @@ def test_options_that_cannot_be_read_are_one_sentence(options: list[str], says: 
     said = failure(CliRunner().invoke(app, ["call", "email.smtp.send", *options]))
     assert (said["code"], said["retryable"]) == ("INVALID_INPUT", False)
     assert said["message"].startswith(says)
+    assert "hunter2" not in said["message"]
 
 
 def test_an_operation_that_is_none_is_bad_input_with_all_that_there_are() -> None:
@@ -255,6 +298,30 @@ def test_check_shows_no_user_name_and_password_of_an_address(name: str) -> None:
     assert name in answer.output
     assert "er@2" not in answer.output
     assert "hunt" not in answer.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CAMUNDA_MTLS_KEY_PATH", "CAMUNDA_MTLS_CERT_PATH", "ZEEBE_CA_CERTIFICATE_PATH"),
+        *("EMAIL_WORKER_TLS_CA_FILE", "EMAIL_WORKER_SECRETS_DIR"),
+    ],
+)
+@pytest.mark.parametrize("line_break", ["\n", "\\n"])
+def test_check_shows_no_private_key_that_stands_in_place_of_its_file(name: str, line_break: str) -> None:
+    key = line_break.join(("-----BEGIN PRIVATE KEY-----", "hunter2", "-----END PRIVATE KEY-----", ""))
+    answer = check(**{name: key})
+    assert answer.exit_code == 1
+    assert f"{name} must be a path; found the content of a file." in answer.output
+    assert "hunter2" not in answer.output
+
+
+@pytest.mark.parametrize("end", ["?key=hunter2", "#hunter2", "/#access_token=hunter2"])
+def test_check_shows_no_query_and_fragment_of_an_address(end: str) -> None:
+    answer = check(ZEEBE_REST_ADDRESS=f"https://camunda.example.com{end}")
+    assert answer.exit_code == 1
+    assert "found 'https://camunda.example.com" in answer.output
+    assert "hunter2" not in answer.output
 
 
 def test_a_wrong_setting_is_exit_code_1_and_named() -> None:

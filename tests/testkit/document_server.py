@@ -35,10 +35,12 @@ class DocumentServer:
     """Listens at a free port of 127.0.0.1.
 
     `faults` are the statuses of the next answers of the store, before it serves again; `token_faults` those
-    of the authorization server. With `needs_token`, the store lets in only who brings the newest token.
+    of the authorization server. `says`: why. With `needs_token`, the store lets in only who brings the newest
+    token.
     """
 
     needs_token: bool = False
+    says: str = "The store says no."
     token_life_seconds: float = 300
     tls_context: ssl.SSLContext | None = None
     faults: deque[int] = field(default_factory=deque)
@@ -101,7 +103,7 @@ class DocumentServer:
         if self.needs_token and request.headers.get("Authorization") != token:
             return _problem(401, "Unauthorized")
         if self.faults:
-            return _problem(self.faults.popleft(), "The store says no.")
+            return _problem(self.faults.popleft(), self.says)
         return None
 
     async def _give(self, request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,6 @@
-"""One operation in a process of its own: `python -m testkit.worker_client TASK_TYPE`, its variables on stdin.
+"""One operation in a process of its own: `python -m testkit.worker_client TASK_TYPE SETTINGS`.
+
+Its variables come on standard input.
 
 Prints JSON: by how many bytes the process grew at most, the code of the error if there was one, and how many
 milliseconds of processor time the process took at most before its event loop had a turn again (`busy`). That
@@ -29,10 +31,10 @@ LIMITS = {
 ENDED_SECONDS = 60
 
 
-def run_apart(task_type: str, variables: dict[str, Any]) -> dict[str, Any]:
+def run_apart(task_type: str, variables: dict[str, Any], **settings: str) -> dict[str, Any]:
     """Do an operation in a process of its own; blocks. Raises TimeoutExpired if it does not end."""
     done = subprocess.run(
-        [sys.executable, "-m", "testkit.worker_client", task_type],
+        [sys.executable, "-m", "testkit.worker_client", task_type, json.dumps(settings)],
         input=json.dumps(variables).encode(),
         stdout=subprocess.PIPE,
         check=True,
@@ -56,10 +58,10 @@ class _Pulse:
             self.longest, last = max(self.longest, now - last), now
 
 
-async def main(task_type: str, variables: dict[str, Any]) -> None:
+async def main(task_type: str, settings: dict[str, str], variables: dict[str, Any]) -> None:
     """Do the operation while a pulse beats."""
     secrets = SecretStore({}, prefix="SECRET_", directory=None)
-    async with EmailWorker(Settings.from_environment(LIMITS), secrets) as worker:
+    async with EmailWorker(Settings.from_environment(LIMITS | settings), secrets) as worker:
         pulse, code = _Pulse(), None
         beating = asyncio.create_task(pulse.beat())
         await asyncio.sleep(0)
@@ -76,4 +78,4 @@ async def main(task_type: str, variables: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], json.load(sys.stdin)))
+    asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), json.load(sys.stdin)))

@@ -17,7 +17,7 @@ import structlog
 
 from worker import EmailWorker
 from worker.logs import configure_logs
-from worker.masking import Mask
+from worker.masking import Mask, masking
 from worker.settings import Settings
 
 PASSWORD = 'hunter2"\\x'
@@ -190,6 +190,20 @@ def test_a_librarys_line_and_its_trace_are_masked_too(log_format: str, start: St
     assert "fail_with_the_password (" in written
     assert "is wrong" not in written
     assert "hunter2" not in written
+
+
+def test_a_librarys_line_is_masked_before_it_is_cut_and_is_never_long(start: Start) -> None:
+    secret = "hunter2 of two\nlines and more"
+    output = start("json")
+    mask = Mask()
+    mask.learn(secret)
+    with masking(mask):
+        logging.getLogger("library").warning("login %s", secret)
+        logging.getLogger("library").warning("the server says %s", "x" * 1_000_000)
+    first, second = map(json.loads, output().splitlines())
+    assert first["event"] == "login ***"
+    assert second["event"].endswith("x…")
+    assert len(second["event"]) == 1_000
 
 
 async def test_an_exception_that_nobody_fetched_is_not_quoted(start: Start) -> None:

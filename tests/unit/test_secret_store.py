@@ -174,6 +174,13 @@ def test_a_name_that_could_leave_the_directory_is_refused_and_never_opened(name:
         store(directory=directory).resolve(f"{{{{secrets.{name}}}}}")
 
 
+def test_a_name_of_any_length_is_refused_in_a_short_sentence() -> None:
+    with pytest.raises(SecretNotFound, match="cannot name a secret") as caught:
+        store().resolve("{{secrets." + "n" * 1_000_000 + "}}")
+    assert len(caught.value.message) < 200
+    assert len(caught.value.details["secret"]) == 60
+
+
 def test_a_directory_of_that_name_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     with pytest.raises(SecretNotFound):

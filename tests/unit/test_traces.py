@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,9 @@ from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 from worker.job.report import JobReport
 from worker.mail.account import MailProtocol
 from worker.mail.command_trace import CommandTrace, Step, begin_command_trace, traced, traced_step
+from worker.masking import Mask, masking
 from worker.settings import Settings
+from worker.telemetry import Telemetry
 from worker.traces import Traces, open_exporter
 
 if TYPE_CHECKING:
@@ -129,6 +132,61 @@ async def test_a_server_whose_name_is_a_secret_is_masked() -> None:
     )
     assert [(span.attributes or {})["server.address"] for span in spans] == ["***", "***"]
     assert not any(SECRET_HOST in span.to_json() for span in spans)
+
+
+async def test_a_secret_port_is_left_out() -> None:
+    exporter = InMemorySpanExporter()
+    traces = Traces(exporter, version="1.2.3", hide=lambda text: text.replace("4711", "***"))
+    traces.job_ended(report(Completed({}), server=f"{SECRET_HOST}:4711"))
+    await traces.close()
+    (job,) = exporter.get_finished_spans()
+    assert "4711" not in job.to_json()
+
+
+async def test_a_server_is_masked_by_the_mask_of_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, mask = InMemorySpanExporter(), Mask()
+    monkeypatch.setattr("worker.traces.open_exporter", lambda *_: exporter)
+    telemetry = Telemetry(Settings.from_environment({"OTEL_TRACES_EXPORTER": "otlp"}), Mask(), [])
+    mask.learn(SECRET_HOST)
+    with masking(mask):
+        telemetry.observers.job_ended(report(Completed({}), server=f"{SECRET_HOST}:25"))
+    assert telemetry.traces is not None
+    await telemetry.traces.close()
+    (job,) = exporter.get_finished_spans()
+    assert SECRET_HOST not in job.to_json()
+
+
+def test_opentelemetrys_warnings_show_no_credentials_of_the_collector() -> None:
+    script = """
+import asyncio
+from unit.test_traces import report
+from worker.app import EmailWorker
+from worker.job.outcome import Completed
+from worker.logs import configure_logs
+from worker.telemetry import Telemetry
+worker = EmailWorker.from_environment()
+configure_logs(worker.settings.worker, worker.secrets.mask)
+telemetry = Telemetry(worker.settings, worker.secrets.mask, [])
+telemetry.observers.job_ended(report(Completed({})))
+asyncio.run(telemetry.traces.close())
+"""
+    given = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://ann:hunter2@127.0.0.1:{free_port()}/v1?key=hunter2",
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Basic hunter2, x;y=hunter2",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=inherited | given,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Header format invalid!" in done.stderr
+    assert "Failed to export" in done.stderr
+    assert "hunter2" not in done.stderr
 
 
 async def test_spans_reach_a_collector_before_the_worker_ends() -> None:

@@ -6,12 +6,16 @@ import asyncio
 import json
 import os
 import signal
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.running import FAILED, EnvFile, print_failure_as_json, run_command
 from worker.cli.variables import Settings, VariablesFile, read_variables
+
+if TYPE_CHECKING:
+    from worker.app import EmailWorker
 
 
 def run(env_file: EnvFile = None) -> None:
@@ -19,14 +23,10 @@ def run(env_file: EnvFile = None) -> None:
 
     A second signal stops immediately.
     """
-    from worker.app import EmailWorker
     from worker.health import PortTaken
-    from worker.logs import configure_logs, log_uncaught_errors
 
     async def serve() -> None:
-        worker = EmailWorker.from_environment(env_file)
-        configure_logs(worker.settings.worker, worker.secrets.mask)
-        log_uncaught_errors()
+        worker = _open_worker(env_file)
         stop = asyncio.Event()
         _stop_on_signal(stop)
         async with worker:
@@ -42,10 +42,9 @@ def call(
     env_file: EnvFile = None,
 ) -> None:
     """Run one operation without Camunda and print its result as JSON."""
-    from worker.app import EmailWorker
 
     async def once() -> None:
-        async with EmailWorker.from_environment(env_file) as worker:
+        async with _open_worker(env_file) as worker:
             result = await worker.call(operation, read_variables(variables, settings))
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
 
@@ -80,6 +79,17 @@ def check(
             raise typer.Exit(FAILED)
 
     run_command(report)
+
+
+def _open_worker(env_file: Path | None) -> EmailWorker:
+    """Read settings and secrets; from now on, all logs are masked and go to standard error."""
+    from worker.app import EmailWorker
+    from worker.logs import configure_logs, log_uncaught_errors
+
+    worker = EmailWorker.from_environment(env_file)
+    configure_logs(worker.settings.worker, worker.secrets.mask)
+    log_uncaught_errors()
+    return worker
 
 
 def _stop_on_signal(stop: asyncio.Event) -> None:

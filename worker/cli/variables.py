@@ -37,6 +37,10 @@ def read_variables(source: str | None, settings: Sequence[str] | None) -> dict[s
 
 
 def _read_source(source: str) -> dict[str, Any]:
+    if source.lstrip().startswith("{"):  # which may have a password
+        raise InputError(
+            "--variables must name a file, or - for standard input; found JSON.", field="--variables"
+        )
     place = "Standard input" if source == "-" else source
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
@@ -58,7 +62,9 @@ def _set(variables: dict[str, Any], setting: str) -> None:
     key, separator, text = setting.partition("=")
     *groups, name = key.strip().split(".")
     if not separator or not all((*groups, name)):
-        raise InputError(f"--set must be KEY=VALUE; found {setting!r}.", field="--set")
+        # What is not the key may be a password.
+        found = f"found {f'{key}=…'!r}" if separator else "found no ="
+        raise InputError(f"--set must be KEY=VALUE; {found}.", field="--set")
     inside = variables
     for group in groups:
         inside = inside.setdefault(group, {})

@@ -31,13 +31,14 @@ class BasicSignIn:
 
     def __init__(self, username: str, password: str, mask: Mask) -> None:
         encoded = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        self._credentials = (password, encoded)
         self._authorization = f"Basic {encoded}"
         self.mask = mask
-        for credential in (password, encoded):
-            mask.learn(credential)
+        self._learn()
 
     async def authorization(self) -> str:
         """See SignIn."""
+        self._learn()  # again, as a mask forgets what was not used for long
         return self._authorization
 
     def forget(self, authorization: str) -> None:
@@ -45,3 +46,7 @@ class BasicSignIn:
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""
+
+    def _learn(self) -> None:
+        for credential in self._credentials:
+            self.mask.learn(credential)

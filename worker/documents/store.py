@@ -18,6 +18,8 @@ from worker.models.documents import File, StoredDocument
 
 _MAX_ANSWER_BYTES = 100_000
 _SHOWN_CHARACTERS = 200
+# A longer answer is not the reason of a refusal, and reading it would delay other work.
+_MAX_REASON_BYTES = 10_000
 # The entries of a reference; nothing else that the store says goes into the process.
 _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -32,24 +34,25 @@ class DocumentStore(ClusterApi):
         params = {name: value for name, value in place.items() if value is not None}
         path = f"/documents/{quote(document.document_id, safe='')}"
         response = await self.request("GET", path, max_bytes=max_bytes, body=lambda: {"params": params})
+        name = _shown(document.document_id)
         if response.status == HTTPStatus.NOT_FOUND:
             raise DocumentNotFound(
-                f"Camunda's document store has no document {document.document_id}; it may have expired.",
+                f"Camunda's document store has no document {name}; it may have expired.",
                 documentId=document.document_id,
             )
-        return self._accepted(response, HTTPStatus.OK, f"give document {document.document_id}")
+        return self._accepted(response, HTTPStatus.OK, f"give document {name}")
 
     async def create(self, file: File) -> dict[str, Any]:
         """Store a file; return the reference to it. Raises a DocumentError."""
         response = await self.request(
             "POST", "/documents", max_bytes=_MAX_ANSWER_BYTES, body=lambda: {"data": _form(file)}
         )
-        response = self._accepted(response, HTTPStatus.CREATED, f"take the attachment {file.name}")
+        response = self._accepted(response, HTTPStatus.CREATED, f"take the attachment {_shown(file.name)}")
         try:
             content = json.loads(response.content)
             reference = {name: content[name] for name in _REFERENCE if name in content}
             return {"camunda.document.type": "camunda", **reference, "documentId": str(content["documentId"])}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DocumentRefused(
                 "Camunda's document store gave no reference to what it took; check ZEEBE_REST_ADDRESS."
             ) from error
@@ -66,13 +69,19 @@ class DocumentStore(ClusterApi):
 
     def _reason(self, response: HttpResponse) -> str:
         """Return what a problem report (RFC 9457) says, as the end of a sentence."""
+        if len(response.content) > _MAX_REASON_BYTES:
+            return ""
         try:
             content = json.loads(response.content)
             reason = content.get("detail") or content.get("title") or ""
         except (ValueError, AttributeError, RecursionError):
             return ""
-        shown = excerpt(str(reason), _SHOWN_CHARACTERS).removesuffix(".")
+        shown = _shown(str(reason)).removesuffix(".")
         return f", {shown}" if shown else ""
+
+
+def _shown(text: str) -> str:
+    return excerpt(text, _SHOWN_CHARACTERS)
 
 
 def _form(file: File) -> FormData:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from worker.errors import InputError
 from worker.job.assignment import OWN_NOTATION, Notation
 from worker.job.input_faults import GROUPS, InputFaults
-from worker.masking import Mask
+from worker.masking import Mask, excerpt
 from worker.models.authentication import SECRETS
-from worker.models.bounds import FIELDS, LEVELS, PASSWORD_CHARACTERS
+from worker.models.bounds import FIELD_NAME_CHARACTERS, FIELDS, LEVELS, PASSWORD_CHARACTERS
 from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
@@ -49,8 +49,8 @@ def bind(
     # A group that is missing is read as empty: some operations need none of its fields.
     given = {name: {} if (value := variables.get(name)) is None else value for name in GROUPS}
     for name, value in given.items():
-        if isinstance(value, dict) and len(value) > FIELDS:
-            raise InputError(f"{name} must have at most {FIELDS} fields; found {len(value):,}.", field=name)
+        if isinstance(value, dict):
+            _check_fields(name, value)
     resolver = _Resolver(partial(secrets.resolve, has_bare=notation.has_bare_secrets), secret_fields)
     resolved = resolver.resolve(given, ())
     _learn_secrets(resolved["authentication"], mask)
@@ -61,6 +61,15 @@ def bind(
         raise faults.error(error.errors(include_url=False)) from None
     _learn_changed(request, resolver.resolved_fields, mask)
     return request
+
+
+def _check_fields(group: str, fields: Mapping[str, Any]) -> None:
+    if len(fields) > FIELDS:
+        raise InputError(f"{group} must have at most {FIELDS} fields; found {len(fields):,}.", field=group)
+    if any(len(name) > FIELD_NAME_CHARACTERS for name in fields):
+        raise InputError(
+            f"{group} must have fields with names of at most {FIELD_NAME_CHARACTERS} characters.", field=group
+        )
 
 
 class _Resolver:
@@ -93,7 +102,7 @@ class _Resolver:
         if resolved != text:
             self.resolved_fields.add(path)
         elif (near_miss := _NEAR_MISS.fullmatch(text.strip())) is not None:
-            name = near_miss[near_miss.lastindex or 0]
+            name = excerpt(near_miss[near_miss.lastindex or 0], FIELD_NAME_CHARACTERS)
             raise InputError(
                 f"{field} looks like a secret but is none; write {{{{secrets.{name}}}}}.", field=field
             )

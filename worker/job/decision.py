@@ -93,7 +93,7 @@ def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules:
     except (ExpressionFailed, ResultTooLarge) as broken:
         asked = f"it was asked about {failure.code}: {failure.message}"
         message = f"{broken.code} in {job.type}: {broken.message.removesuffix('.')}; {asked}"
-        return Failed(broken.code, message[:_MESSAGE_CHARACTERS], retries=0)
+        return Failed(broken.code, rules.mask.hide(message)[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from worker.errors import InputError
 from worker.job.durations import parse_duration_seconds
 from worker.job.expressions import HeaderExpression
+from worker.models.expectation import shown
 
 _KNOWN = {
     name.lower(): name
     for name in ("resultVariable", "resultExpression", "errorExpression", "retryBackoff", "jobTimeout")
 }
 _CLOSENESS = 0.85
+_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,16 @@ def _duration(headers: Mapping[str, str], name: str) -> float | None:
     try:
         return parse_duration_seconds(text)
     except ValueError as error:
-        raise InputError(f"The header {name} {error}; found {text!r}.", field=name) from error
+        raise InputError(
+            f"The header {name} {error}; found {shown(text, _SHOWN_CHARACTERS)}.", field=name
+        ) from error
 
 
 def _positive(headers: Mapping[str, str], name: str) -> float | None:
     seconds = _duration(headers, name)
     if seconds == 0:
-        raise InputError(f"The header {name} must be greater than zero; found {headers[name]!r}.", field=name)
+        raise InputError(
+            f"The header {name} must be greater than zero; found {shown(headers[name], _SHOWN_CHARACTERS)}.",
+            field=name,
+        )
     return seconds

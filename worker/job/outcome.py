@@ -46,3 +46,8 @@ class Returned:
 
 
 Outcome = Completed | Failed | BpmnError | Returned
+
+
+def outcome_class(outcome: Outcome) -> str:
+    """Return one of a few dozen codes; never the code of a BPMN error, which may be any text."""
+    return "BPMN_ERROR" if isinstance(outcome, BpmnError) else outcome.code

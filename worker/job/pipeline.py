@@ -25,7 +25,7 @@ from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.operation_run import OperationRun, OperationRunner
-from worker.job.outcome import Completed, Failed, Outcome, Returned
+from worker.job.outcome import Completed, Failed, Outcome, Returned, outcome_class
 from worker.job.progress import carried, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
@@ -229,7 +229,9 @@ class Pipeline:
         is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
         if lease.is_expired and not is_done:
             # Another worker may be at work on the job: a failure reported now would end its attempt.
-            log.warning("job_gone", reason="The job's timeout has passed.", outcome=work.outcome.code)
+            log.warning(
+                "job_gone", reason="The job's timeout has passed.", outcome=outcome_class(work.outcome)
+            )
             return False
         try:
             work.outcome = await settle(
@@ -244,7 +246,7 @@ class Pipeline:
             log.warning("job_gone", reason=str(error))
             return False
         except GatewayUnavailable as error:
-            log.error("outcome_not_reported", reason=str(error), outcome=work.outcome.code)
+            log.error("outcome_not_reported", reason=str(error), outcome=outcome_class(work.outcome))
             return False
         return True
 
@@ -262,13 +264,13 @@ class Pipeline:
                 await self._finish(job, work, lease)
         except TimeoutError:
             if not work.is_settled:
-                log.warning("outcome_not_reported", outcome=work.outcome.code)
+                log.warning("outcome_not_reported", outcome=outcome_class(work.outcome))
                 await work.abandon()
 
 
 async def _read_headers(job: Job, *, is_done: bool) -> ConnectorHeaders:
     read = partial(ConnectorHeaders.of, job.headers)
-    if sum(map(len, job.headers.values())) <= _LONG_HEADERS_CHARACTERS:
+    if sum(len(name) + len(text) for name, text in job.headers.items()) <= _LONG_HEADERS_CHARACTERS:
         return read()
     # Work that is done is reported, also by a worker that is told to stop.
     return await (finish_in_thread(read) if is_done else asyncio.to_thread(read))

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.job.job import Job
-from worker.job.outcome import BpmnError, Failed, Outcome
+from worker.job.outcome import Failed, Outcome, outcome_class
 from worker.mail.command_trace import CommandTrace, Observer
 
 NOT_REPORTED = "NOT_REPORTED"
-BPMN_ERROR = "BPMN_ERROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,8 @@ class JobReport:
 
     @property
     def outcome_class(self) -> str:
-        """One of a few dozen codes of the worker; never the code of a BPMN error, which may be any text."""
-        if not self.is_settled:
-            return NOT_REPORTED
-        return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code
+        """One of a few dozen codes of the worker."""
+        return outcome_class(self.outcome) if self.is_settled else NOT_REPORTED
 
     @property
     def is_incident(self) -> bool:

@@ -39,6 +39,8 @@ def _is_large(variables: Mapping[str, Any]) -> bool:
         value = waiting.pop()
         if isinstance(value, (str, list, Mapping)):
             left -= len(value)
-        if isinstance(value, (list, Mapping)):
-            waiting += value.values() if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            waiting += (*value, *value.values())
+        elif isinstance(value, list):
+            waiting += value
     return left <= 0

@@ -14,9 +14,11 @@ from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.masking import excerpt
 
 log = structlog.get_logger(__name__)
 
+_SHOWN_CHARACTERS = 1_000
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -38,7 +40,7 @@ async def settle(
     try:
         await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
     except CommandRefused as error:
-        refused = ResultRefused(f"Camunda refused the result ({error}).")
+        refused = ResultRefused(f"Camunda refused the result ({excerpt(str(error), _SHOWN_CHARACTERS)}).")
         refusal = Failed(refused.code, incident_text(job, refused), retries=0)
         await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
         return refusal

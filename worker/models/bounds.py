@@ -30,5 +30,6 @@ CONDITIONS = 1_000
 CONDITION_CHARACTERS = 10_000
 # Of each of the three variables.
 FIELDS = 200
+FIELD_NAME_CHARACTERS = 200
 # Lists and contexts in each other; criteria of 50 levels need a hundred.
 LEVELS = 200

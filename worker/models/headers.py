@@ -68,13 +68,15 @@ def _header_text(name: Any, value: Any) -> str:
         # Folded, as in a field of another email; elsewhere a line break is a mistake or an attack.
         return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"must contain texts and numbers only, but {name!r} is something else")  # noqa: TRY004 - pydantic reports ValueError
+        raise ValueError(f"must contain texts and numbers only, but {shown(name, 80)} is something else")  # noqa: TRY004 - pydantic reports ValueError
     return number_text(value)
 
 
 def _check_header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
-        raise ValueError(f"must have names of printable ASCII characters without colon, found {name[:80]!r}")
+        raise ValueError(
+            f"must have names of printable ASCII characters without colon, found {shown(name, 80)}"
+        )
     if len(value) > HEADER_CHARACTERS:
         raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
     try:
@@ -97,7 +99,7 @@ def _check_header(name: str, value: str) -> None:
 def check_message_id(value: str) -> None:
     """Raise ValueError if it is no Message-ID, with or without angle brackets."""
     if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
-        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {value[:80]!r}")
+        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {shown(value, 80)}")
 
 
 def _check_addresses(name: str, value: str) -> None:

@@ -15,12 +15,15 @@ from worker.documents.http_client import HttpResponse
 from worker.errors import TokenEndpointUnavailable, TokenRefused
 from worker.masking import excerpt
 from worker.models.authentication import AuthenticationType
+from worker.models.bounds import PASSWORD_CHARACTERS
 
 _OK = 200
 _SERVER_ERROR = 500
 _PASSING_STATUSES = {408, 429}
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
+# A longer answer is not the reason of a refusal, and showing it would delay other work.
+_MAX_REASON_BYTES = 10_000
 _USUAL_LIFE_SECONDS = 300.0
 _LONGEST_LIFE_SECONDS = 86_400
 # More than clocks usually differ; token endpoints refuse assertions of a clock that is further off.
@@ -63,7 +66,7 @@ def read_token_response(
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         raise _no_token(response, server) from None
     access_token, refresh_token = token.get("access_token"), token.get("refresh_token") or ""
-    if response.status != _OK or not _is_token(access_token) or not isinstance(refresh_token, str):
+    if response.status != _OK or not _is_token(access_token) or not _is_short_text(refresh_token):
         raise _no_token(response, server)
     return TokenResponse(access_token, _life_seconds(token.get("expires_in")), refresh_token)
 
@@ -72,7 +75,7 @@ def _refusal(
     response: HttpResponse, server: str, error: OAuth2Error, flow: AuthenticationType, now: datetime
 ) -> TokenRefused | TokenEndpointUnavailable:
     code = str(error.error)
-    if code == "missing_token":
+    if code == "missing_token" or len(response.content) > _MAX_REASON_BYTES:
         return _no_token(response, server)
     details = {"server": server, "error": excerpt(code, _SHOWN_CHARACTERS), "status": response.status}
     shown = excerpt(f"{code}: {error.description}" if error.description else code, _SHOWN_CHARACTERS)
@@ -106,9 +109,13 @@ def _text(content: bytes) -> str:
 
 def _is_token(value: object) -> TypeGuard[str]:
     """Tell whether this can be sent as a bearer token (RFC 6750, 2.1)."""
-    if not isinstance(value, str):
+    if not _is_short_text(value):
         return False
     return bool(value) and value.isascii() and value.isprintable() and " " not in value
+
+
+def _is_short_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= PASSWORD_CHARACTERS
 
 
 def _life_seconds(value: object) -> float:

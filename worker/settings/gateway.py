@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from worker.settings.group import Names, SettingsGroup
+from worker.settings.group import Names, PathSetting, SettingsGroup
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _GATEWAY_ADDRESS = re.compile(r"((https?|grpcs?)://)?[^\s/?#@]+/?")
@@ -34,12 +33,12 @@ class GatewaySettings(SettingsGroup):
     insecure_connection: bool | None = Field(None, alias="ZEEBE_INSECURE_CONNECTION")
     """`true`: no TLS. Default: TLS only with `https://`, a CA file, a client certificate, a client id or
     port 443."""
-    ca_certificate_path: Path | None = Field(None, alias="ZEEBE_CA_CERTIFICATE_PATH")
+    ca_certificate_path: PathSetting | None = Field(None, alias="ZEEBE_CA_CERTIFICATE_PATH")
     """PEM file of the certificate authority of the gateway, the REST API and the token endpoint; turns
     TLS on."""
-    client_certificate_path: Path | None = Field(None, alias="CAMUNDA_MTLS_CERT_PATH")
+    client_certificate_path: PathSetting | None = Field(None, alias="CAMUNDA_MTLS_CERT_PATH")
     """PEM file of the worker's own certificate, with its chain (mutual TLS); turns TLS on."""
-    client_key_path: Path | None = Field(None, alias="CAMUNDA_MTLS_KEY_PATH")
+    client_key_path: PathSetting | None = Field(None, alias="CAMUNDA_MTLS_KEY_PATH")
     """PEM file of its key, without a passphrase."""
     auth_strategy: SignInStrategy | None = Field(None, alias="CAMUNDA_AUTH_STRATEGY")
     """`NONE`, `BASIC` or `OAUTH`; default: chosen by the given credentials."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -10,13 +11,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 PREFIX = "EMAIL_WORKER_"
 # A password may have any character. A `?` without a `=` is that of a pattern.
 _USER_INFO = re.compile(r"(^|://).*@", re.DOTALL)
-_QUERY = re.compile(r"\?.*=.*", re.DOTALL)
+_QUERY = re.compile(r"\?.*=.*|#.*", re.DOTALL)
 
 
 def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _is_no_content(value: Any) -> Any:
+    # A private key in place of its file must not be shown.
+    if isinstance(value, str) and ("\n" in value.strip() or "-----BEGIN" in value):
+        raise ValueError("must be a path; found the content of a file")
+    return value
+
+
+PathSetting = Annotated[Path, BeforeValidator(_is_no_content)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 
@@ -34,5 +43,5 @@ class SettingsGroup(BaseModel):
 
 
 def without_credentials(text: str) -> str:
-    """Return a URL without its user name, password (RFC 3986, 3.2.1) and query."""
-    return _QUERY.sub("?***", _USER_INFO.sub(r"\1***@", text))
+    """Return a URL without its user name, password (RFC 3986, 3.2.1), query and fragment."""
+    return _QUERY.sub("***", _USER_INFO.sub(r"\1***@", text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from worker.settings.group import SettingsGroup
 
@@ -16,6 +16,10 @@ class TraceSettings(SettingsGroup):
     """OpenTelemetry collector, such as `http://localhost:4318`; turns traces on."""
     traces_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     """The same, only for traces: the whole URL, such as `http://localhost:4318/v1/traces`."""
+    headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
+    """Headers for the collector, such as `api-key=…`; not read from `.env`."""
+    traces_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    """The same, only for traces."""
     exporter: str | None = Field(None, alias="OTEL_TRACES_EXPORTER")
     """`otlp` turns traces on too, `console` prints them, `none` turns them off."""
 
@@ -37,3 +41,14 @@ class TraceSettings(SettingsGroup):
         if self.traces_endpoint is not None:
             return self.traces_endpoint
         return self.endpoint and self.endpoint.rstrip("/") + _TRACES_PATH
+
+    @property
+    def credentials(self) -> list[str]:
+        """What OpenTelemetry's warnings may quote: each header, and user info and query of the URL."""
+        given = [headers.get_secret_value() for headers in (self.headers, self.traces_headers) if headers]
+        address, _, query = (self.url or "").rpartition("://")[2].partition("?")
+        return [
+            *(each.strip() for headers in given for each in headers.split(",")),
+            address.rpartition("@")[0],
+            query,
+        ]

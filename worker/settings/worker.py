@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
@@ -13,7 +12,7 @@ from pydantic import ConfigDict, Field, field_validator
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
 from worker.settings.gateway import is_this_machine
-from worker.settings.group import PREFIX, Names, SettingsGroup, without_credentials
+from worker.settings.group import PREFIX, Names, PathSetting, SettingsGroup, without_credentials
 
 _HELO_NAME = r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$"
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -70,13 +69,13 @@ class WorkerSettings(SettingsGroup):
     """How long running jobs may continue after SIGTERM."""
     secret_prefix: str = "SECRET_"  # noqa: S105 - a prefix
     """`{{secrets.NAME}}` is read from the environment variable with this prefix and NAME."""
-    secrets_dir: Path | None = None
+    secrets_dir: PathSetting | None = None
     """Directory with one file per secret (Docker, Kubernetes)."""
     secret_fields: Names = ("authentication.*", "server.*")
     """Fields in which secrets are resolved: comma-separated patterns."""
     allowed_servers: Names = ()
     """Mail servers that may be used: `host[:port]` patterns; default any."""
-    tls_ca_file: Path | None = None
+    tls_ca_file: PathSetting | None = None
     """PEM file of an additional certificate authority to trust for mail servers."""
     connect_timeout_seconds: float = Field(15.0, gt=0)
     """Mail server: TCP connection."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from testkit.certificates import Certificates
 from testkit.document_server import DocumentServer
 from testkit.listening import listening
@@ -210,6 +211,33 @@ async def test_a_file_that_is_not_taken_is_named(status: int, *, is_retryable: b
         assert caught.value.is_retryable is is_retryable
 
 
+@pytest.mark.parametrize("answer", ["[" * 50_000, "[]", '{"documentId": "x"', "7"])
+async def test_an_answer_without_a_reference_is_a_refusal(answer: str) -> None:
+    async def create(_: web.Request) -> web.Response:
+        return web.Response(status=201, text=answer)
+
+    application = web.Application()
+    application.router.add_post("/v2/documents", create)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with client_at(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+            with pytest.raises(DocumentRefused, match="gave no reference"):
+                await client.keep(File("a.pdf", "application/pdf", PDF))
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_name_of_an_attachment_is_shown_on_one_line_and_not_whole() -> None:
+    async with DocumentServer() as server, client_at(server.address) as client:
+        server.faults.append(400)
+        with pytest.raises(DocumentRefused) as caught:
+            await client.keep(File("a\u202e" + "x" * 300, "text/plain", b""))
+    assert "attachment a xxx" in caught.value.message
+    assert "…: status 400, The store says no." in caught.value.message
+
+
 async def test_a_token_is_fetched_once_and_shared() -> None:
     async with (
         DocumentServer(needs_token=True) as server,
@@ -274,6 +302,15 @@ async def test_a_store_that_repeats_the_sign_in_does_not_get_it_shown(echoed: st
     assert sign_in.mask.hide("The store says no.") == "The store says no."
     short = BasicSignIn("demo", "demo", Mask())
     assert short.mask.hide("no process 'demo' for demo-user") == "no process '***' for ***-user"
+
+
+async def test_a_password_in_use_is_hidden_after_thousands_of_other_secrets() -> None:
+    sign_in = BasicSignIn("jane", "hunter2-and-more", Mask())
+    for number in range(4_000):
+        sign_in.mask.learn(f"{number}-another")
+        if not number % 500:
+            await sign_in.authorization()
+    assert sign_in.mask.hide("no: hunter2-and-more") == "no: ***"
 
 
 async def test_an_access_token_is_hidden_also_when_a_newer_one_is_there() -> None:

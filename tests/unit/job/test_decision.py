@@ -332,6 +332,15 @@ def test_a_broken_error_expression_is_an_incident_that_names_it_and_the_failure(
     assert outcome.message.endswith("; it was asked about TIMEOUT: Slow.")
 
 
+def test_a_broken_error_expression_that_quotes_a_secret_is_masked() -> None:
+    mask = Mask()
+    mask.learn("hunter2-Xyz")
+    expression = '=assert(error.code = "hunter2-Xyz", error.code = "x", "it is hunter2-Xyz")'
+    outcome = usually_failed(make_job(headers={"errorExpression": expression}), ServerTimeout("Slow."), mask)
+    assert outcome.code == "EXPRESSION_FAILED"
+    assert "hunter2" not in outcome.message
+
+
 def test_an_error_expression_never_sees_a_secret() -> None:
     mask = Mask()
     mask.learn("hunter2")

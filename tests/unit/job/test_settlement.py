@@ -127,7 +127,7 @@ async def test_a_refusal_that_quotes_the_result_is_cut() -> None:
     gateway = ScriptedGateway()
     gateway.script("complete", CommandRefused("INVALID_ARGUMENT: " + "x" * 4_000_000))
     await settled(gateway, DONE)
-    assert len(gateway.taken[0].fields["message"]) == 2_000
+    assert len(gateway.taken[0].fields["message"]) <= 2_000
 
 
 @on_skipping_clock

@@ -284,7 +284,7 @@ def test_a_bare_secret_that_is_missing_is_named() -> None:
             {"protocol": "imap", "data": {"imapActionDiscriminator": ["listEmailsImap"]}},
             (
                 "data.imapActionDiscriminator must be 'listEmailsImap' or 'readEmailImap' or"
-                " 'deleteEmailImap' or 'searchEmailsImap' or 'moveEmailImap'; found \"['listEmailsImap']\"."
+                " 'deleteEmailImap' or 'searchEmailsImap' or 'moveEmailImap'; found [\"listEmailsImap\"]."
             ),
         ),
     ],

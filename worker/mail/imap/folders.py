@@ -21,6 +21,7 @@ from worker.mail.imap.replies import (
     read_number,
 )
 from worker.mail.imap.session import ImapSession
+from worker.masking import excerpt
 from worker.models.bounds import FOLDER_CHARACTERS
 
 INBOX = "INBOX"
@@ -28,6 +29,10 @@ INBOX = "INBOX"
 Namespace = tuple[str, str | None]
 _SEPARATOR = re.compile(r"[./]")
 _SHOWN_NAMES = 5
+_SHOWN_CHARACTERS = 1_000
+# The names of most similar length, and of each the beginning: to compare takes up to a millisecond.
+_COMPARED_NAMES = 300
+_COMPARED_CHARACTERS = 100
 # In UTF-7, a character takes eight at most.
 _MOST_OCTETS = 8 * FOLDER_CHARACTERS
 
@@ -225,11 +230,17 @@ class ImapFolders:
         return [prefix + delimiter.join(levels[:depth]) for depth in range(1, len(levels) + 1)]
 
     def _not_found(self, path: str) -> FolderNotFound:
-        folded = {name.casefold(): name for name in sorted(self._raw_names)}
-        tried = [path.casefold(), self.name_of(path).casefold()]
+        names = sorted(self._raw_names)
+        alike = sorted(names, key=lambda name: abs(len(name) - len(path)))[:_COMPARED_NAMES]
+        folded = {_compared(name): name for name in sorted(alike)}
+        tried = [_compared(path), _compared(self.name_of(path))]
         found = [match for text in tried for match in difflib.get_close_matches(text, folded, n=_SHOWN_NAMES)]
         closest = list(dict.fromkeys(folded[match] for match in found))[:_SHOWN_NAMES]
-        closest = closest or sorted(self._raw_names)[:_SHOWN_NAMES]
-        server = self._session.server
-        text = f"There is no folder {path} at {server}; the closest are {', '.join(closest)}."
+        closest = closest or names[:_SHOWN_NAMES]
+        server, shown = self._session.server, excerpt(", ".join(closest), _SHOWN_CHARACTERS)
+        text = f"There is no folder {path} at {server}; the closest are {shown}."
         return FolderNotFound(text, server=server, folder=path, closest=closest)
+
+
+def _compared(name: str) -> str:
+    return name.casefold()[:_COMPARED_CHARACTERS]
