@@ -46,10 +46,6 @@ class _SmtpSignIn(Request):
     parameters: dict[str, Any]
 
 
-class _MailboxSignIn(MailboxRequest):
-    parameters: dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class _Target:
     """A server as a task names it, what it offers, and what is wrong with it."""
@@ -209,7 +205,7 @@ async def _sign_in(
     mask = Mask(shared=secrets.mask)
     clients, tokens = open_mail_clients(settings.worker), open_access_tokens(settings.worker)
     server = target.server.model_dump(mode="json", by_alias=True)
-    model: type[_SmtpSignIn | _MailboxSignIn] = _MailboxSignIn
+    model: type[_SmtpSignIn | MailboxRequest[Any]] = MailboxRequest[Any]
     if target.protocol is MailProtocol.SMTP:
         model = _SmtpSignIn
     try:

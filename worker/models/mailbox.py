@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -21,6 +21,8 @@ from worker.models.search import (
     read_day,
     read_text,
 )
+
+P = TypeVar("P")
 
 
 def check_text(text: str) -> str:
@@ -50,11 +52,12 @@ def _read_criteria_without_flags(value: Any) -> Any:
     return _read_criteria(value, FIELDS_WITHOUT_FLAGS)
 
 
-class MailboxRequest(Request):
-    """What every request to a mailbox has; its `parameters` come in addition."""
+class MailboxRequest(Request, Generic[P]):
+    """A request to a mailbox. Parameters that are not given are read as an empty context."""
 
     authentication: Authentication
     server: Server
+    parameters: P = Field(default={}, validate_default=True)
 
 
 _MAXIMUM = "At most this many emails are returned, from 1 to 10000."
