@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 
 from worker.models.expectation import shown
+from worker.models.headers import ID
 
-_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-_BARE_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
+_ID = re.compile(f"<{ID}>")
+_BARE_ID = re.compile(ID)
 _SHOWN_CHARACTERS = 80
 # Long threads: the first email, and those before the last.
 _MOST_REFERENCES = 30

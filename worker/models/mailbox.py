@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -21,17 +21,16 @@ from worker.models.search import (
     read_day,
     read_text,
 )
+from worker.models.texts import check_characters
 
 P = TypeVar("P")
 
 
 def check_text(text: str) -> str:
     """Refuse characters that cannot be sent to a server: NUL, and half a character (a lone surrogate)."""
-    if "\0" in text or (
-        not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
-    ):
-        raise ValueError("must not contain NUL or half a character")
-    return text
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return check_characters(text)
 
 
 def _is_a_message_id(text: str) -> str:
@@ -124,11 +123,11 @@ class SearchedTexts(Request):
     """Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`."""
 
     @property
-    def conditions(self) -> Iterator[Condition]:
+    def conditions(self) -> list[Condition]:
         """The criteria that are given."""
-        if self.from_:
-            yield Condition(SearchField.FROM, self.from_)
-        if self.subject:
-            yield Condition(SearchField.SUBJECT, self.subject)
-        if self.since:
-            yield Condition(SearchField.SINCE, self.since)
+        given = {
+            SearchField.FROM: self.from_,
+            SearchField.SUBJECT: self.subject,
+            SearchField.SINCE: self.since,
+        }
+        return [Condition(field, value) for field, value in given.items() if value]
