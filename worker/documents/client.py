@@ -99,7 +99,7 @@ class DocumentClient:
         if response.status == HTTPStatus.OK:
             return response
         message = f"{url.host} answered the request for an attachment with status {response.status}."
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if response.is_temporary_failure:
             raise DocumentsUnavailable(message, status=response.status)
         raise DocumentRefused(message, status=response.status)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TypeGuard
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
@@ -16,9 +17,6 @@ from worker.errors import TokenEndpointUnavailable, TokenRefused
 from worker.masking import excerpt
 from worker.models.authentication import AuthenticationType
 
-_OK = 200
-_SERVER_ERROR = 500
-_PASSING_STATUSES = {408, 429}
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
 _USUAL_LIFE_SECONDS = 300.0
@@ -52,7 +50,7 @@ def read_token_response(
     response: HttpResponse, server: str, flow: AuthenticationType, now: datetime
 ) -> TokenResponse:
     """Read an answer. Raises TokenRefused, and TokenEndpointUnavailable if it may be another one later."""
-    if response.status >= _SERVER_ERROR or response.status in _PASSING_STATUSES:
+    if response.is_temporary_failure:
         raise TokenEndpointUnavailable(
             f"{server} answered with status {response.status}.", server=server, status=response.status
         )
@@ -63,7 +61,7 @@ def read_token_response(
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         raise _no_token(response, server) from None
     access_token, refresh_token = token.get("access_token"), token.get("refresh_token") or ""
-    if response.status != _OK or not _is_token(access_token) or not isinstance(refresh_token, str):
+    if response.status != HTTPStatus.OK or not _is_token(access_token) or not isinstance(refresh_token, str):
         raise _no_token(response, server)
     return TokenResponse(access_token, _life_seconds(token.get("expires_in")), refresh_token)
 

@@ -373,6 +373,14 @@ async def test_a_redirect_is_not_followed() -> None:
             await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
 
 
+@pytest.mark.parametrize("status", [408, 429, 503])
+async def test_a_url_that_is_temporarily_unavailable_may_be_fetched_later(status: int) -> None:
+    async with DocumentServer() as server, client_at(server.address, urls=(server.address,)) as client:
+        server.pages["a"] = (status, {}, b"")
+        with pytest.raises(DocumentsUnavailable, match=f"status {status}"):
+            await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
+
+
 async def test_a_url_that_gives_too_much_is_cut_off() -> None:
     async with (
         DocumentServer() as server,
