@@ -108,14 +108,12 @@ def _number(_run: Run, text: str) -> Decimal | None:
 
 
 @LIBRARY.add("number", "from: string", "grouping separator: string")
-def _number_with_groups(run: Run, text: str, grouping: str) -> Decimal | None:
-    return _number(run, text.replace(grouping, "")) if grouping in _GROUPING else None
-
-
 @LIBRARY.add(
     "number", "from: string", "grouping separator: string | null", "decimal separator: string | null"
 )
-def _number_with_separators(run: Run, text: str, grouping: str | None, decimal: str | None) -> Decimal | None:
+def _number_with_separators(
+    run: Run, text: str, grouping: str | None, decimal: str | None = None
+) -> Decimal | None:
     is_known = grouping in (*_GROUPING, None) and decimal in (*_DECIMAL, None)
     if not is_known or grouping == decimal:
         return None

@@ -8,7 +8,7 @@ from functools import cmp_to_key
 from worker.feel.comparison import contains, equal, order_key
 from worker.feel.run import Run
 from worker.feel.signature import LIBRARY
-from worker.feel.values import Function, FunctionContext, Value, whole
+from worker.feel.values import Function, Value, whole
 
 _Items = tuple[Value, ...]
 _COMPARED_ARGUMENTS = 2
@@ -102,7 +102,7 @@ def _identity(value: Value, run: Run) -> Value:
     kind = type(value)
     if kind is tuple:
         return (tuple, tuple([_identity(item, run) for item in value]))
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         return (dict, frozenset([(key, _identity(item, run)) for key, item in value.items()]))
     if kind is str:
         run.compare(value)
