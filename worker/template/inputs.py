@@ -28,6 +28,7 @@ from worker.template.panel import (
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
+_GROUPS = {"server": "server", "authentication": "authentication", "parameters": "email"}
 _NEVER_EMPTY = {"Boolean", "Dropdown", "Hidden"}
 _ENCRYPTION = "server.cryptographicProtocol"
 _PROVIDER = "authentication.provider"
@@ -125,14 +126,14 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         choices = (AS_CONFIGURED, *choices)
     return Property(
         id=_id(protocol, path),
-        group=look.group,
+        group=_GROUPS[path.partition(".")[0]],
         binding=Binding(INPUT, "name", path),
         kind=kind,
         label=field.title or "",
         description=look.description or " ".join((field.description or "").split()),
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
         value=_offered(field, look, choices),
-        feel=look.feel,
+        feel=None if kind in _NEVER_EMPTY else look.feel,
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
         choices=choices,

@@ -46,9 +46,8 @@ class Look:
     field matters, the value, or None for what a person fills in.
     """
 
-    group: str
     kind: Kind = "String"
-    feel: Feel | None = "optional"
+    feel: Feel = "optional"
     shown_while: tuple[str, tuple[str, ...]] | None = None
     is_needed: bool = False
     pattern: Pattern | None = None
@@ -89,7 +88,7 @@ PROVIDERS: tuple[tuple[str, str], ...] = (
 def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
     """Return the look of a field that must name a secret."""
     pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
-    return Look("authentication", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+    return Look(shown_while=shown_while, is_needed=is_needed, pattern=pattern)
 
 
 def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
@@ -98,15 +97,12 @@ def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
 
 LOOKS: dict[str, Look] = {
     "server.cryptographicProtocol": Look(
-        "server",
         "Dropdown",
-        None,
         is_left_to_worker=True,
         description="The worker's mail server, or how the connection to another one is encrypted. TLS is"
         " right for nearly all servers.",
     ),
     "server.host": Look(
-        "server",
         shown_while=_WITH_SERVER,
         is_needed=True,
         pattern=Pattern(
@@ -115,45 +111,34 @@ LOOKS: dict[str, Look] = {
         ),
     ),
     "server.port": Look(
-        "server",
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
     "authentication.type": Look(
-        "authentication",
         "Dropdown",
-        None,
         is_left_to_worker=True,
         description="The worker's account, or how to sign in with another one.",
     ),
-    "authentication.username": Look("authentication", shown_while=_WITH_USER, is_needed=True),
+    "authentication.username": Look(shown_while=_WITH_USER, is_needed=True),
     "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
     "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
     "authentication.tenantId": Look(
-        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
         pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
         by_provider=((_MICROSOFT, None),),
     ),
     "authentication.oauthTokenEndpoint": Look(
-        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
         is_needed=True,
         pattern=Pattern(f"https://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
         by_provider=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
     ),
-    "authentication.clientId": Look(
-        "authentication",
-        shown_while=WITH_TOKEN_ENDPOINT,
-    ),
+    "authentication.clientId": Look(shown_while=WITH_TOKEN_ENDPOINT),
     "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
     "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
     "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
-    "authentication.subject": Look(
-        "authentication", shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))
-    ),
+    "authentication.subject": Look(shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))),
     "authentication.scopes": Look(
-        "authentication",
         shown_while=WITH_TOKEN_ENDPOINT,
         by_provider=(
             (_MICROSOFT, "https://outlook.office365.com/.default"),
@@ -162,78 +147,71 @@ LOOKS: dict[str, Look] = {
         ),
     ),
     "authentication.audience": Look(
-        "authentication", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
+        shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
     ),
     "authentication.clientAuthentication": Look(
-        "authentication", "Dropdown", None, shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
+        "Dropdown", shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
     ),
-    "parameters.messageId": Look("email"),
-    "parameters.folder": Look("email"),
-    "parameters.fromFolder": Look("email"),
-    "parameters.toFolder": Look("email"),
-    "parameters.message": Look("email"),
-    "parameters.from": Look("email"),
-    "parameters.to": Look("email"),
-    "parameters.cc": Look("email"),
-    "parameters.bcc": Look("email"),
-    "parameters.subject": Look("email"),
-    "parameters.contentType": Look("email", "Dropdown", None),
+    "parameters.messageId": Look(),
+    "parameters.folder": Look(),
+    "parameters.fromFolder": Look(),
+    "parameters.toFolder": Look(),
+    "parameters.message": Look(),
+    "parameters.from": Look(),
+    "parameters.to": Look(),
+    "parameters.cc": Look(),
+    "parameters.bcc": Look(),
+    "parameters.subject": Look(),
+    "parameters.contentType": Look("Dropdown"),
     "parameters.body": Look(
-        "email",
         "Text",
         shown_while=("parameters.contentType", (ContentType.PLAIN.value, ContentType.MULTIPART.value)),
         is_needed=True,
     ),
     "parameters.htmlBody": Look(
-        "email",
         "Text",
         shown_while=("parameters.contentType", (ContentType.HTML.value, ContentType.MULTIPART.value)),
         is_needed=True,
     ),
-    "parameters.attachments": Look("email", feel="required"),
-    "parameters.replyTo": Look("email"),
-    "parameters.inReplyTo": Look("email"),
+    "parameters.attachments": Look(feel="required"),
+    "parameters.replyTo": Look(),
+    "parameters.inReplyTo": Look(),
     "parameters.importance": Look(
-        "email",
         "Dropdown",
-        None,
         choices=((UNSET, "Not given"), ("high", "High"), ("normal", "Normal"), ("low", "Low")),
     ),
-    "parameters.readReceiptTo": Look("email"),
-    "parameters.notify": Look("email"),
-    "parameters.headers": Look("email", feel="required"),
+    "parameters.readReceiptTo": Look(),
+    "parameters.notify": Look(),
+    "parameters.headers": Look(feel="required"),
     "parameters.storeAttachments": Look(
-        "email",
         "Dropdown",
-        None,
         choices=(
             (UNSET, "If the worker has a document store"),
             ("true", "Always"),
             ("false", "Never: list them only"),
         ),
     ),
-    "parameters.markAsRead": Look("email", "Boolean", None),
-    "parameters.seen": Look("email", "Dropdown", None, choices=_flag_choices("read", "unread")),
-    "parameters.flagged": Look("email", "Dropdown", None, choices=_flag_choices("flagged", "not flagged")),
-    "parameters.answered": Look("email", "Dropdown", None, choices=_flag_choices("answered", "not answered")),
-    "parameters.keywords": Look("email", feel="required"),
-    "parameters.flags": Look("email"),
-    "parameters.pattern": Look("email"),
-    "parameters.since": Look("email"),
-    "parameters.unreadOnly": Look("email", "Boolean", None),
-    "parameters.criteria": Look("email", "Text"),
+    "parameters.markAsRead": Look("Boolean"),
+    "parameters.seen": Look("Dropdown", choices=_flag_choices("read", "unread")),
+    "parameters.flagged": Look("Dropdown", choices=_flag_choices("flagged", "not flagged")),
+    "parameters.answered": Look("Dropdown", choices=_flag_choices("answered", "not answered")),
+    "parameters.keywords": Look(feel="required"),
+    "parameters.flags": Look(),
+    "parameters.pattern": Look(),
+    "parameters.since": Look(),
+    "parameters.unreadOnly": Look("Boolean"),
+    "parameters.criteria": Look("Text"),
     "parameters.maxToBeRead": Look(
-        "email",
         offered="100",
         pattern=Pattern("[1-9][0-9]{0,3}|10000", "must be a whole number from 1 to 10000."),
     ),
-    "parameters.sortField": Look("email", "Dropdown", None),
-    "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
+    "parameters.sortField": Look("Dropdown"),
+    "parameters.sortOrder": Look("Dropdown", offered=SortOrder.DESC.value),
 }
 """Every field of every request, in the order of the properties panel."""
 
 _LOOKS_OF: dict[tuple[str, str], Look] = {
-    ("email.imap.append", "parameters.seen"): Look("email", "Boolean", None),
+    ("email.imap.append", "parameters.seen"): Look("Boolean"),
 }
 
 
