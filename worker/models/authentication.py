@@ -59,8 +59,11 @@ _FIELDS: dict[AuthenticationType, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*_ENDPOINT_FIELDS, "client_id", "subject", "audience"),
     ),
 }
-TYPES_WITH_TOKEN_ENDPOINT = tuple(list(_FIELDS)[2:])
-"""The types that fetch access tokens."""
+
+
+def types_with(field: str) -> tuple[AuthenticationType, ...]:
+    """Return the types that take a field, such as `client_id`."""
+    return tuple(kind for kind, (required, others) in _FIELDS.items() if field in (*required, *others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ class OptionalAuthentication(Request):
 
     def token_credentials(self) -> TokenCredentials | None:
         """Return what access tokens are fetched with; None if nothing is to be fetched."""
-        if self.type not in TYPES_WITH_TOKEN_ENDPOINT:
+        if self.type not in types_with("oauth_token_endpoint"):
             return None
         endpoint, scopes = self.oauth_token_endpoint or "", self.scopes or ""
         if self.tenant_id:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from worker.models.authentication import (
-    TYPES_WITH_TOKEN_ENDPOINT,
-    AuthenticationType,
-    ClientAuthentication,
-)
+from worker.models.authentication import AuthenticationType, ClientAuthentication, types_with
 from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
 from worker.models.message import ContentType
@@ -65,17 +62,7 @@ AS_CONFIGURED = (UNSET, "As the worker is configured")
 
 _WITH_SERVER = ("server.cryptographicProtocol", tuple(CryptographicProtocol))
 _TYPE = "authentication.type"
-_WITH_PASSWORD = (_TYPE, (AuthenticationType.SIMPLE.value,))
-_WITH_USER = (
-    _TYPE,
-    tuple(each.value for each in AuthenticationType if each is not AuthenticationType.NO_AUTH),
-)
-_WITH_TOKEN = (_TYPE, (AuthenticationType.BEARER.value,))
-WITH_TOKEN_ENDPOINT = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT))
-_WITH_SECRET = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT[:2]))
-_WITH_CLIENT = (_TYPE, (AuthenticationType.CLIENT_CREDENTIALS.value,))
-_WITH_REFRESH_TOKEN = (_TYPE, (AuthenticationType.REFRESH_TOKEN.value,))
-_WITH_KEY = (_TYPE, (AuthenticationType.JWT_BEARER.value,))
+WITH_TOKEN_ENDPOINT = (_TYPE, types_with("oauth_token_endpoint"))
 _MICROSOFT, _GOOGLE, _OTHER = "microsoft365", "googleWorkspace", "other"
 PROVIDERS: tuple[tuple[str, str], ...] = (
     (_MICROSOFT, "Microsoft 365"),
@@ -85,10 +72,15 @@ PROVIDERS: tuple[tuple[str, str], ...] = (
 """Who gives access tokens: the worker does not see this, but the fields that are filled in by it."""
 
 
-def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
+def _sign_in(field: str, **more: Any) -> Look:
+    """Return the look of a field of the sign-in, which is shown with the types that take it."""
+    return Look(shown_while=(_TYPE, types_with(field)), **more)
+
+
+def _secret(field: str, *, is_needed: bool = True) -> Look:
     """Return the look of a field that must name a secret."""
-    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
-    return Look(shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.MAIL_{field.upper()}}}}}.")
+    return _sign_in(field, is_needed=is_needed, pattern=pattern)
 
 
 def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
@@ -118,39 +110,37 @@ LOOKS: dict[str, Look] = {
         is_left_to_worker=True,
         description="The worker's account, or how to sign in with another one.",
     ),
-    "authentication.username": Look(shown_while=_WITH_USER, is_needed=True),
-    "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
-    "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
-    "authentication.tenantId": Look(
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.username": _sign_in("username", is_needed=True),
+    "authentication.password": _secret("password"),
+    "authentication.token": _secret("token"),
+    "authentication.tenantId": _sign_in(
+        "tenant_id",
         is_needed=True,
         pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
         by_provider=((_MICROSOFT, None),),
     ),
-    "authentication.oauthTokenEndpoint": Look(
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.oauthTokenEndpoint": _sign_in(
+        "oauth_token_endpoint",
         is_needed=True,
         pattern=Pattern(f"https://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
         by_provider=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
     ),
-    "authentication.clientId": Look(shown_while=WITH_TOKEN_ENDPOINT),
-    "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
-    "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
-    "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
-    "authentication.subject": Look(shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))),
-    "authentication.scopes": Look(
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.clientId": _sign_in("client_id"),
+    "authentication.clientSecret": _secret("client_secret", is_needed=False),
+    "authentication.refreshToken": _secret("refresh_token"),
+    "authentication.privateKey": _secret("private_key"),
+    "authentication.subject": _sign_in("subject", by_provider=((_GOOGLE, None), (_OTHER, None))),
+    "authentication.scopes": _sign_in(
+        "scopes",
         by_provider=(
             (_MICROSOFT, "https://outlook.office365.com/.default"),
             (_GOOGLE, "https://mail.google.com/"),
             (_OTHER, None),
         ),
     ),
-    "authentication.audience": Look(
-        shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
-    ),
-    "authentication.clientAuthentication": Look(
-        "Dropdown", shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
+    "authentication.audience": _sign_in("audience", by_provider=((_OTHER, None),)),
+    "authentication.clientAuthentication": _sign_in(
+        "client_authentication", kind="Dropdown", by_provider=((_OTHER, None),)
     ),
     "parameters.messageId": Look(),
     "parameters.folder": Look(),
