@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -47,10 +48,6 @@ def _read_criteria(value: Any, fields: Iterable[SearchField] = tuple(SearchField
     return value if isinstance(value, Condition | Group) else parse_criteria(value, fields)
 
 
-def _read_criteria_without_flags(value: Any) -> Any:
-    return _read_criteria(value, FIELDS_WITHOUT_FLAGS)
-
-
 class MailboxRequest(Request, Generic[P]):
     """A request to a mailbox. Parameters that are not given are read as an empty context."""
 
@@ -84,7 +81,9 @@ MaxToBeRead = Annotated[
     BeforeValidator(_is_no_boolean),
 ]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
-CriteriaWithoutFlags = Annotated[Condition | Group | None, BeforeValidator(_read_criteria_without_flags)]
+CriteriaWithoutFlags = Annotated[
+    Condition | Group | None, BeforeValidator(partial(_read_criteria, fields=FIELDS_WITHOUT_FLAGS))
+]
 
 MAXIMUM = Field(default=None, title="Maximum number of emails", description=_MAXIMUM, examples=[10])
 ORDER = Field(

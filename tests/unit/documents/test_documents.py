@@ -181,12 +181,12 @@ async def test_without_a_store_the_operator_is_asked_for_one() -> None:
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
         await fetched(DocumentClient(), {"camunda.document.type": "camunda", "documentId": "1"})
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
-        await DocumentClient().keep(File("a", "text/plain", b""))
+        await DocumentClient().require_store().create(File("a", "text/plain", b""))
 
 
 async def test_a_file_is_stored_with_its_name_and_type_and_its_reference_comes_back() -> None:
     async with DocumentServer() as server, client_at(server.address) as client:
-        reference = await client.keep(File('Grüße "2".pdf', "application/pdf", PDF))
+        reference = await client.require_store().create(File('Grüße "2".pdf', "application/pdf", PDF))
         (stored,) = server.documents.values()
         assert (stored.content, stored.content_type) == (PDF, "application/pdf")
         assert stored.metadata["fileName"] == 'Grüße "2".pdf'
@@ -197,7 +197,7 @@ async def test_a_file_is_stored_with_its_name_and_type_and_its_reference_comes_b
 
 async def test_a_large_file_is_stored() -> None:
     async with DocumentServer() as server, client_at(server.address) as client:
-        await client.keep(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
+        await client.require_store().create(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
         assert len(server.documents["document-1"].content) == 5_000_000
 
 
@@ -206,7 +206,7 @@ async def test_a_file_that_is_not_taken_is_named(status: int, *, is_retryable: b
     async with DocumentServer() as server, client_at(server.address) as client:
         server.faults.append(status)
         with pytest.raises(DocumentError, match=r"did not take the attachment a\.pdf") as caught:
-            await client.keep(File("a.pdf", "application/pdf", PDF))
+            await client.require_store().create(File("a.pdf", "application/pdf", PDF))
         assert caught.value.is_retryable is is_retryable
 
 
