@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ async def _with_untrusted_certificate(target: _Target, account: Account, seconds
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     facts = await probe_server(account, context, seconds)
-    return _Target(target.protocol, target.server, facts, target.problem)
+    return replace(target, facts=facts)
 
 
 def _describe(target: _Target) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.feel.character_sets import LINE_ENDS, CharacterSet, is_word
+from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet
 from worker.feel.error import FeelError
 from worker.feel.pattern_syntax import (
     Assertion,
@@ -243,6 +243,7 @@ def _holds(kind: str, text: str, at: int) -> bool:
         return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
     if kind == "last line end":
         return at == len(text) or _is_last_line_end(text, at)
+    is_word = CLASSES["w"]
     is_edge = (at > 0 and is_word(text[at - 1])) != (at < len(text) and is_word(text[at]))
     return is_edge == (kind == "word edge")
 
