@@ -17,12 +17,12 @@ from worker.operations.catalogue import Operation
 from worker.template.panel import (
     AS_CONFIGURED,
     CHOICE_NAMES,
-    ENCRYPTION_NAMES,
     LOOKS,
     PORTS,
     PROVIDERS,
     WITH_TOKEN_ENDPOINT,
     Look,
+    encryption_names,
     look_of,
 )
 from worker.template.property import INPUT, Binding, Condition, Property
@@ -158,7 +158,7 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
 
 def _name(value: StrEnum, protocol: str) -> str:
     if isinstance(value, CryptographicProtocol):
-        return ENCRYPTION_NAMES[protocol][value]
+        return encryption_names(protocol)[value]
     return CHOICE_NAMES[value]
 
 

@@ -229,39 +229,25 @@ CHOICE_NAMES: dict[StrEnum, str] = {
     SortOrder.ASC: "Oldest or smallest first",
 }
 
-ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {
-    "smtp": {
-        CryptographicProtocol.TLS: "TLS with STARTTLS (port 587)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 465)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 25)",
-    },
-    "imap": {
-        CryptographicProtocol.TLS: "TLS (port 993; with STARTTLS at 143)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 993)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 143)",
-    },
-    "pop3": {
-        CryptographicProtocol.TLS: "TLS (port 995; with STLS at 110)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 995)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 110)",
-    },
-}
-
+_TLS, _SSL, _NONE = CryptographicProtocol
 PORTS: dict[str, dict[CryptographicProtocol, int]] = {
-    "smtp": {
-        CryptographicProtocol.TLS: 587,
-        CryptographicProtocol.SSL: 465,
-        CryptographicProtocol.NONE: 25,
-    },
-    "imap": {
-        CryptographicProtocol.TLS: 993,
-        CryptographicProtocol.SSL: 993,
-        CryptographicProtocol.NONE: 143,
-    },
-    "pop3": {
-        CryptographicProtocol.TLS: 995,
-        CryptographicProtocol.SSL: 995,
-        CryptographicProtocol.NONE: 110,
-    },
+    "smtp": {_TLS: 587, _SSL: 465, _NONE: 25},
+    "imap": {_TLS: 993, _SSL: 993, _NONE: 143},
+    "pop3": {_TLS: 995, _SSL: 995, _NONE: 110},
 }
 """The port offered for each encryption; the worker uses the same one if none is given."""
+
+_TLS_NAMES = {
+    "smtp": "TLS with STARTTLS (port 587)",
+    "imap": "TLS (port 993; with STARTTLS at 143)",
+    "pop3": "TLS (port 995; with STLS at 110)",
+}
+
+
+def encryption_names(protocol: str) -> dict[CryptographicProtocol, str]:
+    """Return the choices of the connection to a mail server, with the ports of the protocol."""
+    return {
+        _TLS: _TLS_NAMES[protocol],
+        _SSL: f"SSL: TLS from the start (port {PORTS[protocol][_SSL]})",
+        _NONE: f"None: not encrypted (port {PORTS[protocol][_NONE]})",
+    }
