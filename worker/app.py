@@ -70,11 +70,10 @@ class EmailWorker:
         settings = Settings.from_environment(environment)
         check_directory(settings.worker.secrets_dir)
         secrets = open_secrets(settings, environment)
-        defaults = settings.defaults
         for secret in (
             settings.gateway.client_secret,
             settings.gateway.basic_password,
-            *(defaults.smtp_password, defaults.imap_password, defaults.pop3_password),
+            *(account.password for account in settings.defaults.values()),
         ):
             if secret is not None:
                 secrets.mask.learn(secret.get_secret_value())
@@ -158,7 +157,7 @@ class EmailWorker:
                 stores_attachments=self.settings.gateway.rest_address is not None,
             )
         operation = _operation(task_type)
-        return partial(assign, operation, self.settings.defaults.variables(operation.protocol.value))
+        return partial(assign, operation, self.settings.defaults[operation.protocol.value].variables())
 
     def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
         """Return the interpreter of a job type; the vendor's may name an operation that is not served."""

@@ -189,7 +189,7 @@ def _authentication(
     if variables is not None:
         given: Mapping[str, Any] | None = variables.get("authentication")
         return given
-    defaults = settings.defaults.variables(target.protocol.value)
+    defaults = settings.defaults[target.protocol.value].variables()
     if not defaults:
         return None
     own = Server.model_validate(defaults["server"])
