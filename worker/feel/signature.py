@@ -132,6 +132,10 @@ class Library:
 
         return register
 
+    def add_plain(self, name: str, call: Callable[..., Value], *parameters: str) -> None:
+        """Declare a function that needs its arguments alone."""
+        self.add(name, *parameters)(lambda _run, *arguments: call(*arguments))
+
 
 LIBRARY = Library()
 """Every builtin function; the modules of `functions` declare them."""

@@ -36,9 +36,8 @@ def _date_of_parts(_run: Run, year: Decimal, month: Decimal, day: Decimal) -> da
         return None
 
 
-@LIBRARY.add("date and time", "from: string")
-def _date_and_time(_run: Run, text: str) -> datetime | None:
-    return parse_date_time(text)
+LIBRARY.add_plain("date and time", parse_date_time, "from: string")
+LIBRARY.add_plain("duration", parse_duration, "from: string")
 
 
 @LIBRARY.add("date and time", "date: date | date and time", "time: time | string")
@@ -85,11 +84,6 @@ def _time_of_parts(
         return ZonedTime(clock, int(offset.total_seconds())) if abs(offset) <= timedelta(hours=18) else None
     except (OverflowError, ValueError):
         return None
-
-
-@LIBRARY.add("duration", "from: string")
-def _duration(_run: Run, text: str) -> Months | timedelta | None:
-    return parse_duration(text)
 
 
 @LIBRARY.add("years and months duration", "from: date | date and time", "to: date | date and time")

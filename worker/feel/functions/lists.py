@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from decimal import Decimal
 from functools import cmp_to_key
 
@@ -20,9 +21,7 @@ def _list_contains(run: Run, items: _Items, element: Value) -> bool:
     return contains(items, element, run)
 
 
-@LIBRARY.add("is empty", "list: list")
-def _is_empty(_run: Run, items: _Items) -> bool:
-    return not items
+LIBRARY.add_plain("is empty", operator.not_, "list: list")
 
 
 @LIBRARY.add("index of", "list: list", "match")
