@@ -272,11 +272,7 @@ def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:
     name = re.sub(r"[\s_-]", "", value).upper() if isinstance(value, str) else None
     chosen = next((choice for choice in choices if choice.value == name), None)
     if chosen is None:
+        *others, last = choices
         found = shown(value, _SHOWN_CHARACTERS)
-        raise fault(path, f"must be {_alternatives(choices)}, found {found}")
+        raise fault(path, f"must be {', '.join(others)} or {last}, found {found}")
     return chosen
-
-
-def _alternatives(choices: tuple[StrEnum, ...]) -> str:
-    *others, last = choices
-    return f"{', '.join(others)} or {last}"
