@@ -11,9 +11,6 @@ from worker.job.job import Job
 from worker.job.outcome import BpmnError, Failed, Outcome
 from worker.mail.command_trace import CommandTrace, Observer
 
-NOT_REPORTED = "NOT_REPORTED"
-BPMN_ERROR = "BPMN_ERROR"
-
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
@@ -36,8 +33,8 @@ class JobReport:
     def outcome_class(self) -> str:
         """One of a few dozen codes of the worker; never the code of a BPMN error, which may be any text."""
         if not self.is_settled:
-            return NOT_REPORTED
-        return BPMN_ERROR if isinstance(self.outcome, BpmnError) else self.outcome.code
+            return "NOT_REPORTED"
+        return "BPMN_ERROR" if isinstance(self.outcome, BpmnError) else self.outcome.code
 
     @property
     def is_incident(self) -> bool:
