@@ -29,7 +29,7 @@ from worker.job.work import commit
 from worker.mail.account import Account, account_of
 from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
-from worker.operations.catalogue import BY_TASK_TYPE, Operation
+from worker.operations.catalogue import BY_TASK_TYPE
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
@@ -70,11 +70,10 @@ class EmailWorker:
         settings = Settings.from_environment(environment)
         check_directory(settings.worker.secrets_dir)
         secrets = open_secrets(settings, environment)
-        defaults = settings.defaults
         for secret in (
             settings.gateway.client_secret,
             settings.gateway.basic_password,
-            *(defaults.smtp_password, defaults.imap_password, defaults.pop3_password),
+            *(account.password for account in settings.defaults.values()),
         ):
             if secret is not None:
                 secrets.mask.learn(secret.get_secret_value())
@@ -157,8 +156,12 @@ class EmailWorker:
                 operations=BY_TASK_TYPE,
                 stores_attachments=self.settings.gateway.rest_address is not None,
             )
-        operation = _operation(task_type)
-        return partial(assign, operation, self.settings.defaults.variables(operation.protocol.value))
+        operation = BY_TASK_TYPE.get(task_type)
+        if operation is None:
+            raise InputError(
+                f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="job type"
+            )
+        return partial(assign, operation, self.settings.defaults[operation.protocol.value].variables())
 
     def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
         """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
@@ -234,12 +237,3 @@ def _matches(pattern: str, task_type: str) -> bool:
 def _place(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}, {Path(frame.filename).name}:{frame.lineno}"
-
-
-def _operation(task_type: str) -> Operation:
-    operation = BY_TASK_TYPE.get(task_type)
-    if operation is None:
-        raise InputError(
-            f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="job type"
-        )
-    return operation

@@ -63,7 +63,7 @@ def describe_unreachable(settings: Settings, error: EngineError) -> str:
 
 def _settings_table(settings: Settings) -> Table:
     table = Table(Column("setting", no_wrap=True), Column("", no_wrap=True), Column("value", overflow="fold"))
-    for group in (settings.gateway, settings.worker, settings.defaults, settings.traces):
+    for group in (settings.gateway, settings.worker, *settings.defaults.values(), settings.traces):
         for name, info in type(group).model_fields.items():
             is_set = name in group.model_fields_set
             shown = _shown(getattr(group, name))

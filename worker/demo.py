@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from rich.text import Text
 from worker.app import EmailWorker
 from worker.logs import configure_logs
 from worker.sandbox import Engine, MailServer
+from worker.sandbox.run import stop_signal
 from worker.secret_store import SecretStore
 from worker.settings import Settings
 
@@ -114,7 +114,4 @@ async def _stay_up(engine: Engine, mail_server: MailServer, console: Console) ->
         f"\nStill running: Camunda's engine at {engine.address} (gRPC, no TLS), SMTP at {mail_server.host}:"
         f"{mail_server.smtp_port}, IMAP at port {mail_server.imap_port}. Ctrl-C ends it."
     )
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    await stop_signal().wait()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from worker.errors import DocumentError
+from worker.job.engine_errors import EngineError
 from worker.job.gateway import InstanceNotEnded
 from worker.masking import Mask
 from worker.rest_api import RestApi
@@ -15,14 +15,6 @@ from worker.settings import Settings
 from worker.wiring import open_gateway, open_rest_api, open_sign_in
 
 _PAUSE_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How an instance ended: with its variables, or why it did not end well."""
-
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    problem: str | None = None
 
 
 class Cluster:
@@ -42,19 +34,22 @@ class Cluster:
 
     async def run_to_end(
         self, process_id: str, variables: Mapping[str, Any], *, within_seconds: float
-    ) -> End:
-        """Start an instance and wait for its end or its first incident. Raises EngineError, EmailError."""
+    ) -> dict[str, Any]:
+        """Start an instance and wait for its end or its first incident; return its variables.
+
+        Raises EmailError, and EngineError that says how the instance ended otherwise.
+        """
         rest_api = await self._find_rest_api()
         if rest_api is not None:
             instance = await self.gateway.start(process_id, variables)
             return await _wait(rest_api, instance, within_seconds)
         try:
-            return End(await self.gateway.run(process_id, variables, within_seconds=within_seconds))
-        except InstanceNotEnded:
-            return End(
-                problem=f"The instance has not ended within {within_seconds:g} s; set ZEEBE_REST_ADDRESS to"
+            return await self.gateway.run(process_id, variables, within_seconds=within_seconds)
+        except InstanceNotEnded as error:
+            raise EngineError(
+                f"The instance has not ended within {within_seconds:g} s; set ZEEBE_REST_ADDRESS to"
                 " see its incidents."
-            )
+            ) from error
 
     async def _find_rest_api(self) -> RestApi | None:
         """Return the REST API; None if no address is set and none answers at the usual one."""
@@ -69,17 +64,17 @@ class Cluster:
         return self._rest_api
 
 
-async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> End:
+async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict[str, Any]:
     state = None
     try:
         async with asyncio.timeout(within_seconds):
             while True:
                 state = await rest_api.state(instance)
-                end = await _end(rest_api, instance, state)
-                if end is not None:
-                    return end
+                if state == "COMPLETED":
+                    return await rest_api.variables(instance)
+                await _check(rest_api, instance, state)
                 await asyncio.sleep(_PAUSE_SECONDS)
-    except TimeoutError:
+    except TimeoutError as error:
         if state is not None:
             problem = f"Instance {instance} has not ended within {within_seconds:g} s, and has no incident."
         else:
@@ -88,15 +83,17 @@ async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> End:
                 f" {within_seconds:g} s; ZEEBE_REST_ADDRESS must be of the same cluster as ZEEBE_ADDRESS,"
                 " Camunda 8.8 or newer."
             )
-        return End(problem=problem)
+        raise EngineError(problem) from error
     except DocumentError as error:
-        return End(problem=f"Instance {instance} has started, but its end is not known: {error.message}")
+        raise EngineError(
+            f"Instance {instance} has started, but its end is not known: {error.message}"
+        ) from error
 
 
-async def _end(rest_api: RestApi, instance: int, state: str | None) -> End | None:
-    if state == "COMPLETED":
-        return End(await rest_api.variables(instance))
+async def _check(rest_api: RestApi, instance: int, state: str | None) -> None:
+    """Raise EngineError if the instance cannot go on by itself."""
     if state == "TERMINATED":
-        return End(problem=f"Instance {instance} was cancelled.")
+        raise EngineError(f"Instance {instance} was cancelled.")
     incident = await rest_api.incident(instance)
-    return None if incident is None else End(problem=f"Instance {instance} has an incident at {incident}")
+    if incident is not None:
+        raise EngineError(f"Instance {instance} has an incident at {incident}")

@@ -61,7 +61,7 @@ def configure_logs(settings: WorkerSettings, mask: Mask) -> None:
     # Not by way of logging, which takes twice as long: each job is a line.
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(_level(settings)),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level.value),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
@@ -144,10 +144,6 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = ", ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames)
     return f"{type(error).__qualname__} in {places or 'no known place'}"
-
-
-def _level(settings: WorkerSettings) -> int:
-    return logging.getLevelNamesMapping()[settings.log_level.value.upper()]
 
 
 def _renderer(settings: WorkerSettings) -> Processor:

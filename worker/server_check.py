@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,6 @@ _SHOWN_CHARACTERS = 1_000
 class _SmtpSignIn(Request):
     authentication: OptionalAuthentication
     server: Server
-    parameters: dict[str, Any]
-
-
-class _MailboxSignIn(MailboxRequest):
     parameters: dict[str, Any]
 
 
@@ -142,7 +138,7 @@ async def _with_untrusted_certificate(target: _Target, account: Account, seconds
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     facts = await probe_server(account, context, seconds)
-    return _Target(target.protocol, target.server, facts, target.problem)
+    return replace(target, facts=facts)
 
 
 def _describe(target: _Target) -> list[str]:
@@ -193,7 +189,7 @@ def _authentication(
     if variables is not None:
         given: Mapping[str, Any] | None = variables.get("authentication")
         return given
-    defaults = settings.defaults.variables(target.protocol.value)
+    defaults = settings.defaults[target.protocol.value].variables()
     if not defaults:
         return None
     own = Server.model_validate(defaults["server"])
@@ -209,7 +205,7 @@ async def _sign_in(
     mask = Mask(shared=secrets.mask)
     clients, tokens = open_mail_clients(settings.worker), open_access_tokens(settings.worker)
     server = target.server.model_dump(mode="json", by_alias=True)
-    model: type[_SmtpSignIn | _MailboxSignIn] = _MailboxSignIn
+    model: type[_SmtpSignIn | MailboxRequest[Any]] = MailboxRequest[Any]
     if target.protocol is MailProtocol.SMTP:
         model = _SmtpSignIn
     try:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from worker.documents.client import DocumentClient
 from worker.documents.http_client import DOCUMENT_FAILURES, HttpClient, HttpFailures, HttpTimeouts
 from worker.documents.sign_in import BasicSignIn, SignIn
@@ -31,7 +29,7 @@ from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
-from worker.models.authentication import AuthenticationType, TokenCredentials
+from worker.models.authentication import AuthenticationType, TokenCredentials, secret_text
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 from worker.oauth.cluster_token import ClusterToken
 from worker.rest_api import RestApi
@@ -81,7 +79,7 @@ def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
     """
     gateway = settings.gateway
     if gateway.strategy is SignInStrategy.BASIC:
-        return BasicSignIn(gateway.basic_username or "", _secret(gateway.basic_password), mask)
+        return BasicSignIn(gateway.basic_username or "", secret_text(gateway.basic_password), mask)
     if gateway.strategy is SignInStrategy.NONE:
         return None
     credentials = TokenCredentials(
@@ -89,16 +87,12 @@ def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
         username="",
         endpoint=gateway.authorization_server_url,
         client_id=gateway.client_id or "",
-        client_secret=_secret(gateway.client_secret),
+        client_secret=secret_text(gateway.client_secret),
         audience=gateway.token_audience,
         scopes=gateway.token_scope or "",
     )
     http = _cluster_client(settings, gateway.authorization_server_url, TOKEN_FAILURES)
     return ClusterToken(AccessTokens(http, UrlPolicy(None)), credentials, mask)
-
-
-def _secret(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value else ""
 
 
 def job_rules(settings: Settings) -> JobRules:

@@ -213,7 +213,7 @@ def test_the_settings_of_a_page_are_settings(rule: EnvFile, tmp_path: Path) -> N
     settings = Settings.from_environment(given)
     known = {
         str(field.alias)
-        for group in (settings.gateway, settings.worker, settings.defaults)
+        for group in (settings.gateway, settings.worker, *settings.defaults.values())
         for field in type(group).model_fields.values()
     }
     assert {name for name in given if not name.startswith(settings.worker.secret_prefix)} <= known

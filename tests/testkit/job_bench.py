@@ -15,7 +15,7 @@ from testkit.scripted_gateway import ScriptedGateway
 from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.operation_run import OperationRun, OperationRunner, Waiting, Work
 from worker.job.pipeline import Pipeline
 from worker.job.rules import JobRules
 from worker.job.runtime import Runtime, Served
@@ -81,6 +81,11 @@ SENT = OperationResult(LetterResult(), has_effect=True)
 LISTED = OperationResult(LetterResult(text="listed"))
 
 Script = OperationResult | Exception | Callable[[], Awaitable[OperationResult]]
+
+
+async def with_password(account: Account, work: Work, _waiting: Waiting) -> None:
+    """Do the work without an access token."""
+    await work(account)
 
 
 class FakeHandler:
@@ -175,8 +180,8 @@ class Bench:
             cluster_name="test",
         )
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
-        signing_in = {"sign_in": self.tokens.sign_in} if self.tokens else {}
-        runner = OperationRunner(self._account, self.handler, **signing_in)
+        sign_in = self.tokens.sign_in if self.tokens else with_password
+        runner = OperationRunner(self._account, self.handler, sign_in)
         pipeline = Pipeline(self.gateway, runner, secrets, rules)
         served = [
             Served(

@@ -552,8 +552,8 @@ def test_a_wrong_default_is_named(environment: dict[str, str], sentence: str) ->
 def test_an_smtp_server_by_default_needs_no_account() -> None:
     environment = {"EMAIL_WORKER_DEFAULT_SMTP_HOST": "relay", "EMAIL_WORKER_DEFAULT_SMTP_PORT": "25"}
     defaults = Settings.from_environment(environment).defaults
-    assert defaults.variables("smtp")["authentication"] == {"type": "noAuth"}
-    assert defaults.variables("imap") == {}
+    assert defaults["smtp"].variables()["authentication"] == {"type": "noAuth"}
+    assert defaults["imap"].variables() == {}
 
 
 def test_operations_are_chosen_by_patterns() -> None:

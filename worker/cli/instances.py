@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.running import FAILED, EnvFile, print_failure, run_command
+from worker.cli.running import EnvFile, run_command
 from worker.cli.variables import Settings, VariablesFile, read_variables
 from worker.job.engine_errors import EngineError, GatewayUnavailable
 
@@ -54,11 +54,8 @@ def start(
                 key = await cluster.gateway.start(process_id, given)
                 typer.echo(f"Instance {key} has started.")
                 return
-            end = await cluster.run_to_end(process_id, given, within_seconds=timeout)
-        if end.problem is not None:
-            print_failure(end.problem)
-            raise typer.Exit(FAILED)
-        typer.echo(json.dumps(end.variables, indent=2, ensure_ascii=False))
+            ended_with = await cluster.run_to_end(process_id, given, within_seconds=timeout)
+        typer.echo(json.dumps(ended_with, indent=2, ensure_ascii=False))
 
     run_command(once, expected=EngineError)
 

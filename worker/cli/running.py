@@ -6,13 +6,11 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from worker.errors import EmailError
-
-T = TypeVar("T")
 
 FAILED = 1
 
@@ -29,8 +27,11 @@ def run_command(
     expected: type[Exception] = EmailError,
 ) -> None:
     """Run a command; an expected failure is one sentence on standard error and exit code 1."""
+    from worker.event_loop import EventLoop
+
     try:
-        run_on_loop(command())
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            runner.run(command())
     except EmailError as error:
         (explain or print_failure)(error)
         raise typer.Exit(FAILED) from None
@@ -39,14 +40,6 @@ def run_command(
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(FAILED) from None
-
-
-def run_on_loop(command: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the worker's event loop."""
-    from worker.event_loop import EventLoop
-
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
-        return runner.run(command)
 
 
 def print_failure(error: Exception | str) -> None:

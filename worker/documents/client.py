@@ -6,7 +6,6 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
 
 from worker.documents.http_client import HttpClient, HttpResponse
 from worker.documents.store import DocumentStore
@@ -44,15 +43,10 @@ class DocumentClient:
             files.append(file)
         return tuple(files)
 
-    async def keep(self, file: File) -> dict[str, Any]:
-        """Store a file in the cluster; return its reference. Raises a DocumentError."""
-        return await self.require_store().create(file)
-
     def is_to_store(self, *, wanted: bool | None) -> bool:
         """Tell whether attachments are stored: as wanted, or by default if there is a store.
 
-        Raises DocumentStoreMissing if they must be stored and
-        there is no store.
+        Raises DocumentStoreMissing if they must be stored and there is no store.
         """
         if wanted:
             self.require_store()
@@ -99,7 +93,7 @@ class DocumentClient:
         if response.status == HTTPStatus.OK:
             return response
         message = f"{url.host} answered the request for an attachment with status {response.status}."
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if response.is_temporary_failure:
             raise DocumentsUnavailable(message, status=response.status)
         raise DocumentRefused(message, status=response.status)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ import aiohttp
 from worker.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge, EmailError
 
 _CHUNK_BYTES = 65_536
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class HttpResponse:
     content_type: str
     content: bytes
     date: str = ""
+
+    @property
+    def is_temporary_failure(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in _PASSING
 
 
 def _document_too_large(server: str, max_bytes: int) -> EmailError:

@@ -22,7 +22,6 @@ _SHOWN_CHARACTERS = 200
 _MAX_REASON_BYTES = 10_000
 # The entries of a reference; nothing else that the store says goes into the process.
 _REFERENCE = ("camunda.document.type", "storeId", "documentId", "contentHash", "metadata")
-_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class DocumentStore(ClusterApi):
@@ -63,7 +62,7 @@ class DocumentStore(ClusterApi):
         message = (
             f"Camunda's document store did not {task}: status {response.status}{self._reason(response)}."
         )
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _PASSING:
+        if response.is_temporary_failure:
             raise DocumentsUnavailable(message, status=response.status)
         raise DocumentRefused(message, status=response.status)
 

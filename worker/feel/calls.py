@@ -72,7 +72,7 @@ class Call(Node):
     def _call_method(self, scope: Scope) -> Value:
         owner = scope.variable(self.path[0])
         for name in self.path[1:]:
-            owner = owner.get(name) if type(owner) in (dict, FunctionContext) else None
+            owner = owner.get(name) if isinstance(owner, dict) else None
         functions = owner.functions if type(owner) is FunctionContext else {}
         function = self._find([functions[self.name]] if self.name in functions else [])
         if function is None:

@@ -10,7 +10,7 @@ from worker.feel.properties import property_of
 from worker.feel.run import ITERATION_STEPS, Run
 from worker.feel.scope import Scope
 from worker.feel.syntax import Comparison, Node
-from worker.feel.values import FunctionContext, Value, whole
+from worker.feel.values import Value, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Key:
 
 def _entry(value: Value, name: str, run: Run) -> Value:
     kind = type(value)
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         return value.get(name)
     if kind is tuple:
         run.spend(2 * len(value))
@@ -71,7 +71,7 @@ def _item_at(items: tuple[Value, ...], index: Decimal) -> Value:
 
 def _item_scope(item: Value, scope: Scope) -> Scope:
     inner = Scope({"item": item}, scope, scope.run)
-    return Scope(item, inner, scope.run) if type(item) in (dict, FunctionContext) else inner
+    return Scope(item, inner, scope.run) if isinstance(item, dict) else inner
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ r"""Sets of characters in patterns, as Java names them; `\w`, `\d` and `\s` are 
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Callable
 
@@ -9,10 +10,9 @@ Predicate = Callable[[str], bool]
 
 LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
 _MAX_REMEMBERED = 1_000
-_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-_DIGITS = frozenset("0123456789")
-_ASCII_LETTERS = _WORD - _DIGITS - {"_"}
-_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+_ASCII_LETTERS = frozenset(string.ascii_letters)
+_DIGITS = frozenset(string.digits)
+_WORD = _ASCII_LETTERS | _DIGITS | {"_"}
 
 
 class Effort:
@@ -42,11 +42,6 @@ class CharacterSet(dict[str, bool]):
         if len(self) < self._remembered or character.isascii():
             self[character] = answer
         return answer
-
-
-def is_word(character: str) -> bool:
-    r"""Whether `\w` takes the character."""
-    return character in _WORD
 
 
 def complement(predicate: Predicate) -> Predicate:
@@ -81,7 +76,7 @@ def ignoring_any_case(predicate: Predicate) -> Predicate:
 
 CLASSES: dict[str, Predicate] = {
     "d": _DIGITS.__contains__,
-    "w": is_word,
+    "w": _WORD.__contains__,
     "s": frozenset(" \t\n\x0b\f\r").__contains__,
     "h": frozenset(
         " \t\xa0\u1680\u180e\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -94,11 +89,11 @@ _NAMED: dict[str, Predicate] = {
     "ASCII": str.isascii,
     "Alpha": _ASCII_LETTERS.__contains__,
     "Digit": _DIGITS.__contains__,
-    "Alnum": (_WORD - {"_"}).__contains__,
-    "Punct": _PUNCTUATION.__contains__,
+    "Alnum": (_ASCII_LETTERS | _DIGITS).__contains__,
+    "Punct": frozenset(string.punctuation).__contains__,
     "Space": CLASSES["s"],
     "Blank": frozenset(" \t").__contains__,
-    "XDigit": frozenset("0123456789abcdefABCDEF").__contains__,
+    "XDigit": frozenset(string.hexdigits).__contains__,
     "IsAlphabetic": str.isalpha,
     "IsLetter": str.isalpha,
     "IsDigit": lambda character: unicodedata.category(character) == "Nd",

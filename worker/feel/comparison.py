@@ -66,16 +66,13 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
     """Return `left = right`; null equals only null; different kinds give null."""
     if left is None or right is None:
         return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return _equal_contexts(left, right, run)
     kind = type(left)
-    if kind is FunctionContext:
-        kind = dict
-    other = type(right)
-    if kind is not (dict if other is FunctionContext else other):
+    if kind is not type(right):
         return None
     if kind is tuple:
         return _equal_lists(left, right, run)
-    if kind is dict:
-        return _equal_contexts(left, right, run)
     if kind is bool:
         return bool(left is right)
     if kind is ZonedTime:

@@ -9,7 +9,7 @@ from typing import Any
 from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.temporal_text import temporal_json
-from worker.feel.values import ARITHMETIC, Function, FunctionContext, Range, Value
+from worker.feel.values import ARITHMETIC, Function, Range, Value
 
 _PLAIN_DOUBLE_FROM, _PLAIN_DOUBLE_TO = 1e-3, 1e7
 _INT64 = range(-(2**63), 2**63)
@@ -60,7 +60,7 @@ def to_json(value: Value, run: Run) -> Any:
         return _json_number(value)
     if kind is tuple:
         return [to_json(item, run) for item in value]
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         run.reserve(sum(map(len, value)))
         return {key: to_json(item, run) for key, item in value.items()}
     if kind is Function:

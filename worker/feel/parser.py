@@ -107,7 +107,7 @@ class Parser(OperandParser):
 
     def _comparison(self) -> Node:
         if self.token.text in _ORDER:
-            return self._input_comparison()
+            return Comparison(self.advance().text, _INPUT, self.arithmetic())
         left = self.arithmetic(is_range_allowed=True)
         if isinstance(left, RangeOf):
             return InputInRange(left)
@@ -123,9 +123,6 @@ class Parser(OperandParser):
             self.expect("of")
             return InstanceOf(left, self._type_name())
         return In(left, self._tests()) if self.accept("in") else left
-
-    def _input_comparison(self) -> Node:
-        return Comparison(self.advance().text, _INPUT, self.arithmetic())
 
     def _type_name(self) -> str:
         for words in _LONG_TYPES:

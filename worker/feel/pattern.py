@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.feel.character_sets import LINE_ENDS, CharacterSet, is_word
+from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet
 from worker.feel.error import FeelError
 from worker.feel.pattern_syntax import (
     Assertion,
@@ -75,18 +75,14 @@ class Pattern:
         tree = parser.parse()
         self.group_count = parser.group_count
         self.group_names = parser.group_names
-        self._parts = 0
+        # How many parts it has been compiled from, which is about what that took.
+        self.size = 0
         self._program: list[_Instruction] = []
         self._effort = parser.effort
         self._steps_per_answer = 1 + len(pattern) // _PATTERN_PER_STEP
         self._add(Group(tree, 0))
         self._program.append(None)
         self._first = self._first_characters()
-
-    @property
-    def size(self) -> int:
-        """How many parts it has been compiled from, which is about what that took."""
-        return self._parts
 
     # --- compiling ---
 
@@ -96,8 +92,8 @@ class Pattern:
 
     def _add(self, part: Part) -> None:
         # Counted because a part that emits nothing can still be repeated a thousand times a thousand times.
-        self._parts += 1
-        if self._parts > MAX_INSTRUCTIONS:
+        self.size += 1
+        if self.size > MAX_INSTRUCTIONS:
             raise FeelError("The pattern is too large.")
         match part:
             case Characters(members):
@@ -247,6 +243,7 @@ def _holds(kind: str, text: str, at: int) -> bool:
         return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
     if kind == "last line end":
         return at == len(text) or _is_last_line_end(text, at)
+    is_word = CLASSES["w"]
     is_edge = (at > 0 and is_word(text[at - 1])) != (at < len(text) and is_word(text[at]))
     return is_edge == (kind == "word edge")
 

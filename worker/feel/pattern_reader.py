@@ -129,7 +129,8 @@ class PatternReader:
         members = [self._member()]
         while not self.accept("]"):
             if self.accept("&&"):
-                return _both(_any_of(members), self._members())
+                left, right = _any_of(members), self._members()
+                return lambda character: left(character) and right(character)
             members.append(self._member())
         return _any_of(members)
 
@@ -164,10 +165,6 @@ class PatternReader:
         if "i" not in self.flags:
             return predicate
         return ignoring_any_case(predicate) if "u" in self.flags else ignoring_case(predicate)
-
-
-def _both(left: Predicate, right: Predicate) -> Predicate:
-    return lambda character: left(character) and right(character)
 
 
 def _any_of(members: list[Predicate]) -> Predicate:

@@ -171,7 +171,8 @@ class PatternParser(PatternReader):
             case "[":
                 return self._characters(self.character_class())
             case ".":
-                return self._characters(_any if "s" in self.flags else _not_line_end)
+                refused = "" if "s" in self.flags else LINE_ENDS
+                return self._characters(lambda character: character not in refused)
             case "^":
                 return Assertion("line start" if "m" in self.flags else "start")
             case "$":
@@ -252,11 +253,3 @@ class PatternParser(PatternReader):
             else:
                 raise InvalidPatternError("unknown group")
         return character
-
-
-def _any(_character: str) -> bool:
-    return True
-
-
-def _not_line_end(character: str) -> bool:
-    return character not in LINE_ENDS

@@ -4,52 +4,33 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from worker.feel.values import Months, Value, ZonedTime
 
 _DATE_PARTS = frozenset({"year", "month", "day"})
 _TIME_PARTS = frozenset({"hour", "minute", "second"})
+_PARTS = {date: _DATE_PARTS, time: _TIME_PARTS, datetime: _DATE_PARTS | _TIME_PARTS}
 _UNITS = {"days": (86400, None), "hours": (3600, 24), "minutes": (60, 60), "seconds": (1, 60)}
 
 
 def property_of(value: Value, name: str) -> Value:
     """Return the property, or null if the value has none of that name."""
+    if name in _PARTS.get(type(value), ()):
+        return Decimal(getattr(value, name))
     match value:
-        case datetime():
-            return _first(_part(value, name, _DATE_PARTS | _TIME_PARTS), _date_time_property(value, name))
-        case date():
-            return _first(_part(value, name, _DATE_PARTS), _weekday(value, name))
-        case time():
-            return _part(value, name, _TIME_PARTS)
+        case date() if name == "weekday":
+            return Decimal(value.isoweekday())
+        case datetime() if (offset := value.utcoffset()) is not None:
+            return _zone(name, int(offset.total_seconds()), getattr(value.tzinfo, "key", None))
         case ZonedTime():
-            return _first(_part(value.time, name, _TIME_PARTS), _zone(name, value.offset_seconds, value.zone))
+            zone = _zone(name, value.offset_seconds, value.zone)
+            return property_of(value.time, name) if zone is None else zone
         case Months():
             return _months_property(value, name)
         case timedelta():
             return _duration_property(value, name)
         case _:
             return None
-
-
-def _first(value: Value, other: Value) -> Value:
-    return other if value is None else value
-
-
-def _part(value: Value, name: str, parts: frozenset[str]) -> Value:
-    return Decimal(getattr(value, name)) if name in parts else None
-
-
-def _weekday(value: date, name: str) -> Value:
-    return Decimal(value.isoweekday()) if name == "weekday" else None
-
-
-def _date_time_property(value: datetime, name: str) -> Value:
-    offset = value.utcoffset()
-    if offset is None or name == "weekday":
-        return _weekday(value, name)
-    zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
-    return _zone(name, int(offset.total_seconds()), zone)
 
 
 def _zone(name: str, offset_seconds: int, zone: str | None) -> Value:

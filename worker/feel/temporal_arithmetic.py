@@ -11,6 +11,7 @@ from worker.feel.values import Months, Value, ZonedTime, whole
 
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
+_START = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def add_temporal(left: Value, right: Value) -> Value:
@@ -55,19 +56,15 @@ def divide_duration(duration: Value, divisor: Value) -> Value:
         if isinstance(divisor, Months):
             return _quotient(duration.total, divisor.total)
         return Months(whole(duration.total / divisor)) if type(divisor) is Decimal and divisor else None
-    milliseconds = _truncated(duration)
+    milliseconds = duration // _MILLISECOND
     if type(divisor) is timedelta:
-        return _quotient(milliseconds, _truncated(divisor))
+        return _quotient(milliseconds, divisor // _MILLISECOND)
     if type(divisor) is not Decimal or not divisor:
         return None
     try:
         return _MILLISECOND * whole(milliseconds / divisor)
     except OverflowError:
         return None
-
-
-def _truncated(duration: timedelta) -> int:
-    return duration // _MILLISECOND
 
 
 def _quotient(dividend: int, divisor: int) -> Decimal | None:
@@ -138,5 +135,4 @@ def utc_clock(clock: ZonedTime) -> timedelta:
 
 def instant(moment: datetime) -> timedelta:
     """Return how long a moment with a zone is after the start of year 1 in UTC."""
-    local = moment.replace(tzinfo=None) - datetime.min  # noqa: DTZ901  both without a zone
-    return local - (moment.utcoffset() or timedelta(0))
+    return moment - _START

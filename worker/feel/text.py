@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from worker.feel.run import Run
 from worker.feel.temporal_text import iso_text, temporal_text
-from worker.feel.values import Function, FunctionContext, Range, Value
+from worker.feel.values import Function, Range, Value
 
 
 def text_of(value: Value, run: Run) -> str:
@@ -16,7 +16,7 @@ def text_of(value: Value, run: Run) -> str:
     kind = type(value)
     if kind is str:
         return run.count_text(f'"{value}"')
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         return run.count_text(
             f"{{{', '.join([f'{key}:{text_of(item, run)}' for key, item in value.items()])}}}"
         )
@@ -47,7 +47,7 @@ def json_text(value: Value, run: Run) -> str:
     kind = type(value)
     if kind is str:
         return run.count_text(json.dumps(value, ensure_ascii=False))
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         entries = [
             f"{json.dumps(key, ensure_ascii=False)}:{json_text(item, run)}" for key, item in value.items()
         ]

@@ -43,10 +43,6 @@ class Operation(Protocol):
         """The model of its variables."""
 
 
-def _unchanged(result: Any) -> Any:
-    return result
-
-
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """An operation and the variables that it takes.
@@ -58,7 +54,7 @@ class Assignment:
     operation: Operation
     variables: Mapping[str, Any]
     notation: Notation = OWN_NOTATION
-    reshape: Callable[[Any], Any] = _unchanged
+    reshape: Callable[[Any], Any] = lambda result: result
 
 
 # Reads the variables of a job; raises InputError where they name nothing that can be done.

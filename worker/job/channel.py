@@ -67,7 +67,7 @@ class SignedCalls(grpc.aio.UnaryUnaryClientInterceptor):
     """Adds the sign-in to every call of a channel."""
 
     def __init__(self, sign_in: SignIn) -> None:
-        self._sign_in = sign_in
+        self.sign_in = sign_in
         self._latest = ""
         # gRPC takes an object for calls with one reply only, or for calls with a stream of them.
         self.interceptors = (self, _SignedPolls(self))
@@ -81,7 +81,7 @@ class SignedCalls(grpc.aio.UnaryUnaryClientInterceptor):
     async def sign(self, call: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         """Return `call` with the Authorization header. Raises GatewayUnavailable."""
         try:
-            self._latest = await self._sign_in.authorization()
+            self._latest = await self.sign_in.authorization()
         except DocumentError as error:
             raise GatewayUnavailable(error.message) from error
         metadata = grpc.aio.Metadata(*(call.metadata or ()), ("authorization", self._latest))
@@ -91,15 +91,7 @@ class SignedCalls(grpc.aio.UnaryUnaryClientInterceptor):
 
     def refused(self) -> None:
         """Sign in again at the next call, if the credentials can be renewed."""
-        self._sign_in.forget(self._latest)
-
-    def hide(self, text: str) -> str:
-        """Return what the gateway says, without credentials."""
-        return self._sign_in.mask.hide(text)
-
-    async def close(self) -> None:
-        """Close the connections of the sign-in."""
-        await self._sign_in.close()
+        self.sign_in.forget(self._latest)
 
 
 class _SignedPolls(grpc.aio.UnaryStreamClientInterceptor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EngineError(Exception):
-    """A command to Camunda failed."""
+    """A command to Camunda failed, or a process instance did not end as it should."""
 
 
 class GatewayUnavailable(EngineError):

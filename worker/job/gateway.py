@@ -110,7 +110,7 @@ class ZeebeGateway:
         """Cut the connection; running requests are cancelled."""
         await self._channel.close()
         if self._signed is not None:
-            await self._signed.close()
+            await self._signed.sign_in.close()
 
     async def version(self) -> str:
         """Ask for the gateway's version, which proves that it can be reached and accepts the credentials."""
@@ -226,7 +226,7 @@ class ZeebeGateway:
             return reason
         if grpc_error.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._signed.refused()
-        return self._signed.hide(reason)
+        return self._signed.sign_in.mask.hide(reason)
 
 
 def _engine_error(error: PyZeebeError, reason: str) -> EngineError:

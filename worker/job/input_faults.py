@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -119,41 +118,30 @@ def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """Return the path of the field that was meant, or "" if none is near."""
     unknown, prefix = str(location[-1]), _path(location[:-1])
     # A field may be in the wrong group: then the right group has one of exactly that name.
-    close = [path for path in _all_paths(model) if path.rpartition(".")[2] == unknown]
-    known = {name.lower(): name for name in _fields_at(model, location[:-1])}
+    close = [path for path in _paths(model) if path.endswith(f".{unknown}")]
+    known = {name.lower(): name for name in _names_at(model, prefix)}
     close += [f"{prefix}.{known[name]}" for name in difflib.get_close_matches(unknown.lower(), known, n=1)]
     return close[0] if close else ""
 
 
 def _unknown_field(model: type[BaseModel], path: str, suggestion: str) -> str:
     prefix = path.rpartition(".")[0]
-    known = ", ".join(_fields_at(model, tuple(prefix.split("."))))
+    known = ", ".join(_names_at(model, prefix))
     hint = f"did you mean {suggestion}?" if suggestion else f"{prefix} has {known}."
     return f"{path} is not a field of this operation; {hint}"
 
 
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
-    for part in location:
-        inner = _model_of(model, str(part))
-        if inner is None:
-            return
-        model = inner
+def _names_at(model: type[BaseModel], prefix: str) -> list[str]:
+    """Return the names of the fields in the group at `prefix`."""
+    parted = (path.rpartition(".") for path in _paths(model))
+    return [name for group, _, name in parted if group == prefix]
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the path of every field, groups included."""
     for name, field in model.model_fields.items():
-        yield field.alias or name
-
-
-def _all_paths(model: type[BaseModel]) -> Iterator[str]:
-    for group in _fields_at(model, ()):
-        yield from (f"{group}.{name}" for name in _fields_at(model, (group,)))
-
-
-def _model_of(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
-    for name, field in model.model_fields.items():
-        if (field.alias or name) == alias:
-            options = (
-                typing.get_args(field.annotation)
-                if isinstance(field.annotation, types.UnionType)
-                else (field.annotation,)
-            )
-            return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return None
+        path = f"{prefix}{field.alias or name}"
+        yield path
+        for inner in (field.annotation, *typing.get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _paths(inner, f"{path}.")

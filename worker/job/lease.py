@@ -36,8 +36,6 @@ class Lease:
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
         self._expires_at = self._now() + timeout_seconds - age_seconds
-        # A timer, not a task: nearly all jobs end before it fires.
-        self._due: asyncio.TimerHandle | None = None
         self._beat: asyncio.Task[None] | None = None
 
     @property
@@ -85,8 +83,8 @@ class Lease:
         A gateway that cannot be reached does not stop the work: the job stays until the earlier deadline.
         """
         self._timeout_seconds = timeout_seconds
-        if self._due is not None:
-            self._wait()
+        if self._beat is not None:
+            self._restart_beat()
         try:
             await self.extend()
         except GatewayUnavailable as error:
@@ -95,35 +93,33 @@ class Lease:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Extend three times within each period, until the block ends or the job is gone."""
-        self._wait()
+        self._restart_beat()
         try:
             yield
         finally:
-            if self._due is not None:
-                self._due.cancel()
-            if self._beat is not None:
-                self._beat.cancel()
+            self._stop_beat()
 
-    def _wait(self, part: float = _USUAL_PART) -> None:
-        if self._due is not None:
-            self._due.cancel()
-        pause_seconds = max(self._timeout_seconds * part, _SHORTEST_PAUSE_SECONDS)
-        self._due = self._loop.call_later(pause_seconds, self._begin_beat)
+    def _stop_beat(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
 
-    def _begin_beat(self) -> None:
-        self._beat = asyncio.create_task(self._extend_and_wait(), name=f"lease of job {self._job_key}")
+    def _restart_beat(self) -> None:
+        self._stop_beat()
+        self._beat = asyncio.create_task(self._beat_on(), name=f"lease of job {self._job_key}")
 
-    async def _extend_and_wait(self) -> None:
-        try:
-            if not self.is_expired:  # otherwise it would be extended for another worker
-                await self.extend()
-        except GatewayUnavailable:
-            self._wait(_RETRY_PART)
-            return
-        except (JobGone, CommandRefused) as error:
-            log.warning("job_lease_lost", job_key=self._job_key, reason=str(error))
-            return
-        self._wait()
+    async def _beat_on(self) -> None:
+        part = _USUAL_PART
+        while True:
+            await asyncio.sleep(max(self._timeout_seconds * part, _SHORTEST_PAUSE_SECONDS))
+            part = _USUAL_PART
+            try:
+                if not self.is_expired:  # otherwise it would be extended for another worker
+                    await self.extend()
+            except GatewayUnavailable:
+                part = _RETRY_PART
+            except (JobGone, CommandRefused) as error:
+                log.warning("job_lease_lost", job_key=self._job_key, reason=str(error))
+                return
 
     def _now(self) -> float:
         return self._loop.time() + suspended_seconds()

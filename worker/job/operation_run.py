@@ -32,10 +32,6 @@ Work = Callable[[Account], Awaitable[None]]
 Waiting = Callable[[str], AbstractAsyncContextManager[None]]
 
 
-async def _with_password(account: Account, work: Work, waiting: Waiting) -> None:  # noqa: ARG001 - no token
-    await work(account)
-
-
 @dataclass(frozen=True, slots=True)
 class OperationRunner:
     """The calls into the operations: which account a request means, and running it there.
@@ -46,4 +42,4 @@ class OperationRunner:
 
     account: Callable[[Operation, Any], Account]
     perform: Callable[[Operation, Any, Account, OperationRun], Awaitable[OperationResult]]
-    sign_in: Callable[[Account, Work, Waiting], Awaitable[None]] = _with_password
+    sign_in: Callable[[Account, Work, Waiting], Awaitable[None]]

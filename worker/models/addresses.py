@@ -6,6 +6,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -203,17 +204,12 @@ def _is_local_part(local: str) -> bool:
 
 
 def _ascii_domain(domain: str, found: str) -> str:
-    if domain.startswith("[") and domain.endswith("]"):
-        return _address_literal(domain[1:-1], found)
-    try:
-        encoded = _encoded_domain(domain)
-    except idna.IDNAError as error:
-        raise ValueError(
-            f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}"
-        ) from error
-    if encoded.endswith("."):
-        raise ValueError(f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}")
-    return encoded
+    is_literal = domain.startswith("[") and domain.endswith("]")
+    with suppress(ValueError):
+        encoded = _address_literal(domain[1:-1]) if is_literal else _encoded_domain(domain)
+        if not encoded.endswith("."):
+            return encoded
+    raise ValueError(f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}")
 
 
 # IDNA looks at each letter several times.
@@ -224,16 +220,11 @@ def _encoded_domain(domain: str) -> str:
     return idna.encode(domain, uts46=True).decode("ascii")
 
 
-def _address_literal(literal: str, found: str) -> str:
+def _address_literal(literal: str) -> str:
     """Check `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.3)."""
-    try:
-        if literal.lower().startswith("ipv6:"):
-            return f"[IPv6:{ipaddress.IPv6Address(literal[len('ipv6:') :])}]"
-        return f"[{ipaddress.IPv4Address(literal)}]"
-    except ValueError as error:
-        raise ValueError(
-            f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}"
-        ) from error
+    if literal.lower().startswith("ipv6:"):
+        return f"[IPv6:{ipaddress.IPv6Address(literal[len('ipv6:') :])}]"
+    return f"[{ipaddress.IPv4Address(literal)}]"
 
 
 def _hint(text: str) -> str:

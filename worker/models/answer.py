@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 
 from worker.models.expectation import shown
+from worker.models.headers import ID
 
-_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-_BARE_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
+_ID = re.compile(f"<{ID}>")
 _SHOWN_CHARACTERS = 80
 # Long threads: the first email, and those before the last.
 _MOST_REFERENCES = 30
@@ -29,8 +29,8 @@ class Answered:
 def read_answered(value: Any) -> Answered:
     """Read a Message-ID, or the result of reading an email; raises ValueError to complete "<field> …"."""
     if isinstance(value, str):
-        ids = _ID.findall(value) or [f"<{value.strip()}>" for _ in [0] if _BARE_ID.fullmatch(value.strip())]
-        if len(ids) != 1:
+        ids = _ID.findall(value) or [f"<{value.strip()}>"]
+        if len(ids) != 1 or not _ID.fullmatch(ids[0]):
             raise ValueError(_expected(value))
         return Answered(ids[0], (ids[0],))
     if not isinstance(value, Mapping) or "messageId" not in value:

@@ -59,8 +59,11 @@ _FIELDS: dict[AuthenticationType, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*_ENDPOINT_FIELDS, "client_id", "subject", "audience"),
     ),
 }
-TYPES_WITH_TOKEN_ENDPOINT = tuple(list(_FIELDS)[2:])
-"""The types that fetch access tokens."""
+
+
+def types_with(field: str) -> tuple[AuthenticationType, ...]:
+    """Return the types that take a field, such as `client_id`."""
+    return tuple(kind for kind, (required, others) in _FIELDS.items() if field in (*required, *others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +202,14 @@ class OptionalAuthentication(Request):
     @property
     def _has_json_key(self) -> bool:
         """Whether the private key is JSON, which says the rest itself."""
-        return _text(self.private_key).lstrip().startswith("{")
+        return secret_text(self.private_key).lstrip().startswith("{")
 
     def _alias(self, name: str) -> str:
         return type(self).model_fields[name].alias or name
 
     def token_credentials(self) -> TokenCredentials | None:
         """Return what access tokens are fetched with; None if nothing is to be fetched."""
-        if self.type not in TYPES_WITH_TOKEN_ENDPOINT:
+        if self.type not in types_with("oauth_token_endpoint"):
             return None
         endpoint, scopes = self.oauth_token_endpoint or "", self.scopes or ""
         if self.tenant_id:
@@ -214,12 +217,12 @@ class OptionalAuthentication(Request):
             scopes = scopes or ("" if self.refresh_token else _MICROSOFT_SCOPE)
         return TokenCredentials(
             type=self.type,
-            username=_text(self.username),
+            username=secret_text(self.username),
             endpoint=endpoint,
             client_id=self.client_id or "",
-            client_secret=_text(self.client_secret),
-            refresh_token=_text(self.refresh_token),
-            private_key=_text(self.private_key),
+            client_secret=secret_text(self.client_secret),
+            refresh_token=secret_text(self.refresh_token),
+            private_key=secret_text(self.private_key),
             subject=self.subject or "",
             scopes=" ".join(scopes.split()),
             audience=self.audience or "",
@@ -244,5 +247,6 @@ def _fault(name: str, sentence: str) -> InitErrorDetails:
     return InitErrorDetails(type=PydanticCustomError("token_field", sentence), loc=(name,), input={})
 
 
-def _text(value: SecretStr | None) -> str:
+def secret_text(value: SecretStr | None) -> str:
+    """Return a secret, "" if there is none."""
     return value.get_secret_value() if value else ""

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from worker.models.expectation import fault
+
 _KIND = "camunda.document.type"
 _MAX_TEXT = 2_000
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
@@ -76,12 +78,12 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
         for index, item in enumerate(value):
             yield from _references(item, f"{path}[{index}]")
     elif value is not None:
-        raise _fault(path, "must be a document reference, as Camunda's forms and connectors give it")
+        raise fault(path, "must be a document reference, as Camunda's forms and connectors give it")
 
 
 def _read(reference: Mapping[str, Any], path: str) -> Document:
     if _KIND not in reference and "contentType" in reference:
-        raise _fault(path, "is an attachment that was listed, and not stored")
+        raise fault(path, "is an attachment that was listed, and not stored")
     document = _read_kind(reference, path)
     content_id = _content_id(reference, path)
     return replace(document, content_id=content_id) if content_id else document
@@ -91,7 +93,7 @@ def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
     text = _text(reference, "contentId", path)
     content_id = text and text.removeprefix("<").removesuffix(">")
     if content_id and not _CONTENT_ID.fullmatch(content_id):
-        raise _fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
+        raise fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
     return content_id or None
 
 
@@ -105,16 +107,16 @@ def _read_kind(reference: Mapping[str, Any], path: str) -> Document:
             url = _required(reference, "url", path)
             return ExternalDocument(url, _text(reference, "name", path))
         case _:
-            raise _fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
+            raise fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
 
 
 def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
     metadata = reference.get("metadata") or {}
     if not isinstance(metadata, Mapping):
-        raise _fault(f"{path}.metadata", "must be a context")
+        raise fault(f"{path}.metadata", "must be a context")
     document_id = _required(reference, "documentId", path)
     if document_id in {".", ".."}:
-        raise _fault(f"{path}.documentId", "may not be '.' or '..'")
+        raise fault(f"{path}.documentId", "may not be '.' or '..'")
     return StoredDocument(
         document_id=document_id,
         store_id=_text(reference, "storeId", path),
@@ -127,7 +129,7 @@ def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
 def _read_inline(reference: Mapping[str, Any], path: str) -> InlineDocument:
     content = reference.get("content")
     if content is None:
-        raise _fault(f"{path}.content", "is required")
+        raise fault(f"{path}.content", "is required")
     # As Camunda's runtime has it: a text is its UTF-8, anything else is its JSON.
     text = (
         content
@@ -144,7 +146,7 @@ def _read_inline(reference: Mapping[str, Any], path: str) -> InlineDocument:
 def _required(reference: Mapping[str, Any], name: str, path: str) -> str:
     text = _text(reference, name, path)
     if text is None:
-        raise _fault(f"{path}.{name}", "is required")
+        raise fault(f"{path}.{name}", "is required")
     return text
 
 
@@ -153,14 +155,9 @@ def _text(reference: Mapping[str, Any], name: str, path: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
-        raise _fault(f"{path}.{name}", f"must be a text of at most {_MAX_TEXT} characters")
+        raise fault(f"{path}.{name}", f"must be a text of at most {_MAX_TEXT} characters")
     if any(
         character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
     ):
-        raise _fault(f"{path}.{name}", "must not contain control characters or half a character")
+        raise fault(f"{path}.{name}", "must not contain control characters or half a character")
     return value.strip() or None
-
-
-def _fault(path: str, expectation: str) -> ValueError:
-    path = path.removeprefix(".")
-    return ValueError(f"has a fault: {path} {expectation}" if path else expectation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
@@ -120,15 +121,8 @@ class ReadEmail(Result):
     to_addresses: tuple[str, ...]
     cc_addresses: tuple[str, ...]
     attachments: tuple[Attachment, ...] = ()
-    truncated: bool = False
+    truncated: bool = Field(default=False, exclude_if=not_)
     smime: Smime | None = Field(default=None, exclude_if=is_none)
-
-    @model_serializer(mode="wrap")
-    def _name_truncated_only_when_it_is(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = serialize(self)
-        if not self.truncated:
-            del values["truncated"]
-        return values
 
 
 class DeletedEmail(Result):

@@ -19,6 +19,12 @@ def shown(value: Any, most_characters: int) -> str:
     return excerpt(text, most_characters)
 
 
+def fault(path: str, expected: str) -> ValueError:
+    """Return the error for what is at `path` inside a field, such as `.criteria[1].field`."""
+    path = path.removeprefix(".")
+    return ValueError(f"has a fault: {path} {expected}" if path else expected)
+
+
 def number_text(value: float) -> str:
     """Return the text of a number as FEEL's `string` gives it: 4711, 1.5."""
     return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)

@@ -11,9 +11,9 @@ from worker.models.expectation import number_text, shown
 from worker.models.texts import check_line
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
-_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
-_ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
-_MESSAGE_ID = re.compile(rf"<{_ID}>|{_ID}")
+HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
+ID = r"[!-;=?A-~]+@[!-;=?A-~]+"  # printable ASCII without <, > and @
+_MESSAGE_ID = re.compile(rf"<{ID}>|{ID}")
 _MAX_MESSAGE_ID = 250
 
 # What the worker writes itself, or the servers on the way: a second one would contradict the first.
@@ -73,7 +73,7 @@ def _header_text(name: Any, value: Any) -> str:
 
 
 def _check_header(name: str, value: str) -> None:
-    if not _HEADER_NAME.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name):
         raise ValueError(
             f"must have names of printable ASCII characters without colon, found {shown(name, 80)}"
         )

@@ -62,10 +62,7 @@ class ListParameters(Request):
     sort_order: SortOrder = ORDER
 
 
-class ListRequest(MailboxRequest):
-    """The request of `email.imap.list`."""
-
-    parameters: ListParameters = ListParameters()
+ListRequest = MailboxRequest[ListParameters]
 
 
 class ReadParameters(Request):
@@ -80,10 +77,7 @@ class ReadParameters(Request):
     """Mark the email as read on the server, after its attachments were stored."""
 
 
-class ReadRequest(MailboxRequest):
-    """The request of `email.imap.read`."""
-
-    parameters: ReadParameters
+ReadRequest = MailboxRequest[ReadParameters]
 
 
 class DeleteParameters(Request):
@@ -93,10 +87,7 @@ class DeleteParameters(Request):
     folder: Folder = _INBOX
 
 
-class DeleteRequest(MailboxRequest):
-    """The request of `email.imap.delete`."""
-
-    parameters: DeleteParameters
+DeleteRequest = MailboxRequest[DeleteParameters]
 
 
 class SearchParameters(SearchedTexts):
@@ -118,10 +109,7 @@ class SearchParameters(SearchedTexts):
         return all_of((*self.conditions, unread, self.criteria))
 
 
-class SearchRequest(MailboxRequest):
-    """The request of `email.imap.search`."""
-
-    parameters: SearchParameters = SearchParameters()
+SearchRequest = MailboxRequest[SearchParameters]
 
 
 class MoveParameters(Request):
@@ -137,10 +125,7 @@ class MoveParameters(Request):
     )
 
 
-class MoveRequest(MailboxRequest):
-    """The request of `email.imap.move`."""
-
-    parameters: MoveParameters
+MoveRequest = MailboxRequest[MoveParameters]
 
 
 def _is_a_keyword(keyword: str) -> str:
@@ -198,7 +183,4 @@ class FlagParameters(Request):
         return frozenset(flag for flag, value in wanted.items() if value is is_set)
 
 
-class FlagRequest(MailboxRequest):
-    """The request of `email.imap.flag`."""
-
-    parameters: FlagParameters
+FlagRequest = MailboxRequest[FlagParameters]

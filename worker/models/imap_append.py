@@ -71,10 +71,7 @@ class AppendParameters(MessageParameters):
         return tuple(dict.fromkeys([*((r"\Seen",) if self.seen else ()), *given]))
 
 
-class AppendRequest(MailboxRequest):
-    """The request of `email.imap.append`."""
-
-    parameters: AppendParameters
+AppendRequest = MailboxRequest[AppendParameters]
 
 
 class AppendedEmail(Result):

@@ -21,10 +21,7 @@ class FoldersParameters(Request):
     """`*` stands for any characters, `%` for those of one level, as in `Projects.*`."""
 
 
-class FoldersRequest(MailboxRequest):
-    """The request of `email.imap.folders`."""
-
-    parameters: FoldersParameters = FoldersParameters()
+FoldersRequest = MailboxRequest[FoldersParameters]
 
 
 class FolderRow(Result):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -21,15 +22,16 @@ from worker.models.search import (
     read_day,
     read_text,
 )
+from worker.models.texts import check_characters
+
+P = TypeVar("P")
 
 
 def check_text(text: str) -> str:
     """Refuse characters that cannot be sent to a server: NUL, and half a character (a lone surrogate)."""
-    if "\0" in text or (
-        not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
-    ):
-        raise ValueError("must not contain NUL or half a character")
-    return text
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return check_characters(text)
 
 
 def _is_a_message_id(text: str) -> str:
@@ -46,15 +48,12 @@ def _read_criteria(value: Any, fields: Iterable[SearchField] = tuple(SearchField
     return value if isinstance(value, Condition | Group) else parse_criteria(value, fields)
 
 
-def _read_criteria_without_flags(value: Any) -> Any:
-    return _read_criteria(value, FIELDS_WITHOUT_FLAGS)
-
-
-class MailboxRequest(Request):
-    """What every request to a mailbox has; its `parameters` come in addition."""
+class MailboxRequest(Request, Generic[P]):
+    """A request to a mailbox. Parameters that are not given are read as an empty context."""
 
     authentication: Authentication
     server: Server
+    parameters: P = Field(default={}, validate_default=True)
 
 
 _MAXIMUM = "At most this many emails are returned, from 1 to 10000."
@@ -82,7 +81,9 @@ MaxToBeRead = Annotated[
     BeforeValidator(_is_no_boolean),
 ]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
-CriteriaWithoutFlags = Annotated[Condition | Group | None, BeforeValidator(_read_criteria_without_flags)]
+CriteriaWithoutFlags = Annotated[
+    Condition | Group | None, BeforeValidator(partial(_read_criteria, fields=FIELDS_WITHOUT_FLAGS))
+]
 
 MAXIMUM = Field(default=None, title="Maximum number of emails", description=_MAXIMUM, examples=[10])
 ORDER = Field(
@@ -121,11 +122,11 @@ class SearchedTexts(Request):
     """Received on this day or later, such as `2026-11-27` or `=today() - duration("P7D")`."""
 
     @property
-    def conditions(self) -> Iterator[Condition]:
+    def conditions(self) -> list[Condition]:
         """The criteria that are given."""
-        if self.from_:
-            yield Condition(SearchField.FROM, self.from_)
-        if self.subject:
-            yield Condition(SearchField.SUBJECT, self.subject)
-        if self.since:
-            yield Condition(SearchField.SINCE, self.since)
+        given = {
+            SearchField.FROM: self.from_,
+            SearchField.SUBJECT: self.subject,
+            SearchField.SINCE: self.since,
+        }
+        return [Condition(field, value) for field, value in given.items() if value]

@@ -33,10 +33,7 @@ class ListParameters(Request):
     sort_order: SortOrder = ORDER
 
 
-class ListRequest(MailboxRequest):
-    """The request of `email.pop3.list`."""
-
-    parameters: ListParameters = ListParameters()
+ListRequest = MailboxRequest[ListParameters]
 
 
 class ReadParameters(Request):
@@ -51,10 +48,7 @@ class ReadParameters(Request):
     )
 
 
-class ReadRequest(MailboxRequest):
-    """The request of `email.pop3.read`."""
-
-    parameters: ReadParameters
+ReadRequest = MailboxRequest[ReadParameters]
 
 
 class DeleteParameters(Request):
@@ -63,10 +57,7 @@ class DeleteParameters(Request):
     message_id: MessageId
 
 
-class DeleteRequest(MailboxRequest):
-    """The request of `email.pop3.delete`."""
-
-    parameters: DeleteParameters
+DeleteRequest = MailboxRequest[DeleteParameters]
 
 
 class SearchParameters(SearchedTexts):
@@ -85,7 +76,4 @@ class SearchParameters(SearchedTexts):
         return all_of((*self.conditions, self.criteria))
 
 
-class SearchRequest(MailboxRequest):
-    """The request of `email.pop3.search`."""
-
-    parameters: SearchParameters = SearchParameters()
+SearchRequest = MailboxRequest[SearchParameters]

@@ -11,12 +11,12 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
-from worker.models.expectation import number_text, shown
+from worker.models.expectation import fault, number_text, shown
+from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
 
 _SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
-_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
 # A date of FEEL, or a date and time, of which the written day counts.
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
 
@@ -191,9 +191,9 @@ class _Parser:
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             expected = "must be a context with field and value, or with operator and criteria"
-            raise _fault(path, f"{expected}, found {shown(value, _SHOWN_CHARACTERS)}")
+            raise fault(path, f"{expected}, found {shown(value, _SHOWN_CHARACTERS)}")
         if depth > CRITERIA_LEVELS:
-            raise _fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
+            raise fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
         if "operator" in entries or "criteria" in entries:
             return self._parse_group(entries, path, depth)
@@ -201,15 +201,15 @@ class _Parser:
 
     def _parse_group(self, entries: dict[str, Any], path: str, depth: int) -> Group:
         _refuse_others(entries, ("operator", "criteria"), path)
-        operator = _choose(tuple(SearchOperator), entries.get("operator"), _join(path, "operator"))
+        operator = _choose(tuple(SearchOperator), entries.get("operator"), f"{path}.operator")
         members = entries.get("criteria")
-        members_path = _join(path, "criteria")
+        members_path = f"{path}.criteria"
         if operator is SearchOperator.NOT and isinstance(members, Mapping):
             members = [members]
         if not isinstance(members, list | tuple) or not members:
-            raise _fault(members_path, "must be a list of at least one criterion")
+            raise fault(members_path, "must be a list of at least one criterion")
         if operator is SearchOperator.NOT and len(members) > 1:
-            raise _fault(members_path, f"must be one criterion for NOT, found {len(members)}")
+            raise fault(members_path, f"must be one criterion for NOT, found {len(members)}")
         return Group(
             operator,
             tuple(
@@ -219,20 +219,20 @@ class _Parser:
         )
 
     def _parse_condition(self, entries: dict[str, Any], path: str) -> Condition:
-        field = _choose(self._fields, entries.get("field"), _join(path, "field"))
-        value, header, value_path = entries.get("value"), "", _join(path, "value")
+        field = _choose(self._fields, entries.get("field"), f"{path}.field")
+        value, header, value_path = entries.get("value"), "", f"{path}.value"
         if field is F.HEADER:
             _refuse_others(entries, ("field", "name", "value"), path)
-            header = _header_name(entries.get("name"), _join(path, "name"))
+            header = _header_name(entries.get("name"), f"{path}.name")
         else:
             _refuse_others(entries, ("field", "value"), path)
         try:
             read = self._read_value(field, value)
         except ValueError as error:
-            raise _fault(value_path, str(error)) from None
+            raise fault(value_path, str(error)) from None
         self._conditions += 1
         if self._conditions > CONDITIONS:
-            raise _fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
+            raise fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, read, header)
 
     def _read_value(self, field: SearchField, value: Any) -> str | bool | int | date:
@@ -244,8 +244,8 @@ class _Parser:
 
 
 def _header_name(name: Any, path: str) -> str:
-    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name.strip()):
-        raise _fault(path, "must be the name of a header field, such as In-Reply-To")
+    if not isinstance(name, str) or not HEADER_NAME.fullmatch(name.strip()):
+        raise fault(path, "must be the name of a header field, such as In-Reply-To")
     return name.strip()
 
 
@@ -255,7 +255,7 @@ def _fold_names(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
     for name, entry in value.items():
         folded = str(name).lower()
         if folded in entries:
-            raise _fault(_join(path, folded), "is given twice")
+            raise fault(f"{path}.{folded}", "is given twice")
         if entry is not None:
             entries[folded] = entry
     return entries
@@ -265,26 +265,14 @@ def _refuse_others(entries: dict[str, Any], names: tuple[str, ...], path: str) -
     for name in entries:
         if name not in names:
             *first, last = names
-            raise _fault(_join(path, name), f"is not expected together with {', '.join(first)} and {last}")
+            raise fault(f"{path}.{name}", f"is not expected together with {', '.join(first)} and {last}")
 
 
 def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:
     name = re.sub(r"[\s_-]", "", value).upper() if isinstance(value, str) else None
     chosen = next((choice for choice in choices if choice.value == name), None)
     if chosen is None:
+        *others, last = choices
         found = shown(value, _SHOWN_CHARACTERS)
-        raise _fault(path, f"must be {_alternatives(choices)}, found {found}")
+        raise fault(path, f"must be {', '.join(others)} or {last}, found {found}")
     return chosen
-
-
-def _alternatives(choices: tuple[StrEnum, ...]) -> str:
-    *others, last = choices
-    return f"{', '.join(others)} or {last}"
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _fault(path: str, expectation: str) -> ValueError:
-    return ValueError(f"has a fault: {path} {expectation}" if path else expectation)

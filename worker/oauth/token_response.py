@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TypeGuard
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
@@ -17,9 +18,6 @@ from worker.masking import excerpt
 from worker.models.authentication import AuthenticationType
 from worker.models.bounds import PASSWORD_CHARACTERS
 
-_OK = 200
-_SERVER_ERROR = 500
-_PASSING_STATUSES = {408, 429}
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
 # A longer answer is not the reason of a refusal, and showing it would delay other work.
@@ -55,7 +53,7 @@ def read_token_response(
     response: HttpResponse, server: str, flow: AuthenticationType, now: datetime
 ) -> TokenResponse:
     """Read an answer. Raises TokenRefused, and TokenEndpointUnavailable if it may be another one later."""
-    if response.status >= _SERVER_ERROR or response.status in _PASSING_STATUSES:
+    if response.is_temporary_failure:
         raise TokenEndpointUnavailable(
             f"{server} answered with status {response.status}.", server=server, status=response.status
         )
@@ -66,7 +64,7 @@ def read_token_response(
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
         raise _no_token(response, server) from None
     access_token, refresh_token = token.get("access_token"), token.get("refresh_token") or ""
-    if response.status != _OK or not _is_token(access_token) or not _is_short_text(refresh_token):
+    if response.status != HTTPStatus.OK or not _is_token(access_token) or not _is_short_text(refresh_token):
         raise _no_token(response, server)
     return TokenResponse(access_token, _life_seconds(token.get("expires_in")), refresh_token)
 

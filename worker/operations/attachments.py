@@ -28,7 +28,7 @@ async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentCl
             content_type=file.content_type,
             size=len(file.content),
             content_id=file.content_id,
-            reference=await documents.keep(file),
+            reference=await documents.require_store().create(file),
         )
         attachments.append(attachment)
     return result.model_copy(update={"attachments": tuple(attachments)})

@@ -17,14 +17,8 @@ _SECONDS = 60
 _OPTIONS = (
     *("-alias", "server", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650"),
     *("-dname", "CN=localhost", "-ext", "san=dns:localhost,ip:127.0.0.1,ip:0:0:0:0:0:0:0:1"),
-    *(
-        "-ext",
-        "bc:critical=ca:true",
-        "-ext",
-        "ku:critical=digitalSignature,keyCertSign",
-        "-storetype",
-        "PKCS12",
-    ),
+    *("-ext", "bc:critical=ca:true", "-ext", "ku:critical=digitalSignature,keyCertSign"),
+    *("-storetype", "PKCS12"),
 )
 
 

@@ -158,13 +158,10 @@ class Engine(Service):
     def state(self, process_instance_key: int) -> str | None:
         """Tell whether an instance is ACTIVE, COMPLETED or TERMINATED; None if there is no such instance."""
         records = self._records.of(process_instance_key)
-        ends = ("COMPLETED", "TERMINATED")
-        ended = [
-            end
-            for end in ends
-            if any(_is_end(record, process_instance_key, f"ELEMENT_{end}") for record in records)
-        ]
-        return ended[0] if ended else "ACTIVE" if records else None
+        for end in ("COMPLETED", "TERMINATED"):
+            if any(_is_end(record, process_instance_key, f"ELEMENT_{end}") for record in records):
+                return end
+        return "ACTIVE" if records else None
 
     def incidents(self, process_instance_key: int) -> list[Incident]:
         """Give the incidents of the instance that nobody has resolved."""

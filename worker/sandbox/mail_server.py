@@ -31,15 +31,24 @@ class Keystore:
 class MailServer(Service):
     """A running mail server. Users sign in with their whole address; SMTP needs no sign-in.
 
-    There is no STARTTLS: the ports are plain or speak TLS from the first byte.
+    There is no STARTTLS: the ports are plain, or speak TLS from the first byte (`smtps_port` and so on).
     """
 
     name = "mail server"
+    host = _HOST
+    smtp_port: int
+    smtps_port: int
+    pop3_port: int
+    pop3s_port: int
+    imap_port: int
+    imaps_port: int
 
     def __init__(self, arguments: dict[str, Any], ports: Mapping[str, int]) -> None:
         super().__init__()
         self._arguments = arguments
-        self._ports = dict(ports)
+        self._ports = ports
+        for protocol, port in ports.items():
+            setattr(self, f"{protocol}_port", port)
         self._arrival = asyncio.Event()
 
     @classmethod
@@ -75,41 +84,6 @@ class MailServer(Service):
                 yield server
             finally:
                 await server.kill()
-
-    @property
-    def host(self) -> str:
-        """Where the ports are."""
-        return _HOST
-
-    @property
-    def smtp_port(self) -> int:
-        """SMTP without encryption."""
-        return self._ports["smtp"]
-
-    @property
-    def smtps_port(self) -> int:
-        """SMTP over TLS."""
-        return self._ports["smtps"]
-
-    @property
-    def pop3_port(self) -> int:
-        """POP3 without encryption."""
-        return self._ports["pop3"]
-
-    @property
-    def pop3s_port(self) -> int:
-        """POP3 over TLS."""
-        return self._ports["pop3s"]
-
-    @property
-    def imap_port(self) -> int:
-        """IMAP without encryption."""
-        return self._ports["imap"]
-
-    @property
-    def imaps_port(self) -> int:
-        """IMAP over TLS."""
-        return self._ports["imaps"]
 
     async def restart(self) -> None:
         """Run a new server with the same users and ports and empty mailboxes."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from worker.sandbox.errors import SandboxError
 
@@ -32,36 +31,15 @@ class Record:
         return self.value_type == value_type and self.intent == intent
 
 
-class _Watch(Generic[Found]):
-    """Somebody who waits for a record."""
-
-    def __init__(self, find: Callable[[Record], Found | None]) -> None:
-        self._find = find
-        self.found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-
-    def look_at(self, record: Record) -> None:
-        if self.found.done():
-            return
-        try:
-            found = self._find(record)
-        except SandboxError as error:
-            self.fail(error)
-        else:
-            if found is not None:
-                self.found.set_result(found)
-
-    def fail(self, reason: SandboxError) -> None:
-        if not self.found.done():
-            self.found.set_exception(reason)
-
-
 class Records:
     """Every record so far, by process instance."""
 
     def __init__(self) -> None:
         self.on_record: Callable[[Record], None] = lambda _record: None
         self._by_instance: dict[int, list[Record]] = defaultdict(list)
-        self._watches: dict[int, list[_Watch[Any]]] = defaultdict(list)
+        # Each is set once: when its instance gets a record, or the engine ends.
+        self._news: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._ended: SandboxError | None = None
 
     def add(self, event: dict[str, Any]) -> None:
         """Take one record as the engine serialises it, and wake those who wait for it."""
@@ -75,14 +53,15 @@ class Records:
         if record.value_type != "JOB_BATCH":
             for instance in _instances(record):
                 self._by_instance[instance].append(record)
-                for watch in list(self._watches[instance]):
-                    watch.look_at(record)
+                if instance in self._news:
+                    self._news.pop(instance).set()
         self.on_record(record)
 
     def end(self, reason: SandboxError) -> None:
         """Fail every wait: the engine writes no more."""
-        for watch in itertools.chain.from_iterable(self._watches.values()):
-            watch.fail(reason)
+        self._ended = reason
+        for news in self._news.values():
+            news.set()
 
     def of(self, instance: int) -> list[Record]:
         """The records of one process instance, oldest first."""
@@ -92,20 +71,21 @@ class Records:
         self, instance: int, find: Callable[[Record], Found | None], *, within_seconds: float, what: str
     ) -> Found:
         """Wait for the first record of an instance, past or to come, in which `find` finds something."""
-        for record in self._by_instance[instance]:
-            if (past := find(record)) is not None:
-                return past
-        watch = _Watch(find)
-        self._watches[instance].append(watch)
+        records, seen = self._by_instance[instance], 0
         try:
             async with asyncio.timeout(within_seconds):
-                return await watch.found
+                while True:
+                    for record in records[seen:]:
+                        seen += 1
+                        if (found := find(record)) is not None:
+                            return found
+                    if self._ended is not None:
+                        raise self._ended
+                    await self._news[instance].wait()
         except TimeoutError as error:
             raise SandboxError(
                 f"Instance {instance}: no {what} within {within_seconds:g} s; {self._story(instance)}"
             ) from error
-        finally:
-            self._watches[instance].remove(watch)
 
     def _story(self, instance: int) -> str:
         last = self._by_instance[instance][-5:]

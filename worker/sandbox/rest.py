@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -15,12 +14,6 @@ from worker.sandbox.engine import Engine
 from worker.sandbox.errors import SandboxError
 
 _MAX_REQUEST_BYTES = 200 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class _Document:
-    content: bytes
-    content_type: str
 
 
 @asynccontextmanager
@@ -54,7 +47,8 @@ async def rest_api(engine: Engine, host: str, port: int) -> AsyncIterator[str]:
 class _Api:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._documents: dict[str, _Document] = {}
+        # Content and content type.
+        self._documents: dict[str, tuple[bytes, str]] = {}
 
     async def topology(self, _: web.Request) -> web.Response:
         return web.json_response({"gatewayVersion": "sandbox", "brokers": []})
@@ -82,21 +76,21 @@ class _Api:
 
     async def store(self, request: web.Request) -> web.Response:
         metadata: dict[str, Any] = {}
-        file = _Document(b"", "application/octet-stream")
+        content, content_type = b"", "application/octet-stream"
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.name == "metadata":
                 metadata = await part.json() or {}
             elif isinstance(part, BodyPartReader):
-                content_type = part.headers.get("Content-Type", file.content_type)
-                file = _Document(bytes(await part.read()), content_type)
+                content_type = part.headers.get("Content-Type", content_type)
+                content = bytes(await part.read())
         document_id = f"document-{len(self._documents) + 1}"
-        self._documents[document_id] = file
+        self._documents[document_id] = content, content_type
         reference = {
             "camunda.document.type": "camunda",
             "storeId": "in-memory",
             "documentId": document_id,
-            "contentHash": hashlib.sha256(file.content).hexdigest(),
-            "metadata": {"contentType": file.content_type, "size": len(file.content), **metadata},
+            "contentHash": hashlib.sha256(content).hexdigest(),
+            "metadata": {"contentType": content_type, "size": len(content), **metadata},
         }
         return web.json_response(reference, status=201)
 
@@ -104,4 +98,5 @@ class _Api:
         found = self._documents.get(request.match_info["id"])
         if found is None:
             return web.json_response({"title": "NOT_FOUND"}, status=404)
-        return web.Response(body=found.content, headers={"Content-Type": found.content_type})
+        content, content_type = found
+        return web.Response(body=content, headers={"Content-Type": content_type})

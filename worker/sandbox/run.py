@@ -38,7 +38,7 @@ async def run_sandbox(
     Prints the addresses and then what happens, through `announce`, a line at a time. `job_types`: those of
     the email worker. Raises SandboxError if one cannot start or ends by itself.
     """
-    stopped = _stop_signal()
+    stopped = stop_signal()
     async with AsyncExitStack() as running:
         engine = await _started(running, lambda: _engine(engine_port))
         rest_address = await _started(running, lambda: rest_api(engine, _HERE, _choose(_REST_PORT)))
@@ -102,7 +102,8 @@ def _other_port(service: str, usual: int, address: str) -> Iterator[str]:
         yield f"  Port {usual} is taken: {service} listens at {port} instead."
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set from now on."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,13 +17,14 @@ from pydantic_core import ErrorDetails
 from worker.errors import InputError
 from worker.models.expectation import expectation
 from worker.settings.camunda_names import NAMES, near_misses
-from worker.settings.defaults import DEFAULT_PREFIX, DefaultSettings
+from worker.settings.defaults import DEFAULTS, DefaultAccount
 from worker.settings.gateway import GatewaySettings
 from worker.settings.group import PREFIX, SettingsGroup, without_credentials
 from worker.settings.traces import TraceSettings
 from worker.settings.worker import WorkerSettings
 
 S = TypeVar("S", bound=BaseModel)
+_GROUPS: list[type[BaseModel]] = [GatewaySettings, WorkerSettings, *DEFAULTS.values(), TraceSettings]
 _READ_BY_THE_SANDBOX = {"EMAIL_WORKER_SANDBOX_CACHE"}
 _SHOWN_CHARACTERS = 60
 
@@ -33,26 +34,20 @@ class Settings(SettingsGroup):
 
     gateway: GatewaySettings
     worker: WorkerSettings
-    defaults: DefaultSettings = DefaultSettings()
+    defaults: Mapping[str, DefaultAccount]
     traces: TraceSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
         given = {name: value for name, value in environment.items() if value.strip()}
-        ours = {
-            name: value
-            for name, value in given.items()
-            if name.startswith(PREFIX) and name not in _READ_BY_THE_SANDBOX
-        }
-        defaults = {name: ours.pop(name) for name in list(ours) if name.startswith(DEFAULT_PREFIX)}
-        for wrong, right in near_misses(sorted(given), _aliases(GatewaySettings)):
-            raise InputError(_did_you_mean(wrong, right), field=wrong)
+        for wrong, right in (*near_misses(sorted(given), _aliases(GatewaySettings)), *_unknown(given)):
+            raise InputError(f"{wrong} is not a setting; did you mean {right}?", field=wrong)
         return cls(
             gateway=_read_gateway(given),
-            worker=_read(WorkerSettings, ours),
-            defaults=_read(DefaultSettings, defaults),
-            traces=_read(TraceSettings, {n: given[n] for n in _aliases(TraceSettings) if n in given}),
+            worker=_read(WorkerSettings, given),
+            defaults={protocol: _read(model, given) for protocol, model in DEFAULTS.items()},
+            traces=_read(TraceSettings, given),
         )
 
 
@@ -75,7 +70,7 @@ def settings_fields() -> list[tuple[str, str, str]]:
     """Return (variable, default, description) for each setting, in the order of the table."""
     return [
         (str(info.alias), _shown(info.default, name), _described(info))
-        for model in (GatewaySettings, WorkerSettings, DefaultSettings, TraceSettings)
+        for model in _GROUPS
         for name, info in model.model_fields.items()
     ]
 
@@ -100,6 +95,14 @@ def _described(info: FieldInfo) -> str:
     return f"{description} Also read as {', '.join(others)}." if others else description
 
 
+def _unknown(given: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name with the worker's prefix that is no setting, with the nearest that is one."""
+    known = [alias for model in _GROUPS for alias in _aliases(model)]
+    for name in given:
+        if name.startswith(PREFIX) and name not in (*known, *_READ_BY_THE_SANDBOX):
+            yield name, difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+
+
 def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:
     """Read each setting from the first of its names that is set; errors use this name."""
     spelled = {
@@ -112,28 +115,21 @@ def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:
 
 def _read(model: type[S], values: Mapping[str, str], spelled: Mapping[str, str] | None = None) -> S:
     try:
-        return model.model_validate(values)
+        return model.model_validate({alias: values[alias] for alias in _aliases(model) if alias in values})
     except ValidationError as error:
         first = error.errors()[0]
         alias = str(first["loc"][0]) if first["loc"] else ""
-        sentence = _sentence(model, (spelled or {}).get(alias, alias), first)
+        sentence = _sentence((spelled or {}).get(alias, alias), first)
         # Every sentence begins with the name of the variable.
         raise InputError(sentence, field=re.split(r"\W", sentence, maxsplit=1)[0]) from None
 
 
-def _sentence(model: type[BaseModel], name: str, error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, _aliases(model), n=1, cutoff=0.0)
-        return _did_you_mean(name, close[0])
+def _sentence(name: str, error: ErrorDetails) -> str:
     expected = expectation(error)
     if not name:
         return f"{expected}."
     found = "" if "found" in expected else f"; found {_shortened(error['input'])!r}"
     return f"{name} {expected}{found}."
-
-
-def _did_you_mean(wrong: str, right: str) -> str:
-    return f"{wrong} is not a setting; did you mean {right}?"
 
 
 def _shortened(value: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import socket
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
@@ -16,6 +16,13 @@ from worker.settings.group import PREFIX, Names, PathSetting, SettingsGroup, wit
 
 _HELO_NAME = r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$"
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+def check_task_type_prefix(prefix: str) -> str:
+    """Return a valid prefix of job types and template ids; raises ValueError for any other text."""
+    if not _TASK_TYPE_PREFIX.fullmatch(prefix):
+        raise ValueError(f"must have letters, digits, - and _ only, with dots between them; found {prefix!r}")
+    return prefix
 
 
 class LogFormat(StrEnum):
@@ -42,7 +49,7 @@ class WorkerSettings(SettingsGroup):
 
     name: str = socket.gethostname()
     """Name of this worker in Operate."""
-    task_type_prefix: str | None = None
+    task_type_prefix: Annotated[str, AfterValidator(check_task_type_prefix)] | None = None
     """Serve `<prefix>.email.smtp.send` and so on: for teams that each run a worker on one cluster."""
     operations: Names = ("*",)
     """Operations that this worker serves: patterns such as `imap.*, smtp.send`."""
@@ -130,11 +137,6 @@ class WorkerSettings(SettingsGroup):
     def _whatever_the_case(cls, word: Any) -> Any:
         return word.strip().lower() if isinstance(word, str) else word
 
-    @field_validator("task_type_prefix")
-    @classmethod
-    def _is_a_prefix(cls, prefix: str | None) -> str | None:
-        return prefix and check_task_type_prefix(prefix)
-
     @field_validator("allowed_servers")
     @classmethod
     def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,10 +167,3 @@ class WorkerSettings(SettingsGroup):
             except ValueError as error:
                 raise ValueError(f"{error}; found {without_credentials(pattern)!r}") from error
         return patterns
-
-
-def check_task_type_prefix(prefix: str) -> str:
-    """Return a valid prefix of job types and template ids; raises ValueError for any other text."""
-    if not _TASK_TYPE_PREFIX.fullmatch(prefix):
-        raise ValueError(f"must have letters, digits, - and _ only, with dots between them; found {prefix!r}")
-    return prefix

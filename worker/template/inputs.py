@@ -17,17 +17,18 @@ from worker.operations.catalogue import Operation
 from worker.template.panel import (
     AS_CONFIGURED,
     CHOICE_NAMES,
-    ENCRYPTION_NAMES,
     LOOKS,
     PORTS,
     PROVIDERS,
     WITH_TOKEN_ENDPOINT,
     Look,
+    encryption_names,
     look_of,
 )
 from worker.template.property import INPUT, Binding, Condition, Property
 from worker.template.wording import WORDINGS
 
+_GROUPS = {"server": "server", "authentication": "authentication", "parameters": "email"}
 _NEVER_EMPTY = {"Boolean", "Dropdown", "Hidden"}
 _ENCRYPTION = "server.cryptographicProtocol"
 _PROVIDER = "authentication.provider"
@@ -125,14 +126,14 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         choices = (AS_CONFIGURED, *choices)
     return Property(
         id=_id(protocol, path),
-        group=look.group,
+        group=_GROUPS[path.partition(".")[0]],
         binding=Binding(INPUT, "name", path),
         kind=kind,
         label=field.title or "",
         description=look.description or " ".join((field.description or "").split()),
         placeholder="" if kind in _NEVER_EMPTY else _example(field, look),
         value=_offered(field, look, choices),
-        feel=look.feel,
+        feel=None if kind in _NEVER_EMPTY else look.feel,
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
         choices=choices,
@@ -157,7 +158,7 @@ def _members(annotation: Any) -> tuple[StrEnum, ...]:
 
 def _name(value: StrEnum, protocol: str) -> str:
     if isinstance(value, CryptographicProtocol):
-        return ENCRYPTION_NAMES[protocol][value]
+        return encryption_names(protocol)[value]
     return CHOICE_NAMES[value]
 
 

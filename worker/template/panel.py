@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from worker.models.authentication import (
-    TYPES_WITH_TOKEN_ENDPOINT,
-    AuthenticationType,
-    ClientAuthentication,
-)
+from worker.models.authentication import AuthenticationType, ClientAuthentication, types_with
 from worker.models.base import CryptographicProtocol
 from worker.models.email import SortField, SortOrder
 from worker.models.message import ContentType
@@ -46,9 +43,8 @@ class Look:
     field matters, the value, or None for what a person fills in.
     """
 
-    group: str
     kind: Kind = "String"
-    feel: Feel | None = "optional"
+    feel: Feel = "optional"
     shown_while: tuple[str, tuple[str, ...]] | None = None
     is_needed: bool = False
     pattern: Pattern | None = None
@@ -66,17 +62,7 @@ AS_CONFIGURED = (UNSET, "As the worker is configured")
 
 _WITH_SERVER = ("server.cryptographicProtocol", tuple(CryptographicProtocol))
 _TYPE = "authentication.type"
-_WITH_PASSWORD = (_TYPE, (AuthenticationType.SIMPLE.value,))
-_WITH_USER = (
-    _TYPE,
-    tuple(each.value for each in AuthenticationType if each is not AuthenticationType.NO_AUTH),
-)
-_WITH_TOKEN = (_TYPE, (AuthenticationType.BEARER.value,))
-WITH_TOKEN_ENDPOINT = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT))
-_WITH_SECRET = (_TYPE, tuple(each.value for each in TYPES_WITH_TOKEN_ENDPOINT[:2]))
-_WITH_CLIENT = (_TYPE, (AuthenticationType.CLIENT_CREDENTIALS.value,))
-_WITH_REFRESH_TOKEN = (_TYPE, (AuthenticationType.REFRESH_TOKEN.value,))
-_WITH_KEY = (_TYPE, (AuthenticationType.JWT_BEARER.value,))
+WITH_TOKEN_ENDPOINT = (_TYPE, types_with("oauth_token_endpoint"))
 _MICROSOFT, _GOOGLE, _OTHER = "microsoft365", "googleWorkspace", "other"
 PROVIDERS: tuple[tuple[str, str], ...] = (
     (_MICROSOFT, "Microsoft 365"),
@@ -86,10 +72,15 @@ PROVIDERS: tuple[tuple[str, str], ...] = (
 """Who gives access tokens: the worker does not see this, but the fields that are filled in by it."""
 
 
-def _secret_look(shown_while: tuple[str, tuple[str, ...]], example: str, *, is_needed: bool = True) -> Look:
+def _sign_in(field: str, **more: Any) -> Look:
+    """Return the look of a field of the sign-in, which is shown with the types that take it."""
+    return Look(shown_while=(_TYPE, types_with(field)), **more)
+
+
+def _secret(field: str, *, is_needed: bool = True) -> Look:
     """Return the look of a field that must name a secret."""
-    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.{example}}}}}.")
-    return Look("authentication", shown_while=shown_while, is_needed=is_needed, pattern=pattern)
+    pattern = Pattern(_PLACEHOLDER, f"must name a secret, such as {{{{secrets.MAIL_{field.upper()}}}}}.")
+    return _sign_in(field, is_needed=is_needed, pattern=pattern)
 
 
 def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
@@ -98,15 +89,12 @@ def _flag_choices(is_set: str, is_clear: str) -> tuple[tuple[str, str], ...]:
 
 LOOKS: dict[str, Look] = {
     "server.cryptographicProtocol": Look(
-        "server",
         "Dropdown",
-        None,
         is_left_to_worker=True,
         description="The worker's mail server, or how the connection to another one is encrypted. TLS is"
         " right for nearly all servers.",
     ),
     "server.host": Look(
-        "server",
         shown_while=_WITH_SERVER,
         is_needed=True,
         pattern=Pattern(
@@ -115,125 +103,105 @@ LOOKS: dict[str, Look] = {
         ),
     ),
     "server.port": Look(
-        "server",
         pattern=Pattern(f"{_PORT}|{_PLACEHOLDER}", "must be a number from 1 to 65535."),
     ),
     "authentication.type": Look(
-        "authentication",
         "Dropdown",
-        None,
         is_left_to_worker=True,
         description="The worker's account, or how to sign in with another one.",
     ),
-    "authentication.username": Look("authentication", shown_while=_WITH_USER, is_needed=True),
-    "authentication.password": _secret_look(_WITH_PASSWORD, "MAIL_PASSWORD"),
-    "authentication.token": _secret_look(_WITH_TOKEN, "MAIL_TOKEN"),
-    "authentication.tenantId": Look(
-        "authentication",
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.username": _sign_in("username", is_needed=True),
+    "authentication.password": _secret("password"),
+    "authentication.token": _secret("token"),
+    "authentication.tenantId": _sign_in(
+        "tenant_id",
         is_needed=True,
         pattern=Pattern(f"[A-Za-z0-9.-]+|{_PLACEHOLDER}", "must be a tenant ID or a domain."),
         by_provider=((_MICROSOFT, None),),
     ),
-    "authentication.oauthTokenEndpoint": Look(
-        "authentication",
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.oauthTokenEndpoint": _sign_in(
+        "oauth_token_endpoint",
         is_needed=True,
         pattern=Pattern(f"https://[^\\s?#]+|{_PLACEHOLDER}", "must be a URL that begins with https://."),
         by_provider=((_GOOGLE, "https://oauth2.googleapis.com/token"), (_OTHER, None)),
     ),
-    "authentication.clientId": Look(
-        "authentication",
-        shown_while=WITH_TOKEN_ENDPOINT,
-    ),
-    "authentication.clientSecret": _secret_look(_WITH_SECRET, "MAIL_CLIENT_SECRET", is_needed=False),
-    "authentication.refreshToken": _secret_look(_WITH_REFRESH_TOKEN, "MAIL_REFRESH_TOKEN"),
-    "authentication.privateKey": _secret_look(_WITH_KEY, "MAIL_PRIVATE_KEY"),
-    "authentication.subject": Look(
-        "authentication", shown_while=_WITH_KEY, by_provider=((_GOOGLE, None), (_OTHER, None))
-    ),
-    "authentication.scopes": Look(
-        "authentication",
-        shown_while=WITH_TOKEN_ENDPOINT,
+    "authentication.clientId": _sign_in("client_id"),
+    "authentication.clientSecret": _secret("client_secret", is_needed=False),
+    "authentication.refreshToken": _secret("refresh_token"),
+    "authentication.privateKey": _secret("private_key"),
+    "authentication.subject": _sign_in("subject", by_provider=((_GOOGLE, None), (_OTHER, None))),
+    "authentication.scopes": _sign_in(
+        "scopes",
         by_provider=(
             (_MICROSOFT, "https://outlook.office365.com/.default"),
             (_GOOGLE, "https://mail.google.com/"),
             (_OTHER, None),
         ),
     ),
-    "authentication.audience": Look(
-        "authentication", shown_while=(_TYPE, (_WITH_CLIENT[1] + _WITH_KEY[1])), by_provider=((_OTHER, None),)
+    "authentication.audience": _sign_in("audience", by_provider=((_OTHER, None),)),
+    "authentication.clientAuthentication": _sign_in(
+        "client_authentication", kind="Dropdown", by_provider=((_OTHER, None),)
     ),
-    "authentication.clientAuthentication": Look(
-        "authentication", "Dropdown", None, shown_while=_WITH_SECRET, by_provider=((_OTHER, None),)
-    ),
-    "parameters.messageId": Look("email"),
-    "parameters.folder": Look("email"),
-    "parameters.fromFolder": Look("email"),
-    "parameters.toFolder": Look("email"),
-    "parameters.message": Look("email"),
-    "parameters.from": Look("email"),
-    "parameters.to": Look("email"),
-    "parameters.cc": Look("email"),
-    "parameters.bcc": Look("email"),
-    "parameters.subject": Look("email"),
-    "parameters.contentType": Look("email", "Dropdown", None),
+    "parameters.messageId": Look(),
+    "parameters.folder": Look(),
+    "parameters.fromFolder": Look(),
+    "parameters.toFolder": Look(),
+    "parameters.message": Look(),
+    "parameters.from": Look(),
+    "parameters.to": Look(),
+    "parameters.cc": Look(),
+    "parameters.bcc": Look(),
+    "parameters.subject": Look(),
+    "parameters.contentType": Look("Dropdown"),
     "parameters.body": Look(
-        "email",
         "Text",
         shown_while=("parameters.contentType", (ContentType.PLAIN.value, ContentType.MULTIPART.value)),
         is_needed=True,
     ),
     "parameters.htmlBody": Look(
-        "email",
         "Text",
         shown_while=("parameters.contentType", (ContentType.HTML.value, ContentType.MULTIPART.value)),
         is_needed=True,
     ),
-    "parameters.attachments": Look("email", feel="required"),
-    "parameters.replyTo": Look("email"),
-    "parameters.inReplyTo": Look("email"),
+    "parameters.attachments": Look(feel="required"),
+    "parameters.replyTo": Look(),
+    "parameters.inReplyTo": Look(),
     "parameters.importance": Look(
-        "email",
         "Dropdown",
-        None,
         choices=((UNSET, "Not given"), ("high", "High"), ("normal", "Normal"), ("low", "Low")),
     ),
-    "parameters.readReceiptTo": Look("email"),
-    "parameters.notify": Look("email"),
-    "parameters.headers": Look("email", feel="required"),
+    "parameters.readReceiptTo": Look(),
+    "parameters.notify": Look(),
+    "parameters.headers": Look(feel="required"),
     "parameters.storeAttachments": Look(
-        "email",
         "Dropdown",
-        None,
         choices=(
             (UNSET, "If the worker has a document store"),
             ("true", "Always"),
             ("false", "Never: list them only"),
         ),
     ),
-    "parameters.markAsRead": Look("email", "Boolean", None),
-    "parameters.seen": Look("email", "Dropdown", None, choices=_flag_choices("read", "unread")),
-    "parameters.flagged": Look("email", "Dropdown", None, choices=_flag_choices("flagged", "not flagged")),
-    "parameters.answered": Look("email", "Dropdown", None, choices=_flag_choices("answered", "not answered")),
-    "parameters.keywords": Look("email", feel="required"),
-    "parameters.flags": Look("email"),
-    "parameters.pattern": Look("email"),
-    "parameters.since": Look("email"),
-    "parameters.unreadOnly": Look("email", "Boolean", None),
-    "parameters.criteria": Look("email", "Text"),
+    "parameters.markAsRead": Look("Boolean"),
+    "parameters.seen": Look("Dropdown", choices=_flag_choices("read", "unread")),
+    "parameters.flagged": Look("Dropdown", choices=_flag_choices("flagged", "not flagged")),
+    "parameters.answered": Look("Dropdown", choices=_flag_choices("answered", "not answered")),
+    "parameters.keywords": Look(feel="required"),
+    "parameters.flags": Look(),
+    "parameters.pattern": Look(),
+    "parameters.since": Look(),
+    "parameters.unreadOnly": Look("Boolean"),
+    "parameters.criteria": Look("Text"),
     "parameters.maxToBeRead": Look(
-        "email",
         offered="100",
         pattern=Pattern("[1-9][0-9]{0,3}|10000", "must be a whole number from 1 to 10000."),
     ),
-    "parameters.sortField": Look("email", "Dropdown", None),
-    "parameters.sortOrder": Look("email", "Dropdown", None, offered=SortOrder.DESC.value),
+    "parameters.sortField": Look("Dropdown"),
+    "parameters.sortOrder": Look("Dropdown", offered=SortOrder.DESC.value),
 }
 """Every field of every request, in the order of the properties panel."""
 
 _LOOKS_OF: dict[tuple[str, str], Look] = {
-    ("email.imap.append", "parameters.seen"): Look("email", "Boolean", None),
+    ("email.imap.append", "parameters.seen"): Look("Boolean"),
 }
 
 
@@ -261,39 +229,25 @@ CHOICE_NAMES: dict[StrEnum, str] = {
     SortOrder.ASC: "Oldest or smallest first",
 }
 
-ENCRYPTION_NAMES: dict[str, dict[CryptographicProtocol, str]] = {
-    "smtp": {
-        CryptographicProtocol.TLS: "TLS with STARTTLS (port 587)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 465)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 25)",
-    },
-    "imap": {
-        CryptographicProtocol.TLS: "TLS (port 993; with STARTTLS at 143)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 993)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 143)",
-    },
-    "pop3": {
-        CryptographicProtocol.TLS: "TLS (port 995; with STLS at 110)",
-        CryptographicProtocol.SSL: "SSL: TLS from the start (port 995)",
-        CryptographicProtocol.NONE: "None: not encrypted (port 110)",
-    },
-}
-
+_TLS, _SSL, _NONE = CryptographicProtocol
 PORTS: dict[str, dict[CryptographicProtocol, int]] = {
-    "smtp": {
-        CryptographicProtocol.TLS: 587,
-        CryptographicProtocol.SSL: 465,
-        CryptographicProtocol.NONE: 25,
-    },
-    "imap": {
-        CryptographicProtocol.TLS: 993,
-        CryptographicProtocol.SSL: 993,
-        CryptographicProtocol.NONE: 143,
-    },
-    "pop3": {
-        CryptographicProtocol.TLS: 995,
-        CryptographicProtocol.SSL: 995,
-        CryptographicProtocol.NONE: 110,
-    },
+    "smtp": {_TLS: 587, _SSL: 465, _NONE: 25},
+    "imap": {_TLS: 993, _SSL: 993, _NONE: 143},
+    "pop3": {_TLS: 995, _SSL: 995, _NONE: 110},
 }
 """The port offered for each encryption; the worker uses the same one if none is given."""
+
+_TLS_NAMES = {
+    "smtp": "TLS with STARTTLS (port 587)",
+    "imap": "TLS (port 993; with STARTTLS at 143)",
+    "pop3": "TLS (port 995; with STLS at 110)",
+}
+
+
+def encryption_names(protocol: str) -> dict[CryptographicProtocol, str]:
+    """Return the choices of the connection to a mail server, with the ports of the protocol."""
+    return {
+        _TLS: _TLS_NAMES[protocol],
+        _SSL: f"SSL: TLS from the start (port {PORTS[protocol][_SSL]})",
+        _NONE: f"None: not encrypted (port {PORTS[protocol][_NONE]})",
+    }

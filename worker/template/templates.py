@@ -49,16 +49,6 @@ class Template:
         return _joined(self.prefix, self.name).replace(".", "-")
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Name, description and keywords of a template in Modeler's menus."""
-
-    name: str
-    title: str
-    description: str
-    keywords: tuple[str, ...]
-
-
 def make_templates(*, prefix: str = "", documentation: str = DOCUMENTATION) -> list[Template]:
     """Return all templates; with a prefix, `<prefix>.email.smtp.send` is the job type of sending.
 
@@ -77,42 +67,42 @@ def _with_page(template: Template, documentation: str) -> Template:
 def _single(operation: Operation, prefix: str) -> Template:
     wording = WORDINGS[operation.task_type]
     _, protocol, name = operation.task_type.split(".")
-    head = _Head(
-        f"{protocol}.{name}",
-        operation.title,
-        wording.description,
-        (name, protocol, "email", "e-mail", *wording.keywords),
-    )
-    properties = [_task_type(operation, prefix), *_properties(operation)]
-    return _template(head, properties, prefix)
+    keywords = (name, protocol, "email", "e-mail", *wording.keywords)
+    task_type = _constant("taskType", _TASK_TYPE, _joined(prefix, operation.task_type))
+    properties = [task_type, *_properties(operation)]
+    return _template(f"{protocol}.{name}", operation.title, wording.description, keywords, properties, prefix)
 
 
 def _email(prefix: str) -> Template:
-    keywords = [word for wording in WORDINGS.values() for word in wording.keywords]
-    head = _Head(
-        "email",
-        "Email",
-        "Sends, lists, reads, searches, moves, flags and deletes email.",
-        ("e-mail", "smtp", "imap", "pop3", *keywords),
-    )
-    return _template(head, [*_choices(prefix), *_merged(prefix)], prefix)
+    words = [word for wording in WORDINGS.values() for word in wording.keywords]
+    description = "Sends, lists, reads, searches, moves, flags and deletes email."
+    keywords = ("e-mail", "smtp", "imap", "pop3", *words)
+    properties = [*_choices(prefix), *_merged(prefix)]
+    return _template("email", "Email", description, keywords, properties, prefix)
 
 
-def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Template:
-    template_id = _joined(prefix, f"{ID_PREFIX}.{head.name}")
-    version = VERSIONS[head.name]
+def _template(
+    name: str,
+    title: str,
+    description: str,
+    keywords: Sequence[str],
+    properties: Sequence[Property],
+    prefix: str,
+) -> Template:
+    template_id = _joined(prefix, f"{ID_PREFIX}.{name}")
+    version = VERSIONS[name]
     constants = [
-        _constant("elementTemplateId", template_id),
-        _constant("elementTemplateVersion", str(version)),
+        _constant(key, Binding("zeebe:taskHeader", "key", key), value)
+        for key, value in (("elementTemplateId", template_id), ("elementTemplateVersion", str(version)))
     ]
     shown = {made.group for made in properties if made.kind != "Hidden"}
     content = {
         "$schema": SCHEMA,
-        "name": f"{head.title} ({prefix})" if prefix else head.title,
+        "name": f"{title} ({prefix})" if prefix else title,
         "id": template_id,
         "version": version,
-        "description": head.description,
-        "keywords": list(dict.fromkeys(head.keywords)),
+        "description": description,
+        "keywords": list(dict.fromkeys(keywords)),
         "documentationRef": "",
         "engines": {"camunda": ENGINES},
         "category": {"id": ID_PREFIX, "name": "Email"},
@@ -124,9 +114,9 @@ def _template(head: _Head, properties: Sequence[Property], prefix: str) -> Templ
             if group in shown
         ],
         "properties": [made.to_json() for made in (*properties, *constants)],
-        "icon": {"contents": icon(head.name.rsplit(".", 1)[-1])},
+        "icon": {"contents": icon(name.rsplit(".", 1)[-1])},
     }
-    return Template(head.name, version, content, prefix)
+    return Template(name, version, content, prefix)
 
 
 def _properties(operation: Operation) -> list[Property]:
@@ -137,19 +127,8 @@ def _joined(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _task_type(operation: Operation, prefix: str) -> Property:
-    return Property(
-        id="taskType",
-        group="operation",
-        binding=_TASK_TYPE,
-        kind="Hidden",
-        value=_joined(prefix, operation.task_type),
-    )
-
-
-def _constant(key: str, value: str) -> Property:
-    binding = Binding("zeebe:taskHeader", "key", key)
-    return Property(id=key, group="operation", binding=binding, kind="Hidden", value=value)
+def _constant(name: str, binding: Binding, value: str) -> Property:
+    return Property(id=name, group="operation", binding=binding, kind="Hidden", value=value)
 
 
 def _choices(prefix: str) -> Iterator[Property]:

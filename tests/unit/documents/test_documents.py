@@ -182,12 +182,12 @@ async def test_without_a_store_the_operator_is_asked_for_one() -> None:
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
         await fetched(DocumentClient(), {"camunda.document.type": "camunda", "documentId": "1"})
     with pytest.raises(DocumentStoreMissing, match="ZEEBE_REST_ADDRESS"):
-        await DocumentClient().keep(File("a", "text/plain", b""))
+        await DocumentClient().require_store().create(File("a", "text/plain", b""))
 
 
 async def test_a_file_is_stored_with_its_name_and_type_and_its_reference_comes_back() -> None:
     async with DocumentServer() as server, client_at(server.address) as client:
-        reference = await client.keep(File('Grüße "2".pdf', "application/pdf", PDF))
+        reference = await client.require_store().create(File('Grüße "2".pdf', "application/pdf", PDF))
         (stored,) = server.documents.values()
         assert (stored.content, stored.content_type) == (PDF, "application/pdf")
         assert stored.metadata["fileName"] == 'Grüße "2".pdf'
@@ -198,7 +198,7 @@ async def test_a_file_is_stored_with_its_name_and_type_and_its_reference_comes_b
 
 async def test_a_large_file_is_stored() -> None:
     async with DocumentServer() as server, client_at(server.address) as client:
-        await client.keep(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
+        await client.require_store().create(File("a.bin", "application/octet-stream", b"x" * 5_000_000))
         assert len(server.documents["document-1"].content) == 5_000_000
 
 
@@ -207,7 +207,7 @@ async def test_a_file_that_is_not_taken_is_named(status: int, *, is_retryable: b
     async with DocumentServer() as server, client_at(server.address) as client:
         server.faults.append(status)
         with pytest.raises(DocumentError, match=r"did not take the attachment a\.pdf") as caught:
-            await client.keep(File("a.pdf", "application/pdf", PDF))
+            await client.require_store().create(File("a.pdf", "application/pdf", PDF))
         assert caught.value.is_retryable is is_retryable
 
 
@@ -224,7 +224,7 @@ async def test_an_answer_without_a_reference_is_a_refusal(answer: str) -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with client_at(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
             with pytest.raises(DocumentRefused, match="gave no reference"):
-                await client.keep(File("a.pdf", "application/pdf", PDF))
+                await client.require_store().create(File("a.pdf", "application/pdf", PDF))
     finally:
         await runner.cleanup()
 
@@ -233,7 +233,7 @@ async def test_the_name_of_an_attachment_is_shown_on_one_line_and_not_whole() ->
     async with DocumentServer() as server, client_at(server.address) as client:
         server.faults.append(400)
         with pytest.raises(DocumentRefused) as caught:
-            await client.keep(File("a\u202e" + "x" * 300, "text/plain", b""))
+            await client.require_store().create(File("a\u202e" + "x" * 300, "text/plain", b""))
     assert "attachment a xxx" in caught.value.message
     assert "…: status 400, The store says no." in caught.value.message
 
@@ -407,6 +407,14 @@ async def test_a_redirect_is_not_followed() -> None:
     async with DocumentServer() as server, client_at(server.address, urls=(server.address,)) as client:
         server.pages["a"] = (302, {"Location": "http://169.254.169.254/"}, b"")
         with pytest.raises(DocumentRefused, match="status 302"):
+            await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+async def test_a_url_that_is_temporarily_unavailable_may_be_fetched_later(status: int) -> None:
+    async with DocumentServer() as server, client_at(server.address, urls=(server.address,)) as client:
+        server.pages["a"] = (status, {}, b"")
+        with pytest.raises(DocumentsUnavailable, match=f"status {status}"):
             await fetched(client, {"camunda.document.type": "external", "url": f"{server.address}/files/a"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import statistics
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -69,9 +69,7 @@ def _mean(numbers: _Items) -> Value:
 
 @_of_numbers("median")
 def _median(numbers: _Items) -> Value:
-    ordered = sorted(numbers)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return statistics.median(numbers)
 
 
 @_of_numbers("stddev")
@@ -87,6 +85,4 @@ def _stddev(numbers: _Items) -> Value:
 def _mode(_run: Run, items: _Items) -> Value:
     if any(type(item) is not Decimal for item in items):
         return None
-    counts = Counter(items)
-    most = max(counts.values(), default=0)
-    return tuple(sorted(number for number, count in counts.items() if count == most))
+    return tuple(sorted(statistics.multimode(items)))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+
 from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.signature import LIBRARY
 from worker.feel.truth import decide
 from worker.feel.values import Value
 
-
-@LIBRARY.add("not", "negand: boolean")
-def _not(_run: Run, negand: bool) -> bool:  # noqa: FBT001  FEEL passes by place
-    return not negand
+LIBRARY.add_plain("not", operator.not_, "negand: boolean")
 
 
 @LIBRARY.add("is defined", "value")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.feel.run import Run
 from worker.feel.signature import LIBRARY
-from worker.feel.values import FunctionContext, Value
+from worker.feel.values import Value
 
 _Context = dict[str, Value]
 
@@ -20,7 +20,7 @@ def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Va
     keys = (key,) if isinstance(key, str) else key
     value: Value = context if keys else None
     for name in keys:
-        if not _is_context(value) or type(name) is not str:
+        if not isinstance(value, dict) or type(name) is not str:
             return None
         value = value.get(name)
     return value
@@ -36,7 +36,7 @@ def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], val
     path = [context]
     for name in keys[:-1]:
         inner: Value = path[-1].get(name)
-        path.append(inner if _is_context(inner) else {})
+        path.append(inner if isinstance(inner, dict) else {})
     for name, outer in zip(reversed(keys), reversed(path), strict=True):
         value = {**outer, name: value}
     return value
@@ -45,7 +45,7 @@ def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], val
 @LIBRARY.add("context merge", "contexts...")
 @LIBRARY.add("put all", "contexts...")
 def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
-    if not all(map(_is_context, contexts)):
+    if not all(isinstance(context, dict) for context in contexts):
         return None
     merged: _Context = {}
     for context in contexts:
@@ -57,11 +57,7 @@ def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
 @LIBRARY.add("context", "entries: list")
 def _context(_run: Run, entries: tuple[Value, ...]) -> Value:
     if not all(
-        _is_context(entry) and type(entry.get("key")) is str and "value" in entry for entry in entries
+        isinstance(entry, dict) and type(entry.get("key")) is str and "value" in entry for entry in entries
     ):
         return None
     return {entry["key"]: entry["value"] for entry in entries}
-
-
-def _is_context(value: Value) -> bool:
-    return type(value) in (dict, FunctionContext)

@@ -36,9 +36,8 @@ def _date_of_parts(_run: Run, year: Decimal, month: Decimal, day: Decimal) -> da
         return None
 
 
-@LIBRARY.add("date and time", "from: string")
-def _date_and_time(_run: Run, text: str) -> datetime | None:
-    return parse_date_time(text)
+LIBRARY.add_plain("date and time", parse_date_time, "from: string")
+LIBRARY.add_plain("duration", parse_duration, "from: string")
 
 
 @LIBRARY.add("date and time", "date: date | date and time", "time: time | string")
@@ -87,11 +86,6 @@ def _time_of_parts(
         return None
 
 
-@LIBRARY.add("duration", "from: string")
-def _duration(_run: Run, text: str) -> Months | timedelta | None:
-    return parse_duration(text)
-
-
 @LIBRARY.add("years and months duration", "from: date | date and time", "to: date | date and time")
 def _years_and_months_duration(_run: Run, start: date, end: date) -> Months:
     total = (end.year - start.year) * 12 + end.month - start.month
@@ -108,14 +102,12 @@ def _number(_run: Run, text: str) -> Decimal | None:
 
 
 @LIBRARY.add("number", "from: string", "grouping separator: string")
-def _number_with_groups(run: Run, text: str, grouping: str) -> Decimal | None:
-    return _number(run, text.replace(grouping, "")) if grouping in _GROUPING else None
-
-
 @LIBRARY.add(
     "number", "from: string", "grouping separator: string | null", "decimal separator: string | null"
 )
-def _number_with_separators(run: Run, text: str, grouping: str | None, decimal: str | None) -> Decimal | None:
+def _number_with_separators(
+    run: Run, text: str, grouping: str | None, decimal: str | None = None
+) -> Decimal | None:
     is_known = grouping in (*_GROUPING, None) and decimal in (*_DECIMAL, None)
     if not is_known or grouping == decimal:
         return None

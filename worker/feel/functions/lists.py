@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from decimal import Decimal
 from functools import cmp_to_key
 
 from worker.feel.comparison import contains, equal, order_key
 from worker.feel.run import Run
 from worker.feel.signature import LIBRARY
-from worker.feel.values import Function, FunctionContext, Value, whole
+from worker.feel.values import Function, Value, whole
 
 _Items = tuple[Value, ...]
 _COMPARED_ARGUMENTS = 2
@@ -20,9 +21,7 @@ def _list_contains(run: Run, items: _Items, element: Value) -> bool:
     return contains(items, element, run)
 
 
-@LIBRARY.add("is empty", "list: list")
-def _is_empty(_run: Run, items: _Items) -> bool:
-    return not items
+LIBRARY.add_plain("is empty", operator.not_, "list: list")
 
 
 @LIBRARY.add("index of", "list: list", "match")
@@ -102,7 +101,7 @@ def _identity(value: Value, run: Run) -> Value:
     kind = type(value)
     if kind is tuple:
         return (tuple, tuple([_identity(item, run) for item in value]))
-    if kind is dict or kind is FunctionContext:
+    if isinstance(value, dict):
         return (dict, frozenset([(key, _identity(item, run)) for key, item in value.items()]))
     if kind is str:
         run.compare(value)

@@ -23,17 +23,13 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
     key = pattern, "".join(flag for flag in "smix" if flag in flags)
     if key not in run.patterns:
         run.spend(_STEPS_PER_CHARACTER * len(pattern))
-        run.patterns[key] = compiled = _read(*key)
-        run.spend(_STEPS_PER_PART * compiled.size if compiled else 0)
+        try:
+            run.patterns[key] = compiled = Pattern(*key)
+            run.spend(_STEPS_PER_PART * compiled.size)
+        except InvalidPatternError:
+            run.patterns[key] = None
     found: Pattern | None = run.patterns[key]
     return found
-
-
-def _read(pattern: str, flags: str) -> Pattern | None:
-    try:
-        return Pattern(pattern, flags)
-    except InvalidPatternError:
-        return None
 
 
 @LIBRARY.add("matches", "input: string", "pattern: string", "", "flags: string")

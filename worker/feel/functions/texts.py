@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import operator
 from decimal import Decimal
 
 from worker.feel.error import FeelError
@@ -37,14 +38,11 @@ def _string_length(_run: Run, text: str) -> Decimal:
     return Decimal(len(text))
 
 
-@LIBRARY.add("upper case", "string: string")
-def _upper_case(_run: Run, text: str) -> str:
-    return text.upper()
-
-
-@LIBRARY.add("lower case", "string: string")
-def _lower_case(_run: Run, text: str) -> str:
-    return text.lower()
+LIBRARY.add_plain("upper case", str.upper, "string: string")
+LIBRARY.add_plain("lower case", str.lower, "string: string")
+LIBRARY.add_plain("contains", operator.contains, "string: string", "match: string")
+LIBRARY.add_plain("starts with", str.startswith, "string: string", "match: string")
+LIBRARY.add_plain("ends with", str.endswith, "string: string", "match: string")
 
 
 @LIBRARY.add("substring before", "string: string", "match: string")
@@ -56,21 +54,6 @@ def _substring_before(_run: Run, text: str, match: str) -> str:
 def _substring_after(_run: Run, text: str, match: str) -> str:
     index = text.find(match)
     return "" if index < 0 else text[index + len(match) :]
-
-
-@LIBRARY.add("contains", "string: string", "match: string")
-def _contains(_run: Run, text: str, match: str) -> bool:
-    return match in text
-
-
-@LIBRARY.add("starts with", "string: string", "match: string")
-def _starts_with(_run: Run, text: str, match: str) -> bool:
-    return text.startswith(match)
-
-
-@LIBRARY.add("ends with", "string: string", "match: string")
-def _ends_with(_run: Run, text: str, match: str) -> bool:
-    return text.endswith(match)
 
 
 @LIBRARY.add("trim", "string: string")
