@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,12 +45,19 @@ Work = Callable[[], Awaitable[Any]]
 @asynccontextmanager
 async def nothing_left_open() -> AsyncIterator[None]:
     """Fail if the block leaves a descriptor or a thread of a session."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     yield
+    await until(lambda: all(thread.name != "mail session" for thread in threading.enumerate()))
+    await until(lambda: open_descriptors() <= before)
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
-        while any(thread.name == "mail session" for thread in threading.enumerate()):
-            await asyncio.sleep(0)
-        while len(os.listdir("/proc/self/fd")) > before:
+        while not is_so():  # noqa: ASYNC110 - threads and the operating system set no event
             await asyncio.sleep(0)
 
 
@@ -67,7 +74,7 @@ async def cancel(task: asyncio.Task[Any]) -> BaseException | None:
     if not was_running:
         task.result()
         return None
-    (error,) = await asyncio.gather(task, return_exceptions=True)
+    error: BaseException | None = (await asyncio.gather(task, return_exceptions=True))[0]
     assert isinstance(error, asyncio.CancelledError | SendOutcomeUnknown), f"not cancelled: {error!r}"
     return error
 
@@ -114,14 +121,11 @@ async def test_mailbox_work_that_is_cancelled_at_any_command_ends_at_once(
 
         for when, count in [
             (Cut.BEFORE_COMMAND, 0),
-            *((Cut.BEFORE_ANSWER, count) for count in (0, 5, 20, 60)),
+            *((Cut.BEFORE_ANSWER, count) for count in (0, 20)),
         ]:
             await cancel_at_each_command(proxy, work, when, count)
-        figures = caller.mailboxes.figures
-        assert (figures.busy, figures.waiting) == (0, 0)
+        await until(lambda: caller.mailboxes.figures.busy == 0)
         await work()
-        if protocol == "POP3" and operation != "list":
-            await caller.list_emails()
 
 
 def mailbox_caller(
@@ -148,8 +152,7 @@ async def test_mailbox_work_that_is_cancelled_at_any_turn_of_the_event_loop_ends
             task = asyncio.ensure_future(caller.list_emails())
             await turns(count)
             await cancel(task)
-        figures = caller.mailboxes.figures
-        assert (figures.busy, figures.waiting) == (0, 0)
+        await until(lambda: caller.mailboxes.figures.busy == 0)
         await caller.list_emails()
 
 
@@ -162,7 +165,7 @@ async def test_an_email_whose_sending_is_cancelled_at_any_turn_is_not_sent_or_ma
     body = "x" * 100_000  # of which most goes before the lease is looked at
     async with nothing_left_open(), ScriptedSmtp(options=options) as server:
         caller = SmtpCaller.open(certificates.client_context()).at(server.port, protocol, host="localhost")
-        for count in itertools.count():
+        for count in itertools.count(step=9 if is_encrypted else 1):
             await caller.send()
             server.accepted.clear()
             task = asyncio.ensure_future(caller.send(to=["ann@example.org", "bob@example.org"], body=body))

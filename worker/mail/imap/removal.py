@@ -132,12 +132,10 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
 
 
 def _ensure_removed(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
-    """Raise ServerUnavailable if EXPUNGE has left the message: somebody has taken its flag away meanwhile."""
+    """Raise ServerUnavailable if EXPUNGE has left the message: somebody may have taken its flag away."""
     session = mailbox.session
     if mailbox.has(uid):
-        text = (
-            f"{session.server} still has the message in {folder.name}: somebody else has changed its flags."
-        )
+        text = f"{session.server} still has the message in {folder.name} after EXPUNGE."
         raise ServerUnavailable(text, server=session.server)
 
 
