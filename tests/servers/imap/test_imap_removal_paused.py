@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,8 +57,11 @@ class Workers:
     place: Place
     second: ImapCaller
 
-    async def work(self, at: int | str, when: Cut, work: Work) -> bool:
-        """Do it by both, the second while the first stands still; tell whether it came so far."""
+    async def work(self, at: int | str, when: Cut, work: Work, *, is_killed: bool = False) -> bool:
+        """Do it by both, the second while the first stands still; tell whether it came so far.
+
+        `is_killed`: the first does not go on; what it has sent arrives all the same.
+        """
         first, lease = self.place.caller, Lease()
         first.may_change = lease.check
         hold = self.place.proxy.hold(at, when)
@@ -67,6 +71,8 @@ class Workers:
         reached.cancel()
         lease.is_over = True
         is_paused = hold.reached.is_set()
+        if is_killed:
+            paused.cancel()
         try:
             if is_paused:
                 with suppress(MessageNotFound):
@@ -75,7 +81,9 @@ class Workers:
         finally:
             hold.release()
             (outcome,) = await asyncio.gather(paused, return_exceptions=True)
-        assert not isinstance(outcome, BaseException) or isinstance(outcome, MessageNotFound | JobGone)
+        if isinstance(outcome, BaseException):
+            ending = asyncio.CancelledError if is_killed else JobGone
+            assert isinstance(outcome, MessageNotFound | ending)
         if is_paused:
             assert CHANGING.isdisjoint(self.place.proxy.verbs)
         return is_paused
@@ -88,12 +96,14 @@ def open_workers(
     return lambda removed: open_place(Spot(dovecot.imap_port, dovecot_account, removed), make_caller)
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["goes on", "killed"])
 @pytest.mark.parametrize("when", PAUSES)
 @without
 async def test_a_mail_that_two_workers_move_is_in_one_folder_once(
     open_workers: OpenWorkers,
     removed: tuple[str, ...],
     when: Cut,
+    is_killed: bool,
 ) -> None:
     async with open_workers(removed) as place, open_workers(removed) as other:
         workers = Workers(place, other.caller)
@@ -103,18 +113,24 @@ async def test_a_mail_that_two_workers_move_is_in_one_folder_once(
             at += 1
             target = f"Target{at}"
             place.probe.deliver(mail(at))
-            is_paused = await workers.work(at, when, lambda caller: caller.move(f"{at}@example.org", target))  # noqa: B023
+            is_paused = await workers.work(
+                at, when, methodcaller("move", f"{at}@example.org", target), is_killed=is_killed
+            )
             assert place.probe.ids(target) == [f"{at}@example.org"]
             (left,) = place.probe.messages()
-            assert "\\Deleted" in left.flags
+            assert "\\Deleted" in left.flags or is_killed
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["goes on", "killed"])
 @pytest.mark.parametrize("when", PAUSES)
-@without
+@pytest.mark.parametrize(
+    "removed", WITHOUT[::2], ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
+)
 async def test_of_two_workers_that_delete_a_mail_none_takes_another(
     open_workers: OpenWorkers,
     removed: tuple[str, ...],
     when: Cut,
+    is_killed: bool,
 ) -> None:
     async with open_workers(removed) as place, open_workers(removed) as other:
         workers = Workers(place, other.caller)
@@ -123,9 +139,11 @@ async def test_of_two_workers_that_delete_a_mail_none_takes_another(
         while is_paused:
             at += 1
             place.probe.deliver(mail(at))
-            is_paused = await workers.work(at, when, lambda caller: caller.delete(f"{at}@example.org"))  # noqa: B023
+            is_paused = await workers.work(
+                at, when, methodcaller("delete", f"{at}@example.org"), is_killed=is_killed
+            )
             (left,) = place.probe.messages()
-            assert "\\Deleted" in left.flags
+            assert "\\Deleted" in left.flags or is_killed
 
 
 @pytest.mark.parametrize("when", PAUSES)
@@ -141,7 +159,7 @@ async def test_a_copy_that_two_workers_put_into_a_folder_is_there_once(
             is_paused = await workers.work(
                 at,
                 when,
-                lambda caller: caller.append(folder, **COPY, message=f"{at}@example.org"),  # noqa: B023
+                methodcaller("append", folder, **COPY, message=f"{at}@example.org"),
             )
             assert place.probe.ids(folder) == [f"{at}@example.org"]
 
@@ -163,7 +181,7 @@ async def test_a_folder_that_is_gone_is_not_created_for_another_workers_job(
             is_paused = await workers.work(
                 at,
                 Cut.BEFORE_ANSWER,
-                lambda caller: caller.move(f"{at}@example.org", "Target"),  # noqa: B023
+                methodcaller("move", f"{at}@example.org", "Target"),
             )
             assert place.probe.ids("Target") == [f"{at}@example.org"]
             assert place.probe.ids() == []
