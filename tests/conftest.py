@@ -37,6 +37,7 @@ SLOW = (
     "security/test_patterns.py",
     "security/test_time.py",
     "servers/pop3/test_pop3_as_imap.py",
+    "servers/test_cancellation.py",
     "servers/test_oauth.py",
     "servers/test_server_check.py",
     "servers/test_testkit_*.py",

@@ -52,6 +52,36 @@ class ProxyOptions:
     tls: ssl.SSLContext | None = None
 
 
+class Hold:
+    """A command whose connection stands still until `release`; `reached` is set when it does.
+
+    Before the server has seen the command, or before the client sees the answer, as `when` says.
+    """
+
+    def __init__(self, at: int | str, when: Cut) -> None:
+        self.reached = asyncio.Event()
+        self.when = when
+        self.command: Command | None = None
+        self._at = at
+        self._released = asyncio.Event()
+
+    def note(self, command: Command) -> None:
+        """Count a command, and choose it if it is the one."""
+        if self.command is None and self._at in {1, command.verb}:
+            self.command = command
+        elif isinstance(self._at, int):
+            self._at -= 1
+
+    def release(self) -> None:
+        """Let the connection go on."""
+        self._released.set()
+
+    async def stand_still(self) -> None:
+        """Say that it is reached, and wait for the release."""
+        self.reached.set()
+        await self._released.wait()
+
+
 class CountingProxy:
     """Stands before the server at `server_port`; clients go to `host` and `port`.
 
@@ -75,6 +105,7 @@ class CountingProxy:
         self.options = options or ProxyOptions()
         self._server_port = server_port
         self._cut: tuple[int | str, Cut] | None = None
+        self._holds: list[Hold] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -99,6 +130,17 @@ class CountingProxy:
         """Break the connection at the n-th command from now, or at the next of that verb; once."""
         self._cut = (at, when)
 
+    def hold(self, at: int | str, when: Cut = Cut.BEFORE_ANSWER) -> Hold:
+        """Have the connection stand still at the n-th command from now, or at the next of that verb; once."""
+        self._holds.append(Hold(at, when))
+        return self._holds[-1]
+
+    async def stand_still(self, command: Command | None, when: Cut) -> None:
+        """Wait where a connection is to stand still."""
+        for hold in self._holds:
+            if command is not None and hold.command is command and hold.when is when:
+                await hold.stand_still()
+
     async def close_connections(self) -> None:
         """Break all connections now, as a server or a firewall does with idle ones."""
         for task in self._tasks:
@@ -108,6 +150,8 @@ class CountingProxy:
     def note(self, command: Command) -> Cut | None:
         """Count a command; the answer is where its connection is to be cut, if anywhere."""
         self.commands.append(command)
+        for hold in self._holds:
+            hold.note(command)
         if self._cut is None:
             return None
         at, when = self._cut
@@ -190,6 +234,7 @@ class _Connection:
                 if self._wire.abandon():
                     return
             else:
+                await self._proxy.stand_still(command, Cut.BEFORE_COMMAND)
                 self._to_server.write(line)
             await self._pass_client_literal()
             await self._to_server.drain()
@@ -224,6 +269,7 @@ class _Connection:
             finished = self._wire.server_line(line)
             if finished in self._refused:
                 line = self._wire.refusal(finished)
+            await self._proxy.stand_still(finished, Cut.BEFORE_ANSWER)
             self._send_late(self._wire.hide(line, self._removed))
             await self._pass_server_literal()
         self._late.put_nowait((0, END))

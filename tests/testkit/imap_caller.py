@@ -57,6 +57,7 @@ class ImapCaller:
     protocol: str = "NONE"
     max_result_bytes: int = 3_500_000
     reference: str = "job-1"
+    may_change: Callable[[], None] = lambda: None
     answers: list[OperationResult] = field(default_factory=list)
 
     async def list_emails(self, **parameters: Any) -> list[dict[str, Any]]:
@@ -113,7 +114,8 @@ class ImapCaller:
         clients = cast(
             "MailClients", SimpleNamespace(imap=self.mailboxes, max_result_bytes=self.max_result_bytes)
         )
-        answer = await handler(request, OperationContext(account, clients, self.reference, STARTED_AT))
+        context = OperationContext(account, clients, self.reference, STARTED_AT, may_change=self.may_change)
+        answer = await handler(request, context)
         self.answers.append(answer)
         result = answer.result
         return [row.to_variables() for row in result] if isinstance(result, list) else result.to_variables()

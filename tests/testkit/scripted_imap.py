@@ -78,6 +78,8 @@ class _Session:
     def __init__(self, options: ImapOptions, dialogue: Dialogue) -> None:
         self._options = options
         self._dialogue = dialogue
+        self._flagged: set[int] = set()
+        self._expunged: set[int] = set()
 
     async def answer(self, verb: str, arguments: str) -> None:
         method = getattr(self, f"_{verb.lower().replace(' ', '_')}", None)
@@ -113,6 +115,22 @@ class _Session:
         while lines := [_fetched(uid, items) for uid in itertools.islice(uids, 1000)]:
             await self._dialogue.send(b"".join(lines))
 
+    async def _uid_store(self, arguments: str) -> None:
+        uid_set, _, change = arguments.partition(" ")
+        if change.startswith("+FLAGS") and "Deleted" in change:
+            self._flagged.update(self._expand(uid_set))
+
+    async def _uid_expunge(self, uid_set: str) -> None:
+        await self._remove(self._flagged.intersection(self._expand(uid_set)))
+
+    async def _expunge(self, _: str) -> None:
+        await self._remove(self._flagged)
+
+    async def _remove(self, uids: set[int]) -> None:
+        for uid in sorted(uids - self._expunged, reverse=True):
+            await self._dialogue.say(f"* {uid} EXPUNGE")
+        self._expunged.update(uids)
+
     async def _logout(self, _: str) -> None:
         await self._dialogue.say("* BYE bye")
         await self._dialogue.say("{tag} OK done")
@@ -123,7 +141,8 @@ class _Session:
         count = self._options.message_count
         for part in uid_set.replace("*", str(count)).split(","):
             first, _, last = part.partition(":")
-            yield from range(int(first), min(int(last or first), count) + 1)
+            uids = range(int(first), min(int(last or first), count) + 1)
+            yield from (uid for uid in uids if uid not in self._expunged)
 
 
 def _fetched(uid: int, items: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +43,7 @@ class SmtpCaller:
     account: Account | None = None
     host: str = "127.0.0.1"
     protocol: str = "NONE"
+    may_change: Callable[[], None] = lambda: None
 
     @classmethod
     def open(
@@ -80,7 +82,12 @@ class SmtpCaller:
         # Only this protocol's client is needed.
         clients = cast("MailClients", SimpleNamespace(smtp=self.pool))
         context = OperationContext(
-            account, clients, reference, STARTED_AT, delivered=set() if delivered is None else delivered
+            account,
+            clients,
+            reference,
+            STARTED_AT,
+            delivered=set() if delivered is None else delivered,
+            may_change=self.may_change,
         )
         return await send(request, context)
 

@@ -18,8 +18,8 @@ class OperationContext:
     `account`: already checked against the allowed servers. `reference`: names the work, the same on every
     attempt of a job. `started_at`: aware, UTC. `documents`: without a store if none is configured.
     `delivered`: who has the email to be sent from an earlier attempt; the operation adds to it as it goes.
-    `may_change`: to be called, from any thread, right before what cannot be undone (the final dot; MOVE,
-    STORE, EXPUNGE); raises JobGone if another worker may have the job by now.
+    `may_change`: to be called, from any thread, right before what cannot be undone (the final dot; IMAP
+    commands that change something); raises JobGone if another worker may have the job by now.
     """
 
     account: Account

@@ -180,7 +180,7 @@ async def test_without_sort_only_the_keys_of_new_mail_are_asked_for(
         assert not {f"Message {number}" for number in range(490, 501)} & set(subjects)
 
 
-@pytest.mark.parametrize("removed", [(), ("SORT",)])
+@pytest.mark.parametrize("removed", [(), ("SORT",), ("SORT", "UIDPLUS")])
 async def test_a_list_asks_again_when_a_mail_has_gone_or_another_folder_was_looked_at(
     dovecot: Dovecot, make_caller: MakeCaller, open_place: OpenPlace, removed: tuple[str, ...]
 ) -> None:

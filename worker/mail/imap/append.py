@@ -25,8 +25,6 @@ def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, fl
     refuse_read_only(mailbox, folder)
     if is_in_folder(mailbox, path, message.message_id):
         return False
-    session.may_change()
-    session.may_repeat = False
     arguments = (folders.encoded(folder.name), f"({' '.join(flags)})", None, message.content)
     session.require(session.attempt("APPEND", session.client.append, *arguments))
     return True

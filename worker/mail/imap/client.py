@@ -20,18 +20,20 @@ _LINE_COST = 64
 class ImapClient(imaplib.IMAP4):
     """Takes the greeting and asks for the capabilities when it is made.
 
-    `note_status` takes each line that ends a command or the session. `host`: what the certificate must be
-    for, if TLS begins by STARTTLS.
+    `note_status` takes each line that ends a command or the session. `before_end` is called before the line
+    end that follows a literal. `host`: what the certificate must be for, if TLS begins by STARTTLS.
     """
 
     def __init__(
         self,
         connection: BoundedConnection,
         note_status: Callable[[Reply], None],
+        before_end: Callable[[], None],
         host: str,
         max_message_bytes: int,
     ) -> None:
         self._note_status = note_status
+        self._before_end = before_end
         self._bounded = connection
         self._max_message_bytes = max_message_bytes
         self._is_behind_literal = False
@@ -76,7 +78,9 @@ class ImapClient(imaplib.IMAP4):
         return line
 
     def send(self, data: Any) -> None:
-        """Send octets."""
+        """Send octets; imaplib sends a line end alone only behind a literal."""
+        if data == b"\r\n":
+            self._before_end()
         self._bounded.use(self.socket())
         self._bounded.sendall(data)
 

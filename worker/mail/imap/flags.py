@@ -28,7 +28,6 @@ def change_flags(
     flags, is_changed = _flags_of(mailbox, uid), False
     for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
         if wanted:
-            mailbox.session.may_change()
             listed = f"({' '.join(sorted(wanted))})"
             mailbox.session.uid("STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
             is_changed = True

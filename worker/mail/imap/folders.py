@@ -141,9 +141,11 @@ class ImapFolders:
         reply = self._select(name)
         if is_unexplained(reply):
             self.learn()
-            if self.name_of(path) != name:
-                reply = self._select(self.name_of(path))
-            if not reply.is_ok and self.name_of(path) not in self._raw_names:
+            refused, name = name, self.name_of(path)
+            # Somebody else may have created it meanwhile.
+            if name != refused or self.exists(name):
+                reply = self._select(name)
+            if not reply.is_ok and not self.exists(name):
                 raise self._not_found(path)
         if self.selected is None:
             raise self._session.refusal(reply)

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from imap_tools import AND, OR, H
 
-from worker.errors import FolderNotFound, MessageNotFound, ServerRefused
+from worker.errors import FolderNotFound, MessageNotFound, ServerRefused, ServerUnavailable
 from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
@@ -59,11 +59,7 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
     free = folders.next_uid(target)
     transfer = _move if mailbox.session.can("MOVE") else _copy_and_remove
     try:
-        arrival = transfer(mailbox, folder, uid, target)
-        if arrival is not None:
-            folders.note_arrival(target, arrival)
-            with suppress(ServerRefused):  # the message has moved, even if the target cannot be read
-                _yield_to_the_first(mailbox, target, free, arrival)
+        transfer(mailbox, folder, uid, target, free)
     except _GoneError:
         raise mailbox.not_found(folder.name, message_id) from None
     return True
@@ -105,10 +101,11 @@ def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
     if not session.can("UIDPLUS"):
         _remove_by_expunge(mailbox, folder, uid)
         return
-    session.may_change()
     session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
-    session.may_change()
+    before = session.exists
     session.uid("EXPUNGE", str(uid))
+    if not session.has_shrunk(before):
+        _ensure_removed(mailbox, folder, uid)
 
 
 def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
@@ -120,30 +117,38 @@ def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -
     session = mailbox.session
     aside = _set_aside(mailbox, folder)
     with aside.lock:
-        session.may_change()
         session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
         # As late as can be, since others may flag a message at any time.
         others = mailbox.search(f"DELETED NOT UID {uid}")
-        session.may_change()
         aside.uids.update(others)
         try:
             if others:
                 session.uid("STORE", format_set(others), "-FLAGS.SILENT", _FLAG)
-            session.require(session.attempt("EXPUNGE", session.client.expunge))
+            session.require(session.attempt("EXPUNGE", session.client.xatom, "EXPUNGE"))
         finally:
             if session.is_usable:
                 _put_back(mailbox, aside)
+        _ensure_removed(mailbox, folder, uid)
+
+
+def _ensure_removed(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
+    """Raise ServerUnavailable if EXPUNGE has left the message: somebody may have taken its flag away."""
+    session = mailbox.session
+    if mailbox.has(uid):
+        text = f"{session.server} still has the message in {folder.name} after EXPUNGE."
+        raise ServerUnavailable(text, server=session.server)
 
 
 def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
     if aside.uids:
-        mailbox.session.uid("STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
+        with mailbox.session.undoing():
+            mailbox.session.uid("STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
         aside.uids.clear()
 
 
-def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> int | None:
-    """Move by MOVE; return the UID in the target if the server tells it, which not all do (RFC 6851, 4.3)."""
-    session = mailbox.session
+def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
+    """Move by MOVE; not all servers tell the UID in the target (RFC 6851, 4.3)."""
+    session, before = mailbox.session, mailbox.session.exists
     _to_target(mailbox, "MOVE", uid, target)
     told = session.told("COPYUID")
     arrival = read_copy_uid(told)
@@ -151,13 +156,13 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -
         session.tells_copy_uid = True
     elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
-    elif not session.told("EXPUNGE") and mailbox.has(uid):
+    elif not session.has_shrunk(before) and mailbox.has(uid):
         text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
         raise ServerRefused(text, server=session.server)
-    return arrival
+    _yield_to_the_first(mailbox, target, free, arrival)
 
 
-def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str) -> int | None:
+def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
     """Copy the message, unless an attempt that broke off has done so, and then remove it."""
     original = next(_heads(mailbox, [uid]), None)
     if original is None:
@@ -168,18 +173,16 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
     except FolderNotFound:
         copied_texts = set()
     mailbox.folders.open(folder.name)
-    arrival = None
     if not copied_texts or copied_texts.isdisjoint(_digests(mailbox, [uid])):
         _to_target(mailbox, "COPY", uid, target)
-        arrival = read_copy_uid(mailbox.session.told("COPYUID"))
+        _yield_to_the_first(mailbox, target, free, read_copy_uid(mailbox.session.told("COPYUID")))
+        mailbox.folders.open(folder.name)
     _remove(mailbox, folder, uid)
-    return arrival
 
 
 def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
     """MOVE or COPY; a target that somebody has deleted meanwhile is created again."""
     session, folders = mailbox.session, mailbox.folders
-    session.may_change()
     reply = session.attempt_uid(verb, str(uid), folders.encoded(target))
     if reply.code == _GONE:
         raise _GoneError
@@ -194,21 +197,26 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
         raise session.refusal(reply)
 
 
-def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int) -> None:
+def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int | None) -> None:
     """Delete the moved message again if another worker has moved the same one first.
 
     Some servers, such as Dovecot 2.3, let two sessions move one message, each to a separate UID. The lower
     one counts. Only what has come since `free` is looked at: an older message with the same id is not a
     duplicate.
     """
+    if arrival is None:
+        return
+    mailbox.folders.note_arrival(target, arrival)
     if not free or arrival <= free:
         return
-    folder = mailbox.folders.open(target)
-    for ours in _heads(mailbox, [arrival]):
-        theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{free}:{arrival - 1}"))
-        if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival])):
-            _remove(mailbox, folder, arrival)
-            raise _GoneError
+    with suppress(ServerRefused):  # the message has arrived, even if the target cannot be read
+        folder = mailbox.folders.open(target)
+        for ours in _heads(mailbox, [arrival]):
+            theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{free}:{arrival - 1}"))
+            if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival])):
+                with mailbox.session.undoing():
+                    _remove(mailbox, folder, arrival)
+                raise _GoneError
 
 
 def _heads(mailbox: ImapMailbox, uids: Iterable[int]) -> Iterator[Fetched]:

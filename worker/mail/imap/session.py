@@ -26,8 +26,7 @@ from worker.mail.sasl import token_refusal
 from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
 
-# To create a folder that is there already does no harm, so that is not among them.
-_CHANGING = frozenset({"STORE", "EXPUNGE", "MOVE", "COPY"})
+_CHANGING = frozenset({"APPEND", "COPY", "CREATE", "EXPUNGE", "MOVE", "STORE"})
 # These may take longer the more there is in a folder.
 _LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
@@ -41,8 +40,8 @@ T = TypeVar("T")
 class ImapSession(BlockingSession):
     """A session from greeting to LOGOUT. Every method raises a MailServerError if it fails.
 
-    `purpose`: what the operation does, as in "refused to read the message"; `may_change`: to be called right
-    before what cannot be undone; raises if it must not be done any more.
+    `purpose`: what the operation does, as in "refused to read the message"; `may_change`: called right before
+    each command that changes something; raises if the job may be another worker's by now.
     `may_repeat`: no command that changes messages has been sent since `begin`. `is_current`: the folder has
     been looked at again since then.
     `takes_partial`: the server gives parts of a section (RFC 9051, 6.4.5), as far as is known.
@@ -75,7 +74,8 @@ class ImapSession(BlockingSession):
             with self._step("tls", "begin TLS", timeouts.tls_seconds):
                 self.connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
-            self.client = ImapClient(self.connection, self._note_status, host, self.limits.max_message_bytes)
+            limit = self.limits.max_message_bytes
+            self.client = ImapClient(self.connection, self._note_status, self._before_end, host, limit)
             self._note_capability()
         self.box = ConnectedMailBox(self.client)
         if self.account.encryption is Encryption.STARTTLS:
@@ -117,6 +117,7 @@ class ImapSession(BlockingSession):
 
         `octets`: how many the answer may have besides what any answer may have. `doing`: default: `purpose`.
         """
+        self._before_command(verb)
         self.take_news()
         data: list[Any] = []
         doing = doing or self.purpose
@@ -135,7 +136,6 @@ class ImapSession(BlockingSession):
 
     def attempt_uid(self, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
         """Send a UID command and return the reply, refusals too."""
-        self.may_repeat = self.may_repeat and verb not in _CHANGING
         return self.attempt(f"UID {verb}", self.client.uid, verb, *arguments, octets=octets)
 
     def uid(self, verb: str, *arguments: str | bytes) -> Reply:
@@ -184,6 +184,11 @@ class ImapSession(BlockingSession):
         gone = 0 if counts else len(self.told("EXPUNGE"))
         self.exists = read_number(counts[-1]) if counts else max(0, self.exists - gone)
         self.client.untagged_responses.clear()
+
+    def has_shrunk(self, before: int) -> bool:
+        """Take the news, and tell whether the folder has fewer messages than before."""
+        self.take_news()
+        return self.exists < before
 
     async def run(self, step: Callable[[], T], within_seconds: float) -> T:
         """Run a step in a thread; what it cannot read of a reply is a ProtocolViolation."""
@@ -242,6 +247,30 @@ class ImapSession(BlockingSession):
         if not refused.is_ok:
             raise self.refusal(refused, AuthenticationFailed)
         self.client.state = "AUTH"
+
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Restore what this operation has changed: that is done even if another worker may have the job."""
+        checked, self.may_change = self.may_change, lambda: None
+        try:
+            yield
+        finally:
+            self.may_change = checked
+
+    def _before_command(self, verb: str) -> None:
+        verb = verb.removeprefix("UID ")
+        if verb in _CHANGING:
+            self.may_change()
+            # To create a folder that is there already does no harm.
+            self.may_repeat = self.may_repeat and verb == "CREATE"
+
+    def _before_end(self) -> None:
+        """Check once more before the end of a command that had to wait for the server within it."""
+        try:
+            self._before_command(self.doing)
+        except BaseException:
+            self.cut()  # the only way to cancel an unfinished command
+            raise
 
     def _note_status(self, reply: Reply) -> None:
         self._last = reply
