@@ -45,6 +45,8 @@ async def listening(serve: Serve, port: int = 0, *, tls: ssl.SSLContext | None =
     def accept() -> None:
         with suppress(OSError):  # it may have gone
             connection, _ = listener.accept()
+            # As asyncio's own servers do, or a reply of several lines waits 40 ms for an acknowledgement.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = loop.create_task(hold(connection))
             tasks.add(task)
             # Not in the task: cancelled before its first step, it would close nothing.
