@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from testkit.bpmn import one_task_process
-from testkit.listening import listening
 from testkit.storm import Faults, Link, SmtpSink, StormWorker, email, ends_of, workers
 
 from worker.sandbox import Engine
@@ -147,9 +146,10 @@ main()
 MOST_DELAY = 20
 
 
-async def hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Take a connection and say nothing."""
     await reader.read()
+    writer.close()
 
 
 def backlog_of(ports: list[int]) -> list[dict[str, object]]:
@@ -182,7 +182,9 @@ async def test_twenty_hanging_servers_and_ten_silent_domains_do_not_delay_others
     await engine.deploy(PROCESS, "send.bpmn")
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(SmtpSink().serving())
-        hanging = [await stack.enter_async_context(listening(hang)) for _ in range(20)]
+        hanging = [await asyncio.start_server(hang, "127.0.0.1", 0) for _ in range(20)]
+        for server in hanging:
+            stack.callback(server.close)
         worker = StormWorker(engine.address, tmp_path / "log", program=[sys.executable, "-c", SILENT_NAMES])
         await stack.enter_async_context(workers(worker))
         before = await durations(engine, sink, "before")
@@ -192,7 +194,7 @@ async def test_twenty_hanging_servers_and_ten_silent_domains_do_not_delay_others
             async with limit:
                 return await engine.create_instance("send", variables)
 
-        backlog = backlog_of(hanging)
+        backlog = backlog_of([server.sockets[0].getsockname()[1] for server in hanging])
         for instance in await asyncio.gather(*map(start, backlog)):
             # Until then, Camunda hands out these jobs first, as they are older.
             await engine.job_event(instance, "FAILED", within_seconds=WITHIN_SECONDS)

@@ -15,12 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from testkit.listening import listening
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+_LIMIT = 1 << 22
 _OURS = ("EMAIL_WORKER_", "ZEEBE_", "CAMUNDA_", "SECRET_", "OTEL_")
 
 
@@ -47,12 +46,17 @@ class SmtpSink:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[SmtpSink]:
         """Take connections while the block runs."""
-        async with listening(self._serve) as self.port:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LIMIT)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
             yield self
+        finally:
+            server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._converse(reader, writer)
+        writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 storm ESMTP\r\n")
@@ -107,8 +111,13 @@ class Link:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Link]:
         """Pass everything on while the block runs."""
-        async with listening(self._accept) as self.port:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
             yield self
+        finally:
+            server.close()
+            self.cut()
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones."""
@@ -126,24 +135,24 @@ class Link:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
+            writer.transport.abort()
             return
-        with suppress(OSError):
+        try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            self._writers |= {writer, far_writer}
-            try:
-                await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-            finally:
-                self._writers -= {writer, far_writer}
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        self._writers -= {writer, far_writer}
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        with suppress(OSError):
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-                await writer.drain()
-    finally:
-        writer.transport.abort()
+    with suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.transport.abort()
 
 
 class StormWorker:
