@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import methodcaller
@@ -34,9 +35,11 @@ PAUSES = [Cut.BEFORE_COMMAND, Cut.BEFORE_ANSWER]
 CHANGING = {"CREATE", "UID MOVE", "UID COPY", "UID EXPUNGE", "EXPUNGE", "APPEND"}
 COPY = {"from": "ann@example.org", "to": "bob@example.org", "subject": "Copy", "body": "Hello"}
 
-without = pytest.mark.parametrize(
-    "removed", WITHOUT, ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
-)
+
+def without(removed: list[tuple[str, ...]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "removed", removed, ids=lambda names: f"without {' and '.join(names) or 'nothing'}"
+    )
 
 
 @dataclass
@@ -57,7 +60,20 @@ class Workers:
     place: Place
     second: ImapCaller
 
-    async def work(self, at: int | str, when: Cut, work: Work, *, is_killed: bool = False) -> bool:
+    async def at_each_command(
+        self, when: Cut, begin: Callable[[int], Work], *, is_killed: bool = False
+    ) -> AsyncIterator[int]:
+        """Pause the first at one command after the other; gives its number after both have worked.
+
+        `begin`: makes ready for the attempt of that number, and gives the work.
+        """
+        for at in itertools.count(1):
+            is_paused = await self.work(at, when, begin(at), is_killed=is_killed)
+            yield at
+            if not is_paused:
+                return
+
+    async def work(self, at: int, when: Cut, work: Work, *, is_killed: bool = False) -> bool:
         """Do it by both, the second while the first stands still; tell whether it came so far.
 
         `is_killed`: the first does not go on; what it has sent arrives all the same.
@@ -98,7 +114,7 @@ def open_workers(
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["goes on", "killed"])
 @pytest.mark.parametrize("when", PAUSES)
-@without
+@without(WITHOUT)
 async def test_a_mail_that_two_workers_move_is_in_one_folder_once(
     open_workers: OpenWorkers,
     removed: tuple[str, ...],
@@ -108,24 +124,20 @@ async def test_a_mail_that_two_workers_move_is_in_one_folder_once(
     async with open_workers(removed) as place, open_workers(removed) as other:
         workers = Workers(place, other.caller)
         place.probe.deliver(mail("other"), flags="\\Deleted")
-        at, is_paused = 0, True
-        while is_paused:
-            at += 1
-            target = f"Target{at}"
+
+        def begin(at: int) -> Work:
             place.probe.deliver(mail(at))
-            is_paused = await workers.work(
-                at, when, methodcaller("move", f"{at}@example.org", target), is_killed=is_killed
-            )
-            assert place.probe.ids(target) == [f"{at}@example.org"]
+            return methodcaller("move", f"{at}@example.org", f"Target{at}")
+
+        async for at in workers.at_each_command(when, begin, is_killed=is_killed):
+            assert place.probe.ids(f"Target{at}") == [f"{at}@example.org"]
             (left,) = place.probe.messages()
             assert "\\Deleted" in left.flags or is_killed
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["goes on", "killed"])
 @pytest.mark.parametrize("when", PAUSES)
-@pytest.mark.parametrize(
-    "removed", WITHOUT[::2], ids=lambda removed: f"without {' and '.join(removed) or 'nothing'}"
-)
+@without(WITHOUT[::2])
 async def test_of_two_workers_that_delete_a_mail_none_takes_another(
     open_workers: OpenWorkers,
     removed: tuple[str, ...],
@@ -135,13 +147,12 @@ async def test_of_two_workers_that_delete_a_mail_none_takes_another(
     async with open_workers(removed) as place, open_workers(removed) as other:
         workers = Workers(place, other.caller)
         place.probe.deliver(mail("other"), flags="\\Deleted")
-        at, is_paused = 0, True
-        while is_paused:
-            at += 1
+
+        def begin(at: int) -> Work:
             place.probe.deliver(mail(at))
-            is_paused = await workers.work(
-                at, when, methodcaller("delete", f"{at}@example.org"), is_killed=is_killed
-            )
+            return methodcaller("delete", f"{at}@example.org")
+
+        async for _ in workers.at_each_command(when, begin, is_killed=is_killed):
             (left,) = place.probe.messages()
             assert "\\Deleted" in left.flags or is_killed
 
@@ -152,16 +163,12 @@ async def test_a_copy_that_two_workers_put_into_a_folder_is_there_once(
 ) -> None:
     async with open_workers(()) as place, open_workers(()) as other:
         workers = Workers(place, other.caller)
-        at, is_paused = 0, True
-        while is_paused:
-            at += 1
-            folder = f"Folder{at}"
-            is_paused = await workers.work(
-                at,
-                when,
-                methodcaller("append", folder, **COPY, message=f"{at}@example.org"),
-            )
-            assert place.probe.ids(folder) == [f"{at}@example.org"]
+
+        def begin(at: int) -> Work:
+            return methodcaller("append", f"Folder{at}", **COPY, message=f"{at}@example.org")
+
+        async for at in workers.at_each_command(when, begin):
+            assert place.probe.ids(f"Folder{at}") == [f"{at}@example.org"]
 
 
 @pytest.mark.parametrize("removed", [(), ("MOVE",)], ids=["with MOVE", "without MOVE"])
@@ -172,17 +179,14 @@ async def test_a_folder_that_is_gone_is_not_created_for_another_workers_job(
         workers = Workers(place, other.caller)
         place.probe.deliver(mail("first"))
         await place.caller.move("first@example.org", "Target")
-        at, is_paused = 0, True
-        while is_paused:
-            at += 1
+
+        def begin(at: int) -> Work:
             place.probe.deliver(mail(at))
             with place.probe.session() as session:
                 session.delete("Target")
-            is_paused = await workers.work(
-                at,
-                Cut.BEFORE_ANSWER,
-                methodcaller("move", f"{at}@example.org", "Target"),
-            )
+            return methodcaller("move", f"{at}@example.org", "Target")
+
+        async for at in workers.at_each_command(Cut.BEFORE_ANSWER, begin):
             assert place.probe.ids("Target") == [f"{at}@example.org"]
             assert place.probe.ids() == []
 
