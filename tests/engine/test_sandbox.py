@@ -188,13 +188,10 @@ async def test_a_taken_port_is_said(engine: Engine) -> None:
 
 
 async def test_an_engine_without_its_archive_starts_all_the_same(tmp_path: Path) -> None:
-    engine = Engine(free_port(), {**engine_java(), "archive": str(tmp_path / "missing.aot")})
-    await engine.restart()
-    try:
+    java = {**engine_java(), "archive": str(tmp_path / "missing.aot")}
+    async with Engine(free_port(), java) as engine:
         await engine.deploy(ONE_TASK)
         await engine.completed(await engine.create_instance("one-task", {"skipped": True}))
-    finally:
-        await engine.kill()
 
 
 async def test_mail_comes_in_by_smtp_and_goes_out_by_pop3_and_imap(

@@ -7,9 +7,10 @@ import itertools
 import json
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Self
 
 from worker.sandbox.errors import SandboxError
 
@@ -122,8 +123,11 @@ class Child:
         return f"The {self._name} has ended; its last lines: {' | '.join(lines[-3:]) or 'none'}"
 
 
-class Service:
-    """What runs in a child process, and can be killed and run again; nothing in it outlives the process."""
+class Service(ABC):
+    """What runs in a child process while its block runs, and can be killed and run again.
+
+    Nothing in it outlives the process.
+    """
 
     name: ClassVar[str]
 
@@ -138,6 +142,17 @@ class Service:
     def check(self) -> None:
         """Raises SandboxError if the service has ended."""
         self._running.check()
+
+    @abstractmethod
+    async def restart(self) -> None:
+        """Run a new process in place of this one."""
+
+    async def __aenter__(self) -> Self:
+        await self.restart()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill()
 
     async def kill(self) -> None:
         """Kill the process (SIGKILL), as a crash would. Its data is lost."""

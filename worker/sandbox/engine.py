@@ -71,12 +71,8 @@ class Engine(Service):
         if memory_mb is not None:
             java = {**java, "memory_mb": memory_mb}
         with reserved_port(port) as taken:
-            engine = cls(taken, java)
-            try:
-                await engine.restart()
+            async with cls(taken, java) as engine:
                 yield engine
-            finally:
-                await engine.kill()
 
     @property
     def address(self) -> str:

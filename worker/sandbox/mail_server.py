@@ -78,12 +78,8 @@ class MailServer(Service):
             taken = {
                 name: reserved.enter_context(reserved_port(port, _HOST)) for name, port in wanted.items()
             }
-            server = cls(arguments, taken)
-            try:
-                await server.restart()
+            async with cls(arguments, taken) as server:
                 yield server
-            finally:
-                await server.kill()
 
     async def restart(self) -> None:
         """Run a new server with the same users and ports and empty mailboxes."""
