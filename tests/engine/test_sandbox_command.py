@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ import pytest
 from testkit.bpmn import one_task_process
 
 from worker.sandbox.certificate import local_certificate
+from worker.sandbox.run import run_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 # One at a time: they all want the usual ports.
 pytestmark = pytest.mark.xdist_group("sandbox")
@@ -57,6 +58,18 @@ async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
     raise AssertionError(f"{text!r} was never said: {said} {errors}")
 
 
+@contextmanager
+def holding(port: int) -> Iterator[None]:
+    """Somebody listens at the port."""
+    with socket.socket() as taken:
+        # What remains of the connections of a sandbox before does not count.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # a sandbox that is not the tests' may have it
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        yield
+
+
 def setting(said: list[str], name: str) -> str:
     """The value of a setting that the sandbox prints."""
     return next(line.partition(f"{name}=")[2] for line in said if f"{name}=" in line)
@@ -84,17 +97,32 @@ async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
 
 
 async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken() -> None:
-    with socket.socket() as taken:
-        # What remains of the connections of a sandbox before does not count.
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):  # a sandbox that is not the tests' may have it
-            taken.bind(("127.0.0.1", 3025))
-            taken.listen()
+    with holding(3025):
         async with sandbox() as (_, said):
             port = re.search(r"  SMTP (\d+), with TLS", "\n".join(said))
     assert port is not None
     assert port[1] != "3025"
     assert f"  Port 3025 is taken: SMTP listens at {port[1]} instead." in said
+
+
+async def test_a_usual_port_that_is_taken_while_the_sandbox_starts_is_said_and_a_free_one_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.sandbox.run.is_free", lambda _port: True)
+    said: list[str] = []
+
+    def announce(line: str) -> None:
+        said.append(line)
+        if line.startswith("Press Ctrl-C"):
+            signal.raise_signal(signal.SIGTERM)
+
+    try:
+        with holding(3025):
+            await run_sandbox(engine_port=None, engine_only=False, announce=announce)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+    assert "  Port 3025 is taken: SMTP listens at " in "\n".join(said)
 
 
 async def test_a_port_that_was_asked_for_and_is_taken_is_said() -> None:
@@ -143,7 +171,7 @@ async def test_the_sandbox_ends_with_a_sentence_if_a_service_ends_by_itself(serv
         async with asyncio.timeout(60):
             _, said = await process.communicate()
     assert process.returncode == 1
-    assert said.decode().startswith(f"The {service} has ended; its last lines: ")
+    assert said.decode().startswith(f"The {service} has ended")
 
 
 async def test_the_sandbox_tells_of_an_incident_an_end_and_a_job_that_nobody_takes(tmp_path: Path) -> None:

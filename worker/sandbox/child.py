@@ -44,7 +44,7 @@ class Child:
     @classmethod
     async def start(cls, name: str, arguments: dict[str, Any], listener: Listener) -> Child:
         """Start the process and wait until its service is ready."""
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process; kill closes it
+        log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - open as long as the process; kill closes it
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker.sandbox.java", name),
             stdin=asyncio.subprocess.PIPE,
@@ -84,7 +84,7 @@ class Child:
         finally:
             del self._waiting[number]
         if "error" in outcome:
-            raise SandboxError(f"The {self._name} refused {method}: {outcome['error']}")
+            raise SandboxError(f"The {self._name} refused {method}: {outcome['error']}{self._printed()}")
         return outcome["result"]
 
     def check(self) -> None:
@@ -116,11 +116,14 @@ class Child:
     def _ended(self) -> str:
         if self._log.closed:
             return f"The {self._name} has been stopped."
+        return f"The {self._name} has ended{self._printed()}"
+
+    def _printed(self) -> str:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()
-        # Java's logging says at each start that it has nowhere to log.
-        lines = [line for line in lines if not line.startswith("SLF4J")]
-        return f"The {self._name} has ended; its last lines: {' | '.join(lines[-3:]) or 'none'}"
+        # Java's logging says at each start that it has nowhere to log; a stack's lines are indented.
+        lines = [line for line in lines if not line.startswith(("SLF4J", "\t"))]
+        return f"; its last lines: {' | '.join(lines[-3:])}" if lines else ""
 
 
 class Service(ABC):

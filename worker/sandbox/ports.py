@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from worker.sandbox.errors import SandboxError
 
-EVERYWHERE = ""  # as a host: on every interface of the machine
+_EVERYWHERE = ""  # as a host: on every interface of the machine
 
 
 @contextmanager
-def reserved_port(port: int, host: str = EVERYWHERE) -> Iterator[int]:
+def reserved_port(port: int, host: str = _EVERYWHERE) -> Iterator[int]:
     """Keep a TCP port for a server, 0 for a free one, also while it is restarted. Raises SandboxError.
 
     A socket that is bound and does not listen keeps the system from giving the port to anybody; a server with
@@ -26,10 +26,10 @@ def reserved_port(port: int, host: str = EVERYWHERE) -> Iterator[int]:
         yield int(holder.getsockname()[1])
 
 
-def is_free(port: int, host: str) -> bool:
-    """Tell whether nobody listens on a port."""
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port, on any interface."""
     try:
-        with reserved_port(port, host):
+        with reserved_port(port):
             return True
     except SandboxError:
         return False

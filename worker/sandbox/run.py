@@ -6,17 +6,18 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from worker.sandbox.certificate import LocalCertificate, local_certificate
 from worker.sandbox.engine import Engine
 from worker.sandbox.errors import SandboxError
 from worker.sandbox.mail_server import MailServer
-from worker.sandbox.ports import EVERYWHERE, is_free
+from worker.sandbox.ports import is_free
 from worker.sandbox.rest import rest_api
 from worker.sandbox.story import Story
 
 T = TypeVar("T")
+_Usual: TypeAlias = Callable[[int], int]  # a usual port -> the port to start at, 0 for a free one
 
 USERS = (("alice@example.com", "sandbox-password"), ("bob@example.com", "sandbox-password"))
 
@@ -40,8 +41,8 @@ async def run_sandbox(
     """
     stopped = stop_signal()
     async with AsyncExitStack() as running:
-        engine = await _started(running, lambda: _engine(engine_port))
-        rest_address = await _started(running, lambda: rest_api(engine, _HERE, _choose(_REST_PORT)))
+        engine = await _started(running, lambda usual: _engine(engine_port, usual))
+        rest_address = await _started(running, lambda usual: rest_api(engine, _HERE, usual(_REST_PORT)))
         lines = [
             f"Camunda engine  {engine.address} (gRPC, no TLS): ZEEBE_ADDRESS={engine.address}",
             f"  REST API, for start --wait and attachments: ZEEBE_REST_ADDRESS={rest_address}",
@@ -51,7 +52,7 @@ async def run_sandbox(
         services: list[Engine | MailServer] = [engine]
         if not engine_only:
             certificate = await asyncio.to_thread(local_certificate)
-            mail = await _started(running, lambda: _mail_server(certificate))
+            mail = await _started(running, lambda usual: _mail_server(certificate, usual))
             services.append(mail)
             lines += _describe(mail, certificate)
         for line in (*lines, "Press Ctrl-C to stop. What happens in the engine:"):
@@ -61,22 +62,29 @@ async def run_sandbox(
         await _tell_story(story, services, stopped)
 
 
-async def _started(running: AsyncExitStack, start: Callable[[], AbstractAsyncContextManager[T]]) -> T:
-    """Start a service; once more if another process has taken the chosen port meanwhile."""
+async def _started(running: AsyncExitStack, start: Callable[[_Usual], AbstractAsyncContextManager[T]]) -> T:
+    """Start a service at the usual ports that are free.
+
+    Between the look and the start another process may take one: then it is started at free ports alone.
+    """
     try:
-        return await running.enter_async_context(start())
+        return await running.enter_async_context(start(_usual_or_free))
     except SandboxError:
-        return await running.enter_async_context(start())
+        return await running.enter_async_context(start(lambda _port: 0))
 
 
-def _engine(port: int | None) -> AbstractAsyncContextManager[Engine]:
-    if port is not None and not is_free(port, EVERYWHERE):
+def _usual_or_free(port: int) -> int:
+    return port if is_free(port) else 0
+
+
+def _engine(port: int | None, usual: _Usual) -> AbstractAsyncContextManager[Engine]:
+    if port is not None and not is_free(port):
         raise SandboxError(f"Port {port} is taken; choose another one, or leave out --port.")
-    return Engine.start(_choose(_GATEWAY_PORT, EVERYWHERE) if port is None else port)
+    return Engine.start(usual(_GATEWAY_PORT) if port is None else port)
 
 
-def _mail_server(certificate: LocalCertificate) -> AbstractAsyncContextManager[MailServer]:
-    ports = {protocol: _choose(usual) for protocol, usual in _MAIL_PORTS.items()}
+def _mail_server(certificate: LocalCertificate, usual: _Usual) -> AbstractAsyncContextManager[MailServer]:
+    ports = {protocol: usual(port) for protocol, port in _MAIL_PORTS.items()}
     return MailServer.start(USERS, ports, keystore=certificate.keystore)
 
 
@@ -90,10 +98,6 @@ async def _tell_story(story: Story, services: Sequence[Engine | MailServer], sto
                 await stopped.wait()
         except TimeoutError:
             continue
-
-
-def _choose(usual: int, host: str = _HERE) -> int:
-    return usual if is_free(usual, host) else 0
 
 
 def _other_port(service: str, usual: int, address: str) -> Iterator[str]:
