@@ -333,6 +333,13 @@ async def test_an_answer_with_a_byte_order_mark_is_read(
     assert await tokens.token(credentials(server)) == "t0ken"
 
 
+async def test_the_case_of_an_endpoints_scheme_does_not_matter(
+    server: TokenServer, tokens: AccessTokens
+) -> None:
+    given = server.authentication(oauthTokenEndpoint=server.url.replace("http:", "Http:"))
+    assert await tokens.sign_in(account(given), MailServer().work) in server.tokens
+
+
 async def test_an_endpoint_that_is_not_allowed_is_not_asked(server: TokenServer) -> None:
     async with tokens_for("https://login.example.com/token") as tokens:
         with pytest.raises(TokenEndpointNotAllowed, match="EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS"):
