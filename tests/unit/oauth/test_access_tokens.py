@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
+from pydantic import ValidationError
 from testkit.certificates import Certificates
 from testkit.client_keys import certificate_of, pem_of, public_pem
 from testkit.token_server import (
@@ -331,6 +332,20 @@ async def test_an_answer_with_a_byte_order_mark_is_read(
 
     server.faults.append(answer)
     assert await tokens.token(credentials(server)) == "t0ken"
+
+
+@pytest.mark.parametrize("place", ["", ":443", "h:", "h:x", "h:1:2", "[::1", "::1", "a,b", "h:999999"])
+def test_an_endpoint_without_a_host_and_a_port_that_can_be_read_is_refused(place: str) -> None:
+    with pytest.raises(ValidationError, match="must be a URL such as"):
+        account(
+            {
+                "type": "oauth-client-credentials-flow",
+                "username": "a",
+                "clientId": "b",
+                "clientSecret": "c",
+                "oauthTokenEndpoint": f"https://{place}/token",
+            }
+        )
 
 
 async def test_the_case_of_an_endpoints_scheme_does_not_matter(
