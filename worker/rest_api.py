@@ -55,7 +55,7 @@ class RestApi(ClusterApi):
         try:
             if response.status == HTTPStatus.OK:
                 return json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         raise DocumentRefused(
             f"The REST API at {self.url} did not answer {path}: status {response.status};"
@@ -66,5 +66,5 @@ class RestApi(ClusterApi):
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:  # Camunda cuts long values
+    except (ValueError, RecursionError):  # Camunda cuts long values
         return text

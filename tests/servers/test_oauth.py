@@ -12,6 +12,7 @@ from testkit.counting_proxy import CountingProxy
 from testkit.dovecot import Dovecot
 from testkit.dovecot_oauth import oauth_options
 from testkit.postfix import Postfix, PostfixOptions
+from testkit.scripted_server import Dialogue, ScriptedServer, Step, expect, hang, say
 from testkit.token_server import TokenServer
 from testkit.wire import ImapWire
 from testkit.workers import email_worker
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 ANN = "ann@example.org"
 MAIL = {"from": ANN, "to": "bob@example.org", "subject": "Hello", "body": "Hello Bob"}
+
+
+IMAP_BEGIN = [
+    say("* OK ready"),
+    expect(r"\S+ CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2", "{tag} OK done"),
+]
 
 
 @pytest.fixture
@@ -198,6 +205,42 @@ async def test_a_server_that_takes_no_tokens_is_named_before_one_is_shown(
     for protocol, port in (("imap", dovecot.imaps_port), ("pop3", dovecot.pop3s_port)):
         with pytest.raises(NotSupported, match=r"OAUTHBEARER or XOAUTH2.*PLAIN"):
             await worker.call(f"email.{protocol}.list", variables(identity.authentication(), port))
+
+
+async def lone_plus(dialogue: Dialogue) -> None:
+    await dialogue.send(b"+\r\n")
+    tag = dialogue.commands[-1].split()[0]
+    await dialogue.read_command()
+    await dialogue.say(f"{tag} NO no")
+
+
+@pytest.mark.parametrize(
+    ("task_type", "script"),
+    [
+        (
+            "email.imap.list",
+            [*IMAP_BEGIN, expect(r"\S+ AUTHENTICATE XOAUTH2", "{tag} BAD Command Argument Error. 12")],
+        ),
+        ("email.imap.list", [*IMAP_BEGIN, expect(r"\S+ AUTHENTICATE XOAUTH2"), lone_plus]),
+        (
+            "email.pop3.list",
+            [
+                say("+OK ready"),
+                expect("CAPA", "+OK", "SASL XOAUTH2", "."),
+                expect("AUTH XOAUTH2", "-ERR Protocol error. 10"),
+            ],
+        ),
+    ],
+    ids=["BAD", "a lone plus, then NO", "no AUTH"],
+)
+async def test_however_a_token_is_refused_the_advice_is_that_for_tokens(
+    worker: EmailWorker, task_type: str, script: list[Step]
+) -> None:
+    async with ScriptedServer([*script, hang()]) as server:
+        given = variables({"type": "bearer", "username": ANN, "token": "t0ken"}, server.port)
+        given["server"]["cryptographicProtocol"] = "NONE"
+        with pytest.raises(AuthenticationFailed, match=r"refused the access token .*; check that the token"):
+            await worker.call(task_type, given)
 
 
 async def test_an_endpoint_that_is_away_is_a_temporary_failure(

@@ -236,6 +236,11 @@ def test_the_strategy_is_what_is_said_or_follows_from_the_credentials(
         ({**USER, "CAMUNDA_BASIC_AUTH_USERNAME": "a:b"}, "CAMUNDA_BASIC_AUTH_USERNAME must not contain a"),
         ({"CAMUNDA_MTLS_CERT_PATH": "/c"}, "CAMUNDA_MTLS_CERT_PATH and CAMUNDA_MTLS_KEY_PATH go together"),
         ({**USER, "CAMUNDA_CLUSTER_ID": "c1"}, "CAMUNDA_CLUSTER_ID (Camunda SaaS) also needs"),
+        ({"CAMUNDA_CLIENT_AUTH_USERNAME": "a"}, "CAMUNDA_CLIENT_AUTH_USERNAME and CAMUNDA_BASIC_AUTH_PASS"),
+        (
+            {"CAMUNDA_GRPC_ADDRESS": "https://zeebe", "ZEEBE_INSECURE_CONNECTION": "true"},
+            "ZEEBE_INSECURE_CONNECTION (no TLS) and https:// in CAMUNDA_GRPC_ADDRESS do not go together.",
+        ),
         ({"CAMUNDA_TENANT_ID": " , "}, "CAMUNDA_TENANT_ID must name at least one tenant"),
     ],
 )
@@ -252,8 +257,8 @@ def test_contradicting_settings_are_refused(environment: dict[str, str], sentenc
             {**CLIENT, "ZEEBE_AUTHORIZATION_SERVER_URL": "http://id.example.com/token"},
             "ZEEBE_AUTHORIZATION_SERVER",
         ),
-        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://localhost.example.com/token"}, "ZEEBE_AUTHORIZATION_SERVER"),
-        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://127.0.0.1.example.com/"}, "ZEEBE_AUTHORIZATION_SERVER_URL"),
+        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://localhost.example.com/token"}, "CAMUNDA_OAUTH_URL"),
+        ({**CLIENT, "CAMUNDA_OAUTH_URL": "http://127.0.0.1.example.com/"}, "CAMUNDA_OAUTH_URL"),
         ({**CLIENT, "ZEEBE_ADDRESS": "http://zeebe:26500"}, "ZEEBE_ADDRESS"),
         ({**USER, "ZEEBE_ADDRESS": "zeebe:26500"}, "ZEEBE_ADDRESS"),
         ({**USER, "ZEEBE_REST_ADDRESS": "http://zeebe:8080"}, "ZEEBE_REST_ADDRESS"),
@@ -364,6 +369,10 @@ def test_a_password_in_a_pattern_is_not_shown(name: str, pattern: str) -> None:
         ("CAMUNDA_OAUTH_ENDPOINT", "CAMUNDA_OAUTH_URL"),
         ("ZEEBE_AUTH_SERVER_URL", "CAMUNDA_AUTHORIZATION_SERVER_URL"),
         ("ZEEBE_CA_CERT_PATH", "CAMUNDA_CA_CERTIFICATE_PATH"),
+        ("ZEEBE_CA_CERT", "CAMUNDA_CA_CERTIFICATE_PATH"),
+        ("CAMUNDA_MTLS_CERT_FILE", "CAMUNDA_MTLS_CERT_PATH"),
+        ("CAMUNDA_MTLS_KEY_FILE", "CAMUNDA_MTLS_KEY_PATH"),
+        ("CAMUNDA_SCOPES", "CAMUNDA_TOKEN_SCOPE"),
     ],
 )
 def test_a_near_miss_of_a_camunda_name_is_refused_with_the_right_one(misspelt: str, right: str) -> None:
@@ -496,6 +505,33 @@ def test_the_rest_address_is_a_url(address: str) -> None:
 )
 def test_an_invalid_rest_address_is_refused(address: str) -> None:
     assert refusal({"ZEEBE_REST_ADDRESS": address}).startswith("ZEEBE_REST_ADDRESS must be a URL such as")
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [("HTTPS://zeebe", "zeebe:443"), ("GRPCS://zeebe:26500", "zeebe:26500"), ("Https://[::1]/", "[::1]:443")],
+)
+def test_the_case_of_a_scheme_does_not_matter(address: str, target: str) -> None:
+    gateway = Settings.from_environment({"ZEEBE_ADDRESS": address}).gateway
+    assert (gateway.target, gateway.is_encrypted) == (target, True)
+    rest = {"ZEEBE_REST_ADDRESS": "HTTPS://Host:8443/A", "CAMUNDA_OAUTH_URL": "Https://id/T", **CLIENT}
+    gateway = Settings.from_environment(rest).gateway
+    assert (gateway.rest_address, gateway.authorization_server_url) == ("https://Host:8443/A", "https://id/T")
+
+
+@pytest.mark.parametrize(
+    "place", ["zeebe:", "zeebe:x", "zeebe:1:2", ":443", "::1", "https:zeebe", "'zeebe:1'", "a,b:1", "[zeebe]"]
+)
+def test_an_address_without_a_host_and_a_port_that_can_be_read_is_refused(place: str) -> None:
+    for name, address in (("ZEEBE_ADDRESS", place), ("ZEEBE_REST_ADDRESS", f"https://{place}")):
+        assert refusal({name: address}).startswith(f"{name} must be ")
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_cannot_be_is_refused(port: int) -> None:
+    for name in ("ZEEBE_ADDRESS", "ZEEBE_REST_ADDRESS", "CAMUNDA_OAUTH_URL"):
+        address = f"https://zeebe:{port}"
+        assert refusal({name: address}) == f"{name} must have a port from 1 to 65535; found {address!r}."
 
 
 @pytest.mark.parametrize("host", ["cluster:8080", "localhost.example.com", "127.evil.example.com"])

@@ -103,6 +103,6 @@ def _read(challenge: bytes) -> dict[str, Any]:
 
 def _decoded(challenge: bytes) -> bytes:
     try:
-        return base64.b64decode(challenge)
+        return base64.b64decode(challenge + b"==")  # some servers leave these out
     except ValueError:
         return b""

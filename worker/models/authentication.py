@@ -16,7 +16,7 @@ from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNA
 from worker.models.texts import check_line
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
-_ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?", re.IGNORECASE)
 _MICROSOFT_ENDPOINT = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
 _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 SECRETS = ("password", "token", "clientSecret", "refreshToken", "privateKey")

@@ -37,7 +37,7 @@ _FORM = "application/x-www-form-urlencoded"
 def endpoint_not_allowed(place: str) -> TokenEndpointNotAllowed:
     """Return the error for a token endpoint (scheme and host) that the operator does not allow."""
     return TokenEndpointNotAllowed(
-        f"The token endpoint {place} is not allowed by EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS;"
+        f"The token endpoint ({place}) is not allowed by EMAIL_WORKER_ALLOWED_TOKEN_ENDPOINTS;"
         " ask the operator of the worker to add it.",
         endpoint=place,
     )

@@ -31,7 +31,7 @@ def read_pem(text: str) -> PemKey:
     """Read a private key, and its certificate if that stands there too; raises InputError."""
     try:
         # A secret in one line of an env file has its line breaks written out.
-        pem = text.replace("\\n", "\n").encode()
+        pem = text.replace("\\r", "").replace("\\n", "\n").encode()
         key = load_pem_private_key(pem, password=None)
         certificates = x509.load_pem_x509_certificates(pem) if b"BEGIN CERTIFICATE" in pem else []
     except (ValueError, TypeError, AttributeError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import json
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import InputError
 
@@ -23,8 +25,9 @@ class ServiceAccount(BaseModel):
 def read_service_account(text: str) -> ServiceAccount:
     """Read a JSON key; raises InputError."""
     try:
-        return ServiceAccount.model_validate_json(text)
-    except ValidationError:
+        # An env file may have turned the `\n` of the private key into line breaks.
+        return ServiceAccount.model_validate(json.loads(text, strict=False))
+    except (ValueError, RecursionError):
         raise InputError(
             f"{_FIELD} must be the whole JSON key of a service account, with client_email and private_key.",
             field=_FIELD,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeGuard
+from typing import Any, TypeGuard
+from urllib.parse import parse_qsl
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
 
@@ -18,12 +18,13 @@ from worker.masking import excerpt
 from worker.models.authentication import AuthenticationType
 from worker.models.bounds import PASSWORD_CHARACTERS
 
+_NEEDED = ("access_token", "refresh_token", "error", "error_description")
 _PASSING_ERRORS = {"server_error", "temporarily_unavailable", "slow_down"}
 _SHOWN_CHARACTERS = 300
 # A longer answer is not the reason of a refusal, and showing it would delay other work.
 _MAX_REASON_BYTES = 10_000
 _USUAL_LIFE_SECONDS = 300.0
-_LONGEST_LIFE_SECONDS = 86_400
+_LONGEST_LIFE_SECONDS = 86_400.0
 # More than clocks usually differ; token endpoints refuse assertions of a clock that is further off.
 _SKEW_SECONDS = 60
 _ADVICE = {
@@ -58,15 +59,18 @@ def read_token_response(
             f"{server} answered with status {response.status}.", server=server, status=response.status
         )
     try:
-        token = BackendApplicationClient("").parse_request_body_response(_text(response.content))
+        given = _fields(response.content)
+        # Only what it is needed for: it refuses a token whose scope or life it cannot read.
+        needed = json.dumps({name: given[name] for name in _NEEDED if given.get(name)})
+        token = BackendApplicationClient("").parse_request_body_response(needed)
     except OAuth2Error as error:
         raise _refusal(response, server, error, flow, now) from None
-    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         raise _no_token(response, server) from None
-    access_token, refresh_token = token.get("access_token"), token.get("refresh_token") or ""
+    access_token, refresh_token = token["access_token"], token.get("refresh_token", "")
     if response.status != HTTPStatus.OK or not _is_token(access_token) or not _is_short_text(refresh_token):
         raise _no_token(response, server)
-    return TokenResponse(access_token, _life_seconds(token.get("expires_in")), refresh_token)
+    return TokenResponse(access_token, _life_seconds(given.get("expires_in")), refresh_token)
 
 
 def _refusal(
@@ -97,12 +101,15 @@ def _no_token(response: HttpResponse, server: str) -> TokenRefused:
     )
 
 
-def _text(content: bytes) -> str:
-    """Return the response as text; NaN and Infinity, which JSON does not have, count as not given."""
-    text = content.decode("utf-8")
-    with suppress(ValueError):  # some endpoints answer with a form
-        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
-    return text
+def _fields(content: bytes) -> dict[str, Any]:
+    """Return the fields of a response: JSON, or the form that some endpoints answer with."""
+    try:
+        given = json.loads(content)
+    except ValueError:
+        return dict(parse_qsl(content.decode()))
+    if not isinstance(given, dict):
+        raise TypeError("no object")
+    return given
 
 
 def _is_token(value: object) -> TypeGuard[str]:
@@ -116,10 +123,13 @@ def _is_short_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and len(value) <= PASSWORD_CHARACTERS
 
 
-def _life_seconds(value: object) -> float:
-    if isinstance(value, int | float) and value > 0:
-        return float(min(value, _LONGEST_LIFE_SECONDS))
-    return _USUAL_LIFE_SECONDS
+def _life_seconds(value: Any) -> float:
+    """Return the life of a token; the usual one if the endpoint gives none that can be read."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0
+    return min(seconds, _LONGEST_LIFE_SECONDS) if seconds > 0 else _USUAL_LIFE_SECONDS
 
 
 def _skew(response: HttpResponse, now: datetime) -> str:

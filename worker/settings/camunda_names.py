@@ -113,14 +113,14 @@ def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
     for spelling in (words, _OF_CLIENTS.sub("", words, count=1)):
         for near in difflib.get_close_matches(_compact(spelling), compact, n=1, cutoff=_NEAR):
             return compact[near]
-    for known, name in by_words.items():
+    words = _alike(words)
+    for known, name in ((_alike(known), name) for known, name in by_words.items()):
         # `CAMUNDA_MTLS_CERT` for `CAMUNDA_MTLS_CERT_PATH`.
         is_long = "_" in words or len(words) >= _SHORTEST_BEGINNING
         is_begun = is_long and known.startswith(f"{words}_")
-        # `CAMUNDA_USERNAME` for `CAMUNDA_BASIC_AUTH_USERNAME`.
-        is_ended = len(words) >= _SHORTEST_WORD and known.endswith(
-            (f"_{words}", f"_{words.replace('_', '')}")
-        )
+        # `CAMUNDA_USERNAME` for `CAMUNDA_BASIC_AUTH_USERNAME`, `CAMUNDA_SCOPES` for `CAMUNDA_TOKEN_SCOPE`.
+        endings = tuple(f"_{end}" for end in (words, words.replace("_", ""), words.removesuffix("S")))
+        is_ended = len(words) >= _SHORTEST_WORD and known.endswith(endings)
         # `CAMUNDA_OAUTH_CLIENT_ID` for `CAMUNDA_CLIENT_ID`.
         if is_begun or is_ended or ("_" in known and words.endswith(f"_{known}")):
             return name
@@ -128,5 +128,9 @@ def _nearest(words: str, by_words: Mapping[str, str]) -> str | None:
 
 
 def _compact(words: str) -> str:
-    alike = re.sub("(^|_)(UR[IL]|ENDPOINT)$", "_ADDRESS", words)
-    return alike.replace("CERTIFICATE", "CERT").replace("AUTHORIZATION", "AUTH").replace("_", "")
+    return re.sub("(^|_)(UR[IL]|ENDPOINT)$", "_ADDRESS", _alike(words)).replace("_", "")
+
+
+def _alike(words: str) -> str:
+    """Return words in one spelling of what has several."""
+    return re.sub("_FILE$", "_PATH", words).replace("CERTIFICATE", "CERT").replace("AUTHORIZATION", "AUTH")

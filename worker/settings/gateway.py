@@ -11,8 +11,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from worker.settings.group import Names, PathSetting, SettingsGroup
 
-_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
-_GATEWAY_ADDRESS = re.compile(r"((https?|grpcs?)://)?[^\s/?#@]+/?")
+_PLACE = r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+_WEB_ADDRESS = re.compile(rf"https?://{_PLACE}(/[^\s?#@]*)?", re.IGNORECASE)
+_GATEWAY_ADDRESS = re.compile(rf"((https?|grpcs?)://)?{_PLACE}/?", re.IGNORECASE)
+_PORTS = range(1, 65_536)
 _SCHEME = re.compile(r"^[A-Za-z]+://")
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")
 
@@ -70,18 +72,13 @@ class GatewaySettings(SettingsGroup):
     @field_validator("rest_address", "authorization_server_url")
     @classmethod
     def _is_a_web_address(cls, address: str | None) -> str | None:
-        if address is not None and not _WEB_ADDRESS.fullmatch(address):
-            raise ValueError("must be a URL such as http://localhost:8080, without a user name")
-        return address
+        return address and _checked(address, _WEB_ADDRESS, "a URL such as http://localhost:8080")
 
     @field_validator("address")
     @classmethod
     def _is_a_gateway_address(cls, address: str | None) -> str | None:
-        if address is not None and not _GATEWAY_ADDRESS.fullmatch(address):
-            raise ValueError(
-                "must be host:port or a URL such as https://zeebe.example.com, without a user name"
-            )
-        return address
+        expected = "host:port or a URL such as https://zeebe.example.com"
+        return address and _checked(address, _GATEWAY_ADDRESS, expected)
 
     @field_validator("tenant_ids")
     @classmethod
@@ -118,7 +115,7 @@ class GatewaySettings(SettingsGroup):
         if self.address is not None:
             address = self.address.rpartition("://")[2].removesuffix("/")
             has_port = address.rpartition(":")[2].isdecimal()
-            return address if has_port else f"{address}:{443 if self._asks_for_tls else 26500}"
+            return address if has_port else f"{address}:{443 if self.asks_for_tls else 26500}"
         if self.cluster_id is not None:
             return f"{self.cluster_id}.{self.cluster_region}.zeebe.camunda.io:443"
         return "localhost:26500"
@@ -129,17 +126,28 @@ class GatewaySettings(SettingsGroup):
         if self.insecure_connection is not None:
             return not self.insecure_connection
         files = (self.ca_certificate_path, self.client_certificate_path)
-        if self._asks_for_tls or any(files) or self.target.endswith(":443"):
+        if self.asks_for_tls or any(files) or self.target.endswith(":443"):
             return True
         return self.strategy is SignInStrategy.OAUTH and not self._asks_for_clear_text_here
 
     @property
-    def _asks_for_tls(self) -> bool:
+    def asks_for_tls(self) -> bool:
+        """Whether the address says that the connection is TLS."""
         return (self.address or "").startswith(("https://", "grpcs://"))
 
     @property
     def _asks_for_clear_text_here(self) -> bool:
         return (self.address or "").startswith(("http://", "grpc://")) and is_this_machine(self.target)
+
+
+def _checked(address: str, pattern: re.Pattern[str], expected: str) -> str:
+    """Return an address with its scheme in small letters; raises ValueError."""
+    found = pattern.fullmatch(address)
+    if found is None:
+        raise ValueError(f"must be {expected}, without a user name")
+    if found["port"] and int(found["port"]) not in _PORTS:
+        raise ValueError("must have a port from 1 to 65535")
+    return _SCHEME.sub(lambda scheme: scheme[0].lower(), address)
 
 
 def is_this_machine(address: str) -> bool:
@@ -175,6 +183,8 @@ def _incomplete(given: GatewaySettings) -> Iterator[str]:
 
 def _in_clear_text(given: GatewaySettings) -> Iterator[str]:
     """Yield where credentials would be sent unencrypted; connections to this machine are allowed."""
+    if given.insecure_connection and given.asks_for_tls:
+        yield "ZEEBE_INSECURE_CONNECTION (no TLS) and https:// in ZEEBE_ADDRESS do not go together"
     if given.client_certificate_path is not None and not given.is_encrypted:
         yield "ZEEBE_INSECURE_CONNECTION and CAMUNDA_MTLS_CERT_PATH do not go together"
     if given.strategy is SignInStrategy.OAUTH:

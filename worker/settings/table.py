@@ -27,6 +27,7 @@ S = TypeVar("S", bound=BaseModel)
 _GROUPS: list[type[BaseModel]] = [GatewaySettings, WorkerSettings, *DEFAULTS.values(), TraceSettings]
 _READ_BY_THE_SANDBOX = {"EMAIL_WORKER_SANDBOX_CACHE"}
 _SHOWN_CHARACTERS = 60
+_NAME = re.compile("[A-Z_]+")
 
 
 class Settings(SettingsGroup):
@@ -119,7 +120,8 @@ def _read(model: type[S], values: Mapping[str, str], spelled: Mapping[str, str] 
     except ValidationError as error:
         first = error.errors()[0]
         alias = str(first["loc"][0]) if first["loc"] else ""
-        sentence = _sentence((spelled or {}).get(alias, alias), first)
+        # By the names that the operator has used.
+        sentence = _NAME.sub(lambda name: (spelled or {}).get(name[0], name[0]), _sentence(alias, first))
         # Every sentence begins with the name of the variable.
         raise InputError(sentence, field=re.split(r"\W", sentence, maxsplit=1)[0]) from None
 

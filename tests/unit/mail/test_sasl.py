@@ -83,6 +83,11 @@ def test_an_explanation_that_cannot_be_read_does_not_matter(challenge: bytes) ->
     assert "refused the access token" in refusal(challenge)
 
 
+def test_an_explanation_without_padding_is_read() -> None:
+    for status in ("400", "0400", "00400"):
+        assert refusal(encoded({"status": status}).rstrip(b"=")) == refusal(encoded({"status": status}))
+
+
 def test_a_hostile_explanation_is_cut_and_stays_on_one_line() -> None:
     text = refusal(encoded({"status": "401", "scope": "x\r\n" * 10_000}))
     assert len(text) < 600

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
+from pydantic import ValidationError
 from testkit.certificates import Certificates
 from testkit.client_keys import certificate_of, pem_of, public_pem
 from testkit.token_server import (
@@ -41,7 +43,7 @@ from worker.errors import (
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.connection import TokenMissing
 from worker.masking import Mask, masking
-from worker.models.authentication import Authentication
+from worker.models.authentication import Authentication, TokenCredentials
 from worker.models.base import Server
 from worker.oauth.access_tokens import TOKEN_FAILURES, AccessTokens, endpoint_not_allowed
 
@@ -92,6 +94,12 @@ async def tokens(server: TokenServer, clock: Clock) -> AsyncIterator[AccessToken
 
 def account(authentication: dict[str, Any], protocol: MailProtocol = MailProtocol.IMAP) -> Account:
     return account_of(protocol, SERVER, Authentication.model_validate(authentication))
+
+
+def credentials(server: TokenServer) -> TokenCredentials:
+    found = account(server.authentication()).token_credentials
+    assert found is not None
+    return found
 
 
 class MailServer:
@@ -252,7 +260,7 @@ async def test_a_job_that_waits_for_a_token_holds_what_it_is_told_to(
         (200, '{"access_token": "two words"}', TokenRefused, "gave no access token"),
         (200, '{"access_token": "a\\r\\nb"}', TokenRefused, "gave no access token"),
         (200, '{"access_token": "ä"}', TokenRefused, "gave no access token"),
-        (200, '{"access_token": "a", "expires_in": "soon"}', TokenRefused, "gave no access token"),
+        (200, '{"access_token": "", "error": ""}', TokenRefused, "gave no access token"),
         (200, '{"access_token": "a", "refresh_token": 1}', TokenRefused, "gave no access token"),
         (200, "x" * 300_000, TokenRefused, "more than 200,000 bytes"),
     ],
@@ -276,12 +284,75 @@ async def test_an_answer_without_a_token_says_what_is_wrong(
     assert await tokens.sign_in(account(server.authentication()), MailServer().work) in server.tokens
 
 
-@pytest.mark.parametrize("life", [0, -5, None, True, 1e300, 10**400, 0.5, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "life",
+    [0, -5, None, True, 1e300, 10**400, 0.5, math.nan, math.inf, "", "3599.0", "3,600", "soon", [3600], {}],
+)
 async def test_a_token_with_an_odd_life_is_used_all_the_same(
     server: TokenServer, tokens: AccessTokens, life: Any
 ) -> None:
     server.life_seconds = life
     assert await tokens.sign_in(account(server.authentication()), MailServer().work) in server.tokens
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scope": 7},
+        {"scope": {"a": 1}},
+        {"error": None},
+        {"error": ""},
+        {"expires_at": [1]},
+        {"token_type": 1},
+    ],
+    ids=str,
+)
+async def test_only_what_is_needed_of_an_answer_has_to_be_readable(
+    server: TokenServer, tokens: AccessTokens, more: dict[str, Any]
+) -> None:
+    server.faults.append(status(200, json.dumps({"access_token": "t0ken", **more})))
+    assert await tokens.sign_in(account(server.authentication()), MailServer().work) == "t0ken"
+
+
+async def test_a_life_that_is_text_counts(server: TokenServer, tokens: AccessTokens, clock: Clock) -> None:
+    server.life_seconds = "3599.0"  # type: ignore[assignment]
+    first = await tokens.token(credentials(server))
+    clock.seconds += 3_000
+    assert await tokens.token(credentials(server)) == first
+    clock.seconds += 600
+    assert await tokens.token(credentials(server)) != first
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_an_answer_with_a_byte_order_mark_is_read(
+    server: TokenServer, tokens: AccessTokens, encoding: str
+) -> None:
+    async def answer(_: dict[str, str]) -> web.StreamResponse:
+        return web.Response(body='{"access_token": "t0ken"}'.encode(encoding))
+
+    server.faults.append(answer)
+    assert await tokens.token(credentials(server)) == "t0ken"
+
+
+@pytest.mark.parametrize("place", ["", ":443", "h:", "h:x", "h:1:2", "[::1", "::1", "a,b", "h:999999"])
+def test_an_endpoint_without_a_host_and_a_port_that_can_be_read_is_refused(place: str) -> None:
+    with pytest.raises(ValidationError, match="must be a URL such as"):
+        account(
+            {
+                "type": "oauth-client-credentials-flow",
+                "username": "a",
+                "clientId": "b",
+                "clientSecret": "c",
+                "oauthTokenEndpoint": f"https://{place}/token",
+            }
+        )
+
+
+async def test_the_case_of_an_endpoints_scheme_does_not_matter(
+    server: TokenServer, tokens: AccessTokens
+) -> None:
+    given = server.authentication(oauthTokenEndpoint=server.url.replace("http:", "Http:"))
+    assert await tokens.sign_in(account(given), MailServer().work) in server.tokens
 
 
 async def test_an_endpoint_that_is_not_allowed_is_not_asked(server: TokenServer) -> None:
@@ -405,6 +476,18 @@ async def test_a_service_account_asks_for_the_user_whose_mailbox_it_is(
     assert (claims["aud"], claims["scope"]) == (server.url, SCOPE)
     assert claims["exp"] - claims["iat"] <= 3600
     assert mask.hide(form["assertion"]) == mask.hide(google["private_key"]).strip() == "***"
+
+
+@pytest.mark.parametrize("line_break", ["\\r\\n", "\r\n", "\\n", "\n"])
+async def test_a_key_is_read_with_any_line_breaks(
+    server: TokenServer, tokens: AccessTokens, line_break: str
+) -> None:
+    server.assertion_key = public_pem(signing_key())
+    pem = pem_of(signing_key())
+    google = json.dumps({"client_email": "a@example.org", "private_key": pem}).replace("\\n", line_break)
+    for given in ({"privateKey": pem.replace("\n", line_break), "clientId": "app"}, {"privateKey": google}):
+        await tokens.sign_in(account(with_key(server, "", **given)), MailServer().work)
+    assert len(server.tokens) == 2
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "ES256"])

@@ -42,8 +42,9 @@ class ImapClient(imaplib.IMAP4):
     @property
     def last_challenge(self) -> bytes:
         """What the server has said last to have a command go on."""
-        said: str | bytes = self.continuation_response
-        return said.encode() if isinstance(said, str) else said
+        # imaplib begins with text, and has None for a lone `+`.
+        said: str | bytes | None = self.continuation_response
+        return said if isinstance(said, bytes) else b""
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:  # noqa: ARG002
         """Take the connection that is there already."""

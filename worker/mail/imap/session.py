@@ -242,9 +242,9 @@ class ImapSession(BlockingSession):
                 if self._last.status not in {"NO", "BAD"}:
                     raise
         refused = replace(self._last, doing="sign in")
-        if refused.status == "NO" and self.account.token is not None and not is_temporary(refused):
-            raise token_refusal(self.server, reason_of(refused.text), self.client.last_challenge)
         if not refused.is_ok:
+            if self.account.token is not None and not is_temporary(refused):
+                raise token_refusal(self.server, reason_of(refused.text), self.client.last_challenge)
             raise self.refusal(refused, AuthenticationFailed)
         self.client.state = "AUTH"
 

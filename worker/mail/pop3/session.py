@@ -204,8 +204,8 @@ class Pop3Session(Pop3Dialogue):
                 reply = self.exchange(exchange.last_word.decode())
             return reply
 
-        self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {exchange.mechanism}"), b"+")
         try:
+            self._give_credentials("AUTH", lambda: self.exchange(f"AUTH {exchange.mechanism}"), b"+")
             self._give_credentials("SASL", respond)
         except AuthenticationFailed as error:
             reason = error.message.partition("(")[2].rpartition(")")[0]
