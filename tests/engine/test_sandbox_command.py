@@ -11,18 +11,19 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from testkit.bpmn import one_task_process
+from testkit.processes import free_port
 
 from worker.sandbox.certificate import local_certificate
 from worker.sandbox.run import run_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 # One at a time: they all want the usual ports.
 pytestmark = pytest.mark.xdist_group("sandbox")
@@ -58,18 +59,6 @@ async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
     raise AssertionError(f"{text!r} was never said: {said} {errors}")
 
 
-@contextmanager
-def holding(port: int) -> Iterator[None]:
-    """Somebody listens at the port."""
-    with socket.socket() as taken:
-        # What remains of the connections of a sandbox before does not count.
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):  # a sandbox that is not the tests' may have it
-            taken.bind(("127.0.0.1", port))
-            taken.listen()
-        yield
-
-
 def setting(said: list[str], name: str) -> str:
     """The value of a setting that the sandbox prints."""
     return next(line.partition(f"{name}=")[2] for line in said if f"{name}=" in line)
@@ -96,19 +85,25 @@ async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
             assert await process.wait() == 0
 
 
-async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken() -> None:
-    with holding(3025):
-        async with sandbox() as (_, said):
-            port = re.search(r"  SMTP (\d+), with TLS", "\n".join(said))
-    assert port is not None
-    assert port[1] != "3025"
-    assert f"  Port 3025 is taken: SMTP listens at {port[1]} instead." in said
-
-
-async def test_a_usual_port_that_is_taken_while_the_sandbox_starts_is_said_and_a_free_one_taken(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("is_looked_at", [True, False], ids=["before the start", "while the sandbox starts"])
+async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken(
+    monkeypatch: pytest.MonkeyPatch, *, is_looked_at: bool
 ) -> None:
-    monkeypatch.setattr("worker.sandbox.run.is_free", lambda _port: True)
+    if not is_looked_at:
+        monkeypatch.setattr("worker.sandbox.run.is_free", lambda _port: True)
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        # Other ones than usual: somebody may work with a sandbox on this machine.
+        monkeypatch.setattr("worker.sandbox.run.MAIL_PORTS", {"smtp": taken, "imap": free_port()})
+        said = await run_until_ready()
+    (port,) = (re.search(r"  SMTP (\d+), with TLS", line) for line in said if line.startswith("  SMTP "))
+    assert port is not None
+    assert port[1] != str(taken)
+    assert f"  Port {taken} is taken: SMTP listens at {port[1]} instead." in said
+
+
+async def run_until_ready() -> list[str]:
+    """Run the sandbox in this process until it waits for what happens; the lines that it prints."""
     said: list[str] = []
 
     def announce(line: str) -> None:
@@ -117,12 +112,11 @@ async def test_a_usual_port_that_is_taken_while_the_sandbox_starts_is_said_and_a
             signal.raise_signal(signal.SIGTERM)
 
     try:
-        with holding(3025):
-            await run_sandbox(engine_port=None, engine_only=False, announce=announce)
+        await run_sandbox(engine_port=None, engine_only=False, announce=announce)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)
-    assert "  Port 3025 is taken: SMTP listens at " in "\n".join(said)
+    return said
 
 
 async def test_a_port_that_was_asked_for_and_is_taken_is_said() -> None:

@@ -22,7 +22,7 @@ _Usual: TypeAlias = Callable[[int], int]  # a usual port -> the port to start at
 USERS = (("alice@example.com", "sandbox-password"), ("bob@example.com", "sandbox-password"))
 
 _GATEWAY_PORT, _REST_PORT = 26500, 8080
-_MAIL_PORTS = {"smtp": 3025, "pop3": 3110, "imap": 3143, "smtps": 3465, "imaps": 3993, "pop3s": 3995}
+MAIL_PORTS = {"smtp": 3025, "pop3": 3110, "imap": 3143, "smtps": 3465, "imaps": 3993, "pop3s": 3995}
 _HERE = "127.0.0.1"
 _LOOK_SECONDS = 1.0
 
@@ -84,7 +84,7 @@ def _engine(port: int | None, usual: _Usual) -> AbstractAsyncContextManager[Engi
 
 
 def _mail_server(certificate: LocalCertificate, usual: _Usual) -> AbstractAsyncContextManager[MailServer]:
-    ports = {protocol: usual(port) for protocol, port in _MAIL_PORTS.items()}
+    ports = {protocol: usual(port) for protocol, port in MAIL_PORTS.items()}
     return MailServer.start(USERS, ports, keystore=certificate.keystore)
 
 
@@ -121,7 +121,7 @@ def _describe(mail: MailServer, certificate: LocalCertificate) -> Iterator[str]:
     yield f"  POP3 {mail.pop3_port}, with TLS {mail.pop3s_port}"
     yield f"  IMAP {mail.imap_port}, with TLS {mail.imaps_port}"
     yield f"  To trust its certificate: EMAIL_WORKER_TLS_CA_FILE={certificate.ca_file}"
-    for protocol, usual in _MAIL_PORTS.items():
+    for protocol, usual in MAIL_PORTS.items():
         yield from _other_port(protocol.upper(), usual, f":{getattr(mail, f'{protocol}_port')}")
     yield "  It is GreenMail, which differs from other mail servers:"
     yield "  - no STARTTLS: use cryptographicProtocol NONE, or SSL with the ports for TLS"
