@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 
 from worker.errors import NotSupported
@@ -48,7 +49,10 @@ def _flags_of(mailbox: ImapMailbox, uid: int) -> frozenset[str]:
     return next((each.flags for each in fetched if each.flags is not None), frozenset())
 
 
-def _without(flags: AbstractSet[str], others: AbstractSet[str]) -> set[str]:
-    """Return the flags that are not among others; letter case does not matter (RFC 9051, 2.3.2)."""
+def _without(flags: Iterable[str], others: Iterable[str]) -> Collection[str]:
+    """Return the flags that are not among others, each once; letter case does not matter (RFC 9051, 2.3.2).
+
+    Dovecot loses keywords of a command that names one in two letter cases.
+    """
     folded = {flag.lower() for flag in others}
-    return {flag for flag in flags if flag.lower() not in folded}
+    return {name: flag for flag in sorted(flags) if (name := flag.lower()) not in folded}.values()
