@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic.alias_generators import to_camel
 
 from worker.models.bounds import HOST_CHARACTERS
-from worker.models.expectation import number_text
+from worker.models.expectation import number_as_text
 
 # After it has been encoded; with the underscore of Docker's names.
 _NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
@@ -46,7 +46,7 @@ class Request(BaseModel):
             return data
         texts = _text_fields(cls)
         return {
-            name: number_text(value) if name in texts and _is_number(value) else value
+            name: number_as_text(value) if name in texts else value
             for name, value in data.items()
             # An expression that finds nobody for "cc" gives an empty list.
             if name in cls.may_be_empty or not (value is None or value == [] or _is_blank(value))
@@ -61,10 +61,6 @@ def _text_fields(model: type[Request]) -> frozenset[str]:
         for name, field in model.model_fields.items()
         if {str, SecretStr} & {field.annotation, *get_args(field.annotation)}
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_blank(value: Any) -> bool:

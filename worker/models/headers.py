@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.models.addresses import parse_addresses
 from worker.models.bounds import HEADER_CHARACTERS, HEADERS
-from worker.models.expectation import number_text, shown
+from worker.models.expectation import number_as_text, shown
 from worker.models.texts import check_line
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
@@ -18,8 +18,11 @@ _MAX_MESSAGE_ID = 250
 
 # What the worker writes itself, or the servers on the way: a second one would contradict the first.
 _WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
-_WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
-_RESERVED_PREFIXES = ("content-", "resent-")
+_WRITTEN_BY_WORKER = frozenset(
+    {"sender", "date", "mime-version", "received", "return-path", "delivered-to", "received-spf"}
+    | {"authentication-results", "dkim-signature", "domainkey-signature"}
+)
+_RESERVED_PREFIXES = ("content-", "resent-", "arc-")
 # Fields of which programs read each word (RFC 2047 5: no encoded words there).
 _STRUCTURED = re.compile(
     "archived-at|auto-submitted|autocrypt|expires|feedback-id|importance|in-reply-to|list-.*|message-context"
@@ -67,9 +70,10 @@ def _header_text(name: Any, value: Any) -> str:
     if isinstance(value, str):
         # Folded, as in a field of another email; elsewhere a line break is a mistake or an attack.
         return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    text = number_as_text(value)
+    if not isinstance(text, str):
         raise ValueError(f"must contain texts and numbers only, but {shown(name, 80)} is something else")  # noqa: TRY004 - pydantic reports ValueError
-    return number_text(value)
+    return text
 
 
 def _check_header(name: str, value: str) -> None:
