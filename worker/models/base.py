@@ -104,6 +104,15 @@ def one_spelling(host: str) -> str:
     return host
 
 
+def read_host(host: str) -> str:
+    """Return the normal form of a host; raises ValueError if it is none."""
+    host = one_spelling(host)
+    is_name = len(host) <= HOST_CHARACTERS and _NAME.fullmatch(host)
+    if not is_name and _ip_address(host) is None:
+        raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
+    return host
+
+
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     with suppress(ValueError):
         address = ip_address(host)
@@ -145,10 +154,7 @@ class Server(Request):
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
-        host = one_spelling(host)
-        if not _NAME.fullmatch(host) and _ip_address(host) is None:
-            raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
-        return host
+        return read_host(host)
 
     @field_validator("port", mode="before")
     @classmethod
