@@ -30,7 +30,9 @@ _STRUCTURED = re.compile(
     "|x-auto-response-suppress|x-msmail-priority|x-priority"
 )
 _FOLDING = re.compile(r"\r?\n[ \t]+")
-_PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
+_WORD_CHARACTERS = 900  # of 998 in a line (RFC 5322 2.1.1)
+_PRINTABLE_WORD = f"[!-~]{{1,{_WORD_CHARACTERS}}}"
+_PRINTABLE_WORDS = re.compile(rf"{_PRINTABLE_WORD}(?:[ \t]+{_PRINTABLE_WORD})*")
 ADDRESS_HEADERS = frozenset(
     {"disposition-notification-to", "errors-to", "mail-followup-to", "reply-to", "return-receipt-to"}
 )
@@ -97,7 +99,10 @@ def _check_header(name: str, value: str) -> None:
     if lowered in ADDRESS_HEADERS:
         _check_addresses(name, value)
     if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
-        raise ValueError(f"may contain only printable ASCII characters in {name}, found {shown(value, 80)}")
+        raise ValueError(
+            f"may contain only printable ASCII characters in {name}, at most {_WORD_CHARACTERS} of them"
+            f" without a blank, found {shown(value, 80)}"
+        )
 
 
 def check_message_id(value: str) -> None:
