@@ -25,10 +25,10 @@ def change_flags(
     mailbox.session.purpose = "set the flags of the message"
     folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
-    refuse_read_only(mailbox, folder)
     flags, is_changed = _flags_of(mailbox, uid), False
     for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
         if wanted:
+            refuse_read_only(mailbox, folder)
             listed = f"({' '.join(sorted(wanted))})"
             mailbox.session.uid("STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
             is_changed = True
