@@ -195,7 +195,7 @@ def _authentication(
     own = Server.model_validate(defaults["server"])
     nobody = OptionalAuthentication(type=AuthenticationType.NO_AUTH)
     is_own = account_of(target.protocol, own, nobody) == account_of(target.protocol, target.server, nobody)
-    return defaults["authentication"] if is_own else None
+    return defaults.get("authentication") if is_own else None
 
 
 async def _sign_in(

@@ -119,6 +119,9 @@ def test_the_workers_own_account_is_tried_at_its_own_server(
     assert "Signed in." in said.output
     elsewhere = check(f"127.0.0.1:{dovecot_with_ann.imaps_port}", "imap")
     assert "Not signed in" in elsewhere.output
+    monkeypatch.delenv("EMAIL_WORKER_DEFAULT_IMAP_USERNAME")
+    monkeypatch.delenv("EMAIL_WORKER_DEFAULT_IMAP_PASSWORD")
+    assert "Not signed in" in check(f"localhost:{dovecot_with_ann.imaps_port}", "imap").output
 
 
 @pytest.mark.parametrize("name", ["wrong_host", "expired"])

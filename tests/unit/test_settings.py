@@ -585,6 +585,21 @@ def test_a_wrong_default_is_named(environment: dict[str, str], sentence: str) ->
     assert "s3cret" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Worker.example.com.", "worker.example.com"),
+        ("müller.example", "xn--mller-kva.example"),
+        ("worker", "worker"),
+        ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+    ],
+)
+def test_the_name_for_smtp_servers_is_one_that_they_know(given: str, name: str) -> None:
+    assert Settings.from_environment({"EMAIL_WORKER_SMTP_HELO_NAME": given}).worker.smtp_helo_name == name
+    message = refusal({"EMAIL_WORKER_SMTP_HELO_NAME": f"http://{given}"})
+    assert message.startswith("EMAIL_WORKER_SMTP_HELO_NAME must be a host name or an IP address alone")
+
+
 def test_an_smtp_server_by_default_needs_no_account() -> None:
     environment = {"EMAIL_WORKER_DEFAULT_SMTP_HOST": "relay", "EMAIL_WORKER_DEFAULT_SMTP_PORT": "25"}
     defaults = Settings.from_environment(environment).defaults

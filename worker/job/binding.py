@@ -28,7 +28,7 @@ _NEAR_MISS = re.compile(
     re.IGNORECASE,
 )
 # What is around a placeholder and cannot be seen is not meant.
-_LONE = re.compile(r"\s*(\{\{[^{}]*\}\})\s*")
+_LONE = re.compile(r"[\s\ufeff\u200b\u2060]*(\{\{[^{}]*\}\})[\s\ufeff\u200b\u2060]*")
 
 
 def bind(

@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.errors import InputError
 from worker.job.assignment import Assignment, Operation
+from worker.job.input_faults import refuse_misspelt_groups
 
 
 def assign(
@@ -15,8 +16,9 @@ def assign(
     """Read a job of the worker's own types. `defaults`: the worker's `server` and `authentication`, or empty.
 
     The worker's account is used only at the worker's server: no diagram can send it elsewhere. Raises
-    InputError if the task needs a default server and the worker has none.
+    InputError if a group's name is misspelt, or if the task needs a default server and the worker has none.
     """
+    refuse_misspelt_groups(variables)
     server = variables.get("server")
     if not _is_empty(server):
         return Assignment(operation, variables)
@@ -29,11 +31,9 @@ def assign(
             f" to set EMAIL_WORKER_DEFAULT_{protocol}_HOST.",
             field="server",
         )
-    given = {} if _is_empty(variables.get("authentication")) else variables
-    authentication = given.get("authentication", defaults["authentication"])
-    return Assignment(
-        operation, {**variables, "server": defaults["server"], "authentication": authentication}
-    )
+    has_own_account = not _is_empty(variables.get("authentication"))
+    own = {"authentication": variables["authentication"]} if has_own_account else {}
+    return Assignment(operation, {**variables, **defaults, **own})
 
 
 def _is_empty(group: Any) -> bool:

@@ -32,8 +32,13 @@ _RESULTS = (
 )
 RESPONSE_FIELDS = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
 """The names of the fields of all results: a name nearly like one of them is a slip."""
-_ERROR_VARIABLES = {
+# Its entries by their own names too.
+_RESPONSE: dict[str, frozenset[str] | None] = {
     "response": RESPONSE_FIELDS,
+    **dict.fromkeys(RESPONSE_FIELDS),
+}
+_ERROR_VARIABLES = {
+    **_RESPONSE,
     "error": frozenset({"code", "message", "variables", "type"}),
     "job": frozenset({"retries"}),
 }
@@ -99,7 +104,7 @@ def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputE
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
     """Return what the expression of `header` can see, as far as the headers say it."""
     if header != "errorExpression":
-        return feel.Variables({"response": RESPONSE_FIELDS})
+        return feel.Variables(_RESPONSE)
     # The result expression can name variables in any way that it can write.
     words = re.findall(r"\w+", headers.get("resultExpression", ""))
     return feel.Variables(_ERROR_VARIABLES, frozenset({headers.get("resultVariable", "").strip(), *words}))

@@ -19,13 +19,30 @@ from worker.models.expectation import expectation, shown
 GROUPS = ("authentication", "server", "parameters")
 
 
-def misspelt_groups() -> list[str]:
-    """Return names that are nearly those of the groups: a letter less, two exchanged, or a capital."""
-    found = {name.capitalize() for name in GROUPS}
+def misspelt_groups() -> dict[str, str]:
+    """Return names that are nearly those of the groups, each with the group that is meant.
+
+    They have a letter less, two letters exchanged, or a capital.
+    """
+    found = {name.capitalize(): name for name in GROUPS}
     for name in GROUPS:
-        found |= {name[:at] + name[at + 1 :] for at in range(len(name))}
-        found |= {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
-    return sorted(found.difference(GROUPS))
+        found |= {name[:at] + name[at + 1 :]: name for at in range(len(name))}
+        found |= {name[:at] + name[at + 1] + name[at] + name[at + 2 :]: name for at in range(len(name) - 1)}
+    return {misspelt: name for misspelt, name in found.items() if misspelt not in GROUPS}
+
+
+_MISSPELT = misspelt_groups()
+
+
+def refuse_misspelt_groups(variables: Mapping[str, Any]) -> None:
+    """Raise InputError for a group that is missing because its name is misspelt, as a default hides that."""
+    for misspelt, name in _MISSPELT.items():
+        if misspelt in variables and name not in variables:
+            raise InputError(_is_missing(name, misspelt), field=name)
+
+
+def _is_missing(name: str, misspelt: str) -> str:
+    return f"{name} is missing, but there is {misspelt}; did you mean {name}?"
 
 
 _SHOWN_CHARACTERS = 60
@@ -70,7 +87,7 @@ class InputFaults:
         others = [other for other in self._variables if other not in GROUPS]
         close = difflib.get_close_matches(group, others, n=1)
         if close:
-            return f"{name} is missing, but there is {close[0]}; did you mean {name}?"
+            return _is_missing(name, close[0])
         return f"{name} is {'null: its expression gave nothing' if group in self._variables else 'missing'}."
 
     def _sentence(self, error: ErrorDetails) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from worker.errors import InputError
 from worker.job.assignment import Assignment, Notation, Operation
-from worker.models.expectation import number_text, shown
+from worker.models.expectation import number_as_text, shown
 
 TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
@@ -139,7 +139,7 @@ def _as_text(value: Any) -> Any:
         }
     if isinstance(value, bool):
         return json.dumps(value)
-    return number_text(value) if isinstance(value, int | float) else value
+    return number_as_text(value)
 
 
 def _without_hidden_body(mail: dict[str, Any]) -> dict[str, Any]:

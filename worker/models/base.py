@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic.alias_generators import to_camel
 
 from worker.models.bounds import HOST_CHARACTERS
-from worker.models.expectation import number_text
+from worker.models.expectation import number_as_text
 
 # After it has been encoded; with the underscore of Docker's names.
 _NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
@@ -46,7 +46,7 @@ class Request(BaseModel):
             return data
         texts = _text_fields(cls)
         return {
-            name: number_text(value) if name in texts and _is_number(value) else value
+            name: number_as_text(value) if name in texts else value
             for name, value in data.items()
             # An expression that finds nobody for "cc" gives an empty list.
             if name in cls.may_be_empty or not (value is None or value == [] or _is_blank(value))
@@ -61,10 +61,6 @@ def _text_fields(model: type[Request]) -> frozenset[str]:
         for name, field in model.model_fields.items()
         if {str, SecretStr} & {field.annotation, *get_args(field.annotation)}
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_blank(value: Any) -> bool:
@@ -105,6 +101,15 @@ def one_spelling(host: str) -> str:
     host = ".".join(map(_ascii_label, _DOTS.split(host))).removesuffix(".")
     if (address := _ip_address(host)) is not None:
         return str(getattr(address, "ipv4_mapped", None) or address)
+    return host
+
+
+def read_host(host: str) -> str:
+    """Return the normal form of a host; raises ValueError if it is none."""
+    host = one_spelling(host)
+    is_name = len(host) <= HOST_CHARACTERS and _NAME.fullmatch(host)
+    if not is_name and _ip_address(host) is None:
+        raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
     return host
 
 
@@ -149,10 +154,7 @@ class Server(Request):
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
-        host = one_spelling(host)
-        if not _NAME.fullmatch(host) and _ip_address(host) is None:
-            raise ValueError("must be a host name or an IP address alone, such as mail.example.com")
-        return host
+        return read_host(host)
 
     @field_validator("port", mode="before")
     @classmethod

@@ -12,7 +12,9 @@ from worker.models.expectation import fault
 
 _KIND = "camunda.document.type"
 _MAX_TEXT = 2_000
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+# As the HTML names the attachment (RFC 2392): `cid:logo`.
+_URL_SCHEME = re.compile("^cid:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ def _read(reference: Mapping[str, Any], path: str) -> Document:
 
 
 def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
-    text = _text(reference, "contentId", path)
-    content_id = text and text.removeprefix("<").removesuffix(">")
-    if content_id and not _CONTENT_ID.fullmatch(content_id):
+    text = (_text(reference, "contentId", path) or "").removeprefix("<").removesuffix(">")
+    content_id = _URL_SCHEME.sub("", text.strip())
+    if content_id and not CONTENT_ID.fullmatch(content_id):
         raise fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
     return content_id or None
 

@@ -25,8 +25,10 @@ def fault(path: str, expected: str) -> ValueError:
     return ValueError(f"has a fault: {path} {expected}" if path else expected)
 
 
-def number_text(value: float) -> str:
-    """Return the text of a number as FEEL's `string` gives it: 4711, 1.5."""
+def number_as_text(value: Any) -> Any:
+    """Return a number as FEEL's `string` gives it, such as "4711" or "1.5"; any other value unchanged."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
     return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
 
 

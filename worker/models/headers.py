@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.models.addresses import parse_addresses
 from worker.models.bounds import HEADER_CHARACTERS, HEADERS
-from worker.models.expectation import number_text, shown
+from worker.models.expectation import number_as_text, shown
 from worker.models.texts import check_line
 
 # RFC 5322 3.6.8: printable ASCII but the colon.
@@ -18,8 +18,11 @@ _MAX_MESSAGE_ID = 250
 
 # What the worker writes itself, or the servers on the way: a second one would contradict the first.
 _WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
-_WRITTEN_BY_WORKER = frozenset({"sender", "date", "mime-version", "received", "return-path"})
-_RESERVED_PREFIXES = ("content-", "resent-")
+_WRITTEN_BY_WORKER = frozenset(
+    {"sender", "date", "mime-version", "received", "return-path", "delivered-to", "received-spf"}
+    | {"authentication-results", "dkim-signature", "domainkey-signature"}
+)
+_RESERVED_PREFIXES = ("content-", "resent-", "arc-")
 # Fields of which programs read each word (RFC 2047 5: no encoded words there).
 _STRUCTURED = re.compile(
     "archived-at|auto-submitted|autocrypt|expires|feedback-id|importance|in-reply-to|list-.*|message-context"
@@ -27,7 +30,9 @@ _STRUCTURED = re.compile(
     "|x-auto-response-suppress|x-msmail-priority|x-priority"
 )
 _FOLDING = re.compile(r"\r?\n[ \t]+")
-_PRINTABLE_WORDS = re.compile(r"[!-~]{1,900}(?:[ \t]+[!-~]{1,900})*")
+_WORD_CHARACTERS = 900  # of 998 in a line (RFC 5322 2.1.1)
+_PRINTABLE_WORD = f"[!-~]{{1,{_WORD_CHARACTERS}}}"
+_PRINTABLE_WORDS = re.compile(rf"{_PRINTABLE_WORD}(?:[ \t]+{_PRINTABLE_WORD})*")
 ADDRESS_HEADERS = frozenset(
     {"disposition-notification-to", "errors-to", "mail-followup-to", "reply-to", "return-receipt-to"}
 )
@@ -67,9 +72,10 @@ def _header_text(name: Any, value: Any) -> str:
     if isinstance(value, str):
         # Folded, as in a field of another email; elsewhere a line break is a mistake or an attack.
         return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    text = number_as_text(value)
+    if not isinstance(text, str):
         raise ValueError(f"must contain texts and numbers only, but {shown(name, 80)} is something else")  # noqa: TRY004 - pydantic reports ValueError
-    return number_text(value)
+    return text
 
 
 def _check_header(name: str, value: str) -> None:
@@ -93,7 +99,10 @@ def _check_header(name: str, value: str) -> None:
     if lowered in ADDRESS_HEADERS:
         _check_addresses(name, value)
     if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
-        raise ValueError(f"may contain only printable ASCII characters in {name}, found {shown(value, 80)}")
+        raise ValueError(
+            f"may contain only printable ASCII characters in {name}, at most {_WORD_CHARACTERS} of them"
+            f" without a blank, found {shown(value, 80)}"
+        )
 
 
 def check_message_id(value: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from worker.models.base import Request
 from worker.models.bounds import FOLDER_CHARACTERS
@@ -23,10 +23,13 @@ from worker.models.mailbox import (
     check_text,
 )
 from worker.models.search import Condition, Criterion, SearchField, all_of
+from worker.models.texts import read_words
 
 # RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
 _KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
 _MOST_KEYWORDS = 50
+# As keywords, programs would not take them for the flags that have a backslash (RFC 9051, 2.3.2).
+_FLAGS = frozenset({"seen", "flagged", "answered", "deleted", "draft", "recent"})
 
 
 def _is_a_folder(path: str) -> str:
@@ -134,14 +137,27 @@ def _is_a_keyword(keyword: str) -> str:
     return keyword
 
 
+def _is_an_own_keyword(keyword: str) -> str:
+    if keyword.lower().removeprefix("\\") in _FLAGS:
+        raise ValueError("must be your own keyword; use seen, flagged and answered for the flags of IMAP")
+    return keyword
+
+
 Keyword = Annotated[str, AfterValidator(_is_a_keyword)]
+
+
+OwnKeywords = Annotated[
+    tuple[Annotated[str, AfterValidator(_is_an_own_keyword), AfterValidator(_is_a_keyword)], ...],
+    BeforeValidator(read_words),
+    Field(max_length=_MOST_KEYWORDS),
+]
 
 
 class Keywords(Request):
     """Keywords to add to an email, and to remove from it."""
 
-    add: tuple[Keyword, ...] = Field(default=(), max_length=_MOST_KEYWORDS)
-    remove: tuple[Keyword, ...] = Field(default=(), max_length=_MOST_KEYWORDS)
+    add: OwnKeywords = ()
+    remove: OwnKeywords = ()
 
 
 class FlagParameters(Request):

@@ -12,6 +12,7 @@ from worker.models.headers import check_message_id
 from worker.models.imap import Folder, Keyword
 from worker.models.mailbox import MailboxRequest, MessageId
 from worker.models.message import MessageParameters
+from worker.models.texts import read_words
 
 _SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered", "seen": r"\Seen"}
 # The first removes the email, the second belongs to the server (RFC 9051, 2.3.2).
@@ -43,9 +44,8 @@ class AppendParameters(MessageParameters):
     @field_validator("flags", mode="before")
     @classmethod
     def _are_words(cls, flags: Any) -> Any:
-        if isinstance(flags, str):
-            flags = [word.strip() for word in flags.split(",") if word.strip()]
-        return [_without_backslash(flag) for flag in flags] if isinstance(flags, list | tuple) else flags
+        words = read_words(flags)
+        return [_without_backslash(word) for word in words] if isinstance(words, list) else words
 
     @field_validator("flags")
     @classmethod

@@ -15,9 +15,9 @@ _MAX_PATTERN = 1000
 class FoldersParameters(Request):
     """Which folders to list."""
 
-    pattern: Annotated[str, Field(max_length=_MAX_PATTERN), AfterValidator(check_text)] = Field(
-        default="*", title="Pattern", examples=["Projects.*"]
-    )
+    pattern: Annotated[
+        str, Field(max_length=_MAX_PATTERN), AfterValidator(check_text), AfterValidator(str.strip)
+    ] = Field(default="*", title="Pattern", examples=["Projects.*"])
     """`*` stands for any characters, `%` for those of one level, as in `Projects.*`."""
 
 

@@ -105,16 +105,17 @@ STORE_ATTACHMENTS_DESCRIPTION = (
 )
 
 
+_SearchedText = Annotated[str, BeforeValidator(read_text), AfterValidator(str.strip)]
+
+
 class SearchedTexts(Request):
     """The criteria that have a separate field."""
 
-    from_: Annotated[str, BeforeValidator(read_text)] | None = Field(
+    from_: _SearchedText | None = Field(
         default=None, alias="from", title="From", examples=["jane@example.com"]
     )
     """Part of the sender's address or name. All given criteria must match."""
-    subject: Annotated[str, BeforeValidator(read_text)] | None = Field(
-        default=None, title="Subject", examples=["order"]
-    )
+    subject: _SearchedText | None = Field(default=None, title="Subject", examples=["order"])
     """Part of the subject, case-insensitive."""
     since: Annotated[date, BeforeValidator(read_day)] | None = Field(
         default=None, title="Since", examples=["2026-11-27"]

@@ -16,7 +16,8 @@ from worker.models.documents import Document, parse_documents
 from worker.models.headers import check_headers, read_headers
 from worker.models.texts import check_characters, check_line
 
-_SECOND_RE = re.compile(r"^\s*(?:re\s*:\s*){2,}", re.IGNORECASE)
+# Also as mail clients write "Re:" in German, Scandinavian and Dutch, and count it.
+_SECOND_RE = re.compile(r"^\s*(?:(?:re|aw|sv|antw)(?:\[\d{1,3}\])?\s*:\s*){2,}", re.IGNORECASE)
 _BODIES = {"body": "body", "html_body": "htmlBody"}
 # The field of the request that writes a header field.
 _FIELD_OF_HEADER = {

@@ -11,14 +11,14 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
-from worker.models.expectation import fault, number_text, shown
+from worker.models.expectation import fault, number_as_text, shown
 from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
 
 _SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
 # A date of FEEL, or a date and time, of which the written day counts.
-_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
+_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?")
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -129,8 +129,7 @@ def parse_criteria(value: Any, fields: Iterable[SearchField] = tuple(SearchField
 
 def read_text(value: Any) -> str:
     """Read a text to search for; raises ValueError with a phrase that completes "<field> …"."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = number_text(value)
+    value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
     check_line(value)
@@ -157,7 +156,7 @@ def _read_truth(value: Any) -> bool:
 
 
 def _read_size(value: Any) -> int:
-    text = number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    text = number_as_text(value)
     if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit():
         return min(int(text.strip()[:20]), _LARGEST_SIZE)
     raise ValueError(f"must be a whole number of octets, found {shown(value, _SHOWN_CHARACTERS)}")
@@ -195,7 +194,7 @@ class _Parser:
         if depth > CRITERIA_LEVELS:
             raise fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
-        if "operator" in entries or "criteria" in entries:
+        if entries.get("operator") is not None or entries.get("criteria") is not None:
             return self._parse_group(entries, path, depth)
         return self._parse_condition(entries, path)
 
@@ -220,14 +219,14 @@ class _Parser:
 
     def _parse_condition(self, entries: dict[str, Any], path: str) -> Condition:
         field = _choose(self._fields, entries.get("field"), f"{path}.field")
-        value, header, value_path = entries.get("value"), "", f"{path}.value"
+        header, value_path = "", f"{path}.value"
         if field is F.HEADER:
             _refuse_others(entries, ("field", "name", "value"), path)
             header = _header_name(entries.get("name"), f"{path}.name")
         else:
             _refuse_others(entries, ("field", "value"), path)
         try:
-            read = self._read_value(field, value)
+            read = self._read_value(field, entries)
         except ValueError as error:
             raise fault(value_path, str(error)) from None
         self._conditions += 1
@@ -235,10 +234,12 @@ class _Parser:
             raise fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, read, header)
 
-    def _read_value(self, field: SearchField, value: Any) -> str | bool | int | date:
-        if value is None and (field in FLAG_FIELDS or field is F.ATTACHMENT):
+    def _read_value(self, field: SearchField, entries: dict[str, Any]) -> str | bool | int | date:
+        """Read the value. A null is no value that was left out: it would find emails that are not meant."""
+        value = entries.get("value")
+        if "value" not in entries and (field in FLAG_FIELDS or field is F.ATTACHMENT):
             return True
-        if field is F.HEADER and value in (None, ""):
+        if field is F.HEADER and entries.get("value", "") == "":
             return ""
         return _reader(field)(value)
 
@@ -250,20 +251,19 @@ def _header_name(name: Any, path: str) -> str:
 
 
 def _fold_names(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
-    """Lower the names; an entry that is null counts as not given, as everywhere."""
+    """Lower the names."""
     entries: dict[str, Any] = {}
     for name, entry in value.items():
         folded = str(name).lower()
         if folded in entries:
             raise fault(f"{path}.{folded}", "is given twice")
-        if entry is not None:
-            entries[folded] = entry
+        entries[folded] = entry
     return entries
 
 
 def _refuse_others(entries: dict[str, Any], names: tuple[str, ...], path: str) -> None:
-    for name in entries:
-        if name not in names:
+    for name, entry in entries.items():
+        if name not in names and entry is not None:
             *first, last = names
             raise fault(f"{path}.{name}", f"is not expected together with {', '.join(first)} and {last}")
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from worker.models.authentication import OptionalAuthentication
 from worker.models.base import Request, Result, Server, is_none
 from worker.models.message import MessageParameters
+from worker.models.texts import read_words
 
 
 class Notify(StrEnum):
@@ -31,11 +32,10 @@ class SendParameters(MessageParameters):
     @field_validator("notify", mode="before")
     @classmethod
     def _are_words(cls, notify: Any) -> Any:
-        if isinstance(notify, str):
-            notify = [word for word in notify.split(",") if word.strip()]
-        if isinstance(notify, list):
-            return [word.strip().upper() if isinstance(word, str) else word for word in notify]
-        return notify
+        words = read_words(notify)
+        if isinstance(words, list):
+            return [word.upper() if isinstance(word, str) else word for word in words]
+        return words
 
     @field_validator("notify")
     @classmethod

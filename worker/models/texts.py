@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from worker.models.expectation import number_as_text
 
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _BREAK = re.compile(r"[\r\n\0]")
@@ -20,3 +23,13 @@ def check_line(text: str) -> str:
     if _BREAK.search(text):
         raise ValueError("must not contain a line break or NUL")
     return check_characters(text)
+
+
+def read_words(value: Any) -> Any:
+    """Return the words of a list, or of a text with commas between them; blanks and null do not count."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list):
+        return value
+    words = (each.strip() if isinstance(each, str) else number_as_text(each) for each in value)
+    return [word for word in words if word is not None and word != ""]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -13,7 +15,12 @@ from worker.settings.group import PREFIX, SettingsGroup
 
 
 class DefaultAccount(SettingsGroup):
-    """The default mail server and account of the tasks of one protocol."""
+    """The default mail server and account of the tasks of one protocol.
+
+    `without_account`: how to sign in if no account is given.
+    """
+
+    without_account: ClassVar[Mapping[str, str]] = {}
 
     host: str | None = None
     """Mail server of tasks that name none."""
@@ -52,22 +59,27 @@ class DefaultAccount(SettingsGroup):
         return self
 
     def variables(self) -> dict[str, dict[str, Any]]:
-        """Return `server` and `authentication` in the form of job variables; empty without a server."""
+        """Return `server`, and `authentication` if any, as job variables; empty without a server."""
         if self.host is None:
             return {}
-        sign_in: dict[str, Any] = {"type": "noAuth"}
-        if self.authentication is not None:
-            sign_in = _read(self.authentication)
-        elif self.username is not None and self.password is not None:
-            password = self.password.get_secret_value()
-            sign_in = {"type": "simple", "username": self.username, "password": password}
         encryption = self.cryptographic_protocol.value
         server = {"host": self.host, "port": self.port, "cryptographicProtocol": encryption}
-        return {"server": server, "authentication": sign_in}
+        sign_in = self._sign_in()
+        return {"server": server, **({"authentication": sign_in} if sign_in else {})}
+
+    def _sign_in(self) -> dict[str, Any]:
+        if self.authentication is not None:
+            return _read(self.authentication)
+        if self.username is not None and self.password is not None:
+            password = self.password.get_secret_value()
+            return {"type": "simple", "username": self.username, "password": password}
+        return dict(self.without_account)
 
 
 class SmtpDefaults(DefaultAccount, alias_generator=lambda name: f"{PREFIX}DEFAULT_SMTP_{name.upper()}"):
     """Those of SMTP."""
+
+    without_account = MappingProxyType({"type": AuthenticationType.NO_AUTH.value})
 
 
 class ImapDefaults(DefaultAccount, alias_generator=lambda name: f"{PREFIX}DEFAULT_IMAP_{name.upper()}"):

@@ -11,10 +11,11 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 from worker.documents.urls import UrlPattern
 from worker.mail.account import split_server_pattern
+from worker.models.base import read_host
 from worker.settings.gateway import is_this_machine
 from worker.settings.group import PREFIX, Names, PathSetting, SettingsGroup, without_credentials
 
-_HELO_NAME = r"^(?:[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,60}\])$"
+_ADDRESS_LITERAL = re.compile(r"\[[A-Za-z0-9.:]{2,60}\]")
 _TASK_TYPE_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -69,7 +70,7 @@ class WorkerSettings(SettingsGroup):
     """Long polling: how long one request for jobs stays open."""
     retry_backoff_seconds: float = Field(30.0, ge=0)
     """Retry backoff before the first retry; each further one is 16 times as long, at most an hour."""
-    smtp_helo_name: str | None = Field(None, pattern=_HELO_NAME)
+    smtp_helo_name: str | None = None
     """The worker's name for SMTP servers (EHLO); default the machine's full name if it has one, else its
     address."""
     shutdown_grace_seconds: float = Field(20.0, ge=0)
@@ -136,6 +137,11 @@ class WorkerSettings(SettingsGroup):
     @classmethod
     def _whatever_the_case(cls, word: Any) -> Any:
         return word.strip().lower() if isinstance(word, str) else word
+
+    @field_validator("smtp_helo_name")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        return name if name is None or _ADDRESS_LITERAL.fullmatch(name) else read_host(name)
 
     @field_validator("allowed_servers")
     @classmethod

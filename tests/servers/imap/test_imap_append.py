@@ -57,7 +57,7 @@ async def test_folders_are_listed_with_what_is_in_them(place: Place) -> None:
     rows = {row["name"]: row for row in await place.caller.folders()}
     assert (rows["INBOX"]["messages"], rows["INBOX"]["unread"]) == (2, 1)
     delimiter = rows["INBOX"]["delimiter"]
-    for pattern in ("Projects/Bü*", "projects.%", "*[1]"):
+    for pattern in ("Projects/Bü*", " projects.%\r\n", "*[1]"):
         (row,) = await place.caller.folders(pattern=pattern)
         assert row["name"].split(delimiter)[-2:] == ["Projects", "Büro [1]"]
         assert (row["messages"], row["unread"]) == (1, 1)

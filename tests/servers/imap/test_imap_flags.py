@@ -71,6 +71,14 @@ async def test_what_is_as_wanted_is_not_sent_again(place: Place) -> None:
     assert not any(b"STORE" in str(command).upper().encode() for command in place.proxy.commands)
 
 
+async def test_a_keyword_in_two_letter_cases_is_one_and_no_other_is_lost(place: Place) -> None:
+    place.probe.deliver(mail(1))
+    result = await place.caller.flag("<1@example.org>", keywords={"add": ["Label", "LABEL", "Other"]})
+    assert sorted(keyword.lower() for keyword in result["keywords"]) == ["label", "other"]
+    result = await place.caller.flag("<1@example.org>", keywords={"remove": ["label", "LABEL"]})
+    assert [keyword.lower() for keyword in result["keywords"]] == ["other"]
+
+
 async def test_a_mail_that_is_not_there_gets_no_flag(place: Place) -> None:
     place.probe.deliver(mail(1))
     with pytest.raises(MessageNotFound):

@@ -78,6 +78,21 @@ async def test_a_delete_that_is_cut_after_any_command_ends_with_the_mail_gone_an
 
 
 @pytest.mark.parametrize("when", Cut)
+async def test_an_append_that_is_cut_after_any_command_ends_with_one_mail(
+    dovecot_place: Place, when: Cut
+) -> None:
+    place = dovecot_place
+    for number in ROUNDS:
+        cuts, target = place.proxy.cuts, f"Target{number}"
+        place.caller.reference = f"job-{number}"
+        place.proxy.cut(number, when)
+        wanted = {"from": "ann@example.org", "subject": "x", "body": "x" * 9_000}
+        await repeat_where_it_broke(lambda: place.caller.append(target, **wanted, message=f"{number}@x"))  # noqa: B023
+        assert place.probe.ids(target) == [f"{number}@x"]
+    assert place.proxy.cuts == cuts, "the last rounds were still cut: more rounds are needed"
+
+
+@pytest.mark.parametrize("when", Cut)
 @pytest.mark.parametrize("removed", WITHOUT[2:], ids=lambda removed: f"without {' and '.join(removed)}")
 async def test_what_others_have_flagged_is_flagged_again_by_the_next_attempt(
     dovecot: Dovecot,

@@ -460,10 +460,14 @@ async def test_a_folder_that_may_only_be_read_is_read_and_not_changed(make_calle
         for operation in (
             caller.delete("1@scripted.example.org"),
             caller.move("1@scripted.example.org", "Target"),
+            caller.flag("1@scripted.example.org", flagged=True),
+            caller.append("INBOX", **{"from": "ann@example.org"}, subject="x", body="x", message="new@x"),
         ):
             with pytest.raises(ServerRefused, match="only read"):
                 await operation
-    assert not {"UID STORE", "UID MOVE", "CREATE"} & set(server.verbs)
+        # What is as wanted already needs no right to change it.
+        assert not (await caller.flag("1@scripted.example.org", flagged=False))["flagged"]
+    assert not {"UID STORE", "UID MOVE", "CREATE", "APPEND"} & set(server.verbs)
 
 
 async def test_a_message_that_goes_away_before_it_is_moved_is_not_found(make_caller: MakeCaller) -> None:

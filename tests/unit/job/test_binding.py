@@ -357,7 +357,9 @@ def test_a_password_may_have_braces(text: str) -> None:
 
 
 def test_blanks_around_a_placeholder_are_not_a_part_of_the_secret() -> None:
-    variables = given(authentication={"username": "a {{secrets.A}} b", "password": " {{secrets.A}}\n"})
+    variables = given(
+        authentication={"username": "a {{secrets.A}} b", "password": "\ufeff {{secrets.A}}\n\u200b"}
+    )
     request = bound(variables, environment={"SECRET_A": "value"})
     assert request.authentication.username is not None
     assert request.authentication.username.get_secret_value() == "a value b"

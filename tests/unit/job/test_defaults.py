@@ -41,3 +41,18 @@ def test_a_task_that_leaves_the_server_to_a_worker_without_one_is_told_so() -> N
     with pytest.raises(InputError, match="EMAIL_WORKER_DEFAULT_IMAP_HOST"):
         assign(LIST, {}, {"server": {"cryptographicProtocol": None}})
     assert assign(LIST, {}, {}).variables == {}
+
+
+@pytest.mark.parametrize("given", [{"sever": {"host": "x"}}, {"authenticaton": OWN}, {"parametres": {}}])
+@pytest.mark.parametrize("defaults", [DEFAULTS, {}])
+def test_a_misspelt_group_is_not_replaced_by_what_the_worker_has(
+    given: dict[str, Any], defaults: dict[str, Any]
+) -> None:
+    (name,) = given
+    with pytest.raises(InputError, match=f"is missing, but there is {name}; did you mean"):
+        assign(LIST, defaults, given)
+
+
+def test_a_worker_without_an_account_gives_none() -> None:
+    assert "authentication" not in assign(LIST, {"server": SERVER}, {}).variables
+    assert assign(LIST, {"server": SERVER}, {"authentication": OWN}).variables["authentication"] == OWN

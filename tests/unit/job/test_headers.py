@@ -107,6 +107,16 @@ def test_a_misspelt_entry_of_the_response_is_refused(header: str, entry: str, kn
         ConnectorHeaders.of({header: f"={{x: response.{entry}}}"})
 
 
+@pytest.mark.parametrize("header", ["resultExpression", "errorExpression"])
+@pytest.mark.parametrize(("name", "known"), [("sentt", "sent"), ("mesageId", "messageId")])
+def test_a_misspelt_entry_of_the_result_by_its_own_name_is_refused(
+    header: str, name: str, known: str
+) -> None:
+    with pytest.raises(InputError, match=f"no variable '{name}'; did you mean {known}?"):
+        ConnectorHeaders.of({header: f'=if not({name}) then bpmnError("not-sent") else null'})
+    assert ConnectorHeaders.of({"resultExpression": f"={{{name}: 1, x: {name}}}"}).result_expression
+
+
 @pytest.mark.parametrize("entry", ["sent", "subject", "hasAttachments", "specialUse", "order", "code"])
 def test_an_entry_that_is_there_or_is_like_none_is_taken(entry: str) -> None:
     assert ConnectorHeaders.of({"resultExpression": f"={{x: response.{entry}}}"}).result_expression

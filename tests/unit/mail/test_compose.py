@@ -256,9 +256,16 @@ def test_a_structured_field_has_single_blanks_and_no_encoded_words(name: str) ->
     assert b"=?" not in message.content
 
 
-@pytest.mark.parametrize("value", ["<ü@example.com>", "<a@x>\r\nBcc: eve@x", "<" + "x" * 1_000 + "@x>"])
-def test_a_text_that_a_structured_field_cannot_contain_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match=r"may contain only printable ASCII|must not contain a line break"):
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("<ü@example.com>", "may contain only printable ASCII characters"),
+        ("<a@x>\r\nBcc: eve@x", "must not contain a line break"),
+        ("<" + "x" * 1_000 + "@x>", "at most 900 of them without a blank"),
+    ],
+)
+def test_a_text_that_a_structured_field_cannot_contain_is_refused(value: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         compose(headers={"References": value})
 
 

@@ -193,3 +193,13 @@ def test_the_size_of_base64_is_what_it_decodes_to(content: bytes) -> None:
     )
     (listed,), (read,) = list_attachments(raw), read_attachments(raw)
     assert listed.size == len(read.content)
+
+
+@pytest.mark.parametrize(
+    ("written", "content_id"),
+    [("<logo@x>", "logo@x"), ("logo", "logo"), ("<a b>", None), ("<l\xf6go>", None)],
+)
+def test_a_content_id_is_told_if_it_can_be_sent_again(written: str, content_id: str | None) -> None:
+    raw = multipart(b"\r\ntext", attached("Content-Type: image/png", f"Content-ID: {written}"))
+    assert [each.content_id for each in list_attachments(raw)] == [content_id]
+    assert [each.content_id for each in read_attachments(raw)] == [content_id]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.models.email import SortField, SortOrder
-from worker.models.imap import ListRequest, MoveRequest, ReadRequest, SearchRequest
+from worker.models.imap import FlagRequest, ListRequest, MoveRequest, ReadRequest, SearchRequest
 from worker.models.search import Condition, SearchField
 
 COMMON = {
@@ -58,3 +58,26 @@ def test_criteria_are_read_from_a_context_or_a_text() -> None:
     assert "criteria[0].field" in message_of(
         SearchRequest, {"criteria": {"operator": "or", "criteria": [{"field": "content", "value": "x"}]}}
     )
+
+
+def flag(**keywords: Any) -> dict[str, Any]:
+    return {"messageId": "1@x", "keywords": keywords}
+
+
+def test_keywords_may_be_a_text_or_a_list_in_which_blanks_and_null_do_not_count() -> None:
+    parameters = flag(add="$Done, Invoice,", remove=["Open", None, "", 7])
+    wanted = FlagRequest.model_validate({**COMMON, "parameters": parameters}).parameters
+    assert wanted.added == {"$Done", "Invoice"}
+    assert wanted.removed == {"Open", "7"}
+
+
+@pytest.mark.parametrize("name", ["Seen", "\\Seen", "FLAGGED", "\\Deleted", "draft"])
+def test_a_flag_of_the_protocol_is_no_keyword(name: str) -> None:
+    assert "must be your own keyword; use seen" in message_of(FlagRequest, flag(add=[name]))
+    assert "must be your own keyword" in message_of(FlagRequest, flag(remove=name))
+
+
+def test_blanks_around_the_text_of_a_field_are_not_searched_for() -> None:
+    parameters = {"from": " jane@example.com\t", "subject": "order "}
+    wanted = SearchRequest.model_validate({**COMMON, "parameters": parameters}).parameters
+    assert [each.value for each in wanted.conditions] == ["jane@example.com", "order"]

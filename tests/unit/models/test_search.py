@@ -65,6 +65,10 @@ def test_a_value_is_taken_as_it_is() -> None:
             "value must be a date such as 2026-11-27, found '27.11.2026'",
         ),
         ({"field": "SINCE", "value": "2026-13-01"}, "value must be a date"),
+        ({"field": "SINCE", "value": "2026-11-27Tomorrow"}, "value must be a date"),
+        # An expression that gives nothing must not find other emails than those that are meant.
+        ({"field": "HEADER", "name": "In-Reply-To", "value": None}, "value must be a text that is not empty"),
+        ({"field": "SEEN", "value": None}, "value must be true or false, found null"),
         ({"field": "SEEN", "value": "yes"}, "value must be true or false, found 'yes'"),
         ({"field": "LARGER", "value": -1}, "value must be a whole number of octets, found -1"),
         ({"field": "LARGER", "value": 1.5}, "value must be a whole number"),

@@ -290,3 +290,61 @@ def test_the_attachments_of_a_read_email_are_sent_as_they_are_listed() -> None:
     assert "attachments" in error_of(attachments=[listed])[0]
     assert "listed, and not stored" in error_of(attachments=[listed])[1]
     assert "contentId must be ASCII" in error_of(attachments=[{**stored, "contentId": "a b"}])[1]
+
+
+@pytest.mark.parametrize(
+    ("contentId", "expected"),
+    [("cid:logo", "logo"), ("<CID:logo@x>", "logo@x"), (" < logo > ", "logo"), ("cid:", None), ("<>", None)],
+)
+def test_a_content_id_may_be_written_as_the_html_and_the_header_do(
+    contentId: str,  # noqa: N803 - as the process calls it
+    expected: str | None,
+) -> None:
+    inline = {"camunda.document.type": "inline", "content": "x", "contentId": contentId}
+    assert parameters(attachments=[inline]).attachments[0].content_id == expected
+
+
+def test_words_may_be_a_text_or_a_list_in_which_blanks_and_null_do_not_count() -> None:
+    for notify in ("FAILURE,, delay", ["failure", None, " ", "DELAY "]):
+        assert [str(event) for event in parameters(notify=notify).notify] == ["FAILURE", "DELAY"]
+    assert parameters(notify=[None]).notify == ()
+    assert error_of(notify=[True])[0] == "notify.0"
+
+
+@pytest.mark.parametrize(
+    "name", ["DKIM-Signature", "Authentication-Results", "ARC-Seal", "Received-SPF", "Delivered-To"]
+)
+def test_what_mail_servers_write_is_no_header_of_the_process(name: str) -> None:
+    assert f"must not contain {name}" in error_of(headers={name: "x"})[1]
+
+
+@pytest.mark.parametrize("message_id", ["<4711>", "<a@b@c>", "<a.b@c..d>"])
+def test_an_email_with_an_unusual_message_id_is_answered_in_its_thread(message_id: str) -> None:
+    header = {"header": "Message-ID", "value": message_id}
+    for answered in (message_id, {"messageId": message_id, "headers": [header]}):
+        answer = parameters(inReplyTo=answered).in_reply_to
+        assert answer is not None
+        assert (answer.message_id, answer.references) == (message_id, (message_id,))
+
+
+def test_a_message_id_that_fits_into_no_line_is_none() -> None:
+    endless = f"<{'a' * 1_000}@x>"
+    answer = parameters(inReplyTo={"messageId": endless}).in_reply_to
+    assert answer is not None
+    assert (answer.message_id, answer.references) == ("", ())
+    assert "must be a Message-ID" in error_of(inReplyTo=endless)[1]
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("RE: Re: AW: SV: Antw: Order", "Re: Order"),
+        ("Re: AW: Order", "Re: Order"),
+        ("Re: Re[2]: Order", "Re: Order"),
+        ("AW: Order", "AW: Order"),
+        ("Re: Award: Order", "Re: Award: Order"),
+    ],
+)
+def test_an_answer_has_one_sign_of_an_answer(subject: str, expected: str) -> None:
+    assert parameters(subject=subject, inReplyTo="1@x").subject_line == expected
+    assert parameters(subject=subject).subject_line == subject

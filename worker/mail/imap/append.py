@@ -22,9 +22,9 @@ def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, fl
     except FolderNotFound:
         folders.create(folders.name_of(path))
         folder = folders.open(path)
-    refuse_read_only(mailbox, folder)
     if is_in_folder(mailbox, path, message.message_id):
         return False
+    refuse_read_only(mailbox, folder)
     arguments = (folders.encoded(folder.name), f"({' '.join(flags)})", None, message.content)
     session.require(session.attempt("APPEND", session.client.append, *arguments))
     return True

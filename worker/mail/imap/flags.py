@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 
 from worker.errors import NotSupported
@@ -24,10 +25,10 @@ def change_flags(
     mailbox.session.purpose = "set the flags of the message"
     folder = mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(folder, message_id)
-    refuse_read_only(mailbox, folder)
     flags, is_changed = _flags_of(mailbox, uid), False
     for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
         if wanted:
+            refuse_read_only(mailbox, folder)
             listed = f"({' '.join(sorted(wanted))})"
             mailbox.session.uid("STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
             is_changed = True
@@ -48,7 +49,10 @@ def _flags_of(mailbox: ImapMailbox, uid: int) -> frozenset[str]:
     return next((each.flags for each in fetched if each.flags is not None), frozenset())
 
 
-def _without(flags: AbstractSet[str], others: AbstractSet[str]) -> set[str]:
-    """Return the flags that are not among others; letter case does not matter (RFC 9051, 2.3.2)."""
+def _without(flags: Iterable[str], others: Iterable[str]) -> Collection[str]:
+    """Return the flags that are not among others, each once; letter case does not matter (RFC 9051, 2.3.2).
+
+    Dovecot loses keywords of a command that names one in two letter cases.
+    """
     folded = {flag.lower() for flag in others}
-    return {flag for flag in flags if flag.lower() not in folded}
+    return {name: flag for flag in sorted(flags) if (name := flag.lower()) not in folded}.values()

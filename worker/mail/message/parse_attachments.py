@@ -12,7 +12,7 @@ from worker.mail.message.parse_encodings import decode_transfer_encoding, decode
 from worker.mail.message.parse_smime import open_message
 from worker.mail.message.parse_structure import Part, Structure
 from worker.mail.message.parse_words import decode_words
-from worker.models.documents import File
+from worker.models.documents import CONTENT_ID, File
 from worker.models.email import Attachment
 
 _MAX_NAME = 200
@@ -76,7 +76,9 @@ def _name(part: Part, number: int) -> str:
 
 
 def _content_id(part: Part) -> str | None:
-    return to_json_text(part.content_id.decode("latin_1")).strip().removeprefix("<").removesuffix(">") or None
+    """Return what names the part in the HTML; None if it is nothing that can be sent again."""
+    content_id = part.content_id.decode("latin_1").strip().removeprefix("<").removesuffix(">")
+    return content_id if CONTENT_ID.fullmatch(content_id) else None
 
 
 def _decode(name: str) -> str:
