@@ -35,9 +35,12 @@ _MISSPELT = misspelt_groups()
 
 
 def refuse_misspelt_groups(variables: Mapping[str, Any]) -> None:
-    """Raise InputError for a group that is missing because its name is misspelt, as a default hides that."""
+    """Raise InputError for a group that is missing because its name is misspelt, as a default hides that.
+
+    Another variable of the process may have such a name; a group is a context.
+    """
     for misspelt, name in _MISSPELT.items():
-        if misspelt in variables and name not in variables:
+        if isinstance(variables.get(misspelt), Mapping) and name not in variables:
             raise InputError(_is_missing(name, misspelt), field=name)
 
 

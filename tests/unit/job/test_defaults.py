@@ -53,6 +53,10 @@ def test_a_misspelt_group_is_not_replaced_by_what_the_worker_has(
         assign(LIST, defaults, given)
 
 
+def test_another_variable_with_such_a_name_is_the_process_s_own() -> None:
+    assert assign(LIST, DEFAULTS, {"parameter": 3, "Server": "eu-1"}).variables["server"] == SERVER
+
+
 def test_a_worker_without_an_account_gives_none() -> None:
     assert "authentication" not in assign(LIST, {"server": SERVER}, {}).variables
     assert assign(LIST, {"server": SERVER}, {"authentication": OWN}).variables["authentication"] == OWN
