@@ -88,7 +88,7 @@ def parse_email(raw: bytes) -> ParsedEmail:
     fields = message.fields
     return ParsedEmail(
         summary=_summarize(fields),
-        headers=tuple((field.name.decode("ascii"), decode_words(unfold(field.value))) for field in fields),
+        headers=tuple((decode_words(field.name), decode_words(unfold(field.value))) for field in fields),
         size=len(raw),
         plain_text_body=bodies.plain,
         html_body=bodies.html,
@@ -105,7 +105,7 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
 def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
     """Return lower-case name and decoded value of each header field of a header block or a whole email."""
     fields = read_fields(with_line_feeds(raw_header_block)).fields
-    return tuple((field.name.decode("ascii").lower(), decode_words(unfold(field.value))) for field in fields)
+    return tuple((decode_words(field.name).lower(), decode_words(unfold(field.value))) for field in fields)
 
 
 def searchable_texts(raw: bytes) -> Iterator[str]:

@@ -114,9 +114,11 @@ class _Walk:
     def _push(self, part: Part) -> None:
         self.open_parts.append(part)
         self.boundaries.append([])
-        boundary = part.parameters.get("boundary", "").encode("latin_1", "ignore").rstrip()
-        if part.is_multipart and boundary:
-            self._wait_for(boundary)
+        written = part.parameters.get("boundary", "").encode("latin_1", "ignore").rstrip()
+        # Some senders take single quotes, or a backslash before any character, for the RFC's double quotes.
+        for boundary in {written, written.replace(b"\\", b"").strip(b"\"'")} - {b""}:
+            if part.is_multipart:
+                self._wait_for(boundary)
 
     def _wait_for(self, boundary: bytes) -> None:
         self.boundaries[-1].append(boundary)
