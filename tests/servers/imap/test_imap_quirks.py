@@ -242,6 +242,14 @@ async def test_a_second_bracket_in_the_greeting_hides_nothing(make_caller: MakeC
     assert not {"LOGIN", "AUTHENTICATE"} & set(server.verbs)
 
 
+@pytest.mark.parametrize("greeting", ["+OK POP3 ready", "220 SMTP ready", "* NO busy"])
+async def test_a_greeting_that_is_none_of_imap_is_shown(make_caller: MakeCaller, greeting: str) -> None:
+    async with ScriptedImap(ImapOptions(greeting=greeting)) as server:
+        with pytest.raises(ProtocolViolation) as failure:
+            await make_caller(server.port).list_emails()
+    assert greeting in failure.value.message
+
+
 async def say_in_lower_case(dialogue: Dialogue) -> None:
     tag = dialogue.commands[-1].split(" ")[0]
     await dialogue.say(f"* 3 exists\r\n* ok [uidvalidity 7] yes\r\n{tag.lower()} ok [read-write] done")
@@ -252,7 +260,7 @@ async def say_in_lower_case(dialogue: Dialogue) -> None:
     [
         say("* 3 EXISTS", "* OK [UIDVALIDITY 7]", "{tag} OK"),
         say_in_lower_case,
-        say("*  3 EXISTS", "*  OK [UIDVALIDITY 7] ok", "{tag}  OK  [READ-WRITE] done"),
+        say("*  3 EXISTS", "*  OK [UIDVALIDITY  7 ] ok", "{tag}  OK  [READ-WRITE] done"),
         say("", "* 3 EXISTS", "", "* OK [UIDVALIDITY 7] ok", "", "{tag} OK done"),
         lambda dialogue: dialogue.send(
             f"* 3 EXISTS\n{dialogue.commands[-1].split(' ')[0]} OK done\n".encode()

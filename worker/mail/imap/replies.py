@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -127,7 +127,23 @@ def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
-    """Read the messages of FETCH replies, except unsolicited ones that contain only flags."""
+    """Read the messages of FETCH replies, except unsolicited ones that contain only flags.
+
+    What several replies tell of one message is put together (RFC 9051, 7.5.2).
+    """
+    fetched: dict[int, Fetched] = {}
+    for each in _read_replies(pieces):
+        known = fetched.get(each.uid)
+        fetched[each.uid] = _join(known, each) if known else each
+    yield from fetched.values()
+
+
+def _join(known: Fetched, told: Fetched) -> Fetched:
+    news = {field.name: getattr(told, field.name) for field in fields(told)}
+    return replace(known, **{name: value for name, value in news.items() if value is not None})
+
+
+def _read_replies(pieces: Iterable[Piece]) -> Iterator[Fetched]:
     for tokens in read_lines(pieces):
         items, sections = _read_items(tokens)
         if not items.keys() - {"UID", "FLAGS"}:
@@ -232,7 +248,7 @@ def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
 
 def read_number(text: Token) -> int:
     """Read a number of the protocol."""
-    number = _count(text)
+    number = _count(text.strip())
     if number is None:
         raise UnreadableReply(f"no number: {_readable(text)}")
     return number
