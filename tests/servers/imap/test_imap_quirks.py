@@ -74,6 +74,15 @@ async def test_a_message_that_is_still_there_after_move_has_not_moved(make_calle
             await make_caller(server.port).move(FIRST, "Target")
 
 
+@pytest.mark.parametrize("text", ["NO UID EXPUNGE", "BAD unknown command"])  # ProtonMail/proton-bridge#123
+async def test_where_uid_expunge_is_announced_and_refused_expunge_removes_the_message(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"UID EXPUNGE": answer(text)})) as server:
+        assert await make_caller(server.port).delete(FIRST)
+    assert server.verbs.count("EXPUNGE") == 1
+
+
 @pytest.mark.parametrize("text", ["OK done", "OK [COPYUID 9 1] done", "OK [COPYUID 9 1 5] done"])
 async def test_a_copy_needs_no_copyuid(make_caller: MakeCaller, text: str) -> None:
     nothing_like_it = when("UID 1:*", answer("OK done"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from worker.mail.message.parse_encodings import known_encoding
 from worker.mail.message.parse_fields import MOST_FIELDS, Field, HeaderBlock, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
+from worker.mail.message.parse_words import decode_words
 
 # More parts than any mail client makes; Dovecot draws the line at the same number.
 MOST_PARTS = 10_000
@@ -180,6 +181,8 @@ class _Walk:
 
 def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end: int) -> Part:
     content_type = _QUOTED_TYPE.sub(rb"\2", first_value(block.fields, b"content-type") or b"")
+    if content_type.startswith(b"=?"):  # as encoded words, against RFC 2047, 5
+        content_type = decode_words(content_type).encode("latin_1", "ignore")
     disposition = first_value(block.fields, b"content-disposition") or b""
     parameters = read_parameters(content_type)
     is_digest = parent is not None and parent.content_type == "multipart/digest"
