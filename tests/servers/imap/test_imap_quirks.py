@@ -448,6 +448,22 @@ async def test_a_refused_list_leaves_an_inbox(make_caller: MakeCaller, text: str
         assert sorted(subjects(await make_caller(server.port).list_emails())) == ALL
 
 
+@pytest.mark.parametrize("capabilities", ["IMAP4rev1 SPECIAL-USE", "IMAP4rev1 SPECIAL-USE LIST-STATUS"])
+async def test_where_list_takes_no_return_options_it_is_asked_without(
+    make_caller: MakeCaller, capabilities: str
+) -> None:
+    async def list_plainly(dialogue: Dialogue) -> None:
+        if "RETURN" in dialogue.commands[-1]:
+            await dialogue.say("{tag} BAD [CLIENTBUG] syntax: unexpected char")
+        else:
+            await say('* LIST (\\Sent) "/" Out', "{tag} OK done")(dialogue)
+
+    faults = {"LIST": list_plainly, "STATUS": say("* STATUS Out (MESSAGES 3 UNSEEN 1)", "{tag} OK done")}
+    async with ScriptedImap(ImapOptions(capabilities=capabilities, faults=faults)) as server:
+        (folder,) = await make_caller(server.port).folders()
+    assert (folder["name"], folder["messages"], folder["specialUse"]) == ("Out", 3, "\\Sent")
+
+
 async def test_where_folders_cannot_be_listed_now_none_is_made_under_a_wrong_name(
     make_caller: MakeCaller,
 ) -> None:
