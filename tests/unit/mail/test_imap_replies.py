@@ -109,6 +109,11 @@ def test_a_backslash_that_need_not_be_escaped_stands_for_itself() -> None:
     assert dict(read_counts([b'"A\\\\B \\"" (MESSAGES 3)'])) == {b'A\\B "': {"MESSAGES": 3}}
 
 
+def test_a_status_may_lack_the_quotes_round_a_name_with_blanks() -> None:
+    assert dict(read_counts([b"Deleted Items (MESSAGES 3)"])) == {b"Deleted Items": {"MESSAGES": 3}}
+    assert dict(read_counts([b"INBOX"])) == {b"INBOX": {}}
+
+
 def test_an_internal_date_counts_its_zone_from_greenwich_in_both_directions() -> None:
     (message,) = read_fetched([b'1 (UID 1 INTERNALDATE "17-Jul-1996 02:44:25 -0700")'])
     assert message.received == datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)

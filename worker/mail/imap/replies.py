@@ -194,8 +194,10 @@ def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
 def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]]]:
     """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
     for tokens in read_lines(pieces):
-        name = _octets(next(tokens, b""))
-        counts = {key.upper(): _count(value) for key, value in read_pairs(read_list(tokens)).items()}
+        # Some servers forget the quotes round a name with blanks here too.
+        name = b" ".join(map(_octets, itertools.takewhile(lambda word: word != "(", tokens)))
+        pairs = read_pairs(read_list(itertools.chain("(", tokens)))
+        counts = {key.upper(): _count(value) for key, value in pairs.items()}
         yield name, {key: count for key, count in counts.items() if count is not None}
 
 

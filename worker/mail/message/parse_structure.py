@@ -99,6 +99,10 @@ class _Walk:
         while True:
             most = min(MOST_FIELDS, self.fields_left)
             block = read_fields(self.raw, self.position, most=most, is_delimiter=self._is_delimiter_line)
+            if parent and not block.fields and _PART_START.match(self.raw, block.body_start):
+                # an empty line between the delimiter and the header
+                self.position = block.body_start
+                continue
             first = first or block
             self.fields_left = max(1, self.fields_left - len(block.fields))
             part = _to_part(block, parent, header_start=self.position, end=len(self.raw))
