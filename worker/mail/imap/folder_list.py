@@ -28,7 +28,7 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     has_counts = session.can("LIST-STATUS")
     options += [f"STATUS ({_COUNTS})"] if has_counts else []
     reply = _ask(session, options)
-    if options and is_unexplained(reply):  # what is announced may hold for LIST without RETURN (RFC 6154, 2)
+    if options and is_unexplained(reply):  # some announce what only plain LIST tells (RFC 6154, 2)
         reply, has_counts = _ask(session, []), False
     told = session.client.response("STATUS")[1]
     counts = dict(read_counts(piece for piece in told if piece))
