@@ -38,7 +38,7 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         # RFC 5530, RFC 2449; RFC 1939 ("maildrop already locked"), Cyrus ("Mailbox is locked by POP server"),
         # UW ("Mailbox in use", "Can't get lock. Mailbox in use"), Qpopper ("lock busy! Is another session
         # active?"). The noun is asked for: "account locked" is another matter.
-        (r"\[IN-?USE\b|\b(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", MailboxBusy),
+        (r"\[IN-?USE\b|\bmail ?(drop|box)\b.*\b(locked|lock|in use|busy)\b", MailboxBusy),
         (r"\block.*\bmailbox in use\b|\block busy\b", MailboxBusy),
         (r"\[AUTH\b", AuthenticationFailed),
         # QQ names several reasons, "password is incorrect" among them, and "system is busy": more attempts
@@ -57,7 +57,10 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         # Gmail: "Temporary System Error"; Dovecot: "Temporary authentication failure", "Internal error
         # occurred"; Yahoo: "Server error - Please try again later"; QQ: "system busy"
         (r"\btemporary (\w+ )?(error|failure|problem)\b|\btemporarily\b", ServerUnavailable),
-        (r"\b(internal|server|system|backend) error\b", ServerUnavailable),
+        (r"\b(internal|server|system|backend|database) error\b", ServerUnavailable),
+        # proxies before the mail server (Perdition: "Could not connect to server"), and Cyrus' saslauthd
+        (r"\b(cannot|can't|could not|unable to) (connect|contact|reach)\b", ServerUnavailable),
+        (r"\btim(ed |e-?)out\b", ServerUnavailable),
         (r"\b(system|server|service) (is )?(too )?busy\b|\boverloaded\b", ServerUnavailable),
         (r"\btry (it )?(again )?(later|after|in (a|\d+))\b", ServerUnavailable),
         # IMAP: RFC 5530

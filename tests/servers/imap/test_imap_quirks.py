@@ -74,6 +74,15 @@ async def test_a_message_that_is_still_there_after_move_has_not_moved(make_calle
             await make_caller(server.port).move(FIRST, "Target")
 
 
+@pytest.mark.parametrize("text", ["NO UID EXPUNGE", "BAD unknown command"])  # ProtonMail/proton-bridge#123
+async def test_where_uid_expunge_is_announced_and_refused_expunge_removes_the_message(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"UID EXPUNGE": answer(text)})) as server:
+        assert await make_caller(server.port).delete(FIRST)
+    assert server.verbs.count("EXPUNGE") == 1
+
+
 @pytest.mark.parametrize("text", ["OK done", "OK [COPYUID 9 1] done", "OK [COPYUID 9 1 5] done"])
 async def test_a_copy_needs_no_copyuid(make_caller: MakeCaller, text: str) -> None:
     nothing_like_it = when("UID 1:*", answer("OK done"))
@@ -242,6 +251,14 @@ async def test_a_second_bracket_in_the_greeting_hides_nothing(make_caller: MakeC
     assert not {"LOGIN", "AUTHENTICATE"} & set(server.verbs)
 
 
+@pytest.mark.parametrize("greeting", ["+OK POP3 ready", "220 SMTP ready", "* NO busy"])
+async def test_a_greeting_that_is_none_of_imap_is_shown(make_caller: MakeCaller, greeting: str) -> None:
+    async with ScriptedImap(ImapOptions(greeting=greeting)) as server:
+        with pytest.raises(ProtocolViolation) as failure:
+            await make_caller(server.port).list_emails()
+    assert greeting in failure.value.message
+
+
 async def say_in_lower_case(dialogue: Dialogue) -> None:
     tag = dialogue.commands[-1].split(" ")[0]
     await dialogue.say(f"* 3 exists\r\n* ok [uidvalidity 7] yes\r\n{tag.lower()} ok [read-write] done")
@@ -252,7 +269,7 @@ async def say_in_lower_case(dialogue: Dialogue) -> None:
     [
         say("* 3 EXISTS", "* OK [UIDVALIDITY 7]", "{tag} OK"),
         say_in_lower_case,
-        say("*  3 EXISTS", "*  OK [UIDVALIDITY 7] ok", "{tag}  OK  [READ-WRITE] done"),
+        say("*  3 EXISTS", "*  OK [UIDVALIDITY  7 ] ok", "{tag}  OK  [READ-WRITE] done"),
         say("", "* 3 EXISTS", "", "* OK [UIDVALIDITY 7] ok", "", "{tag} OK done"),
         lambda dialogue: dialogue.send(
             f"* 3 EXISTS\n{dialogue.commands[-1].split(' ')[0]} OK done\n".encode()
@@ -429,6 +446,22 @@ async def test_an_id_in_encoded_words_is_found_by_what_it_stands_for(make_caller
 async def test_a_refused_list_leaves_an_inbox(make_caller: MakeCaller, text: str) -> None:
     async with ScriptedImap(ImapOptions(faults={"LIST": answer(text)})) as server:
         assert sorted(subjects(await make_caller(server.port).list_emails())) == ALL
+
+
+@pytest.mark.parametrize("capabilities", ["IMAP4rev1 SPECIAL-USE", "IMAP4rev1 SPECIAL-USE LIST-STATUS"])
+async def test_where_list_takes_no_return_options_it_is_asked_without(
+    make_caller: MakeCaller, capabilities: str
+) -> None:
+    async def list_plainly(dialogue: Dialogue) -> None:
+        if "RETURN" in dialogue.commands[-1]:
+            await dialogue.say("{tag} BAD [CLIENTBUG] syntax: unexpected char")
+        else:
+            await say('* LIST (\\Sent) "/" Out', "{tag} OK done")(dialogue)
+
+    faults = {"LIST": list_plainly, "STATUS": say("* STATUS Out (MESSAGES 3 UNSEEN 1)", "{tag} OK done")}
+    async with ScriptedImap(ImapOptions(capabilities=capabilities, faults=faults)) as server:
+        (folder,) = await make_caller(server.port).folders()
+    assert (folder["name"], folder["messages"], folder["specialUse"]) == ("Out", 3, "\\Sent")
 
 
 async def test_where_folders_cannot_be_listed_now_none_is_made_under_a_wrong_name(

@@ -93,6 +93,27 @@ def test_header_fields_may_come_in_sections_of_their_own() -> None:
     assert list(read_fetched(pieces)) == [Fetched(5, section=b"A: 1\r\nB: 2\r\n")]
 
 
+def test_what_several_replies_tell_of_one_message_is_put_together() -> None:
+    pieces: list[Piece] = [
+        (b"1 (UID 5 FLAGS (A) BODY[HEADER] {4}", b"A: b"),
+        b")",
+        b"2 (UID 6 RFC822.SIZE 2)",
+        b"1 (UID 5 RFC822.SIZE 3)",
+    ]
+    whole = Fetched(5, size=3, section=b"A: b", flags=frozenset({"A"}))
+    assert list(read_fetched(pieces)) == [whole, Fetched(6, size=2)]
+
+
+def test_a_backslash_that_need_not_be_escaped_stands_for_itself() -> None:
+    assert dict(read_counts([b'"A\\B" (MESSAGES 3)'])) == {b"A\\B": {"MESSAGES": 3}}
+    assert dict(read_counts([b'"A\\\\B \\"" (MESSAGES 3)'])) == {b'A\\B "': {"MESSAGES": 3}}
+
+
+def test_a_status_may_lack_the_quotes_round_a_name_with_blanks() -> None:
+    assert dict(read_counts([b"Deleted Items (MESSAGES 3)"])) == {b"Deleted Items": {"MESSAGES": 3}}
+    assert dict(read_counts([b"INBOX"])) == {b"INBOX": {}}
+
+
 def test_an_internal_date_counts_its_zone_from_greenwich_in_both_directions() -> None:
     (message,) = read_fetched([b'1 (UID 1 INTERNALDATE "17-Jul-1996 02:44:25 -0700")'])
     assert message.received == datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)

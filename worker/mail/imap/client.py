@@ -73,6 +73,8 @@ class ImapClient(imaplib.IMAP4):
                 break
         if is_behind_literal:
             return line.rstrip(b"\r\n") + b"\r\n"
+        if line.startswith(b"+OK") and not hasattr(self, "welcome"):  # of POP3, which imaplib would not show
+            raise self.error(f"unexpected response: {line.rstrip()!r}")
         line = tolerated(line)
         if status := read_status(line):
             self._note_status(status)

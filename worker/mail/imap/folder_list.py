@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folder_pattern import FolderPattern
 from worker.mail.imap.folders import quoted
 from worker.mail.imap.limits import FOLDER_LIST
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.replies import read_counts, read_folders
+from worker.mail.imap.replies import Reply, read_counts, read_folders
+from worker.mail.imap.session import ImapSession
 from worker.models.imap_folders import FolderRow
 
 _COUNTS = "MESSAGES UNSEEN"
@@ -25,8 +27,9 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     options = ["SPECIAL-USE"] if session.can("SPECIAL-USE") else []
     has_counts = session.can("LIST-STATUS")
     options += [f"STATUS ({_COUNTS})"] if has_counts else []
-    wanted = f'"*" RETURN ({" ".join(options)})' if options else '"*"'
-    reply = session.attempt("LIST", session.client.list, '""', wanted, octets=2 * FOLDER_LIST)
+    reply = _ask(session, options)
+    if options and is_unexplained(reply):  # some announce what only plain LIST tells (RFC 6154, 2)
+        reply, has_counts = _ask(session, []), False
     told = session.client.response("STATUS")[1]
     counts = dict(read_counts(piece for piece in told if piece))
     folders = read_folders(session.require(reply).data)
@@ -47,3 +50,8 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
         for folder in found
     }
     return [rows[name] for name in sorted(rows)]
+
+
+def _ask(session: ImapSession, options: list[str]) -> Reply:
+    wanted = f'"*" RETURN ({" ".join(options)})' if options else '"*"'
+    return session.attempt("LIST", session.client.list, '""', wanted, octets=2 * FOLDER_LIST)

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     rb"|\s{2,10000}",
     re.IGNORECASE | re.DOTALL,
 )
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+# Nothing else may be escaped (RFC 9051, 9): some servers send a backslash as it is, such as a delimiter.
+_ESCAPED = re.compile(rb"\\([\"\\])")
 # A message of 10,000 parts needs half of them. Each takes some 50 octets in memory.
 _MOST_WORDS = 500_000
 

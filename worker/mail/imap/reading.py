@@ -16,9 +16,8 @@ from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import ParsedEmail, parse_email, parse_headers
 from worker.models.email import ListedImapEmail
 
-_ROW = (
-    f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {header_fields('MESSAGE-ID', 'FROM', 'SUBJECT', 'DATE')}"
-)
+_HEADER = header_fields("MESSAGE-ID", "FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
+_ROW = f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {_HEADER}"
 # Folders up to this size are fetched whole and sorted by the worker: one command less, and exact for all
 # dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000

@@ -103,7 +103,12 @@ def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
         return
     session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
     before = session.exists
-    session.uid("EXPUNGE", str(uid))
+    reply = session.attempt_uid("EXPUNGE", str(uid))
+    if is_unexplained(reply):
+        session.capabilities -= {"UIDPLUS"}  # it does not do what it announces
+        _remove_by_expunge(mailbox, folder, uid)
+        return
+    session.require(reply)
     if not session.has_shrunk(before):
         _ensure_removed(mailbox, folder, uid)
 

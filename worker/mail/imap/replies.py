@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -127,7 +127,23 @@ def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
 
 
 def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
-    """Read the messages of FETCH replies, except unsolicited ones that contain only flags."""
+    """Read the messages of FETCH replies, except unsolicited ones that contain only flags.
+
+    What several replies tell of one message is put together (RFC 9051, 7.5.2).
+    """
+    fetched: dict[int, Fetched] = {}
+    for each in _read_replies(pieces):
+        known = fetched.get(each.uid)
+        fetched[each.uid] = _join(known, each) if known else each
+    yield from fetched.values()
+
+
+def _join(known: Fetched, told: Fetched) -> Fetched:
+    news = {field.name: getattr(told, field.name) for field in fields(told)}
+    return replace(known, **{name: value for name, value in news.items() if value is not None})
+
+
+def _read_replies(pieces: Iterable[Piece]) -> Iterator[Fetched]:
     for tokens in read_lines(pieces):
         items, sections = _read_items(tokens)
         if not items.keys() - {"UID", "FLAGS"}:
@@ -178,8 +194,10 @@ def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
 def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]]]:
     """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
     for tokens in read_lines(pieces):
-        name = _octets(next(tokens, b""))
-        counts = {key.upper(): _count(value) for key, value in read_pairs(read_list(tokens)).items()}
+        # Some servers forget the quotes round a name with blanks here too.
+        name = b" ".join(map(_octets, itertools.takewhile(lambda word: word != "(", tokens)))
+        pairs = read_pairs(read_list(itertools.chain("(", tokens)))
+        counts = {key.upper(): _count(value) for key, value in pairs.items()}
         yield name, {key: count for key, count in counts.items() if count is not None}
 
 
@@ -232,7 +250,7 @@ def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
 
 def read_number(text: Token) -> int:
     """Read a number of the protocol."""
-    number = _count(text)
+    number = _count(text.strip())
     if number is None:
         raise UnreadableReply(f"no number: {_readable(text)}")
     return number

@@ -21,7 +21,7 @@ from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_
 from worker.models.email import FoundImapEmail
 from worker.models.search import Criterion, SearchField, conditions_of
 
-_HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT')}"
+_HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT', 'CONTENT-TYPE')}"
 _SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
@@ -114,7 +114,11 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     Raises NotSupported if more messages are left than are looked at, ResultTooLarge if too much of text is.
     """
     fields = {each.field for each in conditions_of(criterion)}
-    header = header_fields() if fields & HEADER_FIELDS else header_fields("FROM", "SUBJECT", "DATE")
+    header = (
+        header_fields()
+        if fields & HEADER_FIELDS
+        else header_fields("FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
+    )
     structure = "BODYSTRUCTURE " if SearchField.ATTACHMENT in fields else ""
     items = f"{structure}RFC822.SIZE INTERNALDATE FLAGS {header}"
     found: list[int] = []

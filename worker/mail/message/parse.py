@@ -13,7 +13,8 @@ from datetime import datetime
 from worker.mail.message.parse_addresses import read_addresses
 from worker.mail.message.parse_bodies import Bodies, read_bodies, searchable_texts_of
 from worker.mail.message.parse_dates import read_date, read_received_date
-from worker.mail.message.parse_fields import Field, read_fields, unfold
+from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold
+from worker.mail.message.parse_parameters import read_parameters
 from worker.mail.message.parse_smime import open_message, with_line_feeds
 from worker.mail.message.parse_words import decode_words
 from worker.models.email import Header, ReadEmail, Smime
@@ -88,7 +89,7 @@ def parse_email(raw: bytes) -> ParsedEmail:
     fields = message.fields
     return ParsedEmail(
         summary=_summarize(fields),
-        headers=tuple((field.name.decode("ascii"), decode_words(unfold(field.value))) for field in fields),
+        headers=_decode_fields(fields),
         size=len(raw),
         plain_text_body=bodies.plain,
         html_body=bodies.html,
@@ -104,8 +105,8 @@ def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
 
 def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
     """Return lower-case name and decoded value of each header field of a header block or a whole email."""
-    fields = read_fields(with_line_feeds(raw_header_block)).fields
-    return tuple((field.name.decode("ascii").lower(), decode_words(unfold(field.value))) for field in fields)
+    fields = _decode_fields(read_fields(with_line_feeds(raw_header_block)).fields)
+    return tuple((name.lower(), value) for name, value in fields)
 
 
 def searchable_texts(raw: bytes) -> Iterator[str]:
@@ -125,6 +126,20 @@ def normalize_message_id(text: str) -> str:
     return "".join((bracketed[1] if bracketed else text).split()).strip("<>")
 
 
+def _decode_fields(fields: tuple[Field, ...]) -> tuple[tuple[str, str], ...]:
+    charset = _charset_of(fields)
+    return tuple(
+        (decode_words(field.name, charset), decode_words(unfold(field.value), charset)) for field in fields
+    )
+
+
+def _charset_of(fields: tuple[Field, ...]) -> str | None:
+    """Return the charset of the body: fields beyond ASCII that are not encoded are in that."""
+    if all(field.value.isascii() and field.name.isascii() for field in fields):  # nearly always
+        return None
+    return read_parameters(first_value(fields, b"content-type") or b"").get("charset")
+
+
 def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
     values: dict[bytes, list[bytes]] = {name: [] for name in _SUMMARIZED}
     for field in fields:
@@ -132,13 +147,14 @@ def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
         if name in values:
             values[name].append(unfold(field.value))
     first = {name: named[0] for name, named in values.items() if named}
+    charset = _charset_of(fields)
     return ParsedHeaders(
         message_id=_read_message_id(first.get(b"message-id", b"")),
         from_addresses=_read_all_addresses(values[b"from"]),
-        from_text=", ".join(decode_words(value) for value in values[b"from"]),
+        from_text=", ".join(decode_words(value, charset) for value in values[b"from"]),
         to_addresses=_read_all_addresses(values[b"to"]),
         cc_addresses=_read_all_addresses(values[b"cc"]),
-        subject=decode_words(first[b"subject"]) if b"subject" in first else None,
+        subject=decode_words(first[b"subject"], charset) if b"subject" in first else None,
         sent_date=read_date(first[b"date"]) if b"date" in first else None,
         received_date=read_received_date(first[b"received"]) if b"received" in first else None,
     )

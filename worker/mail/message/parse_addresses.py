@@ -53,9 +53,7 @@ def _read(text: str) -> list[str]:
     words: list[str] = []
     for piece in [*_tokens(text), ","]:
         if piece in (",", ";"):
-            address = _pick(_joined(words))
-            if address:
-                addresses.append(address)
+            addresses += _pick(_joined(words))
             words = []
         elif piece == ":":  # what stood before it is the name of a group
             words = []
@@ -93,11 +91,19 @@ def _joined(words: list[str]) -> list[str]:
     return joined
 
 
-def _pick(words: list[str]) -> str | None:
-    """Return the address among the words of one mailbox: in angle brackets, else around an `@`."""
+def _pick(words: list[str]) -> list[str]:
+    """Return the address among the words of one mailbox: in angle brackets, else around an `@`.
+
+    In several pairs of brackets there are several, if the commas were left out.
+    """
     angles = [word for word in words if word.startswith("<")]
-    if angles:
-        return _unbracket(angles[-1])
+    found = [_unbracket(angle) for angle in angles] if angles else [_pick_bare(words)]
+    complete = [address for address in found if address and "@" in address]
+    return complete or [address for address in found[-1:] if address]
+
+
+def _pick_bare(words: list[str]) -> str | None:
+    """Return the address around an `@`, else a lone word."""
     at = next((i for i, word in enumerate(words) if "@" in word and not word.startswith('"')), None)
     if at is None:
         return _pick_lone("".join(words).strip())

@@ -194,4 +194,6 @@ def _charset_of(part: Part, data: bytes) -> str | None:
 
 
 def _to_text(data: bytes, charset: str | None) -> str:
-    return to_json_text(decode_text(data, charset).replace("\r\n", "\n"))
+    # Some servers write CRLF for a line feed that had its carriage return already.
+    text = decode_text(data, charset).replace("\r\r\n", "\n")
+    return to_json_text(text.replace("\r\n", "\n"))

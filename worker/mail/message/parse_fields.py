@@ -12,11 +12,17 @@ MOST_FIELDS = 20_000
 _MOST_BYTES = 1024 * 1024
 
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
+_NAME_BEYOND_ASCII = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:")
 _MBOX_LINE = re.compile(rb">?From ")
+_NO_FOLD = re.compile(rb">?From |--")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # What may come before the first field of a message.
 _BLANK_LINES = re.compile(rb"(?:(?:[ \t\f\v\r]|\xc2?\xa0)*+\n)++")
 _INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
+# A line of something else (`+OK 1234 octets`) before a field that many messages begin with.
+_STRAY_LINE = re.compile(
+    rb"(?i)[^\n]*+\n(?=(?:Return-Path|Received|Message-ID|Date|From|To|Subject|X-[\w-]++)[ \t]*+:)"
+)
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 
 
@@ -46,9 +52,9 @@ def read_fields(
 ) -> HeaderBlock:
     """Read the header block that starts at an offset (RFC 5322, 2.2; RFC 2046, 5.1).
 
-    It ends at an empty line or a delimiter line. A line that is no field is taken as the continuation of
-    the field above if a field follows (a broken fold), else as the first line of the body. Of a block of
-    more than a mebibyte, the fields in its first are read.
+    It ends at an empty line or a delimiter line. A line that is no field is taken as the first line of the
+    body, but if a field follows, as a field whose name is not ASCII, or else as the continuation of the
+    field above (a broken fold). Of a block of more than a mebibyte, the fields in its first are read.
     """
     marks: list[tuple[bytes, int, int]] = []  # name, and where the value starts and ends
     position = start or _skip_start(raw)
@@ -57,6 +63,8 @@ def read_fields(
     while position < min(len(raw), limit) and len(marks) < most:
         line_end = raw.find(b"\n", position) + 1 or len(raw)
         name = _NAME.match(raw, _after(indent, raw, position), line_end)
+        if not name and marks and _NAME.match(raw, line_end):
+            name = _NAME_BEYOND_ASCII.match(raw, position, line_end)
         if name:
             marks.append((name[1], name.end(), min(line_end, limit)))
         elif not raw[position:line_end].strip(b"\r\n"):
@@ -74,13 +82,13 @@ def read_fields(
 
 
 def _skip_start(raw: bytes) -> int:
-    """Return where the first field of a message stands: behind a mark of UTF-8, and behind blank lines.
+    """Return where the first field of a message stands: behind a mark of UTF-8, and behind stray lines.
 
-    Exports put them there (Gmail's "Show original" once did); a header block must follow.
+    Exports put blank ones there (Gmail's "Show original" once did); a header block must follow.
     """
     start = len(BOM_UTF8) if raw.startswith(BOM_UTF8) else 0
-    blank = _BLANK_LINES.match(raw, start)
-    end = blank.end() if blank else start
+    stray = _BLANK_LINES.match(raw, start) or (not _NAME.match(raw, start) and _STRAY_LINE.match(raw, start))
+    end = stray.end() if stray else start
     is_header = _INDENTED_NAME.match(raw, end) or _MBOX_LINE.match(raw, end)
     return end if is_header and _BLANK_LINE.search(raw, end) else start
 
@@ -110,7 +118,8 @@ def first_value(fields: Iterable[Field], name: bytes) -> bytes | None:
 
 
 def _is_broken_fold(raw: bytes, position: int, line_end: int) -> bool:
-    return bool(_NAME.match(raw, line_end)) and not _MBOX_LINE.match(raw, position)
+    """Tell whether a line continues the field above without an indent; no delimiter of a multipart does."""
+    return bool(_NAME.match(raw, line_end)) and not _NO_FOLD.match(raw, position)
 
 
 def _to_block(

@@ -7,6 +7,8 @@ from encodings.aliases import aliases
 from functools import lru_cache
 
 _SIGNS = re.compile(r"[^a-z0-9]+")
+# What IANA's aliases and private labels begin with: csUTF16, x-mac-greek.
+_PREFIX = re.compile(r"^(?:cs|x)")
 _LONGEST = 64
 
 # Codecs that Python knows under their own names only, and those that are no charsets.
@@ -67,7 +69,7 @@ _CONTAINED = (
     (re.compile(r"8859p?(1[0-6]|[1-9])"), "iso8859_{}"),
     (re.compile(r"(?:win|windows|cp|ms|ansi|codepage|xcp)(125[0-8]|874|932|936|949|950)"), "cp{}"),
     (re.compile(r"(?:cp|ibm|dos|oem|pc|codepage)(?:00)?(\d{3})"), "cp{}"),
-    (re.compile(r"cp28(59\d)"), "cp28{}"),
+    (re.compile(r"^(?:windows|cp)?(\d{5})$"), "cp{}"),
     (re.compile(r"2022jp"), "iso2022_jp"),
     (re.compile(r"big5"), "big5"),
     (re.compile(r"gb(?:18030|2312|k)"), "gb18030"),
@@ -102,7 +104,7 @@ def find_codec(label: str) -> str | None:
     the email, and accept codecs such as `punycode` whose time grows with the square of the text.
     """
     name = _without_signs(label[:_LONGEST])
-    codec = _BY_LABEL.get(name) or _find_contained(name)
+    codec = _BY_LABEL.get(name) or _BY_LABEL.get(_PREFIX.sub("", name)) or _find_contained(name)
     return _LARGER.get(codec, codec) if codec else None
 
 

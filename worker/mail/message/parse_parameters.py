@@ -15,7 +15,7 @@ _LONGEST = 8 * 1024
 # A type that a blank parts from its first parameter, where a semicolon should stand.
 _NO_SEMICOLON = re.compile(r"(?<![^\s;=\"])([^\s;=\"]++)\s++(?=[^\s;=\"]++=)")
 # The same at the beginning and behind a quoted value, where it cannot be part of a name; or a comma.
-_NO_SEMICOLON_FIRST = re.compile(r"(\A\s*+[^\s;=\",]++|(?<=[^=\s])\")(?:\s*+,)?\s++(?=[\w*-]++\s?=)")
+_NO_SEMICOLON_FIRST = re.compile(r"(\A\s*+[^\s;=\",]++|(?<=[^=\s])\")(?:\s*+,\s*+|\s++)(?=[\w*-]++\s?=)")
 _QUOTED_OR_COMMENT = re.compile(
     r"(\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z))|(?<=[\s\";])\([^()]*+\)(?=\s*+(?:;|\Z|[\w*-]++=))"
 )

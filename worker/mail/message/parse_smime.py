@@ -62,8 +62,11 @@ def open_message(raw: bytes) -> OpenedMessage:
 
 
 def with_line_feeds(raw: bytes) -> bytes:
-    """Return the message with line feeds if it has nothing but carriage returns (old Macs)."""
-    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+    """Return the message with line feeds if it has nothing but carriage returns (old Macs).
+
+    The last line may have both: POP3 ends it so.
+    """
+    return raw if raw.find(b"\n", 0, -1) >= 0 else raw.removesuffix(b"\n").replace(b"\r", b"\n")
 
 
 def _first_leaf(structure: Structure) -> Part:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from worker.mail.message.parse_encodings import known_encoding
 from worker.mail.message.parse_fields import MOST_FIELDS, Field, HeaderBlock, first_value, read_fields
 from worker.mail.message.parse_parameters import read_parameters
+from worker.mail.message.parse_words import decode_words
 
 # More parts than any mail client makes; Dovecot draws the line at the same number.
 MOST_PARTS = 10_000
@@ -98,6 +99,10 @@ class _Walk:
         while True:
             most = min(MOST_FIELDS, self.fields_left)
             block = read_fields(self.raw, self.position, most=most, is_delimiter=self._is_delimiter_line)
+            if parent and not block.fields and _PART_START.match(self.raw, block.body_start):
+                # an empty line between the delimiter and the header
+                self.position = block.body_start
+                continue
             first = first or block
             self.fields_left = max(1, self.fields_left - len(block.fields))
             part = _to_part(block, parent, header_start=self.position, end=len(self.raw))
@@ -114,9 +119,11 @@ class _Walk:
     def _push(self, part: Part) -> None:
         self.open_parts.append(part)
         self.boundaries.append([])
-        boundary = part.parameters.get("boundary", "").encode("latin_1", "ignore").rstrip()
-        if part.is_multipart and boundary:
-            self._wait_for(boundary)
+        written = part.parameters.get("boundary", "").encode("latin_1", "ignore").rstrip()
+        # Some senders take single quotes, or a backslash before any character, for the RFC's double quotes.
+        for boundary in {written, written.replace(b"\\", b"").strip(b"\"'")} - {b""}:
+            if part.is_multipart:
+                self._wait_for(boundary)
 
     def _wait_for(self, boundary: bytes) -> None:
         self.boundaries[-1].append(boundary)
@@ -178,6 +185,8 @@ class _Walk:
 
 def _to_part(block: HeaderBlock, parent: Part | None, *, header_start: int, end: int) -> Part:
     content_type = _QUOTED_TYPE.sub(rb"\2", first_value(block.fields, b"content-type") or b"")
+    if content_type.startswith(b"=?"):  # as encoded words, against RFC 2047, 5
+        content_type = decode_words(content_type).encode("latin_1", "ignore")
     disposition = first_value(block.fields, b"content-disposition") or b""
     parameters = read_parameters(content_type)
     is_digest = parent is not None and parent.content_type == "multipart/digest"

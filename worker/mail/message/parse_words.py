@@ -27,8 +27,8 @@ class _Word:
         return decode_base64(self.text) if self.encoding == b"B" else decode_q(self.text)
 
 
-def decode_words(value: bytes) -> str:
-    """Return a header value as one line: encoded words decoded, 8-bit text read as UTF-8 or windows-1252."""
+def decode_words(value: bytes, charset: str | None = None) -> str:
+    """Return a header value as one line: encoded words decoded, 8-bit text read as `decode_text` does."""
     if value.isascii() and b"=?" not in value and b"\x1b" not in value:  # nearly all fields: not worth a walk
         return to_json_text(value.decode("ascii").strip())
     texts: list[str] = []
@@ -43,7 +43,7 @@ def decode_words(value: bytes) -> str:
             if run:
                 texts.append(_decode_run(run))
                 run = []
-            texts.append(decode_text(segment, None))
+            texts.append(decode_text(segment, charset))
     if run:
         texts.append(_decode_run(run))
     return _LINE_BREAKS.sub(" ", to_json_text("".join(texts))).strip()
