@@ -222,6 +222,5 @@ def test_the_settings_of_a_page_are_settings(rule: EnvFile, tmp_path: Path) -> N
 @each(Tree)
 def test_the_files_of_a_tree_are_there(rule: Tree) -> None:
     named = re.findall(r"[\w*]+\.py|\b\w+/", rule.block.text)
-    assert [
-        name for name in named if not list(ROOT.rglob(f"worker/**/{name.rstrip('/')}")) and name != "worker/"
-    ] == []
+    package = ROOT / "worker"
+    assert [name for name in named if name != "worker/" and not any(package.rglob(name.rstrip("/")))] == []
