@@ -5,6 +5,7 @@ FEEL gives null or false there, without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from worker.feel.calls import Call
@@ -14,7 +15,16 @@ from worker.feel.signature import Builtin
 from worker.feel.syntax import Arithmetic, ContextOf, If, ListOf, Literal, Logic, Name, Node
 from worker.feel.values import Value
 
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _OUTCOMES = frozenset({"bpmnError", "jobError", "ignoreError"})
+
+
+def check_quotes(unknown: Name) -> None:
+    """Refuse an unknown name that is written like a code or a duration: its quotes were forgotten."""
+    if _CODE.fullmatch(unknown.name):
+        raise FeelError(
+            f"There is no variable '{unknown.name}'; write \"{unknown.name}\" for a text.", *unknown.place
+        )
 
 
 def check_types(call: Call, builtin: Builtin) -> None:

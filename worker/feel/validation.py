@@ -20,7 +20,7 @@ from worker.feel.functions import BUILTINS, find_builtin
 from worker.feel.iteration import Iteration
 from worker.feel.signature import Builtin
 from worker.feel.syntax import ContextOf, InstanceOf, Name, Node, Place
-from worker.feel.usage import check_operands, check_types
+from worker.feel.usage import check_operands, check_quotes, check_types
 
 _CLOSENESS = 0.75
 _UNKNOWN_PLACE = (0, 0)
@@ -173,6 +173,7 @@ def _visit_name(node: Name, names: _Names) -> _Shape:
         close = _closest(node.name, (*names.variables.known, *_CONSTANTS))
         if close:
             raise FeelError(f"There is no variable '{node.name}'; did you mean {close}?", *node.place)
+        check_quotes(node)
     return names.shape(node.name)
 
 
