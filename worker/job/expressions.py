@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class HeaderExpression:
         """Say that the expression gives the wrong kind of value."""
         return ExpressionFailed(
             f"The header {self.header} must give {expected}, but {_shown(self.text)} gives"
-            f" {_shown(str(found))}.",
+            f" {_shown(json.dumps(found, ensure_ascii=False))}.",
             header=self.header,
         )
 

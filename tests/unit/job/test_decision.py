@@ -341,6 +341,9 @@ def test_a_broken_error_expression_is_an_incident_that_names_it_and_the_failure(
         ('=jobError("x", {}, 2147483648)', "gives 2147483648"),
         ('=jobError(error.message, {a: 1}, 1, "60")', "must give a retryBackoff such as PT30S or PT5M, but"),
         ('=bpmnError(404.5, "x")', "must give an errorCode that is a text or a whole number, but"),
+        ('=bpmnError("", "x")', 'gives ""'),
+        ("=error.code = null", "gives false"),
+        ('={errorType: "bpmnError", errorCode: null}', "gives null"),
     ],
 )
 def test_a_decision_that_camunda_cannot_take_says_which_part_is_wrong(expression: str, words: str) -> None:
