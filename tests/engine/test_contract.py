@@ -174,7 +174,9 @@ async def test_ignore_error_completes_the_job_with_its_variables(engine: Engine)
 
 async def test_an_error_expression_that_breaks_names_itself_and_the_failure(engine: Engine) -> None:
     async with serving(engine.address):
-        headers = {"errorExpression": '=assert(error.nothing, error.nothing != null, "no such thing")'}
+        headers = {
+            "errorExpression": '=assert(error.variables.gone, error.variables.gone != null, "no such thing")'
+        }
         incident = await engine.incident(await start(engine, free_port(), headers))
     expected = "EXPRESSION_FAILED in email.smtp.send: The header errorExpression cannot be evaluated"
     assert incident.message.startswith(expected)

@@ -23,6 +23,7 @@ _INPUT = Name(INPUT, (0, 0))
 _RANKS = {"+": 0, "-": 0, "*": 1, "/": 1, "**": 2}
 _OPERAND_SIGNS = {"(", "[", "{", "@", "?", "-", "<", "<=", ">", ">="}
 _ORDER = {"<", "<=", ">", ">="}
+_TEST_SIGNS = _ORDER | {"[", "]"}
 _LONG_TYPES = (
     ("years", "and", "months", "duration"),
     ("days", "and", "time", "duration"),
@@ -93,14 +94,14 @@ class Parser(OperandParser):
             raise self.error("Expected '..'")
         return name, start
 
-    def _disjunction(self) -> Node:
-        operands = [self._conjunction()]
+    def _disjunction(self, first: Node | None = None) -> Node:
+        operands = [self._conjunction(first)]
         while self.accept("or"):
             operands.append(self._conjunction())
         return operands[0] if len(operands) == 1 else Logic("or", tuple(operands))
 
-    def _conjunction(self) -> Node:
-        operands = [self._comparison()]
+    def _conjunction(self, first: Node | None = None) -> Node:
+        operands = [first or self._comparison()]
         while self.accept("and"):
             operands.append(self._comparison())
         return operands[0] if len(operands) == 1 else Logic("and", tuple(operands))
@@ -137,7 +138,7 @@ class Parser(OperandParser):
     def _tests(self) -> tuple[Node, ...]:
         """Read what stands behind `in`: a list of tests in round brackets, or one test."""
         if self.token.text != "(":
-            return (self._test(),)
+            return (self._test(is_single=True),)
         opening = self.advance()
         first = self._test()
         if self.token.text == ".." and isinstance(first, InputTest):
@@ -148,15 +149,21 @@ class Parser(OperandParser):
         self.expect(")")
         return tuple(tests)
 
-    def _test(self) -> Node:
+    def _test(self, *, is_single: bool = False) -> Node:
         if self.token.text in {"true", "false"} and self.peek().kind == END:
             return Comparison("=", _INPUT, Literal(self.advance().text == "true"))
         inputs = self.inputs
-        node = self.expression()
-        if isinstance(node, InputInRange) or (isinstance(node, Comparison) and node.left == _INPUT):
+        node = self._single_test() if is_single and self.token.text in _TEST_SIGNS else self.expression()
+        if _is_simple(node):
             return node
         uses_input, self.inputs = self.inputs > inputs, inputs
         return InputTest(node, uses_input)
+
+    def _single_test(self) -> Node:
+        """Read a test without brackets: behind a range or `> a`, `and` and `or` are not part of it."""
+        with self.nested():
+            first = self._comparison()
+            return first if _is_simple(first) else self._disjunction(first)
 
     def arithmetic(self, rank: int = 0, *, left: Node | None = None, is_range_allowed: bool = False) -> Node:
         """Read operators of at least this rank, perhaps behind a `left` that is read already.
@@ -176,3 +183,7 @@ class Parser(OperandParser):
         if self.accept("-"):
             return Negation(self.operand(is_range_allowed=False))
         return self.operand(is_range_allowed=is_range_allowed)
+
+
+def _is_simple(test: Node) -> bool:
+    return isinstance(test, InputInRange) or (isinstance(test, Comparison) and test.left == _INPUT)

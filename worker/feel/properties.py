@@ -51,5 +51,6 @@ def _duration_property(value: timedelta, name: str) -> Value:
         return None
     unit, wrap = _UNITS[name]
     sign = -1 if value < timedelta(0) else 1
-    amount = abs(value) // timedelta(seconds=unit)
+    # The reference rounds fractions of a second down, as java.time's `getSeconds` does.
+    amount = abs(value // timedelta(seconds=1)) // unit
     return Decimal(sign * (amount % wrap if wrap else amount))

@@ -81,14 +81,16 @@ class Builtin:
         for parameter, value, accepted in zip(self.parameters, values, self.accepted, strict=True):
             if accepted is not None and type(value) not in accepted:
                 if self.is_strict:
-                    raise self._wrong_type(parameter, value, accepted)
+                    raise self.wrong_type(parameter, value)
                 return None
             run.spend(_cost(value))
         result = self.call(run, *values)
         run.spend(_cost(result))
         return run.count_text(result) if type(result) is str else result
 
-    def _wrong_type(self, parameter: str, value: Value, accepted: frozenset[type]) -> FeelError:
+    def wrong_type(self, parameter: str, value: Value) -> FeelError:
+        """Say which types this parameter takes, and which one it was given."""
+        accepted = self.accepted[self.parameters.index(parameter)] or frozenset()
         wanted = " or ".join(sorted({KINDS[kind] for kind in accepted} - {"null"}))
         return FeelError(f"{self.name}() needs a {wanted} as its {parameter}, not a {kind_of(value)}.")
 

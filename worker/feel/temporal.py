@@ -6,6 +6,7 @@ Intended differences from java.time: years 1 to 9999, microseconds.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -14,12 +15,14 @@ from worker.feel.values import Months, Value, ZonedTime
 _DATE = re.compile(r"([0-9]{4})-([01][0-9])-([0-3][0-9])")
 _CLOCK = r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(?:\.([0-9]{1,9}))?"
 _TIME = re.compile(rf"T?{_CLOCK}")
+_MIDNIGHT = re.compile(r"^(T?)24(?=:00(?::00(?:\.0+)?)?(?:[Z@+-]|$))")
 _OFFSET_TIME = re.compile(r"T?([0-9:]{8}(?:\.[0-9]{1,9})?)([+-][0-9]{2}:[0-9]{2}|Z|@.+)")
 _DATE_TIME = re.compile(rf"([0-9-]{{10}})T({_CLOCK})([+-][0-9]{{2}}:[0-9]{{2}}|Z|@.+)?")
 _MONTHS = re.compile(r"(-?)P(-?)(?:([0-9]{1,9})Y)?(-?)(?:([0-9]{1,9})M)?")
 _SECONDS = re.compile(
-    r"(-?)P(?:(-?[0-9]{1,12})D)?"
-    r"(?:T(?:(-?[0-9]{1,12})H)?(?:(-?[0-9]{1,12})M)?(?:(-?[0-9]{1,12})(?:\.([0-9]{0,9}))?S)?)?"
+    r"([+-]?)P(?:([+-]?[0-9]{1,12})D)?"
+    r"(?:T(?:([+-]?[0-9]{1,12})H)?(?:([+-]?[0-9]{1,12})M)?(?:([+-]?[0-9]{1,12})(?:[.,]([0-9]{0,9}))?S)?)?",
+    re.IGNORECASE,
 )
 _ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-5][0-9])")
@@ -36,7 +39,8 @@ def parse_date(text: str) -> date | None:
 
 
 def parse_time(text: str) -> time | ZonedTime | None:
-    """Read a time, with an offset or `@zone` or without."""
+    """Read a time, with an offset or `@zone` or without; 24:00 is midnight."""
+    text = _MIDNIGHT.sub(r"\g<1>00", text)
     found = _OFFSET_TIME.fullmatch(text)
     if not found:
         return _parse_local_time(text)
@@ -129,7 +133,7 @@ def parse_duration(text: str) -> Months | timedelta | None:
         )
         return Months(-total if sign else total)
     found = _SECONDS.fullmatch(text)
-    if not found or text.endswith(("P", "T")):
+    if not found or text.upper().endswith(("P", "T")):
         return None
     sign, days, hours, minutes, seconds, fraction = found.groups()
     micros = _microseconds(fraction) * (-1 if (seconds or "").startswith("-") else 1)
@@ -139,13 +143,13 @@ def parse_duration(text: str) -> Months | timedelta | None:
         )
     except OverflowError:
         return None
-    return -span if sign else span
+    return -span if sign == "-" else span
 
 
 def parse_temporal(text: str) -> Value:
-    """Read what stands in `@"…"`: whichever kind the text has the form of."""
-    for parse in (parse_date, parse_date_time, parse_duration, parse_time):
-        value = parse(text)
-        if value is not None:
-            return value
-    return None
+    """Read what stands in `@"…"`; a duration there has no plus sign and no small letters."""
+    parsers: list[Callable[[str], Value]] = [parse_date, parse_date_time, parse_time]
+    if "+" not in text and text == text.upper():
+        parsers.append(parse_duration)
+    values = (parse(text) for parse in parsers)
+    return next((value for value in values if value is not None), None)

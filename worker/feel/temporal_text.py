@@ -92,8 +92,8 @@ def _months(total: int) -> str:
 
 
 def _days_and_time(value: timedelta) -> str:
-    # The reference leaves fractions of a second out.
-    total = abs(value) // timedelta(seconds=1)
+    # The reference rounds fractions of a second down, as java.time's `getSeconds` does.
+    total = abs(value // timedelta(seconds=1))
     days, rest = divmod(total, 86400)
     text = (f"{days}D" if days else "") + _time_part(rest)
     return f"{'-' if text and value < timedelta(0) else ''}P{text or '0D'}"

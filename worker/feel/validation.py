@@ -18,7 +18,9 @@ from worker.feel.comparison import KINDS
 from worker.feel.error import FeelError
 from worker.feel.functions import BUILTINS, find_builtin
 from worker.feel.iteration import Iteration
+from worker.feel.signature import Builtin
 from worker.feel.syntax import ContextOf, InstanceOf, Name, Node, Place
+from worker.feel.usage import check_operands, check_quotes, check_types
 
 _CLOSENESS = 0.75
 _UNKNOWN_PLACE = (0, 0)
@@ -31,11 +33,13 @@ class Variables:
     """The variables that an expression can see.
 
     `known`: those that always exist, each with the names of its entries (None: any). `others`: names
-    that may exist too.
+    that may exist too. `closed`: the known ones that have no further entries. None of the known ones with
+    entries, and no entry of the closed ones, is a boolean.
     """
 
     known: Mapping[str, frozenset[str] | None]
     others: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
 
 
 class _Kind(Enum):
@@ -95,6 +99,18 @@ class _Names:
     def shape(self, name: str) -> _Shape:
         return self.defined.get(name, _Kind.ANY if self.has_functions else _Kind.DATA)
 
+    def is_closed(self, name: str) -> bool:
+        """Whether a variable certainly has no other entries than the known ones."""
+        return name in self.variables.closed - self.variables.others and name not in self.defined
+
+    def never_boolean(self) -> set[str]:
+        """Return the variables and the entries `a.b` that are never true or false."""
+        if self.is_filter:
+            return set()
+        known = self.variables.known
+        entries = {f"{name}.{entry}" for name in known if self.is_closed(name) for entry in known[name] or ()}
+        return entries | {name for name in known if known[name] and name not in self.defined}
+
     def is_variable(self, name: str) -> bool:
         return (
             self.is_filter or name in (*self.defined, *self.variables.known) or name in self.variables.others
@@ -112,6 +128,7 @@ def check(tree: Node, variables: Variables) -> None:
 
 def _visit(node: Node, names: _Names) -> _Shape:
     """Check a node and the nodes inside it; return what is known of its value."""
+    check_operands(node, _children(node), names.never_boolean())
     match node:
         case Name():
             return _visit_name(node, names)
@@ -156,6 +173,7 @@ def _visit_name(node: Name, names: _Names) -> _Shape:
         close = _closest(node.name, (*names.variables.known, *_CONSTANTS))
         if close:
             raise FeelError(f"There is no variable '{node.name}'; did you mean {close}?", *node.place)
+        check_quotes(node)
     return names.shape(node.name)
 
 
@@ -194,9 +212,13 @@ def _check_entry(node: Chain, names: _Names, place: Place) -> None:
         return
     owner, entry = node.base.name, node.steps[0].name
     entries = None if owner in names.defined else names.variables.known.get(owner)
-    close = _closest(entry, entries) if entries and entry not in entries else None
+    if not entries or entry in entries:
+        return
+    close = _closest(entry, entries)
     if close:
         raise FeelError(f"'{owner}' has no entry '{entry}'; did you mean {owner}.{close}?", *place)
+    if names.is_closed(owner):
+        raise FeelError(f"'{owner}' has no entry '{entry}'; it has {', '.join(sorted(entries))}.", *place)
 
 
 def _entry(shape: _Shape, name: str) -> _Shape:
@@ -217,8 +239,10 @@ def _visit_call(node: Call, names: _Names) -> _Shape:
         functions += (_Kind.ANY,) * names.has_functions
     if any(_takes(function, node) for function in functions):
         return _Kind.ANY
-    if node.path or not _is_builtin_call(node):
+    builtin = None if node.path else _builtin_of(node)
+    if builtin is None:
         raise FeelError(_wrong_call(node, functions, names), *node.place)
+    check_types(node, builtin)
     return _joined(arguments)
 
 
@@ -232,12 +256,12 @@ def _is_unique(names: tuple[str, ...] | None) -> bool:
     return names is None or len(set(names)) == len(names)
 
 
-def _is_builtin_call(node: Call) -> bool:
+def _builtin_of(node: Call) -> Builtin | None:
     builtin = find_builtin(node.name, len(node.arguments), node.names)
     if builtin is None or node.names is None:
-        return builtin is not None
+        return builtin
     given = builtin.renamed(node.names)
-    return _is_unique(given) and builtin.required <= set(given)
+    return builtin if _is_unique(given) and builtin.required <= set(given) else None
 
 
 def _wrong_call(node: Call, functions: tuple[_Shape, ...], names: _Names) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _RESULTS = (
 )
 RESPONSE_FIELDS = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
 """The names of the fields of all results: a name nearly like one of them is a slip."""
+_MAX_RETRIES = 2**31 - 1
 # Its entries by their own names too.
 _RESPONSE: dict[str, frozenset[str] | None] = {
     "response": RESPONSE_FIELDS,
@@ -86,7 +88,7 @@ class HeaderExpression:
         """Say that the expression gives the wrong kind of value."""
         return ExpressionFailed(
             f"The header {self.header} must give {expected}, but {_shown(self.text)} gives"
-            f" {_shown(str(found))}.",
+            f" {_shown(json.dumps(found, ensure_ascii=False))}.",
             header=self.header,
         )
 
@@ -107,7 +109,8 @@ def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
         return feel.Variables(_RESPONSE)
     # The result expression can name variables in any way that it can write.
     words = re.findall(r"\w+", headers.get("resultExpression", ""))
-    return feel.Variables(_ERROR_VARIABLES, frozenset({headers.get("resultVariable", "").strip(), *words}))
+    others = frozenset({headers.get("resultVariable", "").strip(), *words})
+    return feel.Variables(_ERROR_VARIABLES, others, closed=frozenset({"error", "job"}))
 
 
 def result_scope(result: Any) -> dict[str, Any]:
@@ -142,20 +145,20 @@ def examine(expression: HeaderExpression | None, scope: Mapping[str, Any], job: 
     """Return what the error expression decides about `job`; None where it sees no error.
 
     Raises ExpressionFailed where it cannot be evaluated or gives something else than one of
-    bpmnError(…), jobError(…) and ignoreError(…).
+    bpmnError(…), jobError(…) and ignoreError(…), or one with a wrong part.
     """
     if expression is None:
         return None
     decision = expression.evaluate({**scope, "job": {"retries": job.retries}})
     if decision is None or decision == {}:
         return None
-    outcome = _outcome(decision) if isinstance(decision, dict) else None
+    outcome = _outcome(expression, decision) if isinstance(decision, dict) else None
     if outcome is None:
         raise expression.refuse("null, bpmnError(…), jobError(…) or ignoreError(…)", decision)
     return outcome
 
 
-def _outcome(decision: dict[str, Any]) -> Outcome | None:
+def _outcome(expression: HeaderExpression, decision: dict[str, Any]) -> Outcome | None:
     variables = decision.get("variables") or {}
     message = decision.get("errorMessage") or ""
     if not isinstance(variables, dict) or not isinstance(message, str):
@@ -165,22 +168,25 @@ def _outcome(decision: dict[str, Any]) -> Outcome | None:
             return Completed(variables, code="IGNORED")
         case "bpmnError":
             code = decision.get("errorCode")
-            is_code = isinstance(code, str | int) and not isinstance(code, bool) and code != ""
-            return BpmnError(str(code), message, variables) if is_code else None
+            if not isinstance(code, str | int) or isinstance(code, bool) or code == "":
+                raise expression.refuse("an errorCode that is a text or a whole number", code)
+            return BpmnError(str(code), message, variables)
         case "jobError":
-            return _job_error(decision, message, variables)
+            return _job_error(expression, decision, message, variables)
     return None
 
 
-def _job_error(decision: dict[str, Any], message: str, variables: dict[str, Any]) -> Failed | None:
+def _job_error(
+    expression: HeaderExpression, decision: dict[str, Any], message: str, variables: dict[str, Any]
+) -> Failed:
     retries = decision.get("retries") or 0
     backoff = decision.get("retryBackoff")
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        return None
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= _MAX_RETRIES:
+        raise expression.refuse(f"whole retries from 0 to {_MAX_RETRIES:,}", retries)
     try:
         backoff_seconds = 0.0 if backoff is None else parse_duration_seconds(backoff)
     except ValueError:
-        return None
+        raise expression.refuse("a retryBackoff such as PT30S or PT5M", backoff) from None
     return Failed("JOB_ERROR", message, retries, backoff_seconds, variables)
 
 

@@ -12,8 +12,13 @@ from worker.feel import FeelError, Variables, parse
 
 TABLE = Path(__file__).parents[2] / "data" / "feel" / "expressions.jsonl"
 VARIABLES = Variables(
-    {"response": None, "error": frozenset({"code", "message"}), "job": frozenset({"retries"})},
+    {
+        "response": frozenset({"sent", "messageId"}),
+        "error": frozenset({"code", "message", "variables"}),
+        "job": frozenset({"retries"}),
+    },
     frozenset({"mail", "responses", "count"}),
+    closed=frozenset({"error", "job"}),
 )
 BPMN_FORMS = (
     "write bpmnError(errorCode) or bpmnError(errorCode, errorMessage)"
@@ -80,6 +85,29 @@ def slip_of(expression: str) -> FeelError:
         ("error.Code", 1, "'error' has no entry 'Code'; did you mean error.code?"),
         ("job.retrys", 1, "did you mean job.retries?"),
         ("\n\n  nope(1)", 3, "There is no function 'nope'"),
+        ("error.errorCode = 1", 1, "'error' has no entry 'errorCode'; it has code, message, variables."),
+        ("if job.variables.x = 1 then 1 else 2", 4, "'job' has no entry 'variables'; it has retries."),
+        ('bpmnError("A", {x: 1})', 1, "bpmnError() needs a string as its errorMessage, not a context."),
+        ('bpmnError(code: "A", message: 5)', 1, "needs a string as its errorMessage, not a number."),
+        ('jobError("m", [])', 1, "jobError() needs a context as its variables, not a list."),
+        ('jobError("m", {}, "2")', 1, "jobError() needs a number as its retries, not a string."),
+        ('jobError("m", {}, 2, 60)', 1, "needs a days and time duration or string as its retryBackoff"),
+        ("if contains(error.message, 550) then 1 else 2", 4, "contains() needs a string as its match"),
+        ("a and matches(a, 5)", 7, "matches() needs a string as its pattern, not a number."),
+        ("count(1)", 1, "count() needs a list as its list, not a number."),
+        ("if error.code = TIMEOUT then 1 else 2", 17, "no variable 'TIMEOUT'; write \"TIMEOUT\" for a text."),
+        ('jobError("m", {}, 2, PT1M)', 22, 'write "PT1M" for a text.'),
+        ("bpmnError(NOT_SENT)", 11, 'write "NOT_SENT" for a text.'),
+        ("if error then 1 else 2", 4, "'error' is never true or false; compare it, as in error != null."),
+        ("a or error.code", 6, "'error.code' is never true or false"),
+        ("not(response)", 5, "'response' is never true or false"),
+        (
+            'a and bpmnError("X")',
+            7,
+            "cannot be a condition or an operand; write if … then bpmnError(…) else null.",
+        ),
+        ('if jobError("m") then 1 else 2', 4, "jobError() cannot be a condition or an operand"),
+        ('bpmnError("X") + a', 1, "bpmnError() cannot be a condition or an operand"),
     ],
 )
 def test_a_slip_is_found_with_its_place_and_the_right_form(expression: str, column: int, words: str) -> None:
@@ -117,6 +145,15 @@ def test_a_slip_is_found_with_its_place_and_the_right_form(expression: str, colu
         "for error in [1] return error.Code",
         "{error: {kode: 1}, r: error.kode}",
         "min(1, 2, 3) + max([1])",
+        "if error != null and not(error.code = 1) then 1 else 2",
+        "is defined(error) and is defined(job)",
+        "backoff(1) * 2",
+        "{TIMEOUT: 1, r: TIMEOUT, s: [{SIZE: 1}][SIZE = 1]}",
+        "bpmnError(error.code, null, null)",
+        "for error in [true] return if error then error.flag else 1",
+        "response[error and job]",
+        "contains(null, mail)",
+        "if response.sent and mail then 1 else 2",
         "1 in [1..2]",
         "a instance of days and time duration or a instance of Any",
     ],

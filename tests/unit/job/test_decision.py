@@ -323,6 +323,8 @@ def test_an_error_expression_that_sees_no_error_leaves_the_failure_as_it_was() -
         "=bpmnError(null)",
         '=jobError("x", {}, -1)',
         '=jobError("x", {}, 1, "soon")',
+        '=jobError("x", {}, 99999999999)',
+        '=bpmnError("")',
     ],
 )
 def test_a_broken_error_expression_is_an_incident_that_names_it_and_the_failure(expression: str) -> None:
@@ -330,6 +332,32 @@ def test_a_broken_error_expression_is_an_incident_that_names_it_and_the_failure(
     assert (outcome.code, outcome.retries) == ("EXPRESSION_FAILED", 0)
     assert "errorExpression" in outcome.message
     assert outcome.message.endswith("; it was asked about TIMEOUT: Slow.")
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ('=jobError("x", {}, 2.5)', "must give whole retries from 0 to 2,147,483,647, but"),
+        ('=jobError("x", {}, 2147483648)', "gives 2147483648"),
+        ('=jobError(error.message, {a: 1}, 1, "60")', "must give a retryBackoff such as PT30S or PT5M, but"),
+        ('=bpmnError(404.5, "x")', "must give an errorCode that is a text or a whole number, but"),
+        ('=bpmnError("", "x")', 'gives ""'),
+        ("=error.code = null", "gives false"),
+        ('={errorType: "bpmnError", errorCode: null}', "gives null"),
+    ],
+)
+def test_a_decision_that_camunda_cannot_take_says_which_part_is_wrong(expression: str, words: str) -> None:
+    outcome = usually_failed(make_job(headers={"errorExpression": expression}), ServerTimeout("Slow."))
+    assert outcome.code == "EXPRESSION_FAILED"
+    assert words in outcome.message
+
+
+def test_an_entry_of_error_may_have_any_name_where_the_result_expression_makes_one() -> None:
+    headers = {
+        "resultExpression": "={error: {status: response.size}}",
+        "errorExpression": '=if error.status = 5 then bpmnError("X") else null',
+    }
+    assert decided(make_job(headers=headers), {"size": 5}) == BpmnError("X", "", {})
 
 
 def test_a_broken_error_expression_that_quotes_a_secret_is_masked() -> None:

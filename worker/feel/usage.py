@@ -1,0 +1,74 @@
+"""Finds values that are used as what they never are: a text as a number, an outcome as an operand.
+
+FEEL gives null or false there, without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from worker.feel.calls import Call
+from worker.feel.chains import Chain, Key
+from worker.feel.error import FeelError
+from worker.feel.signature import Builtin
+from worker.feel.syntax import Arithmetic, ContextOf, If, ListOf, Literal, Logic, Name, Node
+from worker.feel.values import Value
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,}")
+_OUTCOMES = frozenset({"bpmnError", "jobError", "ignoreError"})
+
+
+def check_quotes(unknown: Name) -> None:
+    """Refuse an unknown name that is written like a code or a duration: its quotes were forgotten."""
+    if _CODE.fullmatch(unknown.name):
+        raise FeelError(
+            f"There is no variable '{unknown.name}'; write \"{unknown.name}\" for a text.", *unknown.place
+        )
+
+
+def check_types(call: Call, builtin: Builtin) -> None:
+    """Refuse a constant, list or context as an argument that is never of that type."""
+    arguments = builtin.arranged(call.arguments, call.names)
+    for parameter, argument, accepted in zip(builtin.parameters, arguments, builtin.accepted, strict=True):
+        value = _sample(argument)
+        if accepted is not None and value is not None and type(value) not in accepted:
+            raise builtin.wrong_type(parameter, value).at(*call.place)
+
+
+def _sample(node: Node) -> Value:
+    """Return a value of the type that the node always gives, null if that is not known."""
+    if isinstance(node, Literal):
+        return node.value
+    return () if isinstance(node, ListOf) else {} if isinstance(node, ContextOf) else None
+
+
+def check_operands(node: Node, operands: Iterable[Node], never_boolean: Collection[str]) -> None:
+    """Refuse outcomes as operands, and as conditions also variables or entries `a.b` that are no booleans."""
+    if isinstance(node, If):
+        operands = (node.condition,)
+    elif not isinstance(node, Logic | Arithmetic) and not (isinstance(node, Call) and node.name == "not"):
+        return
+    for operand in operands:
+        if isinstance(operand, Call) and operand.name in _OUTCOMES and not operand.path:
+            raise FeelError(
+                f"{operand.name}() cannot be a condition or an operand;"
+                f" write if … then {operand.name}(…) else null.",
+                *operand.place,
+            )
+        base, name = _path(operand)
+        if base and name in never_boolean and not isinstance(node, Arithmetic):
+            raise FeelError(
+                f"'{name}' is never true or false; compare it, as in {name} != null.", *base.place
+            )
+
+
+def _path(node: Node) -> tuple[Name | None, str]:
+    """Return the variable and the text of `a` or `a.b`."""
+    if isinstance(node, Name):
+        return node, node.name
+    if isinstance(node, Chain) and isinstance(node.base, Name) and len(node.steps) == 1:
+        step = node.steps[0]
+        if isinstance(step, Key):
+            return node.base, f"{node.base.name}.{step.name}"
+    return None, ""
