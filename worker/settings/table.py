@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -53,18 +55,33 @@ class Settings(SettingsGroup):
 
 
 def read_environment(env_file: Path | None = None) -> dict[str, str]:
-    """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
+    """Return the process's environment over that of `env_file` (default: `.env` here, if it is a file).
 
-    Raises InputError if a named file cannot be read.
+    Raises InputError if the file or a line of it cannot be read.
     """
-    if env_file is not None and not env_file.is_file():
-        raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
+    from_file = {}
     path = env_file or Path(".env")
-    try:
-        from_file = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
+    if env_file is not None or path.is_file():
+        from_file = dotenv_values(stream=io.StringIO(_read_env_file(path)), interpolate=False)
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
+
+
+def _read_env_file(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read as text"
+        raise InputError(f"The env file {path} {fault}.", field="--env-file") from error
+    for part in parse_stream(io.StringIO(text)):
+        if part.error:
+            # What is in the line may be a password.
+            blank = part.original.string[: -len(part.original.string.lstrip())].count("\n")
+            raise InputError(
+                f"The env file {path} cannot be read at line {part.original.line + blank}; a line must be"
+                " NAME=value, and quotes must be closed.",
+                field="--env-file",
+            )
+    return text
 
 
 def settings_fields() -> list[tuple[str, str, str]]:
