@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from testkit.document_server import DocumentServer
 
 from worker.errors import DocumentRefused
+from worker.instances import Cluster
+from worker.job.engine_errors import EngineError
 from worker.rest_api import RestApi
 from worker.settings import Settings
 from worker.wiring import open_rest_api
@@ -34,6 +37,20 @@ async def test_an_answer_that_is_none_of_camunda_is_told(body: str) -> None:
     async with rest_api({"/topology": body}) as api:
         with pytest.raises(DocumentRefused, match=r"check ZEEBE_REST_ADDRESS"):
             await api.check()
+
+
+async def test_a_rest_api_that_is_silent_is_told_within_the_time_to_wait() -> None:
+    async def answer_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer_nothing, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    cluster = Cluster(Settings.from_environment({"ZEEBE_REST_ADDRESS": address}))
+    async with server, asyncio.timeout(30):  # the usual time for an answer is a minute
+        with pytest.raises(EngineError, match=rf"{address}/v2 did not answer within 1 s; check ZEEBE_REST"):
+            await cluster.run_to_end("any", {}, within_seconds=1)
+        await cluster.close()
 
 
 ITEMS = ['{"items": null}', '{"items": [1]}', '{"items": ["x"]}', '{"items": [{}]}']
