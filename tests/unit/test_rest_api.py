@@ -40,9 +40,13 @@ async def test_an_answer_that_is_none_of_camunda_is_told(body: str) -> None:
 
 
 async def test_a_rest_api_that_is_silent_is_told_within_the_time_to_wait() -> None:
+    closed = asyncio.Event()
+
     async def answer_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        closed.set()
 
     server = await asyncio.start_server(answer_nothing, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -51,6 +55,7 @@ async def test_a_rest_api_that_is_silent_is_told_within_the_time_to_wait() -> No
         with pytest.raises(EngineError, match=rf"{address}/v2 did not answer within 1 s; check ZEEBE_REST"):
             await cluster.run_to_end("any", {}, within_seconds=1)
         await cluster.close()
+        await closed.wait()
 
 
 ITEMS = ['{"items": null}', '{"items": [1]}', '{"items": ["x"]}', '{"items": [{}]}']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -59,29 +59,37 @@ def read_environment(env_file: Path | None = None) -> dict[str, str]:
 
     Raises InputError if the file or a line of it cannot be read.
     """
-    from_file = {}
     path = env_file or Path(".env")
-    if env_file is not None or path.is_file():
-        from_file = dotenv_values(stream=io.StringIO(_read_env_file(path)), interpolate=False)
+    from_file = _read_env_file(path) if env_file is not None or path.is_file() else {}
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
 
 
-def _read_env_file(path: Path) -> str:
+def _read_env_file(path: Path) -> dict[str, str | None]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         fault = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read as text"
         raise InputError(f"The env file {path} {fault}.", field="--env-file") from error
-    for part in parse_stream(io.StringIO(text)):
-        if part.error:
-            # What is in the line may be a password.
-            blank = part.original.string[: -len(part.original.string.lstrip())].count("\n")
-            raise InputError(
-                f"The env file {path} cannot be read at line {part.original.line + blank}; a line must be"
-                " NAME=value, and quotes must be closed.",
-                field="--env-file",
-            )
-    return text
+    complaints: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        complaints.append(record.getMessage())
+        return False
+
+    # dotenv leaves out what it cannot read, and only logs the number of the line.
+    logger = logging.getLogger("dotenv.main")
+    logger.addFilter(keep)
+    try:
+        values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    finally:
+        logger.removeFilter(keep)
+    for complaint in complaints:
+        raise InputError(
+            f"The env file {path} cannot be read ({complaint}); each line must be NAME=value, and quotes must"
+            " be closed.",
+            field="--env-file",
+        )
+    return values
 
 
 def settings_fields() -> list[tuple[str, str, str]]:
