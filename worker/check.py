@@ -62,7 +62,9 @@ def describe_unreachable(settings: Settings, error: EngineError) -> str:
 
 
 def _settings_table(settings: Settings) -> Table:
-    table = Table(Column("setting", no_wrap=True), Column("", no_wrap=True), Column("value", overflow="fold"))
+    # On a narrow terminal, names and values continue on the next line.
+    value = Column("value", overflow="fold", min_width=12)
+    table = Table(Column("setting", overflow="fold"), Column("", no_wrap=True), value)
     for group in (settings.gateway, settings.worker, *settings.defaults.values(), settings.traces):
         for name, info in type(group).model_fields.items():
             is_set = name in group.model_fields_set

@@ -88,7 +88,7 @@ class ResultTooLarge(EmailError):
     """The result is larger than Camunda accepts. `details`: bytes, limit."""
 
     code = "RESULT_TOO_LARGE"
-    remedy = "Ask for fewer or smaller messages."
+    remedy = "Ask for fewer or smaller emails."
 
 
 class ResultRefused(EmailError):
@@ -240,7 +240,7 @@ class FolderNotFound(MailServerError):
 
 
 class MessageNotFound(MailServerError):
-    """No message in the folder has this id.
+    """No email in the folder has this id.
 
     `details`: server, messageId, folder (IMAP), foundIn (IMAP move: the target folder, if it is there).
     """
@@ -252,10 +252,10 @@ class MessageNotFound(MailServerError):
 
 
 class MessageIdAmbiguous(MailServerError):
-    """Several messages have this id. `details`: server, messageId, candidates (list of ids)."""
+    """Several emails have this id. `details`: server, messageId, candidates (list of ids)."""
 
     code = "MESSAGE_ID_AMBIGUOUS"
-    remedy = "Use one of the ids in the message: each names one message."
+    remedy = "Use one of the ids in the message: each names one email."
 
 
 class RecipientRefused(MailServerError):
@@ -270,7 +270,7 @@ class RecipientRefused(MailServerError):
 
 
 class MessageRefused(MailServerError):
-    """The server refused the message temporarily (4xx). `details`: server, replyCode."""
+    """The server refused the email temporarily (4xx). `details`: server, replyCode."""
 
     code = "MESSAGE_REFUSED"
     is_retryable = True
@@ -278,7 +278,7 @@ class MessageRefused(MailServerError):
 
 
 class SendOutcomeUnknown(MailServerError):
-    """The connection was lost after the message was transferred: it may have been sent. Never retried.
+    """The connection was lost after the email was transferred: it may have been sent. Never retried.
 
     `details`: server, messageId.
     """

@@ -15,6 +15,7 @@ from worker.settings import Settings
 from worker.wiring import open_gateway, open_rest_api, open_sign_in
 
 _PAUSE_SECONDS = 0.2
+_LONGEST_CHECK_SECONDS = 10.0
 
 
 class Cluster:
@@ -39,7 +40,7 @@ class Cluster:
 
         Raises EmailError, and EngineError that says how the instance ended otherwise.
         """
-        rest_api = await self._find_rest_api()
+        rest_api = await self._find_rest_api(min(within_seconds, _LONGEST_CHECK_SECONDS))
         if rest_api is not None:
             instance = await self.gateway.start(process_id, variables)
             return await _wait(rest_api, instance, within_seconds)
@@ -51,15 +52,23 @@ class Cluster:
                 " see its incidents."
             ) from error
 
-    async def _find_rest_api(self) -> RestApi | None:
+    async def _find_rest_api(self, within_seconds: float) -> RestApi | None:
         """Return the REST API; None if no address is set and none answers at the usual one."""
         if self._rest_api is None:
             return None
         try:
-            await self._rest_api.check()
+            async with asyncio.timeout(within_seconds):
+                await self._rest_api.check()
         except DocumentError:
             if self._needs_rest_api:
                 raise
+            return None
+        except TimeoutError as error:
+            if self._needs_rest_api:
+                raise EngineError(
+                    f"The REST API at {self._rest_api.url} did not answer within {within_seconds:g} s; check"
+                    " ZEEBE_REST_ADDRESS."
+                ) from error
             return None
         return self._rest_api
 

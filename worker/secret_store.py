@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,20 +104,26 @@ class SecretStore:
 
 def check_directory(directory: Path | None) -> None:
     """Raise InputError if the directory of the secrets is given but is none."""
-    if directory is not None and not directory.is_dir():
+    if directory is None:
+        return
+    if not directory.is_dir():
         fault = "is not a directory" if directory.exists() else "does not exist"
-        raise InputError(f"EMAIL_WORKER_SECRETS_DIR: {directory} {fault}.", field="EMAIL_WORKER_SECRETS_DIR")
+    elif not os.access(directory, os.X_OK):
+        fault = "cannot be read by the worker's user"
+    else:
+        return
+    raise InputError(f"EMAIL_WORKER_SECRETS_DIR: {directory} {fault}.", field="EMAIL_WORKER_SECRETS_DIR")
 
 
 def _read_file(path: Path) -> tuple[str, str | None]:
     """Return the text of a secret's file, and what is wrong with it; neither if there is no such file."""
     try:
+        if not path.is_file():  # a pipe would wait for somebody who writes
+            return "", None
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         # utf-8-sig: editors of Windows begin a file with a byte order mark.
         text = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return "", None
     except OSError as error:
         return "", f"cannot be read ({error.strerror})"
     except UnicodeDecodeError:

@@ -177,12 +177,29 @@ def test_the_rules_are_those_of_the_alerts_with_links_to_your_documentation() ->
         ({"autoscaling.kind": "cpu"}, "kind"),
         ({"image.digest": "latest"}, "digest"),
         ({"secrets": {"values": {"A": "a"}, "existingSecret": "b"}}, "expected one of them"),
+        ({"settings": {"EMAIL_WORKER_HEALTH_PORT": 9000}}, "EMAIL_WORKER_HEALTH_PORT"),
+        ({"settings": {"EMAIL_WORKER_ALLOWED_SERVERS": "smtp.example.com"}}, "EMAIL_WORKER_ALLOWED_SERVERS"),
+        ({"settings": None}, "missing property 'settings'"),
+        ({"monitoring": None}, "missing property 'monitoring'"),
     ],
 )
 def test_a_wrong_value_is_refused(values: dict[str, Any], complaint: str) -> None:
     done = template(values)
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+def test_an_annotation_of_the_user_replaces_one_of_the_chart() -> None:
+    done = template({"podAnnotations": {"prometheus.io/scrape": "false"}})
+    assert done.stdout.count("prometheus.io/scrape") == 1
+    assert 'prometheus.io/scrape: "false"' in done.stdout
+
+
+def test_a_long_tag_becomes_a_label_that_kubernetes_takes() -> None:
+    tag = "1.0.0-" + "a" * 56 + "-b" * 20
+    version = rendered({"image.tag": tag})["Deployment"]["metadata"]["labels"]["app.kubernetes.io/version"]
+    assert tag.startswith(version)
+    assert len(version) == 62  # without the dash that would be its last character
 
 
 def test_two_releases_share_no_name_and_no_pod() -> None:

@@ -85,6 +85,39 @@ async def test_the_sandbox_tells_its_addresses_and_stops_on_a_signal(
             assert await process.wait() == 0
 
 
+async def test_a_sandbox_that_starts_ends_immediately_on_an_interrupt_and_leaves_no_child() -> None:
+    command = (sys.executable, "-m", "worker", "sandbox", "--engine-only")
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(60):
+        while not (started := children(process.pid)):  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+    assert (process.returncode, said) == (130, b"")
+    assert not os.path.exists(f"/proc/{started[0]}")  # noqa: ASYNC240, PTH110 - of the kernel
+
+
+def test_a_child_ends_with_its_parent_also_if_that_ends_while_the_service_starts() -> None:
+    program = (
+        "import threading; from worker.sandbox.java.channel import serve\n"
+        "def start(notify):\n"
+        "    threading.Thread(target=threading.Event().wait).start()  # as those of Java\n"
+        "    return {}\n"
+        "serve(start)"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdout.close()
+            child.stdin.write(b'{"id": 0, "method": "start", "arguments": {}}\n')
+            child.stdin.close()
+            assert child.wait(60) == 0
+        finally:
+            child.kill()
+
+
 @pytest.mark.parametrize("is_looked_at", [True, False], ids=["before the start", "while the sandbox starts"])
 async def test_a_usual_port_that_is_taken_is_said_and_a_free_one_taken(
     monkeypatch: pytest.MonkeyPatch, *, is_looked_at: bool

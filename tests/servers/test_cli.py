@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from testkit.scripted_server import say
 from typer.testing import CliRunner, Result
 
 from worker.cli import app
+from worker.cli.variables import read_variables
 from worker.models.smtp import SendParameters
 from worker.operations.catalogue import BY_TASK_TYPE
 
@@ -146,6 +149,91 @@ def test_options_that_cannot_be_read_are_one_sentence(options: list[str], says: 
     assert "hunter2" not in said["message"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_variables_are_read_in_any_encoding_of_json(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "mail.json"
+    file.write_bytes(json.dumps(variables(to="Grüße"), ensure_ascii=False).encode(encoding))
+    for options, given in (([str(file)], None), (["-"], file.read_bytes())):
+        answer = CliRunner().invoke(app, ["call", "email.smtp.send", "--variables", *options], input=given)
+        assert "found 'Grüße'" in failure(answer)["message"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_in_json_is_refused_in_a_file_and_text_in_set(number: str) -> None:
+    assert "Standard input is not valid JSON" in failure(call(f'{{"parameters": {number}}}'))["message"]
+    assert read_variables(None, [f"subject={number}"]) == {"subject": number}
+
+
+def test_variables_of_a_file_without_a_name_are_refused() -> None:
+    answer = CliRunner().invoke(app, ["call", "email.smtp.send", "--variables", ""])
+    assert failure(answer)["message"] == "--variables must name a file, or - for standard input; found ''."
+
+
+@pytest.mark.parametrize("option", [("--variables", "mail.json"), ("--protocol", "smtp")])
+def test_check_refuses_options_that_need_a_server(option: tuple[str, str]) -> None:
+    answer = CliRunner().invoke(app, ["check", *option])
+    assert answer.exit_code == 2
+    assert "--protocol and --variables need --server." in answer.stderr
+
+
+def test_an_output_directory_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = CliRunner().invoke(app, ["templates", "--directory", str(tmp_path / "file")])
+    assert (answer.exit_code, answer.stderr) == (1, f"{tmp_path / 'file'} cannot be used: File exists.\n")
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_of_the_sandbox_that_is_none_is_refused(port: str) -> None:
+    answer = CliRunner().invoke(app, ["sandbox", "--port", port])
+    assert answer.exit_code == 2
+    assert "Invalid value for '--port'" in answer.stderr
+
+
+def test_all_output_is_utf_8_whatever_the_locale_is() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "worker", "check"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=120)
+    assert "✗ The gateway" in done.stdout.decode()
+    assert done.stderr == b""
+
+
+def test_an_interrupt_during_the_imports_ends_without_a_word() -> None:
+    program = (
+        "import signal, sys; from worker.__main__ import main; import worker.cli;"
+        "del sys.modules['worker.cli'], worker.cli; sys.argv = ['email-worker', 'check'];"
+        "sys.meta_path.insert(0, type('Interrupt', (), {"
+        "'find_spec': staticmethod(lambda *_: signal.raise_signal(signal.SIGINT))})); main()"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+async def test_an_interrupt_of_a_command_that_waits_is_exit_code_130() -> None:
+    connected = asyncio.Event()
+
+    async def greet_nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(greet_nobody, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    given = ("server.host=127.0.0.1", f"server.port={port}", "server.cryptographicProtocol=NONE")
+    account = ("authentication.username=ann", "authentication.password=s3cret")
+    options = [part for setting in (*given, *account) for part in ("--set", setting)]
+    async with server, asyncio.timeout(120):
+        called = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker", "call", "email.pop3.list", *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await connected.wait()
+        called.send_signal(signal.SIGINT)
+        out, told = await called.communicate()
+    assert (called.returncode, out, told) == (130, b"", b"")
+
+
 def test_an_operation_that_is_none_is_bad_input_with_all_that_there_are() -> None:
     answer = call(variables(), "email.smtp.sent")
     assert answer.exit_code == 1
@@ -212,14 +300,15 @@ def test_check_cuts_no_value_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows(answer, "EMAIL_WORKER_ALLOWED_SERVERS")[2] == ", ".join(servers)
 
 
-def test_check_cuts_nothing_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("columns", [80, 40])
+def test_check_cuts_nothing_on_a_narrow_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
     url = "https://auth.example.com/realms/camunda-platform/protocol/openid-connect/token"
     shown = re.sub(r"\x1b\[[0-9;]*m", "", check(ZEEBE_AUTHORIZATION_SERVER_URL=url).stdout)
     table = [line for line in shown.splitlines() if "│" in line]
     assert "…" not in shown
-    assert max(map(len, table)) <= 80
+    assert max(map(len, table)) <= columns
     assert url in "".join(line.rsplit("│", 2)[1].strip() for line in table)
 
 

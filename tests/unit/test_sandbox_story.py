@@ -9,7 +9,7 @@ import pytest
 from worker.sandbox.records import Record
 from worker.sandbox.story import Story
 
-JOB_TYPES = ("email.smtp.send", "email.imap.list")
+JOB_TYPES = ("email.smtp.send", "email.imap.list", "io.camunda:email:1")
 
 
 class Told:
@@ -63,6 +63,10 @@ def test_a_failed_attempt_says_how_many_are_left() -> None:
     [
         ("email.smpt.send", "; did you mean email.smtp.send?"),
         ("email.smtp.send", "; start one with `email-worker run`."),
+        ("EMAIL.SMTP.SEND", "; did you mean email.smtp.send?"),
+        ("io.camunda:email:2", "; did you mean io.camunda:email:1?"),
+        ("io.camunda:email:1", "; start one with `email-worker run` and EMAIL_WORKER_VENDOR_TASK_TYPE=true."),
+        ("io.camunda:http-json:1", "."),
         ("charge-credit-card", "."),
     ],
 )
@@ -96,6 +100,8 @@ def test_the_type_of_another_worker_is_one_that_may_be_meant() -> None:
     told.add("JOB_BATCH", "ACTIVATED", type="charge-credit-card", jobKeys=[])
     told.job("CREATED", "charge-creditcard")
     assert told.later(5)[0].endswith("did you mean charge-credit-card?")
+    told.job("CREATED", "charge-credit-card", key=8)
+    assert told.later(60)[1].endswith("no worker asks for this type."), "its own worker has gone"
 
 
 def test_a_job_taken_by_a_worker_no_longer_waits_until_it_times_out() -> None:

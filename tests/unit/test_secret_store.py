@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from worker.errors import SecretNotFound
-from worker.secret_store import SecretStore
+from worker.errors import InputError, SecretNotFound
+from worker.secret_store import SecretStore, check_directory
 
 
 def store(environment: dict[str, str] | None = None, directory: Path | None = None) -> SecretStore:
@@ -185,6 +186,23 @@ def test_a_directory_of_that_name_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     with pytest.raises(SecretNotFound):
         store(directory=tmp_path).resolve("{{secrets.A}}")
+
+
+def test_a_pipe_of_that_name_is_no_secret_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "A")
+    with pytest.raises(SecretNotFound, match="not known"):
+        store(directory=tmp_path).resolve("{{secrets.A}}")
+
+
+def test_a_directory_that_the_worker_may_not_enter_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may enter every directory.
+    monkeypatch.setattr("os.access", lambda path, mode: (path, mode) != (tmp_path, os.X_OK))
+    with pytest.raises(
+        InputError, match=r"EMAIL_WORKER_SECRETS_DIR: .* cannot be read by the worker's user\."
+    ):
+        check_directory(tmp_path)
 
 
 def test_a_file_that_is_not_text_is_no_secret(tmp_path: Path) -> None:

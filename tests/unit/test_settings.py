@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -476,6 +477,38 @@ def test_an_env_file_in_the_working_directory_is_found_by_itself(
 def test_an_env_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"worker\.env does not exist"):
         read_environment(tmp_path / "worker.env")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("A=1\nZEEBE_ADDRESS: x\n", 2), ("two words\n", 1), ('A=1\nB="s3cret\nC=1\n', 2)]
+)
+def test_a_line_of_an_env_file_that_cannot_be_read_is_named_by_number_alone(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    (tmp_path / "worker.env").write_text(text)
+    with pytest.raises(
+        InputError, match=rf"worker\.env cannot be read \(.* line {line}\); .*NAME=value"
+    ) as told:
+        read_environment(tmp_path / "worker.env")
+    assert "s3cret" not in told.value.message
+
+
+def test_an_env_file_may_be_a_pipe_and_begin_with_a_byte_order_mark() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"\xef\xbb\xbfEMAIL_WORKER_NAME=piped\n")
+    os.close(writing)
+    assert read_environment(Path(f"/dev/fd/{reading}"))["EMAIL_WORKER_NAME"] == "piped"
+    os.close(reading)
+
+
+def test_a_directory_is_no_env_file_but_one_called_env_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").mkdir()
+    assert "EMAIL_WORKER_NAME" not in read_environment()
+    with pytest.raises(InputError, match="cannot be read as text"):
+        read_environment(tmp_path / ".env")
 
 
 def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:

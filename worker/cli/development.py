@@ -67,9 +67,13 @@ def templates(
 
 
 def _write(store: TemplateStore, chosen: list[Template], *, check: bool, publish: bool) -> None:
-    written = [] if check else store.write(chosen)
-    faults = store.faults(chosen)
-    written += store.publish(chosen) if publish and not faults else []
+    try:
+        written = [] if check else store.write(chosen)
+        faults = store.faults(chosen)
+        written += store.publish(chosen) if publish and not faults else []
+    except OSError as error:
+        print_failure(f"{error.filename} cannot be used: {error.strerror}.")
+        raise typer.Exit(FAILED) from None
     for path in written:
         typer.echo(path)
     for fault in faults:
@@ -91,7 +95,10 @@ def sandbox(
     port: Annotated[
         int | None,
         typer.Option(
-            metavar="PORT", help="The gateway's port (default: 26500, or a free one if it is taken)."
+            metavar="PORT",
+            help="The gateway's port (default: 26500, or a free one if it is taken).",
+            min=1,
+            max=65_535,
         ),
     ] = None,
 ) -> None:

@@ -69,6 +69,9 @@ def check(
     from worker.check import check_setup
     from worker.server_check import check_server
 
+    if server is None and (protocol is not None or variables is not None):
+        raise typer.BadParameter("--protocol and --variables need --server.")
+
     async def report() -> None:
         if server is None:
             is_good = await check_setup(env_file)

@@ -38,8 +38,6 @@ def run_command(
     except expected as error:
         print_failure(error)
         raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(FAILED) from None
 
 
 def print_failure(error: Exception | str) -> None:

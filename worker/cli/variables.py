@@ -41,12 +41,15 @@ def _read_source(source: str) -> dict[str, Any]:
         raise InputError(
             "--variables must name a file, or - for standard input; found JSON.", field="--variables"
         )
+    if not source:
+        raise InputError(
+            "--variables must name a file, or - for standard input; found ''.", field="--variables"
+        )
     place = "Standard input" if source == "-" else source
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
-        variables = json.loads(text)
-        # JSON can contain half of a character, which no email can.
-        json.dumps(variables, ensure_ascii=False).encode()
+        # As bytes: JSON says by itself how it is encoded, also as PowerShell writes it.
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        variables = _read_json(content)
     except OSError as error:
         raise InputError(f"{place} cannot be read: {error.strerror}.", field="--variables") from error
     except RecursionError as error:
@@ -75,8 +78,13 @@ def _set(variables: dict[str, Any], setting: str) -> None:
 
 def _value(text: str) -> Any:
     try:
-        value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()
+        return _read_json(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _read_json(content: str | bytes) -> Any:
+    """Read JSON; ValueError also for what only Python takes: NaN, and half of a character."""
+    value = json.loads(content)
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     return value

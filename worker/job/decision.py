@@ -145,7 +145,7 @@ def _check_size(job: Job, outcome: Outcome, max_bytes: int) -> None:
     if size > max_bytes:
         raise ResultTooLarge(
             f"The result of {job.type} is {size:,} bytes, and Camunda accepts {max_bytes:,};"
-            " ask for fewer or smaller messages.",
+            " ask for fewer or smaller emails.",
             bytes=size,
             limit=max_bytes,
         )

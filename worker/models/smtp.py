@@ -68,7 +68,7 @@ class RefusedRecipient(Result):
 
 
 class Refusal(Result):
-    """Why the server refused the message: its reply code and text."""
+    """Why the server refused the email: its reply code and text."""
 
     code: int
     message: str

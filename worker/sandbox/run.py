@@ -39,7 +39,6 @@ async def run_sandbox(
     Prints the addresses and then what happens, through `announce`, a line at a time. `job_types`: those of
     the email worker. Raises SandboxError if one cannot start or ends by itself.
     """
-    stopped = stop_signal()
     async with AsyncExitStack() as running:
         engine = await _started(running, lambda usual: _engine(engine_port, usual))
         rest_address = await _started(running, lambda usual: rest_api(engine, _HERE, usual(_REST_PORT)))
@@ -55,6 +54,7 @@ async def run_sandbox(
             mail = await _started(running, lambda usual: _mail_server(certificate, usual))
             services.append(mail)
             lines += _describe(mail, certificate)
+        stopped = stop_signal()
         for line in (*lines, "Press Ctrl-C to stop. What happens in the engine:"):
             announce(line)
         story = Story(announce, engine.variables, job_types)

@@ -12,6 +12,7 @@ from worker.sandbox.records import Record
 
 _LONGEST_VALUE = 1_000
 _PATIENCE_SECONDS = 3.0
+_OF_CAMUNDA = "io.camunda:"  # the job types of Camunda's own connectors
 # A worker asks for jobs at least this often, unless it is full.
 _ASKS_EVERY_SECONDS = 40.0
 _WAITING = {"CREATED", "TIMED_OUT", "YIELDED", "RECURRED_AFTER_BACKOFF"}
@@ -65,10 +66,15 @@ class Story:
                 )
 
     def _hint(self, job_type: str) -> str:
+        is_of_camunda = job_type.startswith(_OF_CAMUNDA)
         if job_type in self._job_types:
-            return "; start one with `email-worker run`."
-        close = difflib.get_close_matches(job_type, {*self._job_types, *self._asked_at}, n=1)
-        return f"; did you mean {close[0]}?" if close else "."
+            setting = " and EMAIL_WORKER_VENDOR_TASK_TYPE=true" if is_of_camunda else ""
+            return f"; start one with `email-worker run`{setting}."
+        if is_of_camunda and "email" not in job_type:
+            return "."  # another connector, which is not misspelt
+        known = {each.lower(): each for each in (*self._job_types, *self._asked_at) if each != job_type}
+        close = difflib.get_close_matches(job_type.lower(), known, n=1)
+        return f"; did you mean {known[close[0]]}?" if close else "."
 
     def _note_request(self, job_type: str, jobs: Sequence[int]) -> None:
         self._asked_at[job_type] = self._clock()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,18 +55,41 @@ class Settings(SettingsGroup):
 
 
 def read_environment(env_file: Path | None = None) -> dict[str, str]:
-    """Return the process's environment over that of `env_file` (default: `.env` here, if it exists).
+    """Return the process's environment over that of `env_file` (default: `.env` here, if it is a file).
 
-    Raises InputError if a named file cannot be read.
+    Raises InputError if the file or a line of it cannot be read.
     """
-    if env_file is not None and not env_file.is_file():
-        raise InputError(f"The env file {env_file} does not exist.", field="--env-file")
     path = env_file or Path(".env")
-    try:
-        from_file = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The env file {path} cannot be read as text.", field="--env-file") from error
+    from_file = _read_env_file(path) if env_file is not None or path.is_file() else {}
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
+
+
+def _read_env_file(path: Path) -> dict[str, str | None]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read as text"
+        raise InputError(f"The env file {path} {fault}.", field="--env-file") from error
+    complaints: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        complaints.append(record.getMessage())
+        return False
+
+    # dotenv leaves out what it cannot read, and only logs the number of the line.
+    logger = logging.getLogger("dotenv.main")
+    logger.addFilter(keep)
+    try:
+        values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    finally:
+        logger.removeFilter(keep)
+    for complaint in complaints:
+        raise InputError(
+            f"The env file {path} cannot be read ({complaint}); each line must be NAME=value, and quotes must"
+            " be closed.",
+            field="--env-file",
+        )
+    return values
 
 
 def settings_fields() -> list[tuple[str, str, str]]:

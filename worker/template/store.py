@@ -74,7 +74,7 @@ class TemplateStore:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text("utf-8") if path.exists() else None
+    return path.read_text("utf-8", errors="replace") if path.exists() else None
 
 
 def _text(template: Template) -> str:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TextIO
 
 Notify = Callable[[str], None]
@@ -46,12 +47,13 @@ def serve(start: Callable[..., Methods]) -> None:
     channel = Channel(_take_standard_output())
     methods: Methods = {}
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        for line in sys.stdin:
-            request = json.loads(line)
-            if request["method"] == "start":
-                _answer(channel, request, lambda **given: methods.update(start(channel.notify, **given)))
-            else:
-                pool.submit(_answer, channel, request, methods[request["method"]])
+        with suppress(BrokenPipeError):  # the parent has gone while the service started
+            for line in sys.stdin:
+                request = json.loads(line)
+                if request["method"] == "start":
+                    _answer(channel, request, lambda **given: methods.update(start(channel.notify, **given)))
+                else:
+                    pool.submit(_answer, channel, request, methods[request["method"]])
         # The parent has gone: Java's own threads would keep an orderly exit waiting.
         os._exit(0)
 
