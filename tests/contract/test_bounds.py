@@ -248,6 +248,25 @@ async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server
     assert sorted(opened) == sorted(f"hanging{number}:587" for number in range(20))
 
 
+@on_skipping_clock
+async def test_servers_that_stop_answering_with_all_their_jobs_do_not_delay_another_server() -> None:
+    bench, hanging = Bench(max_jobs=64, max_jobs_per_server=32, task_types=(TASK_TYPE,)), set[str]()
+    bench.handler.answers_of = lambda account: hangs if account.host in hanging else None
+    backlog = [make_job(variables=variables_for(f"s{n % 4}")) for n in range(400)]
+    async with bench.serving():
+        bench.gateway.offer(*backlog[:40])
+        await bench.gateway.until_taken(40)
+        bench.has_answered = False
+        hanging.update(f"s{number}" for number in range(4))
+        bench.gateway.offer(*backlog[40:])
+        for number in range(10):
+            offered_at, key = now(), 1_000_000 + number
+            bench.gateway.offer(make_job(key=key, variables=variables_for("healthy")))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 4
+            await asyncio.sleep(1)
+
+
 def variables_of(username: str, host: str = "mail.example.com") -> dict[str, Any]:
     return {**variables_for(host), "authentication": {"username": username, "password": "hunter2"}}
 

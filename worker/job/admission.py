@@ -173,13 +173,24 @@ class Admission:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
         if not has_turn or len(self._working) >= self._max_jobs:
             return False
-        at_server = sum(other.server == entry.server for other in self._working)
-        return at_server < self._max_jobs_per_server and self._breaker.may_begin(self._circuit(entry))
+        return self._has_share(entry.server) and self._breaker.may_begin(self._circuit(entry))
+
+    def _has_share(self, server: str) -> bool:
+        """Tell whether a server may have one more place.
+
+        Alone it gets up to its limit; the more places others have, the fewer, so that a few are always left,
+        also if several servers stop answering with all that they have.
+        """
+        most, working = self._max_jobs_per_server, len(self._working)
+        at_server = sum(other.server == server for other in self._working)
+        is_in_share = at_server * (self._max_jobs - most) < most * (self._max_jobs - working)
+        return at_server < most and is_in_share
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
         circuit = self._circuit(entry)
-        if self._breaker.may_begin(circuit):
+        is_full = len(self._working) >= self._max_jobs
+        if (is_full or self._has_share(entry.server)) and self._breaker.may_begin(circuit):
             return False
         is_crowded = len(self._waiting) > self._max_jobs
         return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
