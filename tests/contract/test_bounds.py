@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 from testkit.job_bench import SENT, Bench
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job, variables_for
@@ -265,6 +266,30 @@ async def test_servers_that_stop_answering_with_all_their_jobs_do_not_delay_anot
             await bench.gateway.until(partial(is_completed, bench, key))
             assert now() - offered_at < 4
             await asyncio.sleep(1)
+
+
+@on_skipping_clock
+@pytest.mark.parametrize("every_seconds", [1.0, 3.0, 12.0])
+async def test_a_job_that_takes_long_does_not_delay_the_others_of_its_server(every_seconds: float) -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, task_types=(TASK_TYPE,))
+
+    async def takes_long() -> OperationResult:
+        await asyncio.sleep(60)
+        return SENT
+
+    bench.handler.script.extend([SENT, takes_long])
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.gateway.until_taken(1)
+        bench.has_answered = False
+        bench.gateway.offer(make_job())
+        await bench.until_running(1)
+        for key in range(1_000_000, 1_000_000 + int(50 / every_seconds)):
+            await asyncio.sleep(every_seconds)
+            offered_at = now()
+            bench.gateway.offer(make_job(key=key))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 2.5
 
 
 def variables_of(username: str, host: str = "mail.example.com") -> dict[str, Any]:

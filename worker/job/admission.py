@@ -28,6 +28,8 @@ from worker.recent import Recent
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
+# For its first command to a server that answers nobody, a job has so long.
+_IDLE_SECONDS = 2.0
 # If more accounts than this hang at a server, the server is taken for the cause.
 _MOST_SICK_ACCOUNTS = 3
 
@@ -74,8 +76,7 @@ class Admission:
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
         self._numbers = itertools.count(1)
-        # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
-        # limit.
+        # A POP3 mailbox admits one session at a time: its jobs must not use up the server's limit.
         self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
@@ -173,18 +174,18 @@ class Admission:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
         if not has_turn or len(self._working) >= self._max_jobs:
             return False
-        return self._has_share(entry.server) and self._breaker.may_begin(self._circuit(entry))
+        circuit = self._circuit(entry)
+        is_admitted = self._breaker.may_begin(circuit) or self._breaker.may_try(circuit)
+        return is_admitted and self._has_share(entry.server)
 
     def _has_share(self, server: str) -> bool:
-        """Tell whether a server may have one more place.
+        """Tell whether a server may have one more place: up to its limit, and fewer the more others have.
 
-        Alone it gets up to its limit; the more places others have, the fewer, so that a few are always left,
-        also if several servers stop answering with all that they have.
+        So some are left if several servers stop answering with all that they have.
         """
-        most, working = self._max_jobs_per_server, len(self._working)
+        most, free = self._max_jobs_per_server, self._max_jobs - len(self._working)
         at_server = sum(other.server == server for other in self._working)
-        is_in_share = at_server * (self._max_jobs - most) < most * (self._max_jobs - working)
-        return at_server < most and is_in_share
+        return at_server < most and at_server * (self._max_jobs - most) < most * free
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
@@ -210,9 +211,7 @@ class Admission:
     def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
         self._working.remove(entry)
         if entry.mailbox is not None:
-            self._turns[entry.mailbox] -= 1
-            if not self._turns[entry.mailbox]:
-                del self._turns[entry.mailbox]
+            self._turns -= Counter([entry.mailbox])
         if attempt is Attempt.TIMED_OUT and entry.trace.command_count:
             attempt = self._suspect_account(entry, code)
         self._note(entry.server, self._breaker.end(entry.circuit, attempt, entry.began_at), code)
@@ -268,11 +267,11 @@ class Admission:
 
     def _take_idle_places(self) -> None:
         """Cancel all but one of the jobs that have sent nothing yet to a server that stopped answering."""
-        silent = {entry.circuit for entry in self._working if self._breaker.is_silent(entry.circuit)}
-        idle = [entry for entry in self._working if not entry.trace.command_count]
+        latest = _now() - _IDLE_SECONDS
+        idle = [each for each in self._working if not each.trace.command_count and each.began_at <= latest]
         kept = {entry.circuit for entry in self._working if entry.trace.command_count}
         for entry in idle:
-            if entry.circuit in kept and entry.circuit in silent:
+            if entry.circuit in kept and self._breaker.is_silent(entry.circuit):
                 entry.limit.reschedule(_now())
             kept.add(entry.circuit)
 

@@ -54,6 +54,8 @@ class _Server:
     running: int = 0
     # When the first of the jobs that are running began, or the first after a time without any.
     busy_since: float = 0.0
+    # When the last job began.
+    begun_at: float = 0.0
     answered_at: float | None = None
     mean_seconds: float = 0.0
     failures: int = 0
@@ -69,9 +71,9 @@ class _Server:
 class CircuitBreaker:
     """Decides by server name (`host:port`) whether a job may begin, should wait a moment, or is returned.
 
-    A server that has answered lately gets up to `limit` jobs at a time. Any other server gets one at a time;
-    if its circuit is open, with a growing pause between them. At most `max_trials` servers that have never
-    answered, or not since their circuit opened, are tried at the same time.
+    A server that has answered lately gets up to `limit` jobs at a time. Any other server gets one at a time
+    (see also `may_try`); if its circuit is open, with a growing pause between them. At most `max_trials`
+    servers that have never answered, or not since their circuit opened, are tried at the same time.
     """
 
     def __init__(self, *, limit: int, max_trials: int, clock: Callable[[], float]) -> None:
@@ -100,6 +102,15 @@ class CircuitBreaker:
             return False
         return self._is_trusted(server) or self._trials < self._max_trials
 
+    def may_try(self, name: str) -> bool:
+        """Tell whether a silent server gets one job more: each time its silence has doubled.
+
+        Perhaps only its running jobs take long, such as a large email or search.
+        """
+        server = self._known(name)
+        silent_seconds, last = self._clock() - server.busy_since, server.begun_at - server.busy_since
+        return self._is_trusted(server) and self._is_silent(server) and silent_seconds >= 2 * last
+
     def begin(self, name: str) -> None:
         """Note that a job begins."""
         server, now = self._known(name), self._clock()
@@ -109,6 +120,7 @@ class CircuitBreaker:
                 server.is_on_trial = True
                 self._trials += 1
         server.running += 1
+        server.begun_at = now
         if server.unanswered_since is None:
             server.unanswered_since = now
 

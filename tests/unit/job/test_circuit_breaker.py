@@ -139,6 +139,22 @@ def test_a_server_that_answers_none_of_its_jobs_is_silent(breaker: CircuitBreake
     assert not breaker.may_begin(SERVER)
 
 
+def test_a_silent_server_gets_one_more_job_each_time_its_silence_has_doubled(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    attempt(breaker, clock, Attempt.ANSWERED, seconds=1)
+    breaker.begin(SERVER)
+    tried = []
+    for second in range(1, 60):
+        clock.seconds += 1
+        if breaker.may_try(SERVER):
+            breaker.begin(SERVER)
+            tried.append(second)
+    assert tried == [5, 10, 20, 40]
+    breaker.end(SERVER, Attempt.TIMED_OUT, began_at=clock.seconds)
+    assert not breaker.may_try(SERVER)
+
+
 def test_a_server_that_is_known_to_be_slow_is_silent_later(breaker: CircuitBreaker, clock: Clock) -> None:
     attempt(breaker, clock, Attempt.ANSWERED, seconds=5)
     breaker.begin(SERVER)
