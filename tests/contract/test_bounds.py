@@ -321,6 +321,21 @@ async def test_an_account_that_hangs_does_not_delay_the_others_of_its_server() -
 
 
 @on_skipping_clock
+async def test_an_account_that_hangs_first_at_a_new_server_does_not_delay_the_others() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.answers_of = lambda account: hangs if account.username == "stuck" else None
+    async with bench.serving():
+        bench.gateway.offer(*(make_job(variables=variables_of("stuck")) for _ in range(10)))
+        await bench.until_running(1)
+        for key in range(1_000_000, 1_000_020):
+            await asyncio.sleep(3)
+            offered_at = now()
+            bench.gateway.offer(make_job(key=key, variables=variables_of(f"well{key % 2}")))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 2
+
+
+@on_skipping_clock
 async def test_servers_that_hang_for_all_of_many_accounts_do_not_delay_another_server() -> None:
     bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
     bench.handler.answers_of = lambda account: None if account.host == "healthy" else hangs

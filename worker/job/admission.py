@@ -12,15 +12,7 @@ from typing import cast
 
 import structlog
 
-from worker.errors import (
-    ConnectionFailed,
-    EmailError,
-    MailServerError,
-    SendOutcomeUnknown,
-    ServerTimeout,
-    TokenEndpointUnavailable,
-    TokenRefused,
-)
+from worker.errors import MailServerError, TokenEndpointUnavailable, TokenRefused
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
 from worker.recent import Recent
@@ -143,7 +135,7 @@ class Admission:
                 raise
             raise self._not_admitted(entry) from None
         except (MailServerError, TokenRefused, TokenEndpointUnavailable) as error:
-            attempt, code = _attempt_of(error), error.code
+            attempt, code = Attempt.of(error), error.code
             raise
         finally:
             self._leave(entry, attempt, code)
@@ -175,8 +167,15 @@ class Admission:
         if not has_turn or len(self._working) >= self._max_jobs:
             return False
         circuit = self._circuit(entry)
-        is_admitted = self._breaker.may_begin(circuit) or self._breaker.may_try(circuit)
+        is_admitted = self._breaker.may_begin(circuit) or self._may_try(entry, circuit)
         return is_admitted and self._has_share(entry.server)
+
+    def _may_try(self, entry: _Entry, circuit: str) -> bool:
+        """Tell whether an entry may find out whether a server that is silent to all others answers it."""
+        others = [other for other in self._working if other.circuit == circuit]
+        has_taken_commands = any(other.trace.command_count for other in others)
+        is_other_account = all(other.account != entry.account for other in others)
+        return self._breaker.may_try(circuit, is_suspected=not (has_taken_commands and is_other_account))
 
     def _has_share(self, server: str) -> bool:
         """Tell whether a server may have one more place: up to its limit, and fewer the more others have.
@@ -287,13 +286,6 @@ class Admission:
             log.warning("mail_server_unreachable", server=server, code=code)
         elif change is Change.CLOSED:
             log.info("mail_server_recovered", server=server)
-
-
-def _attempt_of(error: EmailError) -> Attempt:
-    if isinstance(error, ServerTimeout | SendOutcomeUnknown):
-        return Attempt.TIMED_OUT
-    is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
-    return Attempt.NOT_CONNECTED if is_unavailable else Attempt.ANSWERED
 
 
 def _now() -> float:

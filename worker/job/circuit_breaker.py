@@ -8,6 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from worker.errors import (
+    ConnectionFailed,
+    EmailError,
+    SendOutcomeUnknown,
+    ServerTimeout,
+    TokenEndpointUnavailable,
+)
+
 _KEPT_SERVERS = 10_000
 # A server that answered within this time gets as many jobs as its limit allows, all others one at a time.
 _FRESH_SECONDS = 10.0
@@ -40,6 +48,14 @@ class Attempt(Enum):
     TIMED_OUT = auto()
     NOT_CONNECTED = auto()
     SHOWED_NOTHING = auto()
+
+    @classmethod
+    def of(cls, error: EmailError) -> Attempt:
+        """Return what an error of the job shows."""
+        if isinstance(error, ServerTimeout | SendOutcomeUnknown):
+            return cls.TIMED_OUT
+        is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
+        return cls.NOT_CONNECTED if is_unavailable else cls.ANSWERED
 
 
 class Change(Enum):
@@ -102,14 +118,17 @@ class CircuitBreaker:
             return False
         return self._is_trusted(server) or self._trials < self._max_trials
 
-    def may_try(self, name: str) -> bool:
+    def may_try(self, name: str, *, is_suspected: bool) -> bool:
         """Tell whether a silent server gets one job more: each time its silence has doubled.
 
-        Perhaps only its running jobs take long, such as a large email or search.
+        Perhaps only its running jobs take long, such as a large email or search. `is_suspected`: whether the
+        server must have answered before, as nothing else speaks for it.
         """
         server = self._known(name)
+        if server.opened_at is not None or (is_suspected and server.answered_at is None):
+            return False
         silent_seconds, last = self._clock() - server.busy_since, server.begun_at - server.busy_since
-        return self._is_trusted(server) and self._is_silent(server) and silent_seconds >= 2 * last
+        return self._is_silent(server) and silent_seconds >= 2 * last
 
     def begin(self, name: str) -> None:
         """Note that a job begins."""
