@@ -73,6 +73,7 @@ class Admission:
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
+        self._at_server: Counter[str] = Counter()
         self._returning = 0
         self._tick: asyncio.TimerHandle | None = None
         # Called when one more job occupies no place.
@@ -172,6 +173,8 @@ class Admission:
 
     def _may_try(self, entry: _Entry, circuit: str) -> bool:
         """Tell whether an entry may find out whether a server that is silent to all others answers it."""
+        if not self._breaker.may_try(circuit, is_suspected=False):
+            return False
         others = [other for other in self._working if other.circuit == circuit]
         has_taken_commands = any(other.trace.command_count for other in others)
         is_other_account = all(other.account != entry.account for other in others)
@@ -183,7 +186,7 @@ class Admission:
         So some are left if several servers stop answering with all that they have.
         """
         most, free = self._max_jobs_per_server, self._max_jobs - len(self._working)
-        at_server = sum(other.server == server for other in self._working)
+        at_server = self._at_server[server]
         return at_server < most and at_server * (self._max_jobs - most) < most * free
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
@@ -205,10 +208,14 @@ class Admission:
             self._turns[entry.mailbox] += 1
         entry.began_at = _now()
         self._working.append(entry)
+        self._at_server[entry.server] += 1
         self._schedule_tick()
 
     def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
         self._working.remove(entry)
+        self._at_server[entry.server] -= 1
+        if not self._at_server[entry.server]:
+            del self._at_server[entry.server]
         if entry.mailbox is not None:
             self._turns -= Counter([entry.mailbox])
         if attempt is Attempt.TIMED_OUT and entry.trace.command_count:
