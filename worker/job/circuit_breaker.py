@@ -155,6 +155,8 @@ class CircuitBreaker:
             return self.answered(name)
         has_answered_others = server.answered_at is not None and server.answered_at >= began_at
         if attempt is Attempt.SHOWED_NOTHING or has_answered_others:
+            if not (server.running or server.failures):
+                server.unanswered_since = None
             return None
         return self._failed(server, _REFUSALS if attempt is Attempt.TIMED_OUT else 1)
 

@@ -203,6 +203,15 @@ def test_jobs_are_away_for_longer_the_longer_a_server_does_not_answer(
     assert len({round(seconds, 1) for seconds in latest}) > 15
 
 
+def test_a_job_that_has_shown_nothing_long_ago_keeps_no_later_job_away_for_longer(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    attempt(breaker, clock, Attempt.SHOWED_NOTHING, seconds=0.1)
+    clock.seconds += 3600
+    breaker.begin(SERVER)
+    assert breaker.backoff_seconds(SERVER) <= 8
+
+
 def test_many_jobs_of_many_servers_come_back_no_faster_than_camunda_can_hand_out_others(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
