@@ -46,10 +46,15 @@ class EventLoop(asyncio.SelectorEventLoop):
         if lookup is None:
             if len(self._lookups) >= _MAX_LOOKUPS:
                 raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
-            lookup = self._lookups[wanted] = self.create_future()
-            lookup.add_done_callback(functools.partial(self.forget, wanted))
+            lookup = self.create_future()
             ask = functools.partial(self.look_up, lookup, wanted)
-            threading.Thread(target=ask, name="name lookup", daemon=True).start()
+            try:
+                threading.Thread(target=ask, name="name lookup", daemon=True).start()
+            except RuntimeError as error:  # the system has none left
+                raise socket.gaierror(socket.EAI_AGAIN, str(error)) from error
+            # Only now: nobody may wait for a lookup that has not begun.
+            self._lookups[wanted] = lookup
+            lookup.add_done_callback(functools.partial(self.forget, wanted))
         return await asyncio.shield(lookup)
 
     def forget(self, wanted: tuple[Any, ...], lookup: asyncio.Future[Any]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 from testkit.job_bench import SENT, Bench
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE, make_job, variables_for
@@ -248,6 +249,49 @@ async def test_twenty_hanging_servers_with_a_backlog_do_not_delay_another_server
     assert sorted(opened) == sorted(f"hanging{number}:587" for number in range(20))
 
 
+@on_skipping_clock
+async def test_servers_that_stop_answering_with_all_their_jobs_do_not_delay_another_server() -> None:
+    bench, hanging = Bench(max_jobs=64, max_jobs_per_server=32, task_types=(TASK_TYPE,)), set[str]()
+    bench.handler.answers_of = lambda account: hangs if account.host in hanging else None
+    backlog = [make_job(variables=variables_for(f"s{n % 4}")) for n in range(400)]
+    async with bench.serving():
+        bench.gateway.offer(*backlog[:40])
+        await bench.gateway.until_taken(40)
+        bench.has_answered = False
+        hanging.update(f"s{number}" for number in range(4))
+        bench.gateway.offer(*backlog[40:])
+        for number in range(10):
+            offered_at, key = now(), 1_000_000 + number
+            bench.gateway.offer(make_job(key=key, variables=variables_for("healthy")))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 4
+            await asyncio.sleep(1)
+
+
+@on_skipping_clock
+@pytest.mark.parametrize("every_seconds", [1.0, 3.0, 12.0])
+async def test_a_job_that_takes_long_does_not_delay_the_others_of_its_server(every_seconds: float) -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, task_types=(TASK_TYPE,))
+
+    async def takes_long() -> OperationResult:
+        await asyncio.sleep(60)
+        return SENT
+
+    bench.handler.script.extend([SENT, takes_long])
+    async with bench.serving():
+        bench.gateway.offer(make_job())
+        await bench.gateway.until_taken(1)
+        bench.has_answered = False
+        bench.gateway.offer(make_job())
+        await bench.until_running(1)
+        for key in range(1_000_000, 1_000_000 + int(50 / every_seconds)):
+            await asyncio.sleep(every_seconds)
+            offered_at = now()
+            bench.gateway.offer(make_job(key=key))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 2.5
+
+
 def variables_of(username: str, host: str = "mail.example.com") -> dict[str, Any]:
     return {**variables_for(host), "authentication": {"username": username, "password": "hunter2"}}
 
@@ -274,6 +318,21 @@ async def test_an_account_that_hangs_does_not_delay_the_others_of_its_server() -
     assert [line["event"] for line in logs].count("mail_server_unreachable") == 1
     tried = [command for command in bench.gateway.taken if command.fields.get("retries") == 2]
     assert len(tried) < 20
+
+
+@on_skipping_clock
+async def test_an_account_that_hangs_first_at_a_new_server_does_not_delay_the_others() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.answers_of = lambda account: hangs if account.username == "stuck" else None
+    async with bench.serving():
+        bench.gateway.offer(*(make_job(variables=variables_of("stuck")) for _ in range(10)))
+        await bench.until_running(1)
+        for key in range(1_000_000, 1_000_020):
+            await asyncio.sleep(3)
+            offered_at = now()
+            bench.gateway.offer(make_job(key=key, variables=variables_of(f"well{key % 2}")))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 2
 
 
 @on_skipping_clock

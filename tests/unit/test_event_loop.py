@@ -54,6 +54,20 @@ async def give_up(host: str) -> None:
             await look_up(host)
 
 
+def test_a_name_is_found_again_once_the_system_has_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def without_and_with_threads() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(socket.gaierror, match="can't start new thread"):
+                await look_up("localhost")
+        assert await look_up("localhost")
+
+    run(without_and_with_threads())
+
+
 def test_a_name_is_found(asked: list[str]) -> None:
     assert ("127.0.0.1", 25) in [address[4] for address in run(look_up("localhost"))]
     assert asked == ["localhost"]

@@ -12,15 +12,7 @@ from typing import cast
 
 import structlog
 
-from worker.errors import (
-    ConnectionFailed,
-    EmailError,
-    MailServerError,
-    SendOutcomeUnknown,
-    ServerTimeout,
-    TokenEndpointUnavailable,
-    TokenRefused,
-)
+from worker.errors import MailServerError, TokenEndpointUnavailable, TokenRefused
 from worker.job.circuit_breaker import Attempt, Change, CircuitBreaker
 from worker.mail.command_trace import CommandTrace
 from worker.recent import Recent
@@ -28,6 +20,8 @@ from worker.recent import Recent
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 0.25
+# For its first command to a server that answers nobody, a job has so long.
+_IDLE_SECONDS = 2.0
 # If more accounts than this hang at a server, the server is taken for the cause.
 _MOST_SICK_ACCOUNTS = 3
 
@@ -74,12 +68,12 @@ class Admission:
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
         )
         self._numbers = itertools.count(1)
-        # A POP3 mailbox admits one session at a time: jobs that wait for it must not use up the server's
-        # limit.
+        # A POP3 mailbox admits one session at a time: its jobs must not use up the server's limit.
         self._turns: Counter[Hashable] = Counter()
         self._max_turns = max(1, max_jobs_per_server // 2)
         self._waiting: list[_Entry] = []
         self._working: list[_Entry] = []
+        self._at_server: Counter[str] = Counter()
         self._returning = 0
         self._tick: asyncio.TimerHandle | None = None
         # Called when one more job occupies no place.
@@ -142,7 +136,7 @@ class Admission:
                 raise
             raise self._not_admitted(entry) from None
         except (MailServerError, TokenRefused, TokenEndpointUnavailable) as error:
-            attempt, code = _attempt_of(error), error.code
+            attempt, code = Attempt.of(error), error.code
             raise
         finally:
             self._leave(entry, attempt, code)
@@ -173,13 +167,33 @@ class Admission:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
         if not has_turn or len(self._working) >= self._max_jobs:
             return False
-        at_server = sum(other.server == entry.server for other in self._working)
-        return at_server < self._max_jobs_per_server and self._breaker.may_begin(self._circuit(entry))
+        circuit = self._circuit(entry)
+        is_admitted = self._breaker.may_begin(circuit) or self._may_try(entry, circuit)
+        return is_admitted and self._has_share(entry.server)
+
+    def _may_try(self, entry: _Entry, circuit: str) -> bool:
+        """Tell whether an entry may find out whether a server that is silent to all others answers it."""
+        if not self._breaker.may_try(circuit, is_suspected=False):
+            return False
+        others = [other for other in self._working if other.circuit == circuit]
+        has_taken_commands = any(other.trace.command_count for other in others)
+        is_other_account = all(other.account != entry.account for other in others)
+        return self._breaker.may_try(circuit, is_suspected=not (has_taken_commands and is_other_account))
+
+    def _has_share(self, server: str) -> bool:
+        """Tell whether a server may have one more place: up to its limit, and fewer the more others have.
+
+        So some are left if several servers stop answering with all that they have.
+        """
+        most, free = self._max_jobs_per_server, self._max_jobs - len(self._working)
+        at_server = self._at_server[server]
+        return at_server < most and at_server * (self._max_jobs - most) < most * free
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
         circuit = self._circuit(entry)
-        if self._breaker.may_begin(circuit):
+        is_full = len(self._working) >= self._max_jobs
+        if (is_full or self._has_share(entry.server)) and self._breaker.may_begin(circuit):
             return False
         is_crowded = len(self._waiting) > self._max_jobs
         return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
@@ -194,14 +208,16 @@ class Admission:
             self._turns[entry.mailbox] += 1
         entry.began_at = _now()
         self._working.append(entry)
+        self._at_server[entry.server] += 1
         self._schedule_tick()
 
     def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
         self._working.remove(entry)
+        self._at_server[entry.server] -= 1
+        if not self._at_server[entry.server]:
+            del self._at_server[entry.server]
         if entry.mailbox is not None:
-            self._turns[entry.mailbox] -= 1
-            if not self._turns[entry.mailbox]:
-                del self._turns[entry.mailbox]
+            self._turns -= Counter([entry.mailbox])
         if attempt is Attempt.TIMED_OUT and entry.trace.command_count:
             attempt = self._suspect_account(entry, code)
         self._note(entry.server, self._breaker.end(entry.circuit, attempt, entry.began_at), code)
@@ -257,11 +273,11 @@ class Admission:
 
     def _take_idle_places(self) -> None:
         """Cancel all but one of the jobs that have sent nothing yet to a server that stopped answering."""
-        silent = {entry.circuit for entry in self._working if self._breaker.is_silent(entry.circuit)}
-        idle = [entry for entry in self._working if not entry.trace.command_count]
+        latest = _now() - _IDLE_SECONDS
+        idle = [each for each in self._working if not each.trace.command_count and each.began_at <= latest]
         kept = {entry.circuit for entry in self._working if entry.trace.command_count}
         for entry in idle:
-            if entry.circuit in kept and entry.circuit in silent:
+            if entry.circuit in kept and self._breaker.is_silent(entry.circuit):
                 entry.limit.reschedule(_now())
             kept.add(entry.circuit)
 
@@ -277,13 +293,6 @@ class Admission:
             log.warning("mail_server_unreachable", server=server, code=code)
         elif change is Change.CLOSED:
             log.info("mail_server_recovered", server=server)
-
-
-def _attempt_of(error: EmailError) -> Attempt:
-    if isinstance(error, ServerTimeout | SendOutcomeUnknown):
-        return Attempt.TIMED_OUT
-    is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
-    return Attempt.NOT_CONNECTED if is_unavailable else Attempt.ANSWERED
 
 
 def _now() -> float:

@@ -8,6 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from worker.errors import (
+    ConnectionFailed,
+    EmailError,
+    SendOutcomeUnknown,
+    ServerTimeout,
+    TokenEndpointUnavailable,
+)
+
 _KEPT_SERVERS = 10_000
 # A server that answered within this time gets as many jobs as its limit allows, all others one at a time.
 _FRESH_SECONDS = 10.0
@@ -41,6 +49,14 @@ class Attempt(Enum):
     NOT_CONNECTED = auto()
     SHOWED_NOTHING = auto()
 
+    @classmethod
+    def of(cls, error: EmailError) -> Attempt:
+        """Return what an error of the job shows."""
+        if isinstance(error, ServerTimeout | SendOutcomeUnknown):
+            return cls.TIMED_OUT
+        is_unavailable = isinstance(error, ConnectionFailed | TokenEndpointUnavailable)
+        return cls.NOT_CONNECTED if is_unavailable else cls.ANSWERED
+
 
 class Change(Enum):
     """What an attempt has changed."""
@@ -54,6 +70,8 @@ class _Server:
     running: int = 0
     # When the first of the jobs that are running began, or the first after a time without any.
     busy_since: float = 0.0
+    # When the last job began.
+    begun_at: float = 0.0
     answered_at: float | None = None
     mean_seconds: float = 0.0
     failures: int = 0
@@ -69,9 +87,9 @@ class _Server:
 class CircuitBreaker:
     """Decides by server name (`host:port`) whether a job may begin, should wait a moment, or is returned.
 
-    A server that has answered lately gets up to `limit` jobs at a time. Any other server gets one at a time;
-    if its circuit is open, with a growing pause between them. At most `max_trials` servers that have never
-    answered, or not since their circuit opened, are tried at the same time.
+    A server that has answered lately gets up to `limit` jobs at a time. Any other server gets one at a time
+    (see also `may_try`); if its circuit is open, with a growing pause between them. At most `max_trials`
+    servers that have never answered, or not since their circuit opened, are tried at the same time.
     """
 
     def __init__(self, *, limit: int, max_trials: int, clock: Callable[[], float]) -> None:
@@ -100,6 +118,18 @@ class CircuitBreaker:
             return False
         return self._is_trusted(server) or self._trials < self._max_trials
 
+    def may_try(self, name: str, *, is_suspected: bool) -> bool:
+        """Tell whether a silent server gets one job more: each time its silence has doubled.
+
+        Perhaps only its running jobs take long, such as a large email or search. `is_suspected`: whether the
+        server must have answered before, as nothing else speaks for it.
+        """
+        server = self._known(name)
+        if server.opened_at is not None or (is_suspected and server.answered_at is None):
+            return False
+        silent_seconds, last = self._clock() - server.busy_since, server.begun_at - server.busy_since
+        return self._is_silent(server) and silent_seconds >= 2 * last
+
     def begin(self, name: str) -> None:
         """Note that a job begins."""
         server, now = self._known(name), self._clock()
@@ -109,6 +139,7 @@ class CircuitBreaker:
                 server.is_on_trial = True
                 self._trials += 1
         server.running += 1
+        server.begun_at = now
         if server.unanswered_since is None:
             server.unanswered_since = now
 
@@ -124,6 +155,8 @@ class CircuitBreaker:
             return self.answered(name)
         has_answered_others = server.answered_at is not None and server.answered_at >= began_at
         if attempt is Attempt.SHOWED_NOTHING or has_answered_others:
+            if not (server.running or server.failures):
+                server.unanswered_since = None
             return None
         return self._failed(server, _REFUSALS if attempt is Attempt.TIMED_OUT else 1)
 

@@ -18,7 +18,7 @@ def assign(
     The worker's account is used only at the worker's server: no diagram can send it elsewhere. Raises
     InputError if a group's name is misspelt, or if the task needs a default server and the worker has none.
     """
-    refuse_misspelt_groups(variables)
+    refuse_misspelt_groups(operation.request, variables)
     server = variables.get("server")
     if not _is_empty(server):
         return Assignment(operation, variables)

@@ -34,13 +34,16 @@ def misspelt_groups() -> dict[str, str]:
 _MISSPELT = misspelt_groups()
 
 
-def refuse_misspelt_groups(variables: Mapping[str, Any]) -> None:
+def refuse_misspelt_groups(model: type[BaseModel], variables: Mapping[str, Any]) -> None:
     """Raise InputError for a group that is missing because its name is misspelt, as a default hides that.
 
-    Another variable of the process may have such a name; a group is a context.
+    Another variable of the process may have such a name; a group is a context with fields of the group.
     """
     for misspelt, name in _MISSPELT.items():
-        if isinstance(variables.get(misspelt), Mapping) and name not in variables:
+        group = variables.get(misspelt)
+        if name in variables or not isinstance(group, Mapping):
+            continue
+        if not group or not group.keys().isdisjoint(_names_at(model, name)):
             raise InputError(_is_missing(name, misspelt), field=name)
 
 

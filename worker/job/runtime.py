@@ -224,7 +224,8 @@ class Runtime:
         Camunda cannot be asked: it would say yes for a job that another worker has by now.
         """
         await asyncio.wait([running.task])
-        if job.key in self._running:
+        has_ended = running.lease.reported_at >= lease.received_at  # a report ends all earlier activations
+        if job.key in self._running or has_ended:
             return
         if not running.lease.is_expired:
             self._start(job, served, running.lease)

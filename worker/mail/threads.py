@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from worker.errors import ServerTimeout
+from worker.errors import ConnectionFailed, ServerTimeout
 from worker.mail.connection import BoundedConnection
 
 T = TypeVar("T")
@@ -39,7 +39,11 @@ class BlockingSession:
 
     async def run(self, step: Callable[[], T], within_seconds: float) -> T:
         """Run a step in a thread; cancellation and the time limit cut the connection, which ends it."""
-        self.thread = start_thread(step)
+        try:
+            self.thread = start_thread(step)
+        except RuntimeError as error:  # the system has none left
+            text = f"The worker cannot start a thread for {self.server}: {error}."
+            raise ConnectionFailed(text, server=self.server) from error
         try:
             async with asyncio.timeout(within_seconds):
                 return await asyncio.shield(self.thread)

@@ -470,6 +470,26 @@ async def test_a_folder_that_may_only_be_read_is_read_and_not_changed(make_calle
     assert not {"UID STORE", "UID MOVE", "CREATE", "APPEND"} & set(server.verbs)
 
 
+async def test_a_system_without_a_thread_left_is_a_temporary_failure(
+    make_caller: MakeCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "mail session":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async with ScriptedImap() as server:
+        caller = make_caller(server.port)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(ConnectionFailed, match="can't start new thread") as caught:
+                await caller.list_emails()
+        assert caught.value.is_retryable
+        assert await caller.list_emails()
+
+
 async def test_a_message_that_goes_away_before_it_is_moved_is_not_found(make_caller: MakeCaller) -> None:
     async with ScriptedImap(ImapOptions(faults={"UID MOVE": answer("NO [EXPUNGEISSUED] gone")})) as server:
         with pytest.raises(MessageNotFound):

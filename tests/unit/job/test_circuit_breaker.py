@@ -139,6 +139,22 @@ def test_a_server_that_answers_none_of_its_jobs_is_silent(breaker: CircuitBreake
     assert not breaker.may_begin(SERVER)
 
 
+def test_a_silent_server_gets_one_more_job_each_time_its_silence_has_doubled(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    attempt(breaker, clock, Attempt.ANSWERED, seconds=1)
+    breaker.begin(SERVER)
+    tried = []
+    for second in range(1, 60):
+        clock.seconds += 1
+        if breaker.may_try(SERVER, is_suspected=True):
+            breaker.begin(SERVER)
+            tried.append(second)
+    assert tried == [5, 10, 20, 40]
+    breaker.end(SERVER, Attempt.TIMED_OUT, began_at=clock.seconds)
+    assert not breaker.may_try(SERVER, is_suspected=True)
+
+
 def test_a_server_that_is_known_to_be_slow_is_silent_later(breaker: CircuitBreaker, clock: Clock) -> None:
     attempt(breaker, clock, Attempt.ANSWERED, seconds=5)
     breaker.begin(SERVER)
@@ -185,6 +201,15 @@ def test_jobs_are_away_for_longer_the_longer_a_server_does_not_answer(
     assert (min(latest) >= 30, max(latest) <= 60) == (True, True)
     # They come back one after the other.
     assert len({round(seconds, 1) for seconds in latest}) > 15
+
+
+def test_a_job_that_has_shown_nothing_long_ago_keeps_no_later_job_away_for_longer(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    attempt(breaker, clock, Attempt.SHOWED_NOTHING, seconds=0.1)
+    clock.seconds += 3600
+    breaker.begin(SERVER)
+    assert breaker.backoff_seconds(SERVER) <= 8
 
 
 def test_many_jobs_of_many_servers_come_back_no_faster_than_camunda_can_hand_out_others(

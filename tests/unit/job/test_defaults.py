@@ -54,7 +54,8 @@ def test_a_misspelt_group_is_not_replaced_by_what_the_worker_has(
 
 
 def test_another_variable_with_such_a_name_is_the_process_s_own() -> None:
-    assert assign(LIST, DEFAULTS, {"parameter": 3, "Server": "eu-1"}).variables["server"] == SERVER
+    for own in ({"parameter": 3, "Server": "eu-1"}, {"parameter": {"x": 3}, "Server": {"name": "eu-1"}}):
+        assert assign(LIST, DEFAULTS, own).variables["server"] == SERVER
 
 
 def test_a_worker_without_an_account_gives_none() -> None:
