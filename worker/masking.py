@@ -267,12 +267,13 @@ def _whole_words(text: str, places: Iterable[tuple[int, int]]) -> Iterator[tuple
     for start, stop in places:
         if stop <= end:
             continue
-        while start > end and text[start - 1] in _BASE64:
-            start -= 1
+        begin = start
+        while begin > end and text[begin - 1] in _BASE64:
+            begin -= 1
         end = stop
         while end < len(text) and text[end] in _BASE64:
             end += 1
-        yield start, end
+        yield begin, end
 
 
 def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
