@@ -7,8 +7,9 @@ import html
 import re
 import string
 import unicodedata
+from array import array
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -33,9 +34,12 @@ _IGNORED_WITH_CODES = re.compile(
 
 # `%C3%A9`, `=C3=A9`, `\\xe9`, `\\u00e9`, `&#233;`, `&eacute;`; a backslash before a sign, a soft line break.
 _ESCAPED = re.compile(
-    r"(?:(?:[%=]|\\++x)[0-9a-f]{2})+|(?:\\++u[0-9a-f]{4})+|\\++[nrt]?|&#?\w{1,8};|=(?=[\r\n])", re.IGNORECASE
+    r"(?:(?:[%=]|\\++x)[0-9a-f]{2})++|(?:\\++u[0-9a-f]{4})++|\\++[nrt]?|&#?\w{1,8};|=(?=[\r\n])",
+    re.IGNORECASE,
 )
-_DIGITS = re.compile(r"[%=xu]([0-9a-f]{4}|[0-9a-f]{2})", re.IGNORECASE)
+_HIDDEN = re.compile(rb"\x01++")
+# Of an escape, what is no digit.
+_SIGNS = str.maketrans("", "", "%=\\xXuU")
 _MOST_ESCAPED = 3
 
 
@@ -63,12 +67,14 @@ class Mask:
 
     def hide(self, text: str) -> str:
         """Return `text` without any secret value."""
+        hidden = bytearray(len(text))
+        for start, stop in self._places(text):
+            hidden[start:stop] = b"\1" * (stop - start)
         shown: list[str] = []
         end = 0
-        for start, stop in sorted(self._places(text)):
-            if start >= end:
-                shown += (text[end:start], _MASK)
-            end = max(end, stop)
+        for run in _HIDDEN.finditer(hidden):
+            shown += (text[end : run.start()], _MASK)
+            end = run.end()
         return "".join((*shown, text[end:]))
 
     def hide_in(self, value: Any) -> Any:
@@ -95,18 +101,21 @@ class Mask:
         if not forms:
             return
         lowered = text.translate(_LOWER)
-        readings = list(_readings_of(text))
-        for form, is_base64 in forms:
-            is_short = len(form) < _SHORT
-            if is_short and form.isascii():
+        for form, _ in forms:
+            if len(form) < _SHORT and form.isascii():
                 yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
-                continue
-            for reading in readings:
+        for reading in _readings_of(text):
+            lowered, encoded = reading.compact.translate(_LOWER), reading.compact.translate(_URL_SAFE)
+            for form, is_base64 in forms:
                 # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
-                if form in (reading.encoded if is_base64 else reading.lowered):
-                    for place in reading.places(form, is_base64=is_base64):
-                        if not is_short or _stands_alone(text, *place):
-                            yield _whole_word(text, *place) if is_base64 else place
+                if is_base64:
+                    if form in encoded:
+                        yield from _whole_words(text, reading.places(form, encoded))
+                elif form in lowered and not (len(form) < _SHORT and form.isascii()):
+                    places = reading.places(form, lowered)
+                    yield from (
+                        place for place in places if len(form) >= _SHORT or _stands_alone(text, *place)
+                    )
 
 
 def _readings_of(text: str) -> Iterator[_Reading]:
@@ -123,35 +132,36 @@ def _readings_of(text: str) -> Iterator[_Reading]:
 class _Reading:
     """A text without what is ignored between the characters of a value, or with its escapes read.
 
-    `outer`: the reading whose text this one reads. `lowered`: in small letters. `encoded`: with one alphabet
-    of base64 for both.
+    `outer`: the reading whose text this one reads.
     """
 
     def __init__(self, text: str, pattern: re.Pattern[str], outer: _Reading | None = None) -> None:
         self._text, self._pattern, self._outer = text, pattern, outer
         self.compact = pattern.sub(_meant, text)
-        self.lowered, self.encoded = self.compact.translate(_LOWER), self.compact.translate(_URL_SAFE)
-        self._spans: list[tuple[int, int]] = []
+        # Where each character of `compact` begins and ends in the text.
+        self._starts, self._stops = array("I"), array("I")
 
-    def places(self, form: str, *, is_base64: bool) -> Iterator[tuple[int, int]]:
-        """Yield where a form begins and ends in the outermost text."""
-        for start, stop in _found(form, self.encoded if is_base64 else self.lowered):
+    def places(self, form: str, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where a form begins and ends in the outermost text; `text`: `compact` in its letter case."""
+        for start, stop in _runs(form, text):
             yield self.place(start, stop)
 
     def place(self, start: int, stop: int) -> tuple[int, int]:
         """Return where a part of `compact` begins and ends in the outermost text."""
-        self._spans = self._spans or list(self._kept())
-        place = self._spans[start][0], self._spans[stop - 1][1]
+        if not self._starts:
+            self._find_places()
+        place = self._starts[start], self._stops[stop - 1]
         return self._outer.place(*place) if self._outer else place
 
-    def _kept(self) -> Iterator[tuple[int, int]]:
-        """Yield where each character of `compact` begins and ends in the text."""
+    def _find_places(self) -> None:
         end = 0
         for found in self._pattern.finditer(self._text):
-            yield from ((index, index + 1) for index in range(end, found.start()))
-            yield from [found.span()] * len(_meant(found))
+            count = len(_meant(found))
+            self._starts.extend((*range(end, found.start()), *([found.start()] * count)))
+            self._stops.extend((*range(end + 1, found.start() + 1), *([found.end()] * count)))
             end = found.end()
-        yield from ((index, index + 1) for index in range(end, len(self._text)))
+        self._starts.extend(range(end, len(self._text)))
+        self._stops.extend(range(end + 1, len(self._text) + 1))
 
 
 def _meant(found: re.Match[str]) -> str:
@@ -159,20 +169,17 @@ def _meant(found: re.Match[str]) -> str:
     text = found[0]
     if text[0] == "&":
         meant = html.unescape(text)
-    elif not (digits := _DIGITS.findall(text)):
+    elif text[0] not in "%=\\" or text[-1] not in string.hexdigits:
         meant = ""
-    elif len(digits[0]) == len("00e9"):
-        meant = (
-            "".join(chr(int(each, 16)) for each in digits)
-            .encode("utf-16", "surrogatepass")
-            .decode("utf-16", "replace")
-        )
     else:
-        octets = bytes(int(each, 16) for each in digits)
-        try:
-            meant = octets.decode()
-        except UnicodeDecodeError:
-            meant = octets.decode("latin-1")
+        octets = bytes.fromhex(text.translate(_SIGNS))
+        if "u" in text.lower():
+            meant = octets.decode("utf-16-be", "replace")
+        else:
+            try:
+                meant = octets.decode()
+            except UnicodeDecodeError:
+                meant = octets.decode("latin-1")
     return _IGNORED.sub("", meant)
 
 
@@ -195,10 +202,22 @@ def current_mask(default: Mask = _NOTHING) -> Mask:
     return _current.get() or default
 
 
+class _Printable(dict[int, int]):
+    """Translates each character that cannot be printed to a blank."""
+
+    def __missing__(self, code: int) -> int:
+        return code if chr(code).isprintable() else ord(" ")
+
+
+_PRINTABLE = _Printable()
+
+
 def excerpt(text: str, limit: int) -> str:
     """Return foreign text on one printable line, masked, then cut to `limit` characters."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    line = current_mask().hide(" ".join(printable.split()))
+    line = text.translate(_PRINTABLE)
+    while "  " in line:
+        line = line.replace("  ", " ")
+    line = current_mask().hide(line.strip())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
@@ -221,8 +240,9 @@ def _forms_of(value: str) -> Iterator[str]:
     for form in dict.fromkeys(shown):
         # As in each of its readings: a backslash in a value is one, or the sign of an escape.
         for reading in _readings_of(form):
-            if len(reading.lowered) >= _SHORT or not reading.lowered.isascii():
-                yield reading.lowered
+            lowered = reading.compact.translate(_LOWER)
+            if len(lowered) >= _SHORT or not lowered.isascii():
+                yield lowered
         if form == value and len(_IGNORED.sub("", form)) < _SHORT and form.strip():
             yield form.strip().translate(_LOWER)
 
@@ -241,13 +261,19 @@ def _base64_forms(value: str) -> Iterator[str]:
             yield form
 
 
-def _whole_word(text: str, start: int, stop: int) -> tuple[int, int]:
-    """Extend a place to all of the base64 around it: its ends have bits of the value too."""
-    while start and text[start - 1] in _BASE64:
-        start -= 1
-    while stop < len(text) and text[stop] in _BASE64:
-        stop += 1
-    return start, stop
+def _whole_words(text: str, places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Extend places to all of the base64 around them, each once: its ends have bits of the value too."""
+    end = 0
+    for start, stop in places:
+        if stop <= end:
+            continue
+        begin = start
+        while begin > end and text[begin - 1] in _BASE64:
+            begin -= 1
+        end = stop
+        while end < len(text) and text[end] in _BASE64:
+            end += 1
+        yield begin, end
 
 
 def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
@@ -255,6 +281,18 @@ def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
     while start >= 0:
         yield start, start + len(form)
         start = text.find(form, start + 1)
+
+
+def _runs(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield where a form is found; places that overlap or touch are one, in time that grows with the text."""
+    size, backwards = len(form), form[::-1]
+    start = text.find(form)
+    while start >= 0:
+        stop = start + size
+        while (behind := text[stop - size + 1 : stop + size][::-1].find(backwards)) >= 0:
+            stop = min(stop + size, len(text)) - behind
+        yield start, stop
+        start = text.find(form, stop)
 
 
 def _stands_alone(text: str, start: int, stop: int) -> bool:

@@ -13,7 +13,8 @@ from worker.errors import InputError
 from worker.job.binding import bind
 from worker.job.headers import ConnectorHeaders
 from worker.masking import Mask
-from worker.models.imap import ListRequest, ReadRequest, SearchRequest
+from worker.models.imap import FlagRequest, ListRequest, ReadRequest, SearchRequest
+from worker.models.imap_append import AppendRequest
 from worker.models.smtp import SendRequest
 from worker.secret_store import SecretStore
 
@@ -89,6 +90,9 @@ REACH: dict[str, Callable[[int], None]] = {
     "the value of one header": lambda n: send(headers={"X-Long": "x" * n}),
     "`parameters.attachments`": lambda n: send(attachments=[document()] * n),
     "a name, id or URL of a document": lambda n: send(attachments=[document(name="n" * n)]),
+    "`parameters.keywords.add`, `remove`, `flags`, `notify`": lambda n: bind_to(
+        FlagRequest, parameters={"messageId": "m@example.org", "keywords": {"add": ["k"] * n}}
+    ),
     "`parameters.messageId`": lambda n: bind_to(ReadRequest, parameters={"messageId": "m" * n}),
     "a folder": lambda n: bind_to(ListRequest, parameters={"folder": "f" * n}),
     "`parameters.criteria`": lambda n: bind_to(SearchRequest, parameters={"criteria": any_of(n)}),
@@ -156,6 +160,19 @@ def test_half_a_character_is_refused_by_the_name_of_its_field(
         bind_to(model, **groups)
     assert field in caught.value.message
     caught.value.message.encode()
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [(SendRequest, "notify"), (AppendRequest, "flags"), (FlagRequest, "keywords.add")],
+)
+@pytest.mark.parametrize("words", ["é," * 51, ["é"] * 51])
+def test_too_many_words_are_one_fault(model: Any, field: str, words: Any) -> None:
+    name, _, entry = field.partition(".")
+    with pytest.raises(InputError) as caught:
+        bind_to(model, parameters=LETTER | {name: {entry: words} if entry else words})
+    assert f"parameters.{field} must have at most 50 entries" in caught.value.message
+    assert f"parameters.{field}[" not in caught.value.message
 
 
 def test_a_value_nested_too_deeply_to_be_walked_is_refused() -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
+
+from worker.mail.message.compose_parts import text_part
+from worker.masking import Mask, excerpt, masking
 
 MEGABYTE = 1_000_000
 SIZE = 4 * MEGABYTE
@@ -93,6 +97,29 @@ def test_a_signed_email_takes_at_most_ten_times_its_size_and_50_mb(tmp_path: Pat
     der = b"\x30\x80\x06\x09" + bytes.fromhex("2a864886f70d010702") + b"\xa0\x80" + signed + b"\x00" * 4
     head = b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     assert_bounded(FROM + head + base64.encodebytes(der), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["\n", "\r", ".\r\n", "é\n", "\n a"])
+def test_a_text_to_be_sent_takes_at_most_ten_times_its_size(text: str) -> None:
+    long = text * (MEGABYTE // len(text.encode()))
+    tracemalloc.start()
+    text_part(long, "plain")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most <= 10 * MEGABYTE
+
+
+@pytest.mark.parametrize("piece", ["s3cret-word ", "%733cret-word", "czNjcmV0LXdvcmQ=", "%41", "\u65e5\x01"])
+def test_a_text_that_is_masked_takes_at_most_thirty_times_its_size(piece: str) -> None:
+    mask = Mask()
+    mask.learn("s3cret-word")
+    long = piece * (MEGABYTE // len(piece.encode()))
+    tracemalloc.start()
+    with masking(mask):
+        excerpt(long, 200)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most <= 30 * MEGABYTE
 
 
 def assert_bounded(raw: bytes, folder: Path) -> None:

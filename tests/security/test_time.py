@@ -105,7 +105,11 @@ def test_unknown_fields_take_linear_time(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["secretpw", "secretp", " ", "s\n", "535-", "535 5.7.8 ", "=", "Zm9v", "\\"]
+    "piece",
+    [
+        *("secretpw", "secretp", " ", "s\n", "535-", "535 5.7.8 ", "=", "Zm9v", "\\"),
+        *("secretpw1", "%73ecretpw1 ", "c2VjcmV0cHcx", "c2VjcmV0cHcx."),
+    ],
 )
 def test_masking_takes_linear_time(piece: str) -> None:
     mask = Mask()
@@ -118,6 +122,15 @@ def test_masking_takes_linear_time(piece: str) -> None:
 
     with masking(mask):
         assert_linear(work)
+
+
+def test_masking_a_value_that_overlaps_itself_takes_linear_time() -> None:
+    def work(size: int) -> Callable[[], object]:
+        mask = Mask()
+        mask.learn("a" * size)
+        return lambda: mask.hide("a" * 4 * size)
+
+    assert_linear(work)
 
 
 @pytest.mark.parametrize(("characters", "is_apart"), [(100, False), (60_000, True)])

@@ -37,7 +37,7 @@ def mask_of(*values: str) -> Mask:
         (["abcdef", "defghi", "ghijkl"], "-abcdefghijkl-", "-***-"),
         (["secret-longer", "cret"], "-secret-longer-", "-***-"),
         (["aaaa"], "aaaaaa", "***"),
-        (["abcd", "efgh"], "abcdefgh", "******"),
+        (["abcd", "efgh"], "abcdefgh", "***"),
         (["line1\nline2"], "x line1\nline2 y", "x *** y"),
         (["pin"], "pin spinning pin, pins", "*** spinning ***, pins"),
         (["1"], "1 12 21 (1)", "*** 12 21 (***)"),

@@ -18,7 +18,7 @@ from worker.models.base import one_spelling
 _PATTERN = re.compile(
     r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE
 )
-_END_OF_NAME = re.compile(r"[;\x00-\x1f\x7f]")
+_END_OF_NAME = re.compile(r"[;?#\x00-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -83,7 +83,7 @@ def _has_dot_segments(url: URL) -> bool:
     """Tell whether a server could read `.` or `..` in the path, which would leave the path of the pattern."""
     path = url.raw_path
     # A server may decode several times, take a backslash for a slash and a wide dot for a dot, drop what
-    # follows a semicolon or a control character, and read `%C0%AE` or `%u002E` as a dot.
+    # follows a semicolon, `?`, `#` or a control character, and read `%C0%AE` or `%u002E` as a dot.
     try:
         while (decoded := unquote(path, errors="strict")) != path:
             path = decoded

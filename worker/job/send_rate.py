@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from worker.job.admission import NotAdmitted
@@ -26,13 +26,12 @@ class SendRate:
     def __init__(self, max_per_minute: int, clock: Callable[[], float]) -> None:
         self._max = max_per_minute
         self._clock = clock
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[Hashable, _Account] = {}
 
     def admit(self, account: Account) -> bool:
         """Count an email before it is sent, and return True; raises NotAdmitted above the limit."""
-        if account.protocol is MailProtocol.SMTP and (
-            pause := self.take(f"{account.username} {account.server}")
-        ):
+        # With the password: somebody who knows only the user name cannot use up the limit of its owner.
+        if account.protocol is MailProtocol.SMTP and (pause := self.take(account)):
             raise NotAdmitted(
                 f"The account has sent {self._max} emails to {account.server} within a minute, which is its"
                 " limit (EMAIL_WORKER_MAX_SENDS_PER_MINUTE).",
@@ -40,7 +39,7 @@ class SendRate:
             )
         return True
 
-    def take(self, account: str) -> float:
+    def take(self, account: Hashable) -> float:
         """Count a send and return 0; or count none and return the seconds after which to try again.
 
         Each refused job gets a later time than the one before, so that they do not all come back

@@ -27,7 +27,6 @@ from worker.models.texts import read_words
 
 # RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
 _KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
-_MOST_KEYWORDS = 50
 # As keywords, programs would not take them for the flags that have a backslash (RFC 9051, 2.3.2).
 _FLAGS = frozenset({"seen", "flagged", "answered", "deleted", "draft", "recent"})
 
@@ -149,7 +148,6 @@ Keyword = Annotated[str, AfterValidator(_is_a_keyword)]
 OwnKeywords = Annotated[
     tuple[Annotated[str, AfterValidator(_is_an_own_keyword), AfterValidator(_is_a_keyword)], ...],
     BeforeValidator(read_words),
-    Field(max_length=_MOST_KEYWORDS),
 ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
+from worker.models.bounds import WORDS
 from worker.models.expectation import number_as_text
 
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
@@ -26,10 +28,16 @@ def check_line(text: str) -> str:
 
 
 def read_words(value: Any) -> Any:
-    """Return the words of a list, or of a text with commas between them; blanks and null do not count."""
+    """Return the words of a list, or of a text with commas between them; blanks and null do not count.
+
+    ValueError for too many: each would be a fault to describe.
+    """
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list):
         return value
     words = (each.strip() if isinstance(each, str) else number_as_text(each) for each in value)
-    return [word for word in words if word is not None and word != ""]
+    read = list(islice((word for word in words if word is not None and word != ""), WORDS + 1))
+    if len(read) > WORDS:
+        raise ValueError(f"must have at most {WORDS} entries")
+    return read

@@ -109,6 +109,12 @@ def test_a_backslash_that_need_not_be_escaped_stands_for_itself() -> None:
     assert dict(read_counts([b'"A\\\\B \\"" (MESSAGES 3)'])) == {b'A\\B "': {"MESSAGES": 3}}
 
 
+def test_a_name_of_a_million_words_is_not_kept() -> None:
+    words = b"a " * 1_000_000
+    assert [len(folder.raw_name) for folder in read_folders([b'() "." ' + words])] == [2_001]
+    assert [len(name) for name, _ in read_counts([words + b"(MESSAGES 1)"])] == [1_999]
+
+
 def test_a_status_may_lack_the_quotes_round_a_name_with_blanks() -> None:
     assert dict(read_counts([b"Deleted Items (MESSAGES 3)"])) == {b"Deleted Items": {"MESSAGES": 3}}
     assert dict(read_counts([b"INBOX"])) == {b"INBOX": {}}

@@ -18,6 +18,7 @@ from worker.mail.imap.limits import HEADER_FIELDS
 from worker.mail.imap.lists import Piece, Token, read_lines, read_list, read_pairs
 from worker.mail.message.parse_attachments import has_attachments
 from worker.mail.message.parse_dates import read_date
+from worker.models.bounds import FOLDER_CHARACTERS
 
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+)[ \t]+(OK|NO|BAD|BYE|PREAUTH)\b[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
@@ -185,7 +186,7 @@ def read_folders(pieces: Iterable[Piece]) -> Iterator[ListedFolder]:
     for tokens in read_lines(pieces):
         attributes, delimiter, name = read_list(tokens), next(tokens, ""), next(tokens, "")
         if isinstance(name, str):  # some servers forget the quotes round a name with blanks
-            name = b" ".join(map(_octets, [name, *tokens]))
+            name = _joined([name, *_few(tokens)])
         if attributes is not None and name:
             separator = delimiter.decode("latin_1") if isinstance(delimiter, bytes) else None
             yield ListedFolder(name, separator or None, [str(each).lower() for each in attributes])
@@ -195,10 +196,19 @@ def read_counts(pieces: Iterable[Piece]) -> Iterator[tuple[bytes, dict[str, int]
     """Read STATUS replies: a folder's name as the server writes it, and its numbers by their names."""
     for tokens in read_lines(pieces):
         # Some servers forget the quotes round a name with blanks here too.
-        name = b" ".join(map(_octets, itertools.takewhile(lambda word: word != "(", tokens)))
+        name = _joined(itertools.takewhile(lambda word: word != "(", _few(tokens)))
         pairs = read_pairs(read_list(itertools.chain("(", tokens)))
         counts = {key.upper(): _count(value) for key, value in pairs.items()}
         yield name, {key: count for key, count in counts.items() if count is not None}
+
+
+def _few(tokens: Iterator[Token]) -> Iterator[Token]:
+    """Return the words that a name may have: each takes more memory than the octet that it may be."""
+    return itertools.islice(tokens, FOLDER_CHARACTERS)
+
+
+def _joined(words: Iterable[Token]) -> bytes:
+    return b" ".join(map(_octets, words))
 
 
 def _octets(token: Token) -> bytes:

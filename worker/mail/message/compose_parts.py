@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import string
 from collections.abc import Sequence
+from io import BytesIO
 
 _LINE_WIDTH = 78  # RFC 5322 2.1.1
 _PLAIN = (string.digits + string.ascii_letters + string.punctuation + " \t\r\n").encode()
@@ -44,10 +45,11 @@ def multipart(subtype: str, parts: Sequence[Sequence[bytes]], parameters: str = 
 
 
 def _encoded(text: str) -> tuple[str, bytes]:
-    lines = text.encode().splitlines()
-    content = b"\r\n".join(lines) + b"\r\n"
+    lines = text.encode().replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
+    content = lines.replace(b"\n", b"\r\n") + b"\r\n"
     quoted = content.translate(None, _PLAIN)
-    if not quoted and max(map(len, lines), default=0) <= _LINE_WIDTH:
+    # One line at a time: a list of all takes many times the text.
+    if not quoted and max(map(len, BytesIO(content))) <= _LINE_WIDTH + len(b"\r\n"):
         return "7bit", content
     if len(quoted) > len(content) * _MOST_QUOTED:
         return "base64", base64_lines(content)
