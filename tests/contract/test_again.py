@@ -302,34 +302,3 @@ async def test_a_completion_whose_answer_is_lost_is_not_done_again() -> None:
         await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
     assert len(bench.gateway.taken) == 1
     assert bench.handler.runs == 1
-
-
-@on_skipping_clock
-async def test_a_job_whose_failure_is_reported_again_while_it_is_back_is_left_to_the_engine() -> None:
-    """The second report ends the second activation: after its backoff, another worker may get the job."""
-    bench = Bench()
-    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
-    bench.gateway.script("fail", Fault.ANSWER_LOST)
-    again = replace(JOB, retries=JOB.retries - 1)
-    async with bench.serving():
-        bench.gateway.offer(JOB)
-        await bench.gateway.until_taken(1)
-        bench.gateway.offer(again)
-        await bench.gateway.until_taken(2)
-        await asyncio.sleep(100)
-        assert bench.handler.runs == 1
-        bench.gateway.offer(again)
-        await bench.gateway.until_taken(3)
-    assert [command.name for command in bench.gateway.taken] == ["fail", "fail", "complete"]
-
-
-@on_skipping_clock
-async def test_a_job_handed_out_twice_is_not_run_again_if_the_answer_to_its_failure_is_lost() -> None:
-    bench = Bench()
-    bench.handler.script.extend([ServerTimeout("Slow."), SENT])
-    bench.gateway.script("fail", Fault.ANSWER_LOST, JobGone("NOT_FOUND: it waits for its backoff"))
-    async with bench.serving():
-        bench.gateway.offer(JOB, JOB)
-        await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
-        await asyncio.sleep(100)
-    assert bench.handler.runs == 1

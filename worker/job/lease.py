@@ -25,8 +25,7 @@ class Lease:
 
     Its clock also runs while the machine is suspended.
 
-    `age_seconds`: how long ago Camunda may have handed the job out. `received_at` and `reported_at`: when the
-    job came, and when its outcome was last sent, by that clock.
+    `age_seconds`: how long ago Camunda may have handed the job out.
     """
 
     def __init__(
@@ -36,8 +35,7 @@ class Lease:
         self._gateway = gateway
         self._job_key = job_key
         self._timeout_seconds = timeout_seconds
-        self.received_at, self.reported_at = self._now(), -math.inf
-        self._expires_at = self.received_at + timeout_seconds - age_seconds
+        self._expires_at = self._now() + timeout_seconds - age_seconds
         self._beat: asyncio.Task[None] | None = None
 
     @property
@@ -58,10 +56,6 @@ class Lease:
     def renewed(self, *, age_seconds: float = 0.0) -> None:
         """Note that Camunda handed the job to this worker again, `age_seconds` ago."""
         self._expires_at = self._now() + self._timeout_seconds - age_seconds
-
-    def reporting(self) -> None:
-        """Note that the outcome is being sent."""
-        self.reported_at = self._now()
 
     def end(self) -> None:
         """Note that the job is no longer this worker's: Camunda has the outcome, or does not know the job."""

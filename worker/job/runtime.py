@@ -224,8 +224,7 @@ class Runtime:
         Camunda cannot be asked: it would say yes for a job that another worker has by now.
         """
         await asyncio.wait([running.task])
-        has_ended = running.lease.reported_at >= lease.received_at  # a report ends all earlier activations
-        if job.key in self._running or has_ended:
+        if job.key in self._running:
             return
         if not running.lease.is_expired:
             self._start(job, served, running.lease)

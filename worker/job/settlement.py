@@ -52,7 +52,6 @@ async def _send_until_taken(
 ) -> None:
     pause_seconds = _FIRST_PAUSE_SECONDS
     while True:
-        lease.reporting()
         try:
             await _send(job, outcome, gateway)
         except GatewayUnavailable as error:
