@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 # What takes long, for a run of its own (`make test-slow`): waiting for time-outs, large folders, browsers,
 # engines that are killed, installations, memory and time under hostile input.
 SLOW = (
+    "engine/test_send.py",
+    "unit/test_traces.py",
     "deploy/*",
     "docs/*",
     "modeler/*",
