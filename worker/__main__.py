@@ -37,7 +37,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _open_standard_streams() -> None:
     """Reopen those that are closed: a connection would get the number of one, and be written to.
 
-    All text is UTF-8, whatever the locale is: results are JSON.
+    All text is UTF-8, in any locale: results are JSON.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         pass

@@ -14,6 +14,7 @@ from worker.models.headers import ID
 
 # Also what is no Message-ID by the rules, such as `<4711>`: the thread is made of what senders write.
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
+_WITHOUT_BRACKETS = re.compile(ID)
 _SHOWN_CHARACTERS = 80
 # Long threads: the first email, and those before the last.
 _MOST_REFERENCES = 30
@@ -31,7 +32,7 @@ def read_answered(value: Any) -> Answered:
     """Read a Message-ID, or the result of reading an email; raises ValueError to complete "<field> …"."""
     if isinstance(value, str):
         text = value.strip()
-        ids = [f"<{text}>"] if re.fullmatch(ID, text) else _ID.findall(text)
+        ids = [f"<{text}>"] if _WITHOUT_BRACKETS.fullmatch(text) else _ID.findall(text)
         if len(ids) != 1 or not _ID.fullmatch(ids[0]):
             raise ValueError(_expected(value))
         return Answered(ids[0], (ids[0],))

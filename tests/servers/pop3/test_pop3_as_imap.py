@@ -30,16 +30,23 @@ DAMAGED = {
     "blank-before-colon",
     "blank-mbox-line-first",
     "bom-first",
+    "boundary-glued-to-header",
+    "boundary-single-quotes",
     "broken-fold",
     "charset-truncated",
     "cr-only",
+    "cr-only-last-line-crlf",
     "empty",
     "empty-line-first",
     "from-is-text",
+    "header-name-beyond-ascii",
     "header-nul",
     "mbox-from-line",
     "missing-empty-line",
     "no-headers",
+    "stray-line-first",
+    "stray-time-first",
+    "type-comma-without-blank",
 }
 
 
