@@ -20,8 +20,6 @@ HERE = Path(__file__).parent
 # What takes long, for a run of its own (`make test-slow`): waiting for time-outs, large folders, browsers,
 # engines that are killed, installations, memory and time under hostile input.
 SLOW = (
-    "engine/test_send.py",
-    "unit/test_traces.py",
     "deploy/*",
     "docs/*",
     "modeler/*",
@@ -33,6 +31,7 @@ SLOW = (
     "engine/test_observability.py",
     "engine/test_pop3_nothing_lost.py",
     "engine/test_sandbox*.py",
+    "engine/test_send.py",
     "engine/test_vendor.py",
     "security/test_*hostile*.py",
     "security/test_memory_*.py",
@@ -49,6 +48,7 @@ SLOW = (
     "servers/*/test_*garbage*.py",
     "servers/*/test_*removal*.py",
     "servers/*/test_*session*.py",
+    "unit/test_traces.py",
 )
 
 
