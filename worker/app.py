@@ -20,7 +20,7 @@ from worker.job.assignment import Assignment, Interpret
 from worker.job.decision import to_json
 from worker.job.defaults import assign
 from worker.job.gateway import Subscription
-from worker.job.input_faults import GROUPS, misspelt_groups
+from worker.job.input_faults import GROUPS, MISSPELT_GROUPS
 from worker.job.operation_run import OperationRun, OperationRunner
 from worker.job.pipeline import Pipeline
 from worker.job.request import read_request
@@ -183,7 +183,7 @@ class EmailWorker:
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self.settings.worker
         # A misspelt variable is fetched too, so that the incident can name it.
-        groups = vendor.GROUPS if task_type == vendor.TASK_TYPE else (*GROUPS, *misspelt_groups())
+        groups = vendor.GROUPS if task_type == vendor.TASK_TYPE else (*GROUPS, *MISSPELT_GROUPS)
         return Subscription(
             served_as,
             variables=(*groups, progress.VARIABLE),

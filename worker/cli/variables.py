@@ -37,13 +37,10 @@ def read_variables(source: str | None, settings: Sequence[str] | None) -> dict[s
 
 
 def _read_source(source: str) -> dict[str, Any]:
-    if source.lstrip().startswith("{"):  # which may have a password
+    if not source or source.lstrip().startswith("{"):
+        found = "JSON" if source else "''"  # not the JSON itself, which may have a password
         raise InputError(
-            "--variables must name a file, or - for standard input; found JSON.", field="--variables"
-        )
-    if not source:
-        raise InputError(
-            "--variables must name a file, or - for standard input; found ''.", field="--variables"
+            f"--variables must name a file, or - for standard input; found {found}.", field="--variables"
         )
     place = "Standard input" if source == "-" else source
     try:

@@ -6,7 +6,7 @@ FEEL gives null or false there, without a word.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from worker.feel.calls import Call
 from worker.feel.chains import Chain, Key
@@ -43,8 +43,13 @@ def _sample(node: Node) -> Value:
     return () if isinstance(node, ListOf) else {} if isinstance(node, ContextOf) else None
 
 
-def check_operands(node: Node, operands: Iterable[Node], never_boolean: Collection[str]) -> None:
-    """Refuse outcomes as operands, and as conditions also variables or entries `a.b` that are no booleans."""
+def check_operands(
+    node: Node, operands: Iterable[Node], is_never_boolean: Callable[[str, str | None], bool]
+) -> None:
+    """Refuse outcomes as operands, and as conditions also variables or their entries that are no booleans.
+
+    `is_never_boolean` tells it of a variable, or of an entry of it.
+    """
     if isinstance(node, If):
         operands = (node.condition,)
     elif not isinstance(node, Logic | Arithmetic) and not (isinstance(node, Call) and node.name == "not"):
@@ -56,19 +61,19 @@ def check_operands(node: Node, operands: Iterable[Node], never_boolean: Collecti
                 f" write if … then {operand.name}(…) else null.",
                 *operand.place,
             )
-        base, name = _path(operand)
-        if base and name in never_boolean and not isinstance(node, Arithmetic):
+        base, entry = _path(operand)
+        if base and not isinstance(node, Arithmetic) and is_never_boolean(base.name, entry):
+            name = f"{base.name}.{entry}" if entry else base.name
             raise FeelError(
                 f"'{name}' is never true or false; compare it, as in {name} != null.", *base.place
             )
 
 
-def _path(node: Node) -> tuple[Name | None, str]:
-    """Return the variable and the text of `a` or `a.b`."""
-    if isinstance(node, Name):
-        return node, node.name
-    if isinstance(node, Chain) and isinstance(node.base, Name) and len(node.steps) == 1:
-        step = node.steps[0]
-        if isinstance(step, Key):
-            return node.base, f"{node.base.name}.{step.name}"
-    return None, ""
+def _path(node: Node) -> tuple[Name | None, str | None]:
+    """Return the variable and the entry of `a` or `a.b`."""
+    match node:
+        case Name():
+            return node, None
+        case Chain(base=Name() as base, steps=(Key(name=entry),)):
+            return base, entry
+    return None, None

@@ -103,13 +103,10 @@ class _Names:
         """Whether a variable certainly has no other entries than the known ones."""
         return name in self.variables.closed - self.variables.others and name not in self.defined
 
-    def never_boolean(self) -> set[str]:
-        """Return the variables and the entries `a.b` that are never true or false."""
-        if self.is_filter:
-            return set()
-        known = self.variables.known
-        entries = {f"{name}.{entry}" for name in known if self.is_closed(name) for entry in known[name] or ()}
-        return entries | {name for name in known if known[name] and name not in self.defined}
+    def is_never_boolean(self, name: str, entry: str | None) -> bool:
+        """Whether a variable, or an entry of it if one is given, is never true or false."""
+        entries = None if self.is_filter or name in self.defined else self.variables.known.get(name)
+        return bool(entries) if entry is None else self.is_closed(name) and entry in (entries or ())
 
     def is_variable(self, name: str) -> bool:
         return (
@@ -128,7 +125,7 @@ def check(tree: Node, variables: Variables) -> None:
 
 def _visit(node: Node, names: _Names) -> _Shape:
     """Check a node and the nodes inside it; return what is known of its value."""
-    check_operands(node, _children(node), names.never_boolean())
+    check_operands(node, _children(node), names.is_never_boolean)
     match node:
         case Name():
             return _visit_name(node, names)

@@ -19,7 +19,7 @@ from worker.models.expectation import expectation, shown
 GROUPS = ("authentication", "server", "parameters")
 
 
-def misspelt_groups() -> dict[str, str]:
+def _misspelt_groups() -> dict[str, str]:
     """Return names that are nearly those of the groups, each with the group that is meant.
 
     They have a letter less, two letters exchanged, or a capital.
@@ -31,7 +31,7 @@ def misspelt_groups() -> dict[str, str]:
     return {misspelt: name for misspelt, name in found.items() if misspelt not in GROUPS}
 
 
-_MISSPELT = misspelt_groups()
+MISSPELT_GROUPS = _misspelt_groups()
 
 
 def refuse_misspelt_groups(model: type[BaseModel], variables: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ def refuse_misspelt_groups(model: type[BaseModel], variables: Mapping[str, Any])
 
     Another variable of the process may have such a name; a group is a context with fields of the group.
     """
-    for misspelt, name in _MISSPELT.items():
+    for misspelt, name in MISSPELT_GROUPS.items():
         group = variables.get(misspelt)
         if name in variables or not isinstance(group, Mapping):
             continue

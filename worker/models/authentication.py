@@ -11,12 +11,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from worker.models.base import Request
+from worker.models.base import HOST_AND_PORT, Request
 from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNAME_CHARACTERS
 from worker.models.texts import check_line
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
-_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?", re.IGNORECASE)
+_ENDPOINT = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
 _MICROSOFT_ENDPOINT = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
 _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 SECRETS = ("password", "token", "clientSecret", "refreshToken", "privateKey")

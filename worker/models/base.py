@@ -16,6 +16,8 @@ from pydantic.alias_generators import to_camel
 from worker.models.bounds import HOST_CHARACTERS
 from worker.models.expectation import number_as_text
 
+HOST_AND_PORT = r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+"""A regular expression for the place that a URL names, without a user name."""
 # After it has been encoded; with the underscore of Docker's names.
 _NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
 _NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]+|[0-9]+)(?:\.(?!\Z)|\Z)){1,4}")

@@ -27,8 +27,11 @@ from worker.models.texts import read_words
 
 # RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
 _KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
-# As keywords, programs would not take them for the flags that have a backslash (RFC 9051, 2.3.2).
-_FLAGS = frozenset({"seen", "flagged", "answered", "deleted", "draft", "recent"})
+SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered", "seen": r"\Seen"}
+# The first removes the email, the second belongs to the server (RFC 9051, 2.3.2).
+REFUSED_FLAGS = frozenset({"deleted", "recent"})
+# As keywords, programs would not take them for the flags that have a backslash.
+FLAGS = REFUSED_FLAGS.union(SYSTEM_FLAGS)
 
 
 def _is_a_folder(path: str) -> str:
@@ -137,7 +140,7 @@ def _is_a_keyword(keyword: str) -> str:
 
 
 def _is_an_own_keyword(keyword: str) -> str:
-    if keyword.lower().removeprefix("\\") in _FLAGS:
+    if keyword.lower().removeprefix("\\") in FLAGS:
         raise ValueError("must be your own keyword; use seen, flagged and answered for the flags of IMAP")
     return keyword
 

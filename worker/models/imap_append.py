@@ -9,20 +9,16 @@ from pydantic import Field, field_validator
 from worker.models.addresses import AddressList
 from worker.models.base import Result
 from worker.models.headers import check_message_id
-from worker.models.imap import Folder, Keyword
+from worker.models.imap import FLAGS, REFUSED_FLAGS, SYSTEM_FLAGS, Folder, Keyword
 from worker.models.mailbox import MailboxRequest, MessageId
 from worker.models.message import MessageParameters
 from worker.models.texts import read_words
-
-_SYSTEM_FLAGS = {"draft": r"\Draft", "flagged": r"\Flagged", "answered": r"\Answered", "seen": r"\Seen"}
-# The first removes the email, the second belongs to the server (RFC 9051, 2.3.2).
-_REFUSED_FLAGS = {"deleted", "recent"}
 
 
 def _without_backslash(flag: Any) -> Any:
     """Return a flag of the protocol without the backslash that it may be written with."""
     name = flag[1:] if isinstance(flag, str) and flag.startswith("\\") else ""
-    return name if name.lower() in {*_SYSTEM_FLAGS, *_REFUSED_FLAGS} else flag
+    return name if name.lower() in FLAGS else flag
 
 
 class AppendParameters(MessageParameters):
@@ -51,7 +47,7 @@ class AppendParameters(MessageParameters):
     @classmethod
     def _may_be_set(cls, flags: tuple[str, ...]) -> tuple[str, ...]:
         for flag in flags:
-            if flag.lower() in _REFUSED_FLAGS:
+            if flag.lower() in REFUSED_FLAGS:
                 raise ValueError(
                     f"must be Draft, Flagged, Answered, Seen or your own keywords; found {flag!r}"
                 )
@@ -67,7 +63,7 @@ class AppendParameters(MessageParameters):
     @property
     def all_flags(self) -> tuple[str, ...]:
         """The flags as the protocol writes them."""
-        given = [_SYSTEM_FLAGS.get(flag.lower(), flag) for flag in self.flags]
+        given = [SYSTEM_FLAGS.get(flag.lower(), flag) for flag in self.flags]
         return tuple(dict.fromkeys([*((r"\Seen",) if self.seen else ()), *given]))
 
 

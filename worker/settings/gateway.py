@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from worker.models.base import HOST_AND_PORT
 from worker.settings.group import Names, PathSetting, SettingsGroup
 
-_PLACE = r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
-_WEB_ADDRESS = re.compile(rf"https?://{_PLACE}(/[^\s?#@]*)?", re.IGNORECASE)
-_GATEWAY_ADDRESS = re.compile(rf"((https?|grpcs?)://)?{_PLACE}/?", re.IGNORECASE)
+_WEB_ADDRESS = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
+_GATEWAY_ADDRESS = re.compile(rf"((https?|grpcs?)://)?{HOST_AND_PORT}/?", re.IGNORECASE)
 _PORTS = range(1, 65_536)
 _SCHEME = re.compile(r"^[A-Za-z]+://")
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")

@@ -135,11 +135,11 @@ def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
     fetched: dict[int, Fetched] = {}
     for each in _read_replies(pieces):
         known = fetched.get(each.uid)
-        fetched[each.uid] = _join(known, each) if known else each
+        fetched[each.uid] = _merged(known, each) if known else each
     yield from fetched.values()
 
 
-def _join(known: Fetched, told: Fetched) -> Fetched:
+def _merged(known: Fetched, told: Fetched) -> Fetched:
     news = {field.name: getattr(told, field.name) for field in fields(told)}
     return replace(known, **{name: value for name, value in news.items() if value is not None})
 
