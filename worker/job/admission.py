@@ -173,12 +173,14 @@ class Admission:
 
     def _may_try(self, entry: _Entry, circuit: str) -> bool:
         """Tell whether an entry may find out whether a server that is silent to all others answers it."""
-        if not self._breaker.may_try(circuit, is_suspected=False):
+        if not self._breaker.may_try(circuit):
             return False
+        if self._breaker.has_answered(circuit):
+            return True
+        # A server that never answered may still be well if it has taken commands, and only of other accounts.
         others = [other for other in self._working if other.circuit == circuit]
         has_taken_commands = any(other.trace.command_count for other in others)
-        is_other_account = all(other.account != entry.account for other in others)
-        return self._breaker.may_try(circuit, is_suspected=not (has_taken_commands and is_other_account))
+        return has_taken_commands and all(other.account != entry.account for other in others)
 
     def _has_share(self, server: str) -> bool:
         """Tell whether a server may have one more place: up to its limit, and fewer the more others have.
@@ -213,9 +215,7 @@ class Admission:
 
     def _leave(self, entry: _Entry, attempt: Attempt, code: str = "") -> None:
         self._working.remove(entry)
-        self._at_server[entry.server] -= 1
-        if not self._at_server[entry.server]:
-            del self._at_server[entry.server]
+        self._at_server -= Counter([entry.server])
         if entry.mailbox is not None:
             self._turns -= Counter([entry.mailbox])
         if attempt is Attempt.TIMED_OUT and entry.trace.command_count:

@@ -118,14 +118,17 @@ class CircuitBreaker:
             return False
         return self._is_trusted(server) or self._trials < self._max_trials
 
-    def may_try(self, name: str, *, is_suspected: bool) -> bool:
+    def has_answered(self, name: str) -> bool:
+        """Tell whether the server has ever answered, as far as is remembered."""
+        return self._known(name).answered_at is not None
+
+    def may_try(self, name: str) -> bool:
         """Tell whether a silent server gets one job more: each time its silence has doubled.
 
-        Perhaps only its running jobs take long, such as a large email or search. `is_suspected`: whether the
-        server must have answered before, as nothing else speaks for it.
+        Perhaps only its running jobs take long, such as a large email or search.
         """
         server = self._known(name)
-        if server.opened_at is not None or (is_suspected and server.answered_at is None):
+        if server.opened_at is not None:
             return False
         silent_seconds, last = self._clock() - server.busy_since, server.begun_at - server.busy_since
         return self._is_silent(server) and silent_seconds >= 2 * last

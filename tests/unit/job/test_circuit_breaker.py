@@ -147,12 +147,12 @@ def test_a_silent_server_gets_one_more_job_each_time_its_silence_has_doubled(
     tried = []
     for second in range(1, 60):
         clock.seconds += 1
-        if breaker.may_try(SERVER, is_suspected=True):
+        if breaker.may_try(SERVER) and breaker.has_answered(SERVER):
             breaker.begin(SERVER)
             tried.append(second)
     assert tried == [5, 10, 20, 40]
     breaker.end(SERVER, Attempt.TIMED_OUT, began_at=clock.seconds)
-    assert not breaker.may_try(SERVER, is_suspected=True)
+    assert not (breaker.may_try(SERVER) and breaker.has_answered(SERVER))
 
 
 def test_a_server_that_is_known_to_be_slow_is_silent_later(breaker: CircuitBreaker, clock: Clock) -> None:
