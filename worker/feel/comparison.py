@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from worker.feel.run import Run
 from worker.feel.temporal_arithmetic import instant, utc_clock
-from worker.feel.values import FunctionContext, Months, Range, Value, ZonedTime
+from worker.feel.values import Function, FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})
 KINDS = {
@@ -25,12 +25,9 @@ KINDS = {
     dict: "context",
     FunctionContext: "context",
     Range: "range",
+    Function: "function",
 }
-
-
-def kind_of(value: Value) -> str:
-    """Return the type name that `instance of` knows."""
-    return KINDS.get(type(value), "function")
+"""The name of each type of values, as `instance of` knows it."""
 
 
 def is_same_order(left: Value, right: Value) -> bool:

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import TypeVar
 
-from worker.feel.comparison import KINDS, kind_of
+from worker.feel.comparison import KINDS
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.values import Function, FunctionContext, Months, Range, Value, ZonedTime
+from worker.feel.values import Months, Value
 
-_TYPES: dict[str, frozenset[type]] = {
-    "string": frozenset({str}),
-    "number": frozenset({Decimal}),
-    "boolean": frozenset({bool}),
-    "list": frozenset({tuple}),
-    "context": frozenset({dict, FunctionContext}),
-    "date": frozenset({date}),
-    "time": frozenset({time, ZonedTime}),
-    "date and time": frozenset({datetime}),
-    "days": frozenset({timedelta}),
-    "months": frozenset({Months}),
-    "range": frozenset({Range}),
-    "function": frozenset({Function}),
-    "null": frozenset({type(None)}),
-}
+_TYPES = {name: frozenset(kind for kind in KINDS if KINDS[kind] == name) for name in KINDS.values()}
+_TYPES |= {"days": frozenset({timedelta}), "months": frozenset({Months})}
 _CHARACTERS_PER_STEP = 100
 _Call = TypeVar("_Call", bound=Callable[..., Value])
 
@@ -92,7 +78,7 @@ class Builtin:
         """Say which types this parameter takes, and which one it was given."""
         accepted = self.accepted[self.parameters.index(parameter)] or frozenset()
         wanted = " or ".join(sorted({KINDS[kind] for kind in accepted} - {"null"}))
-        return FeelError(f"{self.name}() needs a {wanted} as its {parameter}, not a {kind_of(value)}.")
+        return FeelError(f"{self.name}() needs a {wanted} as its {parameter}, not a {KINDS[type(value)]}.")
 
 
 def in_order(

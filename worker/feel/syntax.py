@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 
-from worker.feel.comparison import compare, kind_of, range_between
+from worker.feel.comparison import KINDS, compare, range_between
 from worker.feel.error import FeelError
 from worker.feel.operators import OPERATORS
 from worker.feel.scope import Scope
@@ -170,7 +170,7 @@ class InstanceOf(Node):
 
     def evaluate(self, scope: Scope) -> Value:
         value = self.operand.evaluate(scope)
-        return value is not None if self.type_name == "Any" else kind_of(value) == self.type_name
+        return value is not None if self.type_name == "Any" else KINDS[type(value)] == self.type_name
 
 
 @dataclass(frozen=True, slots=True)

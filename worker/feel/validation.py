@@ -25,7 +25,7 @@ from worker.feel.usage import check_operands, check_quotes, check_types
 _CLOSENESS = 0.75
 _UNKNOWN_PLACE = (0, 0)
 _CONSTANTS = ("true", "false", "null")
-_TYPES = frozenset({*KINDS.values(), "function", "Any"})
+_TYPES = frozenset({*KINDS.values(), "Any"})
 
 
 @dataclass(frozen=True, slots=True)

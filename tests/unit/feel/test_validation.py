@@ -95,6 +95,7 @@ def slip_of(expression: str) -> FeelError:
         ("if contains(error.message, 550) then 1 else 2", 4, "contains() needs a string as its match"),
         ("a and matches(a, 5)", 7, "matches() needs a string as its pattern, not a number."),
         ("count(1)", 1, "count() needs a list as its list, not a number."),
+        ('sort(response, "size")', 1, "sort() needs a function as its precedes, not a string."),
         ("if error.code = TIMEOUT then 1 else 2", 17, "no variable 'TIMEOUT'; write \"TIMEOUT\" for a text."),
         ('jobError("m", {}, 2, PT1M)', 22, 'write "PT1M" for a text.'),
         ("bpmnError(NOT_SENT)", 11, 'write "NOT_SENT" for a text.'),
