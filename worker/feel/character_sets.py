@@ -6,40 +6,37 @@ import string
 import unicodedata
 from collections.abc import Callable
 
+from worker.feel.run import Run
+
 Predicate = Callable[[str], bool]
 
 LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
-_MAX_REMEMBERED = 1_000
+# About as many as a text in a script with many characters has.
+_MAX_REMEMBERED = 10_000
 _ASCII_LETTERS = frozenset(string.ascii_letters)
 _DIGITS = frozenset(string.digits)
 _WORD = _ASCII_LETTERS | _DIGITS | {"_"}
 
 
-class Effort:
-    """Counts how often the sets of one pattern computed an answer, which is work to be counted."""
-
-    __slots__ = ("answers",)
-
-    def __init__(self) -> None:
-        self.answers = 0
-
-
 class CharacterSet(dict[str, bool]):
-    """A set of characters, asked by `set[character]`; it keeps its first answers, and those on ASCII."""
+    """One character of a set, asked by `set[character]`; it keeps its first answers, and those on ASCII.
 
-    __slots__ = ("_effort", "_predicate", "_remembered")
+    `steps`: what it costs to compute an answer.
+    """
 
-    def __init__(self, predicate: Predicate, effort: Effort, *, remembered: int = _MAX_REMEMBERED) -> None:
+    __slots__ = ("_predicate", "_run", "_steps")
+
+    def __init__(self, predicate: Predicate, run: Run, steps: int) -> None:
         super().__init__()
         self._predicate = predicate
-        self._effort = effort
-        self._remembered = remembered
+        self._run = run
+        self._steps = steps
 
     def __missing__(self, character: str) -> bool:
-        self._effort.answers += 1
+        self._run.spend(self._steps)
         answer = self._predicate(character)
         # ASCII always: it stays cheap after a text in many scripts.
-        if len(self) < self._remembered or character.isascii():
+        if len(self) < _MAX_REMEMBERED or character.isascii():
             self[character] = answer
         return answer
 

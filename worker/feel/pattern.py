@@ -14,7 +14,6 @@ from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet
 from worker.feel.error import FeelError
 from worker.feel.pattern_syntax import (
     Assertion,
-    Characters,
     Choice,
     Group,
     Part,
@@ -25,19 +24,9 @@ from worker.feel.pattern_syntax import (
 from worker.feel.run import Run
 
 MAX_INSTRUCTIONS = 10_000
+_STEPS_PER_PART = 2
 _SKIPPED_PER_STEP = 20
 _SKIPPED_AT_ONCE = 100
-# About as many as a text in a script with many characters has.
-_FIRST_REMEMBERED = 10_000
-# To compute an answer may take a test for each few characters of the pattern.
-_PATTERN_PER_STEP = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Go on if the next character is in the set."""
-
-    members: CharacterSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +44,9 @@ class Save:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Go on if the place is one of that kind."""
-
-    kind: str
-
-
-_Instruction = Take | Fork | Save | Check | None
+# A thread goes on behind a set if it has the next character, behind an assertion if that holds; at None
+# it has matched.
+_Instruction = CharacterSet | Assertion | Fork | Save | None
 _Places = tuple[int, ...]
 _Threads = dict[int, _Places]
 
@@ -70,19 +54,21 @@ _Threads = dict[int, _Places]
 class Pattern:
     """A pattern made ready to search; raises InvalidPatternError, and FeelError for unsupported syntax."""
 
-    def __init__(self, pattern: str, flags: str) -> None:
-        parser = PatternParser(pattern, flags)
+    def __init__(self, pattern: str, flags: str, run: Run) -> None:
+        parser = PatternParser(pattern, flags, run)
         tree = parser.parse()
         self.group_count = parser.group_count
         self.group_names = parser.group_names
-        # How many parts it has been compiled from, which is about what that took.
-        self.size = 0
+        self._run = run
+        self._size = 0
         self._program: list[_Instruction] = []
-        self._effort = parser.effort
-        self._steps_per_answer = 1 + len(pattern) // _PATTERN_PER_STEP
         self._add(Group(tree, 0))
         self._program.append(None)
-        self._first = self._first_characters()
+        sets = self._first_sets()
+        # The characters with which a match can begin, if it cannot be empty.
+        self._first = (
+            parser.characters(lambda character: any(each[character] for each in sets)) if sets else None
+        )
 
     # --- compiling ---
 
@@ -92,14 +78,13 @@ class Pattern:
 
     def _add(self, part: Part) -> None:
         # Counted because a part that emits nothing can still be repeated a thousand times a thousand times.
-        self.size += 1
-        if self.size > MAX_INSTRUCTIONS:
+        self._size += 1
+        if self._size > MAX_INSTRUCTIONS:
             raise FeelError("The pattern is too large.")
+        self._run.spend(_STEPS_PER_PART)
         match part:
-            case Characters(members):
-                self._emit(Take(members))
-            case Assertion(kind):
-                self._emit(Check(kind))
+            case CharacterSet() | Assertion():
+                self._emit(part)
             case Sequence(parts):
                 for inner in parts:
                     self._add(inner)
@@ -138,10 +123,11 @@ class Pattern:
             inside, behind = fork + 1, len(self._program)
             self._program[fork] = Fork(inside, behind) if repeat.is_greedy else Fork(behind, inside)
 
-    def _first_characters(self) -> CharacterSet | None:
-        """Return the characters with which a match can begin; None if it can be empty."""
+    def _first_sets(self) -> list[CharacterSet]:
+        """Return the sets of which one has the first character of a match; none if it can be empty."""
         pending, visited = [0], set[int]()
-        sets: list[CharacterSet] = []
+        # One set may stand at many places: a part that is repeated is there as often.
+        sets: dict[int, CharacterSet] = {}
         while pending:
             index = pending.pop()
             if index in visited:
@@ -149,33 +135,27 @@ class Pattern:
             visited.add(index)
             match self._program[index]:
                 case None:
-                    return None
-                case Take(members):
-                    sets.append(members)
+                    return []
+                case CharacterSet() as members:
+                    sets[id(members)] = members
                 case Fork(first, second):
                     pending += (first, second)
                 case _:
                     pending.append(index + 1)
-        # One set may stand at many places: a part that is repeated is there as often.
-        different = list({id(members): members for members in sets}.values())
-        return CharacterSet(
-            lambda character: any(members[character] for members in different),
-            self._effort,
-            remembered=_FIRST_REMEMBERED,
-        )
+        return list(sets.values())
 
     # --- matching ---
 
-    def search(self, text: str, start: int, run: Run) -> _Places | None:
+    def search(self, text: str, start: int) -> _Places | None:
         """Return the places (start and end of each group, -1: none) of the first match, or null."""
         found: _Places | None = None
         threads: _Threads = {}
         at = start
         while at <= len(text) and (found is None or threads):
             if found is None:
-                at = at if threads else self._next_start(text, at, run)
+                at = at if threads else self._next_start(text, at)
                 self._follow(threads, 0, (-1,) * (2 * self.group_count + 2), at, text)
-            run.spend(1 + len(threads) + self._spent_on_answers())
+            self._run.spend(1 + len(threads))
             following: _Threads = {}
             for index, places in threads.items():
                 instruction = self._program[index]
@@ -183,13 +163,13 @@ class Pattern:
                     # The threads behind this one are less preferred than a match.
                     found = places
                     break
-                if at < len(text) and isinstance(instruction, Take) and instruction.members[text[at]]:
+                if at < len(text) and isinstance(instruction, CharacterSet) and instruction[text[at]]:
                     self._follow(following, index + 1, places, at + 1, text)
             threads = following
             at += 1
         return found
 
-    def _next_start(self, text: str, at: int, run: Run) -> int:
+    def _next_start(self, text: str, at: int) -> int:
         """Return the next place where a match can start, going by its first character."""
         first = self._first
         if first is None:
@@ -197,15 +177,10 @@ class Pattern:
         for begin in range(at, len(text), _SKIPPED_AT_ONCE):
             end = min(begin + _SKIPPED_AT_ONCE, len(text))
             start = next((place for place in range(begin, end) if first[text[place]]), end)
-            run.spend((start - begin) // _SKIPPED_PER_STEP + self._spent_on_answers())
+            self._run.spend((start - begin) // _SKIPPED_PER_STEP)
             if start < end:
                 return start
         return len(text)
-
-    def _spent_on_answers(self) -> int:
-        """Return the steps for the answers that the sets computed since the last call."""
-        answers, self._effort.answers = self._effort.answers, 0
-        return answers * self._steps_per_answer
 
     def _follow(self, threads: _Threads, index: int, places: _Places, at: int, text: str) -> None:
         """Add the threads that start at an instruction: those that wait for a character, or have matched."""
@@ -220,14 +195,14 @@ class Pattern:
                     pending += ((second, places), (first, places))
                 case Save(slot):
                     pending.append((index + 1, (*places[:slot], at, *places[slot + 1 :])))
-                case Check(kind):
+                case Assertion(kind):
                     if _holds(kind, text, at):
                         pending.append((index + 1, places))
 
-    def matches(self, text: str, run: Run) -> Iterator[_Places]:
+    def matches(self, text: str) -> Iterator[_Places]:
         """Yield one match after the other, as Java's `find()`."""
         start = 0
-        while start <= len(text) and (places := self.search(text, start, run)):
+        while start <= len(text) and (places := self.search(text, start)):
             yield places
             start = places[1] + (places[0] == places[1])
 

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Effort, Predicate
+from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Predicate
 from worker.feel.error import FeelError
 from worker.feel.pattern_reader import InvalidPatternError, PatternReader
+from worker.feel.run import Run
 
 MAX_PATTERN = 2_000
 MAX_REPEAT = 1_000
 MAX_GROUPS = 50
+# To compute whether a set has a character may take a test for each few characters of the pattern.
+_PATTERN_PER_STEP = 8
 _MAX_NESTING = 50
 _ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
 _UNSUPPORTED_ESCAPES = ("X", "G", "b{")
 _UNSUPPORTED_FLAGS = ("U", "d")
 _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
-
-
-@dataclass(frozen=True, slots=True)
-class Characters:
-    """One character of a set."""
-
-    members: CharacterSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +64,18 @@ class Group:
     number: int
 
 
-Part = Characters | Assertion | Sequence | Choice | Repeat | Group
+Part = CharacterSet | Assertion | Sequence | Choice | Repeat | Group
 
 
 class PatternParser(PatternReader):
     """Recursive descent over the characters of a pattern."""
 
-    def __init__(self, pattern: str, flags: str) -> None:
+    def __init__(self, pattern: str, flags: str, run: Run) -> None:
         if len(pattern) > MAX_PATTERN:
             raise FeelError(f"The pattern has more than {MAX_PATTERN} characters.")
         super().__init__(pattern, flags)
-        self.effort = Effort()
+        self.run = run
+        self.steps_per_answer = 1 + len(pattern) // _PATTERN_PER_STEP
         self._nesting = 0
         self.group_count = 0
         self.group_names: dict[str, int] = {}
@@ -106,7 +103,7 @@ class PatternParser(PatternReader):
         parts: list[Part] = []
         while self.next() not in {"", "|", ")"}:
             if self.accept("\\Q"):
-                quoted: list[Part] = [self._characters(self.single(character)) for character in self.quoted()]
+                quoted: list[Part] = [self.characters(self.single(character)) for character in self.quoted()]
                 *rest, last = quoted or [Sequence(())]
                 parts += (*rest, self._repeated(last))
             elif not ("x" in self.flags and self._skip_comment()):
@@ -169,10 +166,10 @@ class PatternParser(PatternReader):
             case "(":
                 return self._group()
             case "[":
-                return self._characters(self.character_class())
+                return self.characters(self.character_class())
             case ".":
                 refused = "" if "s" in self.flags else LINE_ENDS
-                return self._characters(lambda character: character not in refused)
+                return self.characters(lambda character: character not in refused)
             case "^":
                 return Assertion("line start" if "m" in self.flags else "start")
             case "$":
@@ -186,7 +183,7 @@ class PatternParser(PatternReader):
                 self.at -= 1
                 return Sequence(())
             case _:
-                return self._characters(self.single(character))
+                return self.characters(self.single(character))
 
     def _escape(self) -> Part:
         character = self.next()
@@ -195,12 +192,12 @@ class PatternParser(PatternReader):
         if character in _ASSERTIONS:
             return Assertion(_ASSERTIONS[self.take()])
         if self.accept("R"):
-            pair = Sequence((self._characters("\r".__eq__), self._characters("\n".__eq__)))
-            return Choice((pair, self._characters(CLASSES["v"])))
+            pair = Sequence((self.characters("\r".__eq__), self.characters("\n".__eq__)))
+            return Choice((pair, self.characters(CLASSES["v"])))
         if character in set("123456789k"):
             raise FeelError("The pattern has a back reference, which is not supported.")
         escaped = self.escaped()
-        return self._characters(self.single(escaped) if isinstance(escaped, str) else escaped)
+        return self.characters(self.single(escaped) if isinstance(escaped, str) else escaped)
 
     def _group(self) -> Part | None:
         """Read a group behind its `(`; one that only changes flags, like `(?i)`, is no part."""
@@ -220,8 +217,9 @@ class PatternParser(PatternReader):
         self.flags = flags
         return Group(part, number) if number else part
 
-    def _characters(self, predicate: Predicate) -> Characters:
-        return Characters(CharacterSet(predicate, self.effort))
+    def characters(self, predicate: Predicate) -> CharacterSet:
+        """Return the set of the characters for which this is true."""
+        return CharacterSet(predicate, self.run, self.steps_per_answer)
 
     def _new_group(self, name: str | None = None) -> int:
         self.group_count += 1

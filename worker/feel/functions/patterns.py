@@ -10,9 +10,7 @@ from worker.feel.run import Run
 from worker.feel.signature import LIBRARY
 from worker.feel.values import Value
 
-# What it takes to read a pattern and to make what finds it.
 _STEPS_PER_CHARACTER = 5
-_STEPS_PER_PART = 2
 _REPLACEMENT = re.compile(r"([^$\\]+)|\\(.)|\$([0-9]+)|\$\{([a-zA-Z][a-zA-Z0-9]*)\}|.", re.DOTALL)
 
 # Whether there is a match does not depend on it, but without it the search can skip through the text.
@@ -24,8 +22,7 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
     if key not in run.patterns:
         run.spend(_STEPS_PER_CHARACTER * len(pattern))
         try:
-            run.patterns[key] = compiled = Pattern(*key)
-            run.spend(_STEPS_PER_PART * compiled.size)
+            run.patterns[key] = Pattern(*key, run)
         except InvalidPatternError:
             run.patterns[key] = None
     found: Pattern | None = run.patterns[key]
@@ -35,7 +32,7 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
 @LIBRARY.add("matches", "input: string", "pattern: string", "", "flags: string")
 def _matches(run: Run, text: str, pattern: str, flags: str = "") -> bool | None:
     compiled = _compiled(run, _LEADING_ANYTHING.sub(r"\1", pattern), flags)
-    return None if compiled is None else compiled.search(text, 0, run) is not None
+    return None if compiled is None else compiled.search(text, 0) is not None
 
 
 @LIBRARY.add("extract", "input: string", "pattern: string")
@@ -43,7 +40,7 @@ def _extract(run: Run, text: str, pattern: str) -> Value:
     compiled = _compiled(run, pattern)
     if compiled is None:
         return None
-    return tuple([text[places[0] : places[1]] for places in compiled.matches(text, run)])
+    return tuple([text[places[0] : places[1]] for places in compiled.matches(text)])
 
 
 @LIBRARY.add("split", "string: string", "delimiter: string")
@@ -53,7 +50,7 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
         return None
     parts = []
     start = 0
-    for places in compiled.matches(text, run):
+    for places in compiled.matches(text):
         # An empty match at the very start leaves no empty part before it.
         if places[1] > 0:
             parts.append(text[start : places[0]])
@@ -70,7 +67,7 @@ def _replace(run: Run, text: str, pattern: str, replacement: str, flags: str = "
     start = 0
     run.spend(replacement.count("$") + replacement.count("\\"))
     template = _template(replacement, compiled)
-    for places in compiled.matches(text, run):
+    for places in compiled.matches(text):
         if template is None:
             return None
         run.spend(len(template))
