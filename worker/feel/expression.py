@@ -9,7 +9,6 @@ from typing import Any
 
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_json, to_json
-from worker.feel.lexer import Source
 from worker.feel.parser import Parser
 from worker.feel.run import Run, Sources
 from worker.feel.scope import Scope
@@ -54,12 +53,12 @@ def parse(expression: str) -> Expression:
     """Read an expression, with or without its leading `=`; raise FeelError at the first syntax error."""
     # The sign becomes a space so that columns stay those of the text.
     text = f" {expression[1:]}" if expression.startswith("=") else expression
-    source = Source(text)
+    parser = Parser(text)
     try:
-        tree = Parser(source).parse()
+        tree = parser.parse()
     except RecursionError as error:
         raise FeelError("The expression is nested too deeply.", 1, 1) from error
-    names = frozenset(token.text.strip("`") for token in source.tokens if token.kind in {"name", "quoted"})
+    names = frozenset(token.text.strip("`") for token in parser.tokens if token.kind in {"name", "quoted"})
     return Expression(expression, names, tree)
 
 

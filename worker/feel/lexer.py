@@ -1,14 +1,17 @@
-"""Splits the source text into tokens."""
+"""Splits the source text into tokens and reads them one by one; limits how deep the syntax is nested."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from worker.feel.error import FeelError
 
 MAX_SOURCE = 50_000
+MAX_NESTING = 50
 RESERVED = frozenset(
     {"null", "true", "false", "function", "in", "return", "then", "else", "satisfies", "and", "or"}
 )
@@ -45,8 +48,8 @@ class Token:
         return self.start + len(self.text)
 
 
-class Source:
-    """An expression's text, its tokens, and the place of any offset as line and column."""
+class TokenReader:
+    """Takes one token after the other, or raises FeelError with the place of one that does not fit."""
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_SOURCE:
@@ -54,6 +57,8 @@ class Source:
         self.text = text
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self.tokens = self._read_tokens()
+        self.index = 0
+        self._nesting = 0
 
     def place(self, offset: int) -> tuple[int, int]:
         """Return line and column, both from 1."""
@@ -69,6 +74,61 @@ class Source:
             if kind != "space":
                 tokens.append(Token(kind, found[0], found.start()))
         return (*tokens, Token(END, "", len(self.text)))
+
+    @property
+    def token(self) -> Token:
+        """The next token, not taken yet."""
+        return self.tokens[self.index]
+
+    def peek(self, offset: int = 1) -> Token:
+        """Return a token further on."""
+        return self.tokens[min(self.index + offset, len(self.tokens) - 1)]
+
+    def comes(self, *words: str) -> bool:
+        """Whether the next tokens are these words."""
+        return all(self.peek(offset).text == word for offset, word in enumerate(words))
+
+    def advance(self) -> Token:
+        """Take the token."""
+        token = self.token
+        self.index += token.kind != END
+        return token
+
+    def accept(self, text: str) -> bool:
+        """Take the token if it is this operator or word."""
+        is_found = self.token.text == text
+        self.index += is_found
+        return is_found
+
+    def expect(self, text: str) -> None:
+        """Take this operator or word (or the end), or raise."""
+        if self.token.kind == END == text or self.accept(text):
+            return
+        raise self.error(f"Expected {'the end' if text == END else repr(text)}")
+
+    def error(self, expected: str) -> FeelError:
+        """Return the error that this token is not what was expected."""
+        found = "the expression ends" if self.token.kind == END else f"found {self.token.text[:40]!r}"
+        return FeelError(f"{expected}, but {found}.", *self.place(self.token.start))
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Count one level of nesting."""
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            place = self.place(self.token.start)
+            raise FeelError(f"The expression is nested more than {MAX_NESTING} levels deep.", *place)
+        yield
+        self._nesting -= 1
+
+    def name(self) -> str:
+        """Read a name, perhaps in backticks."""
+        token = self.token
+        if token.kind == "quoted":
+            return self.advance().text[1:-1]
+        if token.kind != "name" or token.text in RESERVED:
+            raise self.error("Expected a name")
+        return self.advance().text
 
 
 _ESCAPE = re.compile(r"""(?<!\\)\\([nrtbf'"])""")

@@ -7,10 +7,9 @@ from abc import ABC, abstractmethod
 from worker.feel.calls import Call, FunctionOf
 from worker.feel.chains import Chain, Filter, Key
 from worker.feel.input_tests import InputInRange
-from worker.feel.lexer import END, RESERVED, Source, Token, unescape
+from worker.feel.lexer import END, RESERVED, Token, TokenReader, unescape
 from worker.feel.syntax import ContextOf, Input, ListOf, Literal, Name, Negation, Node, RangeOf
 from worker.feel.temporal import parse_temporal
-from worker.feel.token_reader import TokenReader
 from worker.feel.values import number_of
 
 _CONSTANTS = {"null": None, "true": True, "false": False}
@@ -29,8 +28,8 @@ _NOT_IN_KEYS = {'"', "{", "}", ":", ",", "[", "]", "`"}
 class OperandParser(TokenReader, ABC):
     """The part of the grammar that stands between operators."""
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.inputs = 0
         self._is_in_range_end = False
 
@@ -61,7 +60,7 @@ class OperandParser(TokenReader, ABC):
         return self._is_in_range_end and (self.peek().kind == END or self.peek().text in _BEHIND_RANGES)
 
     def _key_of_path(self) -> str:
-        if self.token.text == "time" and self.peek().text == "offset":
+        if self.comes("time", "offset"):
             self.index += 2
             return "time offset"
         return self.name()
@@ -89,7 +88,7 @@ class OperandParser(TokenReader, ABC):
             return self._temporal()
         if self.accept("?"):
             self.inputs += 1
-            return Input(self.source.place(token.start))
+            return Input(self.place(token.start))
         raise self.error("Expected a value")
 
     def _number(self) -> Node:
@@ -150,15 +149,15 @@ class OperandParser(TokenReader, ABC):
             last = self.advance()
         if last is None:
             raise self.error("Expected the name of an entry")
-        return self.source.text[start.start : last.end]
+        return self.text[start.start : last.end]
 
     # --- names and calls ---
 
     def _word(self) -> Node:
         words = self._call_words()
         if words:
-            place = self.source.place(self.token.start)
-            name = self.source.text[self.token.start : self.peek(words - 1).end]
+            place = self.place(self.token.start)
+            name = self.text[self.token.start : self.peek(words - 1).end]
             self.index += words
             return self._call((), name, place)
         text = self.token.text
@@ -172,7 +171,7 @@ class OperandParser(TokenReader, ABC):
     def _call_words(self) -> int:
         """Count the words of a function name that is followed by `(`; 0 if this is no call by such a name."""
         for words in _NAMES_WITH_RESERVED_WORDS:
-            if self.peek(len(words)).text == "(" and all(self.peek(i).text == w for i, w in enumerate(words)):
+            if self.comes(*words, "("):
                 return len(words)
         count = 0
         while self.peek(count).kind == "name" and self.peek(count).text not in _NOT_IN_FUNCTION_NAMES:
@@ -180,7 +179,7 @@ class OperandParser(TokenReader, ABC):
         return count if count and self.peek(count).text == "(" else 0
 
     def _path_or_call(self) -> Node:
-        place = self.source.place(self.token.start)
+        place = self.place(self.token.start)
         names = [self.name()]
         while self.token.text == ".":
             self.advance()

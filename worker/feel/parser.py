@@ -127,7 +127,7 @@ class Parser(OperandParser):
 
     def _type_name(self) -> str:
         for words in _LONG_TYPES:
-            if all(self.peek(offset).text == word for offset, word in enumerate(words)):
+            if self.comes(*words):
                 self.index += len(words)
                 return " ".join(words)
         words_of_name = [self.name()]
