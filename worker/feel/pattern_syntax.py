@@ -6,6 +6,7 @@ pattern can be matched in time proportional to the text.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet, Predicate
@@ -20,6 +21,8 @@ MAX_GROUPS = 50
 _PATTERN_PER_STEP = 8
 _MAX_NESTING = 50
 _ASSERTIONS = {"b": "word edge", "B": "no word edge", "A": "start", "z": "end", "Z": "last line end"}
+_BOUNDS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+_COUNTS = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
 _UNSUPPORTED_ESCAPES = ("X", "G", "b{")
 _UNSUPPORTED_FLAGS = ("U", "d")
 _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
@@ -133,32 +136,20 @@ class PatternParser(PatternReader):
         return Repeat(part, low, high, is_greedy=not self.accept("?"))
 
     def _bounds(self) -> tuple[int, int | None] | None:
-        if self.accept("*"):
-            return 0, None
-        if self.accept("+"):
-            return 1, None
-        if self.accept("?"):
-            return 0, 1
-        if not self.accept("{"):
+        if self.next() in _BOUNDS:
+            return _BOUNDS[self.take()]
+        if self.next() != "{":
             return None
-        low = high = self._integer()
-        is_open = self.accept(",") and self.next() == "}"
-        if self.pattern[self.at - 1] == "," and not is_open:
-            high = self._integer()
-        if not self.accept("}") or high < low:
+        found = _COUNTS.match(self.pattern, self.at)
+        if found is None:
             raise InvalidPatternError("bad repetition")
-        return low, None if is_open else high
-
-    def _integer(self) -> int:
-        start = self.at
-        while self.next() in set("0123456789"):
-            self.take()
-        digits = self.pattern[start : self.at]
-        if not digits:
-            raise InvalidPatternError("expected a number")
-        if len(digits) > len(str(MAX_REPEAT)) or int(digits) > MAX_REPEAT:
+        self.at = found.end()
+        low, high = int(found[1]), int(found[3] or found[1])
+        if high < low:
+            raise InvalidPatternError("bad repetition")
+        if high > MAX_REPEAT:
             raise FeelError(f"The pattern repeats a part more than {MAX_REPEAT} times.")
-        return int(digits)
+        return low, None if found[2] and not found[3] else high
 
     def _atom(self) -> Part | None:
         character = self.take()

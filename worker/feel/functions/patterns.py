@@ -104,9 +104,9 @@ def _group(number: int, places: tuple[int, ...], text: str) -> str:
 
 def _group_number(digits: str, count: int) -> tuple[int | None, str]:
     """Take as many digits as give the number of a group; the others stand for themselves."""
-    number = int(digits[0])
-    for taken, digit in enumerate(digits[1:], 1):
+    number, taken = int(digits[0]), 1
+    for digit in digits[1:]:
         if number * 10 + int(digit) > count:
-            return (number if number <= count else None), digits[taken:]
-        number = number * 10 + int(digit)
-    return (number if number <= count else None), ""
+            break
+        number, taken = number * 10 + int(digit), taken + 1
+    return (number if number <= count else None), digits[taken:]
