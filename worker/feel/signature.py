@@ -22,8 +22,8 @@ _Call = TypeVar("_Call", bound=Callable[..., Value])
 class Builtin:
     """A function of the language: its parameters, the types each takes (None: any), and what it does.
 
-    `aliases`: other names of parameters. `is_strict`: whether an argument of a wrong type is an error;
-    else the result is null.
+    `aliases`: other names of parameters. `needs_run`: whether it is called with the run first.
+    `is_strict`: whether an argument of a wrong type is an error; else the result is null.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Builtin:
     accepted: tuple[frozenset[type] | None, ...]
     aliases: Mapping[str, str]
     is_variadic: bool
+    needs_run: bool
     is_strict: bool
     call: Callable[..., Value]
 
@@ -70,7 +71,7 @@ class Builtin:
                     raise self.wrong_type(parameter, value)
                 return None
             run.spend(_cost(value))
-        result = self.call(run, *values)
+        result = self.call(run, *values) if self.needs_run else self.call(*values)
         run.spend(_cost(result))
         return run.count_text(result) if type(result) is str else result
 
@@ -97,51 +98,41 @@ def _cost(value: Value) -> int:
     return 1 + len(value) if isinstance(value, (tuple, dict)) else 1
 
 
-class Library:
-    """Builtins by name; several may share one name and differ in their parameters."""
-
-    def __init__(self) -> None:
-        self.functions: dict[str, list[Builtin]] = {}
-
-    def add(self, name: str, *parameters: str, is_strict: bool = False) -> Callable[[_Call], _Call]:
-        """Declare a function: each parameter as `name` or `name/alias`, with `: type` or `: type | type`.
-
-        Parameters behind an empty one may be left out, and a last one `name...` takes all arguments that
-        are left, as a list. The function is called with the run and then its arguments.
-        """
-        required = parameters.index("") if "" in parameters else len(parameters)
-        all_parameters = tuple(filter(None, parameters))
-
-        def register(call: _Call) -> _Call:
-            for count in range(required, len(all_parameters) + 1):
-                builtin = _builtin(name, all_parameters[:count], call, is_strict=is_strict)
-                self.functions.setdefault(name, []).append(builtin)
-            return call
-
-        return register
-
-    def add_plain(self, name: str, call: Callable[..., Value], *parameters: str) -> None:
-        """Declare a function that needs its arguments alone."""
-        self.add(name, *parameters)(lambda _run, *arguments: call(*arguments))
+BUILTINS: dict[str, list[Builtin]] = {}
+"""By name; several may share one and differ in their parameters. The modules of `functions` declare them."""
 
 
-LIBRARY = Library()
-"""Every builtin function; the modules of `functions` declare them."""
+def builtin(
+    name: str, *parameters: str, needs_run: bool = False, is_strict: bool = False
+) -> Callable[[_Call], _Call]:
+    """Declare a function: each parameter as `name` or `name/alias`, with `: type` or `: type | type`.
 
+    Parameters behind an empty one may be left out, and a last one `name...` takes all arguments that
+    are left, as a list. With `needs_run` the function is called with the run and then its arguments.
+    """
+    required = parameters.index("") if "" in parameters else len(parameters)
+    names, accepted = zip(*map(_read, filter(None, parameters)), strict=True) if parameters else ((), ())
 
-def _builtin(
-    name: str, parameters: tuple[str, ...], call: Callable[..., Value], *, is_strict: bool
-) -> Builtin:
-    names, accepted = zip(*map(_read, parameters), strict=True) if parameters else ((), ())
-    return Builtin(
-        name,
-        tuple(each.partition("/")[0] for each in names),
-        accepted,
-        {alias: first for first, _, alias in (each.partition("/") for each in names) if alias},
-        is_variadic=bool(parameters) and parameters[-1].endswith("..."),
-        is_strict=is_strict,
-        call=call,
-    )
+    def register(call: _Call) -> _Call:
+        for count in range(required, len(names) + 1):
+            declared = Builtin(
+                name,
+                tuple(each.partition("/")[0] for each in names[:count]),
+                accepted[:count],
+                {
+                    alias: first
+                    for first, _, alias in (each.partition("/") for each in names[:count])
+                    if alias
+                },
+                is_variadic=any(each.endswith("...") for each in parameters),
+                needs_run=needs_run,
+                is_strict=is_strict,
+                call=call,
+            )
+            BUILTINS.setdefault(name, []).append(declared)
+        return call
+
+    return register
 
 
 def _read(parameter: str) -> tuple[str, frozenset[type] | None]:

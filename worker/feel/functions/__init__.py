@@ -15,9 +15,9 @@ from worker.feel.functions import (  # noqa: F401 - each declares its functions
     temporals,
     texts,
 )
-from worker.feel.signature import LIBRARY, Builtin
+from worker.feel.signature import BUILTINS, Builtin
 
-BUILTINS = LIBRARY.functions
+__all__ = ["BUILTINS", "find_builtin"]
 
 
 def find_builtin(name: str, count: int, names: tuple[str, ...] | None) -> Builtin | None:

@@ -11,23 +11,23 @@ from worker.feel.comparison import is_same_order, order_key
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Value
 
 _Items = tuple[Value, ...]
 
 
-@LIBRARY.add("count", "list: list")
-def _count(_run: Run, items: _Items) -> Decimal:
+@builtin("count", "list: list")
+def _count(items: _Items) -> Decimal:
     return Decimal(len(items))
 
 
-@LIBRARY.add("min", "list...")
+@builtin("min", "list...", needs_run=True)
 def _min(run: Run, items: _Items) -> Value:
     return min(items, key=order_key) if _is_ordered(items, run) else None
 
 
-@LIBRARY.add("max", "list...")
+@builtin("max", "list...", needs_run=True)
 def _max(run: Run, items: _Items) -> Value:
     # The last of several equal ones, as in the reference.
     return max(reversed(items), key=order_key) if _is_ordered(items, run) else None
@@ -45,8 +45,8 @@ def _of_numbers(name: str) -> Callable[[Callable[[_Items], Value]], None]:
     """Declare a function of numbers; an empty list, or an item that is no number, gives null."""
 
     def register(compute: Callable[[_Items], Value]) -> None:
-        @LIBRARY.add(name, "list...")
-        def _(_run: Run, items: _Items) -> Value:
+        @builtin(name, "list...")
+        def _(items: _Items) -> Value:
             return compute(items) if items and all(type(item) is Decimal for item in items) else None
 
     return register
@@ -81,8 +81,8 @@ def _stddev(numbers: _Items) -> Value:
     return from_double(math.sqrt(variance))
 
 
-@LIBRARY.add("mode", "list...")
-def _mode(_run: Run, items: _Items) -> Value:
+@builtin("mode", "list...")
+def _mode(items: _Items) -> Value:
     if any(type(item) is not Decimal for item in items):
         return None
     return tuple(sorted(statistics.multimode(items)))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Value
 
 _Context = dict[str, Value]
 
 
-@LIBRARY.add("get entries", "context/m: context")
-def _get_entries(_run: Run, context: _Context) -> Value:
+@builtin("get entries", "context/m: context")
+def _get_entries(context: _Context) -> Value:
     return tuple([{"key": key, "value": value} for key, value in context.items()])
 
 
-@LIBRARY.add("get value", "context: context", "keys: list")
-@LIBRARY.add("get value", "context/m: context", "key: string | list")
-def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Value:
+@builtin("get value", "context: context", "keys: list")
+@builtin("get value", "context/m: context", "key: string | list")
+def _get_value(context: _Context, key: str | tuple[Value, ...]) -> Value:
     keys = (key,) if isinstance(key, str) else key
     value: Value = context if keys else None
     for name in keys:
@@ -26,10 +26,10 @@ def _get_value(_run: Run, context: _Context, key: str | tuple[Value, ...]) -> Va
     return value
 
 
-@LIBRARY.add("context put", "context: context", "keys: list", "value")
-@LIBRARY.add("context put", "context: context", "key: string | list", "value")
-@LIBRARY.add("put", "context: context", "key: string | list", "value")
-def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], value: Value) -> Value:
+@builtin("context put", "context: context", "keys: list", "value")
+@builtin("context put", "context: context", "key: string | list", "value")
+@builtin("put", "context: context", "key: string | list", "value")
+def _context_put(context: _Context, key: str | tuple[Value, ...], value: Value) -> Value:
     keys = (key,) if isinstance(key, str) else key
     if not keys or any(type(name) is not str for name in keys):
         return None
@@ -42,8 +42,8 @@ def _context_put(_run: Run, context: _Context, key: str | tuple[Value, ...], val
     return value
 
 
-@LIBRARY.add("context merge", "contexts...")
-@LIBRARY.add("put all", "contexts...")
+@builtin("context merge", "contexts...", needs_run=True)
+@builtin("put all", "contexts...", needs_run=True)
 def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
     if not all(isinstance(context, dict) for context in contexts):
         return None
@@ -54,8 +54,8 @@ def _context_merge(run: Run, contexts: tuple[Value, ...]) -> Value:
     return merged
 
 
-@LIBRARY.add("context", "entries: list")
-def _context(_run: Run, entries: tuple[Value, ...]) -> Value:
+@builtin("context", "entries: list")
+def _context(entries: tuple[Value, ...]) -> Value:
     if not all(
         isinstance(entry, dict) and type(entry.get("key")) is str and "value" in entry for entry in entries
     ):

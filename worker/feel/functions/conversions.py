@@ -11,7 +11,7 @@ from typing import NoReturn
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double, from_json
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.temporal import at_zone, parse_date, parse_date_time, parse_duration, parse_time, parse_zone
 from worker.feel.text import json_text, text_of
 from worker.feel.values import Months, Value, ZonedTime, number_of, whole
@@ -21,27 +21,27 @@ _GROUPING = (" ", ",", ".")
 _DECIMAL = (",", ".")
 
 
-@LIBRARY.add("date", "from: string | date | date and time")
-def _date(_run: Run, value: str | date) -> date | None:
+@builtin("date", "from: string | date | date and time")
+def _date(value: str | date) -> date | None:
     if isinstance(value, str):
         return parse_date(value)
     return value.date() if isinstance(value, datetime) else value
 
 
-@LIBRARY.add("date", "year: number", "month: number", "day: number")
-def _date_of_parts(_run: Run, year: Decimal, month: Decimal, day: Decimal) -> date | None:
+@builtin("date", "year: number", "month: number", "day: number")
+def _date_of_parts(year: Decimal, month: Decimal, day: Decimal) -> date | None:
     try:
         return date(whole(year), whole(month), whole(day))
     except (OverflowError, ValueError):
         return None
 
 
-LIBRARY.add_plain("date and time", parse_date_time, "from: string")
-LIBRARY.add_plain("duration", parse_duration, "from: string")
+builtin("date and time", "from: string")(parse_date_time)
+builtin("duration", "from: string")(parse_duration)
 
 
-@LIBRARY.add("date and time", "date: date | date and time", "time: time | string")
-def _date_and_time_of_parts(_run: Run, day: date, clock: time | ZonedTime | str) -> datetime | None:
+@builtin("date and time", "date: date | date and time", "time: time | string")
+def _date_and_time_of_parts(day: date, clock: time | ZonedTime | str) -> datetime | None:
     if isinstance(clock, str):
         return _in_zone(day, clock)
     local_date = day.date() if isinstance(day, datetime) else day
@@ -61,8 +61,8 @@ def _in_zone(moment: date, name: str) -> datetime | None:
     return moment.astimezone(zone) if moment.tzinfo else at_zone(moment, zone)
 
 
-@LIBRARY.add("time", "from: string | date | date and time")
-def _time(_run: Run, value: str | date) -> time | ZonedTime | None:
+@builtin("time", "from: string | date | date and time")
+def _time(value: str | date) -> time | ZonedTime | None:
     if isinstance(value, str):
         return parse_time(value)
     if not isinstance(value, datetime):
@@ -73,10 +73,8 @@ def _time(_run: Run, value: str | date) -> time | ZonedTime | None:
     return ZonedTime(value.time(), int(offset.total_seconds()), getattr(value.tzinfo, "key", None))
 
 
-@LIBRARY.add("time", "hour: number", "minute: number", "second: number", "", "offset: days | null")
-def _time_of_parts(
-    _run: Run, hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None = None
-) -> Value:
+@builtin("time", "hour: number", "minute: number", "second: number", "", "offset: days | null")
+def _time_of_parts(hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | None = None) -> Value:
     try:
         clock = time(whole(hour), whole(minute), whole(second), int(second % 1 * 1_000_000))
         if offset is None:
@@ -86,8 +84,8 @@ def _time_of_parts(
         return None
 
 
-@LIBRARY.add("years and months duration", "from: date | date and time", "to: date | date and time")
-def _years_and_months_duration(_run: Run, start: date, end: date) -> Months:
+@builtin("years and months duration", "from: date | date and time", "to: date | date and time")
+def _years_and_months_duration(start: date, end: date) -> Months:
     total = (end.year - start.year) * 12 + end.month - start.month
     if total > 0 and end.day < start.day:
         total -= 1
@@ -96,36 +94,32 @@ def _years_and_months_duration(_run: Run, start: date, end: date) -> Months:
     return Months(total)
 
 
-@LIBRARY.add("number", "from: string")
-def _number(_run: Run, text: str) -> Decimal | None:
+@builtin("number", "from: string")
+def _number(text: str) -> Decimal | None:
     return number_of(text) if _NUMBER.fullmatch(text) else None
 
 
-@LIBRARY.add("number", "from: string", "grouping separator: string")
-@LIBRARY.add(
-    "number", "from: string", "grouping separator: string | null", "decimal separator: string | null"
-)
-def _number_with_separators(
-    run: Run, text: str, grouping: str | None, decimal: str | None = None
-) -> Decimal | None:
+@builtin("number", "from: string", "grouping separator: string")
+@builtin("number", "from: string", "grouping separator: string | null", "decimal separator: string | null")
+def _number_with_separators(text: str, grouping: str | None, decimal: str | None = None) -> Decimal | None:
     is_known = grouping in (*_GROUPING, None) and decimal in (*_DECIMAL, None)
     if not is_known or grouping == decimal:
         return None
     ungrouped = text.replace(grouping, "") if grouping else text
-    return _number(run, ungrouped.replace(decimal, ".") if decimal else ungrouped)
+    return _number(ungrouped.replace(decimal, ".") if decimal else ungrouped)
 
 
-@LIBRARY.add("string", "from")
+@builtin("string", "from", needs_run=True)
 def _string(run: Run, value: Value) -> str | None:
     return value if value is None or isinstance(value, str) else text_of(value, run)
 
 
-@LIBRARY.add("to json", "value")
+@builtin("to json", "value", needs_run=True)
 def _to_json(run: Run, value: Value) -> str:
     return json_text(value, run)
 
 
-@LIBRARY.add("from json", "json: string")
+@builtin("from json", "json: string", needs_run=True)
 def _from_json(run: Run, text: str) -> Value:
     # Each value but the first stands behind one of these; counted before the values are made.
     run.spend(sum(map(text.count, "[{,:")))

@@ -8,7 +8,7 @@ from functools import cmp_to_key
 
 from worker.feel.comparison import contains, equal, order_key
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Function, Value, whole
 
 _Items = tuple[Value, ...]
@@ -16,21 +16,21 @@ _COMPARED_ARGUMENTS = 2
 _STEPS_PER_KEY = 5
 
 
-@LIBRARY.add("list contains", "list: list", "element")
+@builtin("list contains", "list: list", "element", needs_run=True)
 def _list_contains(run: Run, items: _Items, element: Value) -> bool:
     return contains(items, element, run)
 
 
-LIBRARY.add_plain("is empty", operator.not_, "list: list")
+builtin("is empty", "list: list")(operator.not_)
 
 
-@LIBRARY.add("index of", "list: list", "match")
+@builtin("index of", "list: list", "match", needs_run=True)
 def _index_of(run: Run, items: _Items, match: Value) -> _Items:
     return tuple([Decimal(place) for place, item in enumerate(items, 1) if equal(item, match, run) is True])
 
 
-@LIBRARY.add("sublist", "list: list", "start: number", "", "length: number")
-def _sublist(_run: Run, items: _Items, start: Decimal, length: Decimal | None = None) -> _Items | None:
+@builtin("sublist", "list: list", "start: number", "", "length: number")
+def _sublist(items: _Items, start: Decimal, length: Decimal | None = None) -> _Items | None:
     offset = _offset(items, start)
     end = len(items) if length is None else max(offset + whole(length), 0)
     return items[max(offset, 0) : end] if start else None
@@ -42,12 +42,12 @@ def _offset(items: _Items, position: Decimal) -> int:
     return place - 1 if place > 0 else len(items) + place
 
 
-@LIBRARY.add("append", "list: list", "items...")
-def _append(_run: Run, items: _Items, more: _Items) -> _Items:
+@builtin("append", "list: list", "items...")
+def _append(items: _Items, more: _Items) -> _Items:
     return items + more
 
 
-@LIBRARY.add("concatenate", "lists...")
+@builtin("concatenate", "lists...", needs_run=True)
 def _concatenate(run: Run, lists: _Items) -> _Items:
     joined: list[Value] = []
     for part in lists:
@@ -57,29 +57,29 @@ def _concatenate(run: Run, lists: _Items) -> _Items:
     return tuple(joined)
 
 
-@LIBRARY.add("insert before", "list: list", "position: number", "newItem")
-def _insert_before(_run: Run, items: _Items, position: Decimal, item: Value) -> _Items | None:
+@builtin("insert before", "list: list", "position: number", "newItem")
+def _insert_before(items: _Items, position: Decimal, item: Value) -> _Items | None:
     offset = max(_offset(items, position), 0)
     return (*items[:offset], item, *items[offset:]) if position else None
 
 
-@LIBRARY.add("remove", "list: list", "position: number")
-def _remove(_run: Run, items: _Items, position: Decimal) -> _Items | None:
+@builtin("remove", "list: list", "position: number")
+def _remove(items: _Items, position: Decimal) -> _Items | None:
     start, end = max(_offset(items, position), 0), max(_offset(items, position + 1), 0)
     return items[:start] + items[end:] if position else None
 
 
-@LIBRARY.add("reverse", "list: list")
-def _reverse(_run: Run, items: _Items) -> _Items:
+@builtin("reverse", "list: list")
+def _reverse(items: _Items) -> _Items:
     return items[::-1]
 
 
-@LIBRARY.add("union", "lists...")
+@builtin("union", "lists...", needs_run=True)
 def _union(run: Run, lists: _Items) -> _Items:
     return _distinct_values(run, _concatenate(run, lists))
 
 
-@LIBRARY.add("distinct values", "list: list")
+@builtin("distinct values", "list: list", needs_run=True)
 def _distinct_values(run: Run, items: _Items) -> _Items:
     first_of: dict[Value, Value] = {}
     for item in items:
@@ -87,7 +87,7 @@ def _distinct_values(run: Run, items: _Items) -> _Items:
     return tuple(first_of.values())
 
 
-@LIBRARY.add("duplicate values", "list: list")
+@builtin("duplicate values", "list: list", needs_run=True)
 def _duplicate_values(run: Run, items: _Items) -> _Items:
     groups: dict[Value, list[Value]] = {}
     for item in items:
@@ -108,7 +108,7 @@ def _identity(value: Value, run: Run) -> Value:
     return (kind, order_key(value))
 
 
-@LIBRARY.add("flatten", "list: list")
+@builtin("flatten", "list: list", needs_run=True)
 def _flatten(run: Run, items: _Items) -> _Items:
     flat: list[Value] = []
     pending = [iter(items)]
@@ -124,7 +124,7 @@ def _flatten(run: Run, items: _Items) -> _Items:
     return tuple(flat)
 
 
-@LIBRARY.add("sort", "list: list", "precedes: function")
+@builtin("sort", "list: list", "precedes: function", needs_run=True)
 def _sort(run: Run, items: _Items, precedes: Function) -> _Items | None:
     if len(precedes.parameters) != _COMPARED_ARGUMENTS:
         return None
@@ -142,15 +142,20 @@ def _sort(run: Run, items: _Items, precedes: Function) -> _Items | None:
     return ordered if answers <= {bool} else None
 
 
-@LIBRARY.add("partition", "list: list", "size: number")
-def _partition(_run: Run, items: _Items, size: Decimal) -> _Items | None:
+@builtin("partition", "list: list", "size: number")
+def _partition(items: _Items, size: Decimal) -> _Items | None:
     step = whole(size)
     return tuple([items[start : start + step] for start in range(0, len(items), step)]) if step > 0 else None
 
 
-@LIBRARY.add("string join", "list: list", "", "delimiter: string | null")
-@LIBRARY.add(
-    "string join", "list: list", "delimiter: string | null", "prefix: string | null", "suffix: string | null"
+@builtin("string join", "list: list", "", "delimiter: string | null", needs_run=True)
+@builtin(
+    "string join",
+    "list: list",
+    "delimiter: string | null",
+    "prefix: string | null",
+    "suffix: string | null",
+    needs_run=True,
 )
 def _string_join(
     run: Run,

@@ -10,7 +10,7 @@ from decimal import Context, Decimal
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Months, Value, whole
 
 _MAX_DIGITS = 1000
@@ -26,14 +26,14 @@ def _round(number: Decimal, scale: Decimal, mode: str) -> Decimal:
     return number.quantize(Decimal((0, (1,), -places)), f"ROUND_{mode}", Context(prec=max(digits, 1)))
 
 
-@LIBRARY.add("decimal", "n: number", "scale: number", "", "mode: string")
-def _decimal(_run: Run, number: Decimal, scale: Decimal, mode: str = "HALF_EVEN") -> Decimal | None:
+@builtin("decimal", "n: number", "scale: number", "", "mode: string")
+def _decimal(number: Decimal, scale: Decimal, mode: str = "HALF_EVEN") -> Decimal | None:
     return _round(number, scale, mode.upper()) if mode.upper() in _MODES else None
 
 
 def _add_rounding(name: str, mode: str, *parameters: str) -> None:
-    @LIBRARY.add(name, "n: number", *parameters)
-    def _(_run: Run, number: Decimal, scale: Decimal = Decimal(0)) -> Decimal:
+    @builtin(name, "n: number", *parameters)
+    def _(number: Decimal, scale: Decimal = Decimal(0)) -> Decimal:
         return _round(number, scale, mode)
 
 
@@ -45,40 +45,40 @@ _add_rounding("round half up", "HALF_UP", "scale: number")
 _add_rounding("round half down", "HALF_DOWN", "scale: number")
 
 
-@LIBRARY.add("abs", "n/number: number | days | months")
-def _abs(_run: Run, value: Decimal | timedelta | Months) -> Value:
+@builtin("abs", "n/number: number | days | months")
+def _abs(value: Decimal | timedelta | Months) -> Value:
     return Months(abs(value.total)) if isinstance(value, Months) else abs(value)
 
 
-@LIBRARY.add("modulo", "dividend: number", "divisor: number")
-def _modulo(_run: Run, dividend: Decimal, divisor: Decimal) -> Decimal:
+@builtin("modulo", "dividend: number", "divisor: number")
+def _modulo(dividend: Decimal, divisor: Decimal) -> Decimal:
     if not divisor:
         raise FeelError("modulo() cannot divide by zero.")
     return (dividend % divisor + divisor) % divisor
 
 
-@LIBRARY.add("odd", "number: number")
-def _odd(_run: Run, number: Decimal) -> bool:
+@builtin("odd", "number: number")
+def _odd(number: Decimal) -> bool:
     return abs(number) % 2 == 1
 
 
-@LIBRARY.add("even", "number: number")
-def _even(_run: Run, number: Decimal) -> bool:
+@builtin("even", "number: number")
+def _even(number: Decimal) -> bool:
     return number % 2 == 0
 
 
-@LIBRARY.add("sqrt", "number: number")
-def _sqrt(_run: Run, number: Decimal) -> Decimal | None:
+@builtin("sqrt", "number: number")
+def _sqrt(number: Decimal) -> Decimal | None:
     return None if number < 0 else _in_doubles(math.sqrt, number)
 
 
-@LIBRARY.add("log", "number: number")
-def _log(_run: Run, number: Decimal) -> Decimal | None:
+@builtin("log", "number: number")
+def _log(number: Decimal) -> Decimal | None:
     return _in_doubles(math.log, number)
 
 
-@LIBRARY.add("exp", "number: number")
-def _exp(_run: Run, number: Decimal) -> Decimal | None:
+@builtin("exp", "number: number")
+def _exp(number: Decimal) -> Decimal | None:
     return _in_doubles(math.exp, number)
 
 
@@ -89,6 +89,6 @@ def _in_doubles(function: Callable[[float], float], number: Decimal) -> Decimal 
         raise FeelError(f"{function.__name__}({number}) has no value.") from error
 
 
-@LIBRARY.add("random number")
+@builtin("random number", needs_run=True)
 def _random_number(run: Run) -> Decimal | None:
     return from_double(run.sources.random())

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.temporal_text import iso_text
 from worker.feel.values import Value, whole
 
@@ -25,8 +25,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 def _add(error_type: str, *parameters: str) -> None:
     names = [parameter.partition(":")[0].partition("/")[0] for parameter in parameters if parameter]
 
-    @LIBRARY.add(error_type, *parameters, is_strict=True)
-    def _(_run: Run, *values: Value) -> Value:
+    @builtin(error_type, *parameters, is_strict=True)
+    def _(*values: Value) -> Value:
         return {"errorType": error_type} | dict(zip(names, map(_exact, values), strict=False))
 
 
@@ -40,11 +40,12 @@ _add("jobError", _MESSAGE, "", _VARIABLES, "retries: number | null", _RETRY_BACK
 _add("ignoreError", "", _VARIABLES)
 
 
-@LIBRARY.add(
+@builtin(
     "backoff",
     *("attempt: number", "", "minDelay: days | null", "factor: number | null"),
     *("maxDelay: days | null", "jitterFactor: number | null"),
     is_strict=True,
+    needs_run=True,
 )
 def _backoff(
     run: Run,

@@ -7,7 +7,7 @@ import re
 from worker.feel.pattern import Pattern
 from worker.feel.pattern_reader import InvalidPatternError
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Value
 
 _STEPS_PER_CHARACTER = 5
@@ -29,13 +29,13 @@ def _compiled(run: Run, pattern: str, flags: str = "") -> Pattern | None:
     return found
 
 
-@LIBRARY.add("matches", "input: string", "pattern: string", "", "flags: string")
+@builtin("matches", "input: string", "pattern: string", "", "flags: string", needs_run=True)
 def _matches(run: Run, text: str, pattern: str, flags: str = "") -> bool | None:
     compiled = _compiled(run, _LEADING_ANYTHING.sub(r"\1", pattern), flags)
     return None if compiled is None else compiled.search(text, 0) is not None
 
 
-@LIBRARY.add("extract", "input: string", "pattern: string")
+@builtin("extract", "input: string", "pattern: string", needs_run=True)
 def _extract(run: Run, text: str, pattern: str) -> Value:
     compiled = _compiled(run, pattern)
     if compiled is None:
@@ -43,7 +43,7 @@ def _extract(run: Run, text: str, pattern: str) -> Value:
     return tuple([text[places[0] : places[1]] for places in compiled.matches(text)])
 
 
-@LIBRARY.add("split", "string: string", "delimiter: string")
+@builtin("split", "string: string", "delimiter: string", needs_run=True)
 def _split(run: Run, text: str, delimiter: str) -> Value:
     compiled = _compiled(run, delimiter)
     if compiled is None:
@@ -58,7 +58,9 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     return (*parts, text[start:])
 
 
-@LIBRARY.add("replace", "input: string", "pattern: string", "replacement: string", "", "flags: string")
+@builtin(
+    "replace", "input: string", "pattern: string", "replacement: string", "", "flags: string", needs_run=True
+)
 def _replace(run: Run, text: str, pattern: str, replacement: str, flags: str = "") -> str | None:
     compiled = _compiled(run, pattern, flags)
     if compiled is None:

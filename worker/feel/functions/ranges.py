@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.feel.comparison import is_same_order, order_key
-from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import Range, Value
 
 _TYPES = {"point": "number | date | time | date and time | days | months", "range": "range"}
@@ -40,8 +39,8 @@ def _add(name: str, relation: _Relation, *signatures: tuple[str, str]) -> None:
     ]
     for names in signatures:
 
-        @LIBRARY.add(name, *(f"{parameter}: {kind}" for parameter, kind in zip(names, types, strict=True)))
-        def _(_run: Run, left: Value, right: Value) -> bool | None:
+        @builtin(name, *(f"{parameter}: {kind}" for parameter, kind in zip(names, types, strict=True)))
+        def _(left: Value, right: Value) -> bool | None:
             return (
                 relation(*_ends(left), *_ends(right)) if is_same_order(_first(left), _first(right)) else None
             )

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 
 # Not from strftime, which speaks the language of the machine.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,36 +27,36 @@ _MONTHS = (
 )
 
 
-@LIBRARY.add("now")
+@builtin("now", needs_run=True)
 def _now(run: Run) -> datetime:
     return run.sources.now()
 
 
-@LIBRARY.add("today")
+@builtin("today", needs_run=True)
 def _today(run: Run) -> date:
     return run.sources.now().date()
 
 
-@LIBRARY.add("day of year", "date: date | date and time")
-def _day_of_year(_run: Run, day: date) -> Decimal:
+@builtin("day of year", "date: date | date and time")
+def _day_of_year(day: date) -> Decimal:
     return Decimal(day.timetuple().tm_yday)
 
 
-@LIBRARY.add("day of week", "date: date | date and time")
-def _day_of_week(_run: Run, day: date) -> str:
+@builtin("day of week", "date: date | date and time")
+def _day_of_week(day: date) -> str:
     return _DAYS[day.weekday()]
 
 
-@LIBRARY.add("month of year", "date: date | date and time")
-def _month_of_year(_run: Run, day: date) -> str:
+@builtin("month of year", "date: date | date and time")
+def _month_of_year(day: date) -> str:
     return _MONTHS[day.month - 1]
 
 
-@LIBRARY.add("week of year", "date: date | date and time")
-def _week_of_year(_run: Run, day: date) -> Decimal:
+@builtin("week of year", "date: date | date and time")
+def _week_of_year(day: date) -> Decimal:
     return Decimal(day.isocalendar().week)
 
 
-@LIBRARY.add("last day of month", "date: date | date and time")
-def _last_day_of_month(_run: Run, day: date) -> date:
+@builtin("last day of month", "date: date | date and time")
+def _last_day_of_month(day: date) -> date:
     return date(day.year, day.month, monthrange(day.year, day.month)[1])

@@ -9,15 +9,15 @@ from decimal import Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.run import Run
-from worker.feel.signature import LIBRARY
+from worker.feel.signature import builtin
 from worker.feel.values import whole
 
 _TRIMMED = "".join(map(chr, range(0x21)))
 _NOT_BLANK = frozenset("\x85\xa0\u2007\u202f")
 
 
-@LIBRARY.add("substring", "string: string", "start position: number", "", "length: number")
-def _substring(_run: Run, text: str, start: Decimal, length: Decimal | None = None) -> str:
+@builtin("substring", "string: string", "start position: number", "", "length: number")
+def _substring(text: str, start: Decimal, length: Decimal | None = None) -> str:
     if length is not None and length < 0:
         raise FeelError("substring() cannot take a negative length.")
     offset = _offset(text, start)
@@ -33,53 +33,53 @@ def _offset(text: str, start: Decimal) -> int:
     return offset
 
 
-@LIBRARY.add("string length", "string: string")
-def _string_length(_run: Run, text: str) -> Decimal:
+@builtin("string length", "string: string")
+def _string_length(text: str) -> Decimal:
     return Decimal(len(text))
 
 
-LIBRARY.add_plain("upper case", str.upper, "string: string")
-LIBRARY.add_plain("lower case", str.lower, "string: string")
-LIBRARY.add_plain("contains", operator.contains, "string: string", "match: string")
-LIBRARY.add_plain("starts with", str.startswith, "string: string", "match: string")
-LIBRARY.add_plain("ends with", str.endswith, "string: string", "match: string")
+builtin("upper case", "string: string")(str.upper)
+builtin("lower case", "string: string")(str.lower)
+builtin("contains", "string: string", "match: string")(operator.contains)
+builtin("starts with", "string: string", "match: string")(str.startswith)
+builtin("ends with", "string: string", "match: string")(str.endswith)
 
 
-@LIBRARY.add("substring before", "string: string", "match: string")
-def _substring_before(_run: Run, text: str, match: str) -> str:
+@builtin("substring before", "string: string", "match: string")
+def _substring_before(text: str, match: str) -> str:
     return text[: max(text.find(match), 0)]
 
 
-@LIBRARY.add("substring after", "string: string", "match: string")
-def _substring_after(_run: Run, text: str, match: str) -> str:
+@builtin("substring after", "string: string", "match: string")
+def _substring_after(text: str, match: str) -> str:
     index = text.find(match)
     return "" if index < 0 else text[index + len(match) :]
 
 
-@LIBRARY.add("trim", "string: string")
-def _trim(_run: Run, text: str) -> str:
+@builtin("trim", "string: string")
+def _trim(text: str) -> str:
     return text.strip(_TRIMMED)
 
 
-@LIBRARY.add("is blank", "string: string")
-def _is_blank(_run: Run, text: str) -> bool:
+@builtin("is blank", "string: string")
+def _is_blank(text: str) -> bool:
     return not text or (text.isspace() and not any(character in text for character in _NOT_BLANK))
 
 
-@LIBRARY.add("uuid")
+@builtin("uuid", needs_run=True)
 def _uuid(run: Run) -> str:
     return run.sources.uuid()
 
 
-@LIBRARY.add("to base64", "value: string")
+@builtin("to base64", "value: string", needs_run=True)
 def _to_base64(run: Run, text: str) -> str:
     data = text.encode(errors="replace")
     run.reserve(len(data))
     return base64.b64encode(data).decode()
 
 
-@LIBRARY.add("from base64", "value: string")
-def _from_base64(_run: Run, text: str) -> str | None:
+@builtin("from base64", "value: string")
+def _from_base64(text: str) -> str | None:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode(errors="replace")
     except (binascii.Error, ValueError):
