@@ -1,7 +1,8 @@
-"""Equality and order. Values of different kinds are neither equal nor unequal: that is null."""
+"""Equality, order and logic. Values of different kinds are neither equal nor unequal: that is null."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -121,3 +122,17 @@ def is_in(value: Value, within: Range, run: Run) -> bool | None:
     is_start = within.has_start and not less(value, within.start, run)
     is_end = within.has_end and not less(within.end, value, run)
     return (after or is_start) and (before or is_end)
+
+
+def decide(values: Iterable[Value], *, decisive: bool) -> bool | None:
+    """Return `decisive` if one value is that, else null if one is no boolean, else the opposite.
+
+    With True this is `or`, with False `and`. What comes behind a decisive value is not evaluated.
+    """
+    has_other = False
+    for value in values:
+        if type(value) is not bool:
+            has_other = True
+        elif value == decisive:
+            return decisive
+    return None if has_other else not decisive

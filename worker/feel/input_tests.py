@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.feel.comparison import contains, equal, is_in
+from worker.feel.comparison import contains, decide, equal, is_in
 from worker.feel.run import Run
 from worker.feel.scope import Scope
 from worker.feel.syntax import Node, RangeOf
-from worker.feel.truth import decide
 from worker.feel.values import Range, Value
 
 INPUT = "cellInput"
@@ -24,8 +23,6 @@ class In(Node):
 
     def evaluate(self, scope: Scope) -> Value:
         inner = Scope({INPUT: self.operand.evaluate(scope)}, scope, scope.run)
-        if len(self.tests) == 1:
-            return self.tests[0].evaluate(inner)
         return decide((test.evaluate(inner) for test in self.tests), decisive=True)
 
 

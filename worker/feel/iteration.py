@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 
+from worker.feel.comparison import decide
 from worker.feel.run import ITERATION_STEPS
 from worker.feel.scope import Scope
 from worker.feel.syntax import Node
-from worker.feel.truth import decide
 from worker.feel.values import Value
 
 

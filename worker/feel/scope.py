@@ -21,21 +21,14 @@ class Scope:
         self.parent = parent
         self.run = run
 
-    def variable(self, name: str) -> Value:
-        """Return the variable, or null if there is none."""
+    def variable(self, name: str, default: Value = None) -> Value:
+        """Return the variable, or the default if there is none."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.variables:
                 return scope.variables[name]
             scope = scope.parent
-        return None
-
-    def has(self, name: str) -> bool:
-        """Whether there is a variable of that name, even if it is null."""
-        scope: Scope | None = self
-        while scope is not None and name not in scope.variables:
-            scope = scope.parent
-        return scope is not None
+        return default
 
     def functions_of(self, name: str) -> Iterator[Function]:
         """Yield the functions of that name, innermost first."""

@@ -10,11 +10,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 
-from worker.feel.comparison import KINDS, compare, range_between
+from worker.feel.comparison import KINDS, compare, decide, range_between
 from worker.feel.error import FeelError
 from worker.feel.operators import OPERATORS
 from worker.feel.scope import Scope
-from worker.feel.truth import decide
 from worker.feel.values import Function, FunctionContext, Value
 
 Place = tuple[int, int]
@@ -59,9 +58,10 @@ class Input(Node):
     place: Place
 
     def evaluate(self, scope: Scope) -> Value:
-        if not scope.has("?"):
+        value = scope.variable("?", self)
+        if value is self:
             raise FeelError("'?' is only known in a test behind 'in'.", *self.place)
-        return scope.variable("?")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from worker.feel.calls import Call
 from worker.feel.chains import Chain, Key
 from worker.feel.error import FeelError
+from worker.feel.functions.outcomes import OUTCOMES
 from worker.feel.signature import Builtin
 from worker.feel.syntax import Arithmetic, ContextOf, If, ListOf, Literal, Logic, Name, Node
 from worker.feel.values import Value
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,}")
-_OUTCOMES = frozenset({"bpmnError", "jobError", "ignoreError"})
 
 
 def check_quotes(unknown: Name) -> None:
@@ -55,7 +55,7 @@ def check_operands(
     elif not isinstance(node, Logic | Arithmetic) and not (isinstance(node, Call) and node.name == "not"):
         return
     for operand in operands:
-        if isinstance(operand, Call) and operand.name in _OUTCOMES and not operand.path:
+        if isinstance(operand, Call) and operand.name in OUTCOMES and not operand.path:
             raise FeelError(
                 f"{operand.name}() cannot be a condition or an operand;"
                 f" write if … then {operand.name}(…) else null.",

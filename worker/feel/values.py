@@ -76,6 +76,12 @@ def number_of(text: str) -> Decimal:
     return Decimal(text) if len(text) <= _MAX_EXACT_LENGTH else ARITHMETIC.create_decimal(text)
 
 
+def index_of(position: Decimal, length: int) -> int:
+    """Turn a position, which counts from 1 or backwards from -1, into an index; it may lie outside."""
+    place = whole(position)
+    return place - 1 if place > 0 else length + place
+
+
 def whole(number: Decimal) -> int:
     """Return the integer part; a number of more than 18 digits is no sensible index, scale or factor."""
     if number.adjusted() > _MAX_WHOLE_DIGITS:

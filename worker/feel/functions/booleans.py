@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 
+from worker.feel.comparison import decide
 from worker.feel.error import FeelError
 from worker.feel.signature import builtin
-from worker.feel.truth import decide
 from worker.feel.values import Value
 
 builtin("not", "negand: boolean")(operator.not_)

@@ -9,7 +9,7 @@ from functools import cmp_to_key
 from worker.feel.comparison import contains, equal, order_key
 from worker.feel.run import Run
 from worker.feel.signature import builtin
-from worker.feel.values import Function, Value, whole
+from worker.feel.values import Function, Value, index_of, whole
 
 _Items = tuple[Value, ...]
 _COMPARED_ARGUMENTS = 2
@@ -31,15 +31,9 @@ def _index_of(run: Run, items: _Items, match: Value) -> _Items:
 
 @builtin("sublist", "list: list", "start: number", "", "length: number")
 def _sublist(items: _Items, start: Decimal, length: Decimal | None = None) -> _Items | None:
-    offset = _offset(items, start)
+    offset = index_of(start, len(items))
     end = len(items) if length is None else max(offset + whole(length), 0)
     return items[max(offset, 0) : end] if start else None
-
-
-def _offset(items: _Items, position: Decimal) -> int:
-    """Turn a position, which counts from 1 or backwards from -1, into an index."""
-    place = whole(position)
-    return place - 1 if place > 0 else len(items) + place
 
 
 @builtin("append", "list: list", "items...")
@@ -59,13 +53,13 @@ def _concatenate(run: Run, lists: _Items) -> _Items:
 
 @builtin("insert before", "list: list", "position: number", "newItem")
 def _insert_before(items: _Items, position: Decimal, item: Value) -> _Items | None:
-    offset = max(_offset(items, position), 0)
+    offset = max(index_of(position, len(items)), 0)
     return (*items[:offset], item, *items[offset:]) if position else None
 
 
 @builtin("remove", "list: list", "position: number")
 def _remove(items: _Items, position: Decimal) -> _Items | None:
-    start, end = max(_offset(items, position), 0), max(_offset(items, position + 1), 0)
+    start, end = (max(index_of(place, len(items)), 0) for place in (position, position + 1))
     return items[:start] + items[end:] if position else None
 
 

@@ -22,6 +22,14 @@ _RETRY_BACKOFF = "retryBackoff/backoff: days | string | null"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+OUTCOMES = {
+    "bpmnError": ("errorCode/code: string | number", "", _MESSAGE, _VARIABLES),
+    "jobError": (_MESSAGE, "", _VARIABLES, "retries: number | null", _RETRY_BACKOFF),
+    "ignoreError": ("", _VARIABLES),
+}
+"""The functions that decide, and their parameters."""
+
+
 def _add(error_type: str, *parameters: str) -> None:
     names = [parameter.partition(":")[0].partition("/")[0] for parameter in parameters if parameter]
 
@@ -35,9 +43,8 @@ def _exact(value: Value) -> Value:
     return iso_text(value) if type(value) is timedelta and value.microseconds else value
 
 
-_add("bpmnError", "errorCode/code: string | number", "", _MESSAGE, _VARIABLES)
-_add("jobError", _MESSAGE, "", _VARIABLES, "retries: number | null", _RETRY_BACKOFF)
-_add("ignoreError", "", _VARIABLES)
+for _name, _parameters in OUTCOMES.items():
+    _add(_name, *_parameters)
 
 
 @builtin(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from worker.feel.error import FeelError
 from worker.feel.run import Run
 from worker.feel.signature import builtin
-from worker.feel.values import whole
+from worker.feel.values import index_of, whole
 
 _TRIMMED = "".join(map(chr, range(0x21)))
 _NOT_BLANK = frozenset("\x85\xa0\u2007\u202f")
@@ -20,17 +20,10 @@ _NOT_BLANK = frozenset("\x85\xa0\u2007\u202f")
 def _substring(text: str, start: Decimal, length: Decimal | None = None) -> str:
     if length is not None and length < 0:
         raise FeelError("substring() cannot take a negative length.")
-    offset = _offset(text, start)
-    return text[offset:] if length is None else text[offset : offset + whole(length)]
-
-
-def _offset(text: str, start: Decimal) -> int:
-    """Turn a position, which counts from 1 or backwards from -1, into an index."""
-    place = whole(start)
-    offset = place - 1 if place > 0 else len(text) + place
+    offset = index_of(start, len(text))
     if not 0 <= offset <= len(text):
-        raise FeelError(f"substring() cannot start at {place} in a text of {len(text)} characters.")
-    return offset
+        raise FeelError(f"substring() cannot start at {whole(start)} in a text of {len(text)} characters.")
+    return text[offset:] if length is None else text[offset : offset + whole(length)]
 
 
 @builtin("string length", "string: string")
