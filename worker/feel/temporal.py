@@ -48,7 +48,7 @@ def parse_time(text: str) -> time | ZonedTime | None:
     if local is None or zone is None:
         return None
     if isinstance(zone, ZoneInfo):
-        return ZonedTime(local, standard_offset_seconds(zone), zone.key)
+        return ZonedTime(local, _standard_offset_seconds(zone), zone.key)
     return ZonedTime(local, _seconds(zone.utcoffset(None)))
 
 
@@ -109,7 +109,7 @@ def parse_zone(name: str) -> tzinfo | None:
         return None
 
 
-def standard_offset_seconds(zone: ZoneInfo) -> int:
+def _standard_offset_seconds(zone: ZoneInfo) -> int:
     """Return the zone's offset without summer time: a time of day with a zone has no date to ask for."""
     winter = datetime(2020, 1, 1, tzinfo=zone)
     summer = datetime(2020, 7, 1, tzinfo=zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from worker.feel.values import Months, Value, ZonedTime
@@ -13,9 +13,9 @@ _MICROSECOND = timedelta(microseconds=1)
 def temporal_text(value: Value) -> str:
     """Return what `string()` gives, such as `10:00:00@Europe/Paris` or `P1DT2H`."""
     if type(value) is datetime and isinstance(value.tzinfo, ZoneInfo):
-        return f"{_local_date_time(value)}@{value.tzinfo.key}"
+        return f"{_local(value)}@{value.tzinfo.key}"
     if type(value) is time:
-        return _clock(value)
+        return _local(value)
     return temporal_json(value)
 
 
@@ -23,14 +23,14 @@ def temporal_json(value: Value) -> str:
     """Return the text of a process variable, such as `2026-01-31T10:00:00+01:00[Europe/Paris]`."""
     match value:
         case datetime():
-            return _local_date_time(value) + _date_time_zone(value)
+            return _local(value) + _date_time_zone(value)
         case date():
             return value.isoformat()
         case time():
             return _shortest_clock(value)
         case ZonedTime():
-            return _clock(value.time) + (
-                f"@{value.zone}" if value.zone else offset_text(value.offset_seconds)
+            return _local(value.time) + (
+                f"@{value.zone}" if value.zone else _offset_text(value.offset_seconds)
             )
         case Months():
             return _months(value.total)
@@ -42,23 +42,18 @@ def iso_text(value: Value) -> str:
     """Return what `to json()` writes: ISO 8601 with the offset of a time, never its zone."""
     match value:
         case ZonedTime():
-            return _clock(value.time) + offset_text(value.offset_seconds)
+            return _local(value.time) + _offset_text(value.offset_seconds)
         case time():
-            return _clock(value)
+            return _local(value)
         case Months() | timedelta():
             return _java_duration(value)
         case _:
             return temporal_json(value)
 
 
-def offset_text(seconds: int) -> str:
+def _offset_text(seconds: int) -> str:
     """Return `Z` or `+02:00`."""
-    if not seconds:
-        return "Z"
-    hours, rest = divmod(abs(seconds), 3600)
-    return f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}" + (
-        f":{rest % 60:02}" if rest % 60 else ""
-    )
+    return timezone(timedelta(seconds=seconds)).tzname(None).removeprefix("UTC") or "Z"
 
 
 def _date_time_zone(value: datetime) -> str:
@@ -66,58 +61,48 @@ def _date_time_zone(value: datetime) -> str:
     if offset is None:
         return ""
     zone = f"[{value.tzinfo.key}]" if isinstance(value.tzinfo, ZoneInfo) else ""
-    return offset_text(int(offset.total_seconds())) + zone
+    return _offset_text(int(offset.total_seconds())) + zone
 
 
-def _local_date_time(value: datetime) -> str:
-    return f"{value.date().isoformat()}T{_clock(value.time())}"
-
-
-def _clock(value: time) -> str:
-    fraction = f".{value.microsecond:06}".rstrip("0") if value.microsecond else ""
-    return f"{value.hour:02}:{value.minute:02}:{value.second:02}{fraction}"
+def _local(value: datetime | time) -> str:
+    """Write all but the zone, with only as many digits of a fraction as it needs."""
+    text = value.replace(tzinfo=None).isoformat()
+    return text.rstrip("0") if value.microsecond else text
 
 
 def _shortest_clock(value: time) -> str:
     """Leave out seconds that are zero, and write a fraction in threes."""
     if not value.second and not value.microsecond:
-        return f"{value.hour:02}:{value.minute:02}"
+        return value.isoformat("minutes")
     return value.isoformat("milliseconds" if value.microsecond % 1000 == 0 and value.microsecond else "auto")
 
 
 def _months(total: int) -> str:
-    years, months = divmod(abs(total), 12)
-    text = (f"{years}Y" if years else "") + (f"{months}M" if months else "")
+    text = _units((abs(total) // 12, "Y"), (abs(total) % 12, "M"))
     return f"{'-' if total < 0 else ''}P{text or '0Y'}"
 
 
 def _days_and_time(value: timedelta) -> str:
     # The reference rounds fractions of a second down, as java.time's `getSeconds` does.
-    total = abs(value // timedelta(seconds=1))
-    days, rest = divmod(total, 86400)
-    text = (f"{days}D" if days else "") + _time_part(rest)
+    days, seconds = divmod(abs(value // timedelta(seconds=1)), 86400)
+    clock = _units((seconds // 3600, "H"), (seconds // 60 % 60, "M"), (seconds % 60, "S"))
+    text = _units((days, "D")) + (clock and f"T{clock}")
     return f"{'-' if text and value < timedelta(0) else ''}P{text or '0D'}"
-
-
-def _time_part(seconds: int) -> str:
-    hours, rest = divmod(seconds, 3600)
-    parts = ((hours, "H"), (rest // 60, "M"), (rest % 60, "S"))
-    text = "".join(f"{amount}{unit}" for amount, unit in parts if amount)
-    return f"T{text}" if text else ""
 
 
 def _java_duration(value: Months | timedelta) -> str:
     """Write a duration as `java.time` does: each part has its own sign, and hours may pass 24."""
     if isinstance(value, Months):
-        minus = "-" if value.total < 0 else ""
         years, months = divmod(abs(value.total), 12)
-        text = "".join(f"{minus}{amount}{unit}" for amount, unit in ((years, "Y"), (months, "M")) if amount)
+        text = _units((years, "Y"), (months, "M"), minus="-" if value.total < 0 else "")
         return f"P{text or '0D'}"
-    micros = abs(value) // _MICROSECOND
+    minutes, rest = divmod(abs(value) // _MICROSECOND, 60_000_000)
+    seconds = f"{rest // 1_000_000}.{rest % 1_000_000:06}".rstrip("0").rstrip(".") if rest else 0
     minus = "-" if value < timedelta(0) else ""
-    hours, rest = divmod(micros, 3_600_000_000)
-    minutes, rest = divmod(rest, 60_000_000)
-    seconds = f"{rest // 1_000_000}.{rest % 1_000_000:06}".rstrip("0").rstrip(".")
-    parts = ((str(hours), "H"), (str(minutes), "M"), (seconds, "S"))
-    text = "".join(f"{minus}{amount}{unit}" for amount, unit in parts if amount != "0")
+    text = _units((minutes // 60, "H"), (minutes % 60, "M"), (seconds, "S"), minus=minus)
     return f"PT{text or '0S'}"
+
+
+def _units(*amounts: tuple[int | str, str], minus: str = "") -> str:
+    """Write each amount that is not zero before its unit."""
+    return "".join(f"{minus}{amount}{unit}" for amount, unit in amounts if amount)
