@@ -55,21 +55,21 @@ def request_fields(operation: Operation) -> Iterator[tuple[str, FieldInfo]]:
 
 def _properties(path: str, field: FieldInfo, operation: Operation) -> Iterator[Property]:
     protocol = operation.protocol.value
-    if LOOKS[path].by_provider:
-        yield from _by_provider(path, field, protocol)
-        return
-    if path == "authentication.type":
-        yield from (_property(path, field, LOOKS[path], protocol), _provider(protocol))
-        return
-    if path != "server.port":
-        made = _property(path, field, look_of(operation.task_type, path), protocol)
-        warning = WORDINGS[operation.task_type].warning if path == "parameters.messageId" else ""
+    look = look_of(operation.task_type, path)
+    made = _property(path, field, look, protocol)
+    if path == "server.port":
+        for encryption, port in PORTS[protocol].items():
+            offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
+            yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
+    elif look.by_provider:
+        yield from _by_provider(made, look, protocol)
+    elif path == "parameters.messageId":
+        warning = WORDINGS[operation.task_type].warning
         yield replace(made, description=f"{warning}\n{made.description}".strip())
-        return
-    for encryption, port in PORTS[protocol].items():
-        made = _property(path, field, look_of(operation.task_type, path), protocol)
-        offered = replace(made, id=f"{made.id}.{encryption.value}", value=str(port))
-        yield offered.only_while(Condition(_id(protocol, _ENCRYPTION), (encryption.value,)))
+    else:
+        yield made
+    if path == "authentication.type":
+        yield _provider(protocol)
 
 
 def _provider(protocol: str) -> Property:
@@ -88,27 +88,25 @@ def _provider(protocol: str) -> Property:
     )
 
 
-def _by_provider(path: str, field: FieldInfo, protocol: str) -> Iterator[Property]:
+def _by_provider(made: Property, look: Look, protocol: str) -> Iterator[Property]:
     """Yield a field once for each value that providers fill in, and once for a person to fill in."""
-    look = LOOKS[path]
-    made = _property(path, field, look, protocol)
     for value in dict.fromkeys(value for _, value in look.by_provider):
         providers = tuple(provider for provider, offered in look.by_provider if offered == value)
-        filled = (
-            made
-            if value is None
-            else replace(
-                made,
-                id=f"{made.id}.{providers[0]}",
-                kind="Hidden",
-                value=value,
-                pattern=None,
-                feel=None,
-                placeholder="",
-                is_optional=False,
-            )
-        )
-        yield filled.only_while(Condition(_id(protocol, _PROVIDER), providers))
+        shown = made if value is None else _constant(made, providers[0], value)
+        yield shown.only_while(Condition(_id(protocol, _PROVIDER), providers))
+
+
+def _constant(made: Property, provider: str, value: str) -> Property:
+    return Property(
+        id=f"{made.id}.{provider}",
+        group=made.group,
+        binding=made.binding,
+        kind="Hidden",
+        label=made.label,
+        description=made.description,
+        value=value,
+        conditions=made.conditions,
+    )
 
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:

@@ -165,23 +165,22 @@ def _merged(prefix: str) -> list[Property]:
     for operation in CATALOGUE:
         for made in _properties(operation):
             holders.setdefault(made, []).append(operation)
-    parts = [
-        _while_chosen(made, [row for row in rows if row.protocol.value == protocol], protocol, prefix)
-        for made, rows in holders.items()
-        for protocol in (_PROTOCOLS if len(rows) < len(CATALOGUE) else ("",))
-        if not protocol or any(row.protocol.value == protocol for row in rows)
-    ]
+    parts = [part for made, rows in holders.items() for part in _while_chosen(made, rows, prefix)]
     return _with_ids_of_their_own(sorted(parts, key=_place))
 
 
-def _while_chosen(made: Property, rows: Sequence[Operation], protocol: str, prefix: str) -> Property:
-    """Put the property under the condition that one of these operations of a protocol is chosen."""
-    if not protocol:
-        return made
-    if len(rows) == sum(row.protocol.value == protocol for row in CATALOGUE):
-        return made.only_while(Condition("protocol", (protocol,)))
-    chosen = tuple(_joined(prefix, row.task_type) for row in rows)
-    return made.only_while(Condition(f"{protocol}.operation", chosen))
+def _while_chosen(made: Property, rows: Sequence[Operation], prefix: str) -> Iterator[Property]:
+    """Yield the property for each protocol of these operations, there while one of them is chosen."""
+    if len(rows) == len(CATALOGUE):
+        yield made
+        return
+    for protocol in _PROTOCOLS:
+        chosen = [row.task_type for row in rows if row.protocol.value == protocol]
+        if len(chosen) == sum(row.protocol.value == protocol for row in CATALOGUE):
+            yield made.only_while(Condition("protocol", (protocol,)))
+        elif chosen:
+            task_types = tuple(_joined(prefix, each) for each in chosen)
+            yield made.only_while(Condition(f"{protocol}.operation", task_types))
 
 
 def _place(made: Property) -> tuple[int, int]:
