@@ -44,8 +44,8 @@ class Save:
     slot: int
 
 
-# A thread goes on behind a set if it has the next character, behind an assertion if that holds; at None
-# it has matched.
+# A thread goes on behind a set if it has the next character, behind an assertion if it is true of the place;
+# at None it has matched.
 _Instruction = CharacterSet | Assertion | Fork | Save | None
 _Places = tuple[int, ...]
 _Threads = dict[int, _Places]
@@ -196,7 +196,7 @@ class Pattern:
                 case Save(slot):
                     pending.append((index + 1, (*places[:slot], at, *places[slot + 1 :])))
                 case Assertion(kind):
-                    if _holds(kind, text, at):
+                    if _is_true(kind, text, at):
                         pending.append((index + 1, places))
 
     def matches(self, text: str) -> Iterator[_Places]:
@@ -207,7 +207,7 @@ class Pattern:
             start = places[1] + (places[0] == places[1])
 
 
-def _holds(kind: str, text: str, at: int) -> bool:
+def _is_true(kind: str, text: str, at: int) -> bool:
     if kind == "start":
         return at == 0
     if kind == "end":
