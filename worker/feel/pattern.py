@@ -8,45 +8,13 @@ match that is found is the one that Java finds by backtracking. Why not a librar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from worker.feel.character_sets import CLASSES, LINE_ENDS, CharacterSet
-from worker.feel.error import FeelError
-from worker.feel.pattern_syntax import (
-    Assertion,
-    Choice,
-    Group,
-    Part,
-    PatternParser,
-    Repeat,
-    Sequence,
-)
+from worker.feel.pattern_syntax import Assertion, Fork, PatternParser, Save
 from worker.feel.run import Run
 
-MAX_INSTRUCTIONS = 10_000
-_STEPS_PER_PART = 2
 _SKIPPED_PER_STEP = 20
 _SKIPPED_AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Go on at both places, rather at the first."""
-
-    first: int
-    second: int
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Remember the place in a slot."""
-
-    slot: int
-
-
-# A thread goes on behind a set if it has the next character, behind an assertion if it is true of the place;
-# at None it has matched.
-_Instruction = CharacterSet | Assertion | Fork | Save | None
 _Places = tuple[int, ...]
 _Threads = dict[int, _Places]
 
@@ -56,72 +24,15 @@ class Pattern:
 
     def __init__(self, pattern: str, flags: str, run: Run) -> None:
         parser = PatternParser(pattern, flags, run)
-        tree = parser.parse()
+        self._program = parser.parse()
         self.group_count = parser.group_count
         self.group_names = parser.group_names
         self._run = run
-        self._size = 0
-        self._program: list[_Instruction] = []
-        self._add(Group(tree, 0))
-        self._program.append(None)
         sets = self._first_sets()
         # The characters with which a match can begin, if it cannot be empty.
         self._first = (
             parser.characters(lambda character: any(each[character] for each in sets)) if sets else None
         )
-
-    # --- compiling ---
-
-    def _emit(self, instruction: _Instruction) -> int:
-        self._program.append(instruction)
-        return len(self._program) - 1
-
-    def _add(self, part: Part) -> None:
-        # Counted because a part that emits nothing can still be repeated a thousand times a thousand times.
-        self._size += 1
-        if self._size > MAX_INSTRUCTIONS:
-            raise FeelError("The pattern is too large.")
-        self._run.spend(_STEPS_PER_PART)
-        match part:
-            case CharacterSet() | Assertion():
-                self._emit(part)
-            case Sequence(parts):
-                for inner in parts:
-                    self._add(inner)
-            case Choice(alternatives):
-                self._add_choice(alternatives)
-            case Group(inner, number):
-                self._emit(Save(2 * number))
-                self._add(inner)
-                self._emit(Save(2 * number + 1))
-            case Repeat():
-                self._add_repeat(part)
-
-    def _add_choice(self, alternatives: tuple[Part, ...]) -> None:
-        jumps = []
-        for alternative in alternatives[:-1]:
-            fork = self._emit(None)
-            self._add(alternative)
-            jumps.append(self._emit(None))
-            self._program[fork] = Fork(fork + 1, len(self._program))
-        self._add(alternatives[-1])
-        for jump in jumps:
-            self._program[jump] = Fork(len(self._program), len(self._program))
-
-    def _add_repeat(self, repeat: Repeat) -> None:
-        for _ in range(repeat.low):
-            self._add(repeat.part)
-        forks = []
-        if repeat.high is None:
-            forks.append(self._emit(None))
-            self._add(repeat.part)
-            self._emit(Fork(forks[0], forks[0]))
-        for _ in range((repeat.high or 0) - repeat.low):
-            forks.append(self._emit(None))
-            self._add(repeat.part)
-        for fork in forks:
-            inside, behind = fork + 1, len(self._program)
-            self._program[fork] = Fork(inside, behind) if repeat.is_greedy else Fork(behind, inside)
 
     def _first_sets(self) -> list[CharacterSet]:
         """Return the sets of which one has the first character of a match; none if it can be empty."""
@@ -139,12 +50,10 @@ class Pattern:
                 case CharacterSet() as members:
                     sets[id(members)] = members
                 case Fork(first, second):
-                    pending += (first, second)
+                    pending += (index + first, index + second)
                 case _:
                     pending.append(index + 1)
         return list(sets.values())
-
-    # --- matching ---
 
     def search(self, text: str, start: int) -> _Places | None:
         """Return the places (start and end of each group, -1: none) of the first match, or null."""
@@ -192,7 +101,7 @@ class Pattern:
             threads[index] = places
             match self._program[index]:
                 case Fork(first, second):
-                    pending += ((second, places), (first, places))
+                    pending += ((index + second, places), (index + first, places))
                 case Save(slot):
                     pending.append((index + 1, (*places[:slot], at, *places[slot + 1 :])))
                 case Assertion(kind):

@@ -1,4 +1,4 @@
-"""Parses patterns in Java's syntax. What needs backtracking is refused.
+"""Turns patterns in Java's syntax into programs, as Thompson did. What needs backtracking is refused.
 
 Refused are lookaround, back references, possessive quantifiers and atomic groups: without them each
 pattern can be matched in time proportional to the text.
@@ -17,6 +17,7 @@ from worker.feel.run import Run
 MAX_PATTERN = 2_000
 MAX_REPEAT = 1_000
 MAX_GROUPS = 50
+MAX_COPIES = 20_000
 # To compute whether a set has a character may take a test for each few characters of the pattern.
 _PATTERN_PER_STEP = 8
 _MAX_NESTING = 50
@@ -30,44 +31,30 @@ _UNSUPPORTED_GROUPS = ("?=", "?!", "?<=", "?<!", "?>")
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A place: the start, the end, the edge of a word."""
+    """Go on if the place is one of that kind: the start, the end, the edge of a word."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
-    """One part after the other."""
+class Fork:
+    """Go on at both of two instructions, rather at the first; both are counted from this one."""
 
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The first alternative that leads to a match."""
-
-    alternatives: tuple[Part, ...]
+    first: int
+    second: int
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """A part `low` to `high` times (None: without limit), as often as possible or as seldom."""
+class Save:
+    """Remember the place in a slot: where a group starts, or ends."""
 
-    part: Part
-    low: int
-    high: int | None
-    is_greedy: bool
+    slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A part whose place is remembered under a number."""
+Instruction = CharacterSet | Assertion | Fork | Save | None
+"""A set of characters: go on if it has the next one. None: the pattern has matched."""
 
-    part: Part
-    number: int
-
-
-Part = CharacterSet | Assertion | Sequence | Choice | Repeat | Group
+_Program = list[Instruction]
 
 
 class PatternParser(PatternReader):
@@ -80,17 +67,18 @@ class PatternParser(PatternReader):
         self.run = run
         self.steps_per_answer = 1 + len(pattern) // _PATTERN_PER_STEP
         self._nesting = 0
+        self._copies = 0
         self.group_count = 0
         self.group_names: dict[str, int] = {}
 
-    def parse(self) -> Part:
-        """Return the tree of the whole pattern."""
-        part = self._choice()
+    def parse(self) -> list[Instruction]:
+        """Return the program of the whole pattern."""
+        program = self._choice()
         if self.next():
             raise InvalidPatternError("unmatched )")
-        return part
+        return [Save(0), *program, Save(1), None]
 
-    def _choice(self) -> Part:
+    def _choice(self) -> _Program:
         self._nesting += 1
         if self._nesting > _MAX_NESTING:
             raise FeelError(f"The pattern is nested more than {_MAX_NESTING} levels deep.")
@@ -100,20 +88,25 @@ class PatternParser(PatternReader):
             alternatives.append(self._sequence())
         self._nesting -= 1
         self.flags = flags
-        return Choice(tuple(alternatives)) if len(alternatives) > 1 else alternatives[0]
+        size = sum(len(each) + 2 for each in alternatives) - 2
+        program: _Program = []
+        for alternative in alternatives[:-1]:
+            program += (Fork(1, len(alternative) + 2), *alternative)
+            rest = size - len(program)
+            program.append(Fork(rest, rest))
+        return program + alternatives[-1]
 
-    def _sequence(self) -> Part:
-        parts: list[Part] = []
+    def _sequence(self) -> _Program:
+        program: _Program = []
         while self.next() not in {"", "|", ")"}:
             if self.accept("\\Q"):
-                quoted: list[Part] = [self.characters(self.single(character)) for character in self.quoted()]
-                *rest, last = quoted or [Sequence(())]
-                parts += (*rest, self._repeated(last))
+                quoted: _Program = [self.characters(self.single(character)) for character in self.quoted()]
+                program += (*quoted[:-1], *self._repeated(quoted[-1:]))
             elif not ("x" in self.flags and self._skip_comment()):
                 part = self._atom()
                 if part is not None:
-                    parts.append(self._repeated(part))
-        return Sequence(tuple(parts))
+                    program += self._repeated(part)
+        return program
 
     def _skip_comment(self) -> bool:
         start = self.at
@@ -124,7 +117,7 @@ class PatternParser(PatternReader):
             self.take()
         return self.at > start
 
-    def _repeated(self, part: Part) -> Part:
+    def _repeated(self, part: _Program) -> _Program:
         if "x" in self.flags:
             self._skip_comment()
         bounds = self._bounds()
@@ -133,7 +126,20 @@ class PatternParser(PatternReader):
         if self.next() == "+":
             raise FeelError("The pattern has a possessive quantifier, which is not supported.")
         low, high = bounds
-        return Repeat(part, low, high, is_greedy=not self.accept("?"))
+        is_greedy = not self.accept("?")
+        optional = 1 if high is None else high - low
+        copies = low * len(part) + optional * (len(part) + 1)
+        self._copies += copies
+        if self._copies > MAX_COPIES:
+            raise FeelError("The pattern is too large.")
+        self.run.spend(copies)
+        program = part * low
+        for left in range(optional, 0, -1):
+            behind = left * (len(part) + 1) + (high is None)
+            program += (Fork(1, behind) if is_greedy else Fork(behind, 1), *part)
+        if high is None:
+            program.append(Fork(-len(part) - 1, -len(part) - 1))
+        return program
 
     def _bounds(self) -> tuple[int, int | None] | None:
         if self.next() in _BOUNDS:
@@ -151,20 +157,20 @@ class PatternParser(PatternReader):
             raise FeelError(f"The pattern repeats a part more than {MAX_REPEAT} times.")
         return low, None if found[2] and not found[3] else high
 
-    def _atom(self) -> Part | None:
+    def _atom(self) -> _Program | None:
         character = self.take()
         match character:
             case "(":
                 return self._group()
             case "[":
-                return self.characters(self.character_class())
+                return [self.characters(self.character_class())]
             case ".":
                 refused = "" if "s" in self.flags else LINE_ENDS
-                return self.characters(lambda character: character not in refused)
+                return [self.characters(lambda character: character not in refused)]
             case "^":
-                return Assertion("line start" if "m" in self.flags else "start")
+                return [Assertion("line start" if "m" in self.flags else "start")]
             case "$":
-                return Assertion("line end" if "m" in self.flags else "last line end")
+                return [Assertion("line end" if "m" in self.flags else "last line end")]
             case "\\":
                 return self._escape()
             case "*" | "+" | "?":
@@ -172,25 +178,25 @@ class PatternParser(PatternReader):
             case "{":
                 # As in Java, bounds behind nothing, or behind other bounds, repeat nothing.
                 self.at -= 1
-                return Sequence(())
+                return []
             case _:
-                return self.characters(self.single(character))
+                return [self.characters(self.single(character))]
 
-    def _escape(self) -> Part:
+    def _escape(self) -> _Program:
         character = self.next()
         if self.pattern.startswith(_UNSUPPORTED_ESCAPES, self.at):
             raise FeelError("The pattern has \\X, \\G or \\b{g}, which are not supported.")
         if character in _ASSERTIONS:
-            return Assertion(_ASSERTIONS[self.take()])
+            return [Assertion(_ASSERTIONS[self.take()])]
         if self.accept("R"):
-            pair = Sequence((self.characters("\r".__eq__), self.characters("\n".__eq__)))
-            return Choice((pair, self.characters(CLASSES["v"])))
+            pair = (self.characters("\r".__eq__), self.characters("\n".__eq__))
+            return [Fork(1, 4), *pair, Fork(2, 2), self.characters(CLASSES["v"])]
         if character in set("123456789k"):
             raise FeelError("The pattern has a back reference, which is not supported.")
         escaped = self.escaped()
-        return self.characters(self.single(escaped) if isinstance(escaped, str) else escaped)
+        return [self.characters(self.single(escaped) if isinstance(escaped, str) else escaped)]
 
-    def _group(self) -> Part | None:
+    def _group(self) -> _Program | None:
         """Read a group behind its `(`; one that only changes flags, like `(?i)`, is no part."""
         if self.pattern.startswith(_UNSUPPORTED_GROUPS, self.at):
             raise FeelError("The pattern has a lookaround or an atomic group, which are not supported.")
@@ -206,7 +212,7 @@ class PatternParser(PatternReader):
         if not self.accept(")"):
             raise InvalidPatternError("unclosed group")
         self.flags = flags
-        return Group(part, number) if number else part
+        return [Save(2 * number), *part, Save(2 * number + 1)] if number else part
 
     def characters(self, predicate: Predicate) -> CharacterSet:
         """Return the set of the characters for which this is true."""

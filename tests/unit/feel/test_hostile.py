@@ -91,7 +91,7 @@ HOSTILE = {
     "a pattern of many stars": f'matches(text, "{"a*" * 30}b")',
     "a pattern of optional parts": f'matches(text, "{"a?" * 500}{"a" * 500}b")',
     "a pattern of repeated repetitions": 'matches(text, "((a{1000}){1000}){1000}")',
-    "a pattern of repeated nothing": 'matches(text, "(?:(?:(?:){1000}){1000}){1000}")',
+    "a pattern of repeated places": 'matches(text, "(?:(?:(?:^){1000}){1000}){1000}")',
     "a pattern that is deep": f'matches(text, "{"(" * 900}a{")" * 900}")',
     "a pattern of many groups": f'replace(text, "{"(a?)" * 300}b", "")',
     "long numbers": f"for x in 1..100000 return {'7' * 20_000} * {'7' * 20_000}",
@@ -156,6 +156,10 @@ def test_a_number_that_does_not_end_as_one_is_read_in_linear_time() -> None:
 
 def test_zeros_in_front_of_the_number_of_a_group_are_read() -> None:
     assert evaluate('replace("ab", "(a)", text)', {"text": "$" + "0" * 100_000 + "1"}) == "ab"
+
+
+def test_a_pattern_that_repeats_nothing_is_found() -> None:
+    assert evaluate('matches("", "(?:(?:(?:){1000}){1000}){1000}")', {}) is True
 
 
 @pytest.mark.parametrize(
