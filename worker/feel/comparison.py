@@ -42,8 +42,6 @@ def is_same_order(left: Value, right: Value) -> bool:
 def order_key(value: Value) -> Value:
     """Return what Python orders as FEEL orders the value; only keys of one kind may be compared."""
     kind = type(value)
-    if kind is Months:
-        return value.total
     if kind is ZonedTime:
         return utc_clock(value)
     if kind is datetime and value.tzinfo is not None:
@@ -53,8 +51,6 @@ def order_key(value: Value) -> Value:
 
 def less(left: Value, right: Value, run: Run) -> bool | None:
     """Return `left < right`, or null if they have no order."""
-    if type(left) is Decimal and type(right) is Decimal:
-        return left < right
     if type(left) is str:
         run.compare(left)
     return bool(order_key(left) < order_key(right)) if is_same_order(left, right) else None
@@ -71,9 +67,7 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
         return None
     if kind is tuple:
         return _equal_lists(left, right, run)
-    if kind is bool:
-        return bool(left is right)
-    if kind is ZonedTime:
+    if kind in (bool, ZonedTime):
         return bool(left == right)
     if kind is str:
         run.compare(left)
@@ -116,12 +110,9 @@ def range_between(start: Value, end: Value, *, has_start: bool, has_end: bool) -
 
 def is_in(value: Value, within: Range, run: Run) -> bool | None:
     """Whether the value is in the range; null if it is of another kind."""
-    after, before = less(within.start, value, run), less(value, within.end, run)
-    if after is None or before is None:
-        return None
-    is_start = within.has_start and not less(value, within.start, run)
-    is_end = within.has_end and not less(within.end, value, run)
-    return (after or is_start) and (before or is_end)
+    is_after = compare(">=" if within.has_start else ">", value, within.start, run)
+    is_before = compare("<=" if within.has_end else "<", value, within.end, run)
+    return None if is_after is None or is_before is None else is_after and is_before
 
 
 def decide(values: Iterable[Value], *, decisive: bool) -> bool | None:

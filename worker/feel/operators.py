@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 
 from worker.feel.error import FeelError
@@ -16,7 +15,7 @@ from worker.feel.temporal_arithmetic import (
     multiply_duration,
     subtract_temporal,
 )
-from worker.feel.values import Months, Value, whole
+from worker.feel.values import DURATIONS, Value, whole
 
 Operator = Callable[[Value, Value, Run], Value]
 _MAX_EXPONENT = 999_999_999
@@ -46,9 +45,9 @@ def multiply(left: Value, right: Value, _run: Run) -> Value:
     """Return the product of numbers, or a number times a duration."""
     if type(left) is Decimal and type(right) is Decimal:
         return left * right
-    if type(right) in (Months, timedelta):
+    if type(right) in DURATIONS:
         left, right = right, left
-    is_scaled = type(left) in (Months, timedelta) and type(right) is Decimal
+    is_scaled = type(left) in DURATIONS and type(right) is Decimal
     return multiply_duration(left, right) if is_scaled else None
 
 
@@ -56,7 +55,7 @@ def divide(left: Value, right: Value, _run: Run) -> Value:
     """Return the quotient; a division by zero is null."""
     if type(left) is Decimal:
         return left / right if type(right) is Decimal and right else None
-    return divide_duration(left, right) if type(left) in (Months, timedelta) else None
+    return divide_duration(left, right) if type(left) in DURATIONS else None
 
 
 def power(left: Value, right: Value, _run: Run) -> Value:

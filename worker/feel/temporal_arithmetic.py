@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from worker.feel.temporal import at_zone
-from worker.feel.values import Months, Value, ZonedTime, whole
+from worker.feel.values import DURATIONS, Months, Value, ZonedTime, whole
 
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
@@ -18,8 +18,8 @@ def add_temporal(left: Value, right: Value) -> Value:
     """Return `left + right` if one of them is a duration."""
     try:
         if type(left) is type(right):
-            return _add_durations(left, right)
-        if type(left) in (Months, timedelta):
+            return left + right if type(left) in DURATIONS else None
+        if type(left) in DURATIONS:
             left, right = right, left
         if type(right) is timedelta:
             return _move(left, right)
@@ -31,11 +31,8 @@ def add_temporal(left: Value, right: Value) -> Value:
 def subtract_temporal(left: Value, right: Value) -> Value:
     """Return `left - right`: a point minus a duration, or the duration between two points of one kind."""
     try:
-        if type(right) is timedelta:
-            return left - right if type(left) is timedelta else _move(left, -right)
-        if type(right) is Months:
-            total = -right.total
-            return Months(left.total + total) if type(left) is Months else _move_months(left, total)
+        if type(right) in DURATIONS:
+            return add_temporal(left, -right)
         return _between(left, right) if type(left) is type(right) else None
     except (OverflowError, ValueError):
         return None
@@ -44,8 +41,7 @@ def subtract_temporal(left: Value, right: Value) -> Value:
 def multiply_duration(duration: Months | timedelta, factor: Decimal) -> Value:
     """Return the duration times the whole part of the factor."""
     try:
-        times = whole(factor)
-        return Months(duration.total * times) if isinstance(duration, Months) else duration * times
+        return duration * whole(factor)
     except OverflowError:
         return None
 
@@ -72,12 +68,6 @@ def _quotient(dividend: int, divisor: int) -> Decimal | None:
         return None
     size = abs(dividend) // abs(divisor)
     return Decimal(size if (dividend < 0) == (divisor < 0) else -size)
-
-
-def _add_durations(left: Value, right: Value) -> Value:
-    if type(left) is Months:
-        return Months(left.total + right.total)
-    return left + right if type(left) is timedelta else None
 
 
 def _move(point: Value, span: timedelta) -> Value:

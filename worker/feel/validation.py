@@ -103,10 +103,15 @@ class _Names:
         """Whether a variable certainly has no other entries than the known ones."""
         return name in self.variables.closed - self.variables.others and name not in self.defined
 
+    def entries(self, name: str) -> frozenset[str]:
+        """Return the entries of a variable from outside that are known."""
+        is_hidden = self.is_filter or name in self.defined
+        return (None if is_hidden else self.variables.known.get(name)) or frozenset()
+
     def is_never_boolean(self, name: str, entry: str | None) -> bool:
         """Whether a variable, or an entry of it if one is given, is never true or false."""
-        entries = None if self.is_filter or name in self.defined else self.variables.known.get(name)
-        return bool(entries) if entry is None else self.is_closed(name) and entry in (entries or ())
+        entries = self.entries(name)
+        return bool(entries) if entry is None else self.is_closed(name) and entry in entries
 
     def is_variable(self, name: str) -> bool:
         return (
@@ -205,10 +210,10 @@ def _visit_chain(node: Chain, names: _Names) -> _Shape:
 
 def _check_entry(node: Chain, names: _Names, place: Place) -> None:
     """Check the first step into a variable whose entries are known."""
-    if not isinstance(node.base, Name) or not isinstance(node.steps[0], Key) or names.is_filter:
+    if not isinstance(node.base, Name) or not isinstance(node.steps[0], Key):
         return
     owner, entry = node.base.name, node.steps[0].name
-    entries = None if owner in names.defined else names.variables.known.get(owner)
+    entries = names.entries(owner)
     if not entries or entry in entries:
         return
     close = _closest(entry, entries)

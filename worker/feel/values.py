@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
@@ -27,11 +27,26 @@ _MAX_WHOLE_DIGITS = 18
 _MAX_EXACT_LENGTH = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Months:
-    """A years-and-months duration."""
+    """A years-and-months duration; it counts as a `timedelta` does."""
 
     total: int
+
+    def __neg__(self) -> Months:
+        return Months(-self.total)
+
+    def __abs__(self) -> Months:
+        return Months(abs(self.total))
+
+    def __add__(self, other: Months) -> Months:
+        return Months(self.total + other.total)
+
+    def __mul__(self, factor: int) -> Months:
+        return Months(self.total * factor)
+
+
+DURATIONS = frozenset({Months, timedelta})
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,18 +75,20 @@ def _union(run: Run, lists: _Items) -> _Items:
 
 @builtin("distinct values", "list: list", needs_run=True)
 def _distinct_values(run: Run, items: _Items) -> _Items:
-    first_of: dict[Value, Value] = {}
-    for item in items:
-        first_of.setdefault(_identity(item, run), item)
-    return tuple(first_of.values())
+    return tuple([group[0] for group in _groups(items, run)])
 
 
 @builtin("duplicate values", "list: list", needs_run=True)
 def _duplicate_values(run: Run, items: _Items) -> _Items:
+    return tuple([group[0] for group in _groups(items, run) if len(group) > 1])
+
+
+def _groups(items: _Items, run: Run) -> list[list[Value]]:
+    """Return the items that are equal together, in the order of the first of each."""
     groups: dict[Value, list[Value]] = {}
     for item in items:
         groups.setdefault(_identity(item, run), []).append(item)
-    return tuple([group[0] for group in groups.values() if len(group) > 1])
+    return list(groups.values())
 
 
 def _identity(value: Value, run: Run) -> Value:

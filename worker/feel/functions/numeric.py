@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Context, Decimal
 
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_double
 from worker.feel.run import Run
 from worker.feel.signature import builtin
-from worker.feel.values import Months, Value, whole
+from worker.feel.values import whole
 
 _MAX_DIGITS = 1000
 _MODES = {"UP", "DOWN", "CEILING", "FLOOR", "HALF_UP", "HALF_DOWN", "HALF_EVEN"}
@@ -45,9 +44,7 @@ _add_rounding("round half up", "HALF_UP", "scale: number")
 _add_rounding("round half down", "HALF_DOWN", "scale: number")
 
 
-@builtin("abs", "n/number: number | days | months")
-def _abs(value: Decimal | timedelta | Months) -> Value:
-    return Months(abs(value.total)) if isinstance(value, Months) else abs(value)
+builtin("abs", "n/number: number | days | months")(abs)
 
 
 @builtin("modulo", "dividend: number", "divisor: number")
