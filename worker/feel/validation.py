@@ -49,21 +49,8 @@ class _Kind(Enum):
     ANY = "may be, or contain, any function"
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """A function that the expression defines."""
-
-    parameters: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """A context that is spelled out."""
-
-    entries: dict[str, _Shape]
-
-
-_Shape = _Kind | _Function | _Context
+# What is known of a value, or the function that it is, or the entries of a context that is spelled out.
+_Shape = _Kind | FunctionOf | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +72,8 @@ class _Names:
 
     def define_entry(self, key: str, shape: _Shape) -> _Names:
         """Add an entry of a context; a function can only be called, it is no variable."""
-        names = self if isinstance(shape, _Function) else self.define({key: shape})
-        if isinstance(shape, _Function) or shape is _Kind.ANY:
+        names = self if isinstance(shape, FunctionOf) else self.define({key: shape})
+        if isinstance(shape, FunctionOf) or shape is _Kind.ANY:
             functions = names.functions | {key: (shape, *names.functions.get(key, ()))}
             names = replace(names, functions=functions)
         return names
@@ -138,7 +125,7 @@ def _visit(node: Node, names: _Names) -> _Shape:
             return _visit_context(node, names)
         case FunctionOf():
             _visit(node.body, names.define(dict.fromkeys(node.parameters, _Kind.ANY)))
-            return _Function(node.parameters)
+            return node
         case Iteration():
             return _visit_iteration(node, names)
         case Chain():
@@ -169,9 +156,8 @@ def _joined(shapes: Iterable[_Shape]) -> _Shape:
 def _visit_name(node: Name, names: _Names) -> _Shape:
     if not names.is_variable(node.name):
         if node.name in BUILTINS or node.name in names.functions:
-            raise FeelError(
-                f"'{node.name}' is a function and must be called; {_forms(node.name, names)}.", *node.place
-            )
+            forms = _forms(node.name, names)
+            raise FeelError(f"'{node.name}' is a function and must be called; write {forms}.", *node.place)
         close = _closest(node.name, (*names.variables.known, *_CONSTANTS))
         if close:
             raise FeelError(f"There is no variable '{node.name}'; did you mean {close}?", *node.place)
@@ -184,7 +170,7 @@ def _visit_context(node: ContextOf, names: _Names) -> _Shape:
     for key, entry in node.entries:
         entries[key] = _visit(entry, names)
         names = names.define_entry(key, entries[key])
-    return _Context(entries) if _joined(entries.values()) is _Kind.ANY else _Kind.DATA
+    return entries if _joined(entries.values()) is _Kind.ANY else _Kind.DATA
 
 
 def _visit_iteration(node: Iteration, names: _Names) -> _Shape:
@@ -203,7 +189,7 @@ def _visit_chain(node: Chain, names: _Names) -> _Shape:
             shape = _joined([shape])
             continue
         shape = _entry(shape, step.name)
-        if isinstance(shape, _Function):
+        if isinstance(shape, FunctionOf):
             raise FeelError(f"'{step.name}' is a function and must be called.", *place)
     return shape
 
@@ -224,9 +210,10 @@ def _check_entry(node: Chain, names: _Names, place: Place) -> None:
 
 
 def _entry(shape: _Shape, name: str) -> _Shape:
-    if isinstance(shape, _Context):
-        return shape.entries.get(name, _Kind.DATA)
-    return _Kind.DATA if isinstance(shape, _Function) else shape
+    if isinstance(shape, dict):
+        found: _Shape = shape.get(name, _Kind.DATA)
+        return found
+    return _Kind.DATA if isinstance(shape, FunctionOf) else shape
 
 
 def _visit_call(node: Call, names: _Names) -> _Shape:
@@ -249,7 +236,7 @@ def _visit_call(node: Call, names: _Names) -> _Shape:
 
 
 def _takes(function: _Shape, node: Call) -> bool:
-    if isinstance(function, _Function):
+    if isinstance(function, FunctionOf):
         return _is_unique(node.names) and node.fits(function.parameters)
     return function is _Kind.ANY
 
@@ -268,26 +255,28 @@ def _builtin_of(node: Call) -> Builtin | None:
 
 def _wrong_call(node: Call, functions: tuple[_Shape, ...], names: _Names) -> str:
     name = ".".join((*node.path, node.name))
-    defined = [function for function in functions if isinstance(function, _Function)]
+    defined = [function for function in functions if isinstance(function, FunctionOf)]
     if node.path and defined:
         return f"{name}() does not take these arguments; write {_form(name, defined[0].parameters)}."
     if node.path or (node.name not in BUILTINS and not defined):
         close = None if node.path else _closest(node.name, (*BUILTINS, *names.functions))
         return f"There is no function '{name}'; " + (
-            f"did you mean {_forms(close, names).removeprefix('write ')}?" if close else "check its name."
+            f"did you mean {_forms(close, names)}?" if close else "check its name."
         )
     given = f"arguments named {', '.join(node.names)}" if node.names else f"{len(node.arguments)} argument(s)"
-    return f"{name}() does not take {given}; {_forms(name, names)}."
+    return f"{name}() does not take {given}; write {_forms(name, names)}."
 
 
 def _forms(name: str, names: _Names) -> str:
     """Return how the function is called, once for each number of arguments."""
-    parameters = [shape.parameters for shape in names.functions.get(name, ()) if isinstance(shape, _Function)]
+    parameters = [
+        shape.parameters for shape in names.functions.get(name, ()) if isinstance(shape, FunctionOf)
+    ]
     forms = {len(each): _form(name, each) for each in parameters}
     for builtin in BUILTINS.get(name, ()):
         suffix = "…" if builtin.is_variadic else ""
         forms.setdefault(len(builtin.parameters), _form(name, builtin.parameters, suffix))
-    return "write " + " or ".join(forms[count] for count in sorted(forms))
+    return " or ".join(forms[count] for count in sorted(forms))
 
 
 def _form(name: str, parameters: tuple[str, ...], suffix: str = "") -> str:
