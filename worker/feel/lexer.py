@@ -101,10 +101,9 @@ class TokenReader:
         return is_found
 
     def expect(self, text: str) -> None:
-        """Take this operator or word (or the end), or raise."""
-        if self.token.kind == END == text or self.accept(text):
-            return
-        raise self.error(f"Expected {'the end' if text == END else repr(text)}")
+        """Take this operator or word, or raise."""
+        if not self.accept(text):
+            raise self.error(f"Expected {text!r}")
 
     def error(self, expected: str) -> FeelError:
         """Return the error that this token is not what was expected."""

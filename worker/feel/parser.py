@@ -38,7 +38,8 @@ class Parser(OperandParser):
     def parse(self) -> Node:
         """Read the whole source."""
         node = self.expression()
-        self.expect(END)
+        if self.token.kind != END:
+            raise self.error("Expected the end")
         return node
 
     def expression(self) -> Node:
