@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
+from worker.feel.arithmetic import instant, utc_clock
 from worker.feel.run import Run
-from worker.feel.temporal_arithmetic import instant, utc_clock
 from worker.feel.values import Function, FunctionContext, Months, Range, Value, ZonedTime
 
 _ORDERED = frozenset({Decimal, str, date, time, ZonedTime, datetime, Months, timedelta})

@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 
+from worker.feel.arithmetic import operate
 from worker.feel.comparison import KINDS, compare, decide, range_between
 from worker.feel.error import FeelError
-from worker.feel.operators import OPERATORS
 from worker.feel.scope import Scope
 from worker.feel.values import Function, FunctionContext, Value
 
@@ -122,7 +122,7 @@ class Arithmetic(Node):
     def evaluate(self, scope: Scope) -> Value:
         value = self.first.evaluate(scope)
         for operator, operand in self.rest:
-            value = OPERATORS[operator](value, operand.evaluate(scope), scope.run)
+            value = operate(operator, value, operand.evaluate(scope), scope.run)
         return value
 
 

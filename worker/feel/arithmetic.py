@@ -1,52 +1,100 @@
-"""Arithmetic on dates, times and durations. What has no result (a month to a time of day) is null."""
+"""`+ - * / **` and `-a`, by the kinds of their operands. What has no result is null.
+
+A month has no length, so only dates and date-times move by months.
+"""
 
 from __future__ import annotations
 
+import math
 from calendar import monthrange
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from worker.feel.error import FeelError
+from worker.feel.json_values import from_double
+from worker.feel.run import Run
 from worker.feel.temporal import at_zone
 from worker.feel.values import DURATIONS, Months, Value, ZonedTime, whole
 
+_MAX_EXPONENT = 999_999_999
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
+_ADDED = DURATIONS | {Decimal, str}
 _START = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def add_temporal(left: Value, right: Value) -> Value:
-    """Return `left + right` if one of them is a duration."""
+def operate(operator: str, left: Value, right: Value, run: Run) -> Value:
+    """Return `left operator right`; a date, time or duration that is out of bounds is null too."""
+    if operator == "+" and type(left) is str and type(right) is str:
+        run.reserve(len(left) + len(right))
     try:
-        if type(left) is type(right):
-            return left + right if type(left) in DURATIONS else None
-        if type(left) in DURATIONS:
-            left, right = right, left
-        if type(right) is timedelta:
-            return _move(left, right)
-        return _move_months(left, right.total) if type(right) is Months else None
+        return _OPERATORS[operator](left, right)
     except (OverflowError, ValueError):
         return None
 
 
-def subtract_temporal(left: Value, right: Value) -> Value:
-    """Return `left - right`: a point minus a duration, or the duration between two points of one kind."""
-    try:
-        if type(right) in DURATIONS:
-            return add_temporal(left, -right)
-        return _between(left, right) if type(left) is type(right) else None
-    except (OverflowError, ValueError):
+def _add(left: Value, right: Value) -> Value:
+    """Return the sum of numbers or durations, the joined texts, or the moved point of time."""
+    if type(left) is type(right):
+        return left + right if type(left) in _ADDED else None
+    if type(left) in DURATIONS:
+        left, right = right, left
+    if type(right) is timedelta:
+        return _move(left, right)
+    return _move_months(left, right.total) if type(right) is Months else None
+
+
+def _subtract(left: Value, right: Value) -> Value:
+    """Return the difference of numbers, the moved point of time, or the duration between two of one kind."""
+    if type(right) in DURATIONS:
+        return _add(left, -right)
+    if type(left) is not type(right):
         return None
+    return left - right if type(left) is Decimal else _between(left, right)
 
 
-def multiply_duration(duration: Months | timedelta, factor: Decimal) -> Value:
-    """Return the duration times the whole part of the factor."""
-    try:
-        return duration * whole(factor)
-    except OverflowError:
+def _multiply(left: Value, right: Value) -> Value:
+    """Return the product of numbers, or the whole part of a number times a duration."""
+    if type(left) is Decimal and type(right) is Decimal:
+        return left * right
+    if type(right) in DURATIONS:
+        left, right = right, left
+    return left * whole(right) if type(left) in DURATIONS and type(right) is Decimal else None
+
+
+def _divide(left: Value, right: Value) -> Value:
+    """Return the quotient; a division by zero is null."""
+    if type(left) is Decimal:
+        return left / right if type(right) is Decimal and right else None
+    return _divide_duration(left, right) if type(left) in DURATIONS else None
+
+
+def _power(left: Value, right: Value) -> Value:
+    """Return `left` to the power of `right`; a fractional power is computed in doubles."""
+    if type(left) is not Decimal or type(right) is not Decimal:
         return None
+    if abs(right) > _MAX_EXPONENT:
+        raise FeelError(f"The exponent {right} is too large.")
+    if right == right.to_integral_value():
+        exponent = whole(right)
+        return left**exponent if exponent else Decimal(1)
+    try:
+        return from_double(math.pow(left, right))
+    except (OverflowError, ValueError) as error:
+        raise FeelError(f"{left} ** {right} has no value.") from error
 
 
-def divide_duration(duration: Value, divisor: Value) -> Value:
+_OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
+    "+": _add,
+    "-": _subtract,
+    "*": _multiply,
+    "/": _divide,
+    "**": _power,
+}
+
+
+def _divide_duration(duration: Value, divisor: Value) -> Value:
     """Return a duration by a number, or how often one duration is in another (a whole number)."""
     if isinstance(duration, Months):
         if isinstance(divisor, Months):
@@ -57,10 +105,7 @@ def divide_duration(duration: Value, divisor: Value) -> Value:
         return _quotient(milliseconds, divisor // _MILLISECOND)
     if type(divisor) is not Decimal or not divisor:
         return None
-    try:
-        return _MILLISECOND * whole(milliseconds / divisor)
-    except OverflowError:
-        return None
+    return _MILLISECOND * whole(milliseconds / divisor)
 
 
 def _quotient(dividend: int, divisor: int) -> Decimal | None:
@@ -113,9 +158,7 @@ def _between(left: Value, right: Value) -> Value:
 
 
 def _since_midnight(clock: time) -> timedelta:
-    return timedelta(
-        hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond
-    )
+    return datetime.combine(date.min, clock) - datetime.combine(date.min, time())
 
 
 def utc_clock(clock: ZonedTime) -> timedelta:
