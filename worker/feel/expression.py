@@ -21,9 +21,8 @@ _DEFAULT_SOURCES = Sources()
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression that has been read: its text, the names in it, and its syntax tree."""
+    """An expression that has been read: the names in it, and its syntax tree."""
 
-    text: str
     names: frozenset[str]
     tree: Node
 
@@ -59,7 +58,7 @@ def parse(expression: str) -> Expression:
     except RecursionError as error:
         raise FeelError("The expression is nested too deeply.", 1, 1) from error
     names = frozenset(token.text.strip("`") for token in parser.tokens if token.kind in {"name", "quoted"})
-    return Expression(expression, names, tree)
+    return Expression(names, tree)
 
 
 def evaluate(expression: str, variables: Mapping[str, Any], *, sources: Sources = _DEFAULT_SOURCES) -> Any:

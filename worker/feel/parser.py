@@ -171,7 +171,9 @@ class Parser(OperandParser):
 
         With `is_range_allowed` there may be a range instead.
         """
-        left = left or self._signed(is_range_allowed=is_range_allowed)
+        if left is None and self.accept("-"):
+            left = Negation(self.operand(is_range_allowed=False))
+        left = left or self.operand(is_range_allowed=is_range_allowed)
         while not isinstance(left, RangeOf) and (found := _RANKS.get(self.token.text, -1)) >= rank:
             rest = []
             while _RANKS.get(self.token.text) == found:
@@ -179,11 +181,6 @@ class Parser(OperandParser):
                 rest.append((operator, self.arithmetic(found + 1)))
             left = Arithmetic(left, tuple(rest))
         return left
-
-    def _signed(self, *, is_range_allowed: bool) -> Node:
-        if self.accept("-"):
-            return Negation(self.operand(is_range_allowed=False))
-        return self.operand(is_range_allowed=is_range_allowed)
 
 
 def _is_simple(test: Node) -> bool:

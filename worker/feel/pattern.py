@@ -117,26 +117,21 @@ class Pattern:
 
 
 def _is_true(kind: str, text: str, at: int) -> bool:
-    if kind == "start":
-        return at == 0
-    if kind == "end":
-        return at == len(text)
-    if kind == "line start":
-        return at < len(text) and (at == 0 or _ends_line(text, at - 1))
-    if kind == "line end":
-        return at == len(text) or (text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n")
-    if kind == "last line end":
-        return at == len(text) or _is_last_line_end(text, at)
+    is_end = at == len(text)
+    # No line starts or ends between the two characters of one line end.
+    is_between = text[at - 1 : at + 1] == "\r\n"
+    match kind:
+        case "start":
+            return at == 0
+        case "end":
+            return is_end
+        case "line start":
+            return not is_end and (at == 0 or (text[at - 1] in LINE_ENDS and not is_between))
+        case "line end":
+            return is_end or (text[at] in LINE_ENDS and not is_between)
+        case "last line end":
+            is_last = at + 1 == len(text) or (at + 2 == len(text) and text.endswith("\r\n"))
+            return is_end or (is_last and text[at] in LINE_ENDS and not is_between)
     is_word = CLASSES["w"]
-    is_edge = (at > 0 and is_word(text[at - 1])) != (at < len(text) and is_word(text[at]))
+    is_edge = (at > 0 and is_word(text[at - 1])) != (not is_end and is_word(text[at]))
     return is_edge == (kind == "word edge")
-
-
-def _is_last_line_end(text: str, at: int) -> bool:
-    if at + 1 == len(text):
-        return text[at] in LINE_ENDS and text[at - 1 : at + 1] != "\r\n"
-    return at + 2 == len(text) and text.endswith("\r\n")
-
-
-def _ends_line(text: str, at: int) -> bool:
-    return text[at] in LINE_ENDS and text[at : at + 2] != "\r\n"
