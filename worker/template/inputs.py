@@ -110,13 +110,11 @@ def _constant(made: Property, provider: str, value: str) -> Property:
 
 
 def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Property:
-    values = _members(field.annotation)
-    kind = "Hidden" if len(values) == 1 and not look.is_left_to_worker else look.kind
-    conditions = (
-        [Condition(_id(protocol, look.shown_while[0]), look.shown_while[1])] if look.shown_while else []
-    )
+    members = _members(field.annotation)
+    shown, values = look.shown_while or ("", ())
+    kind = "Hidden" if len(members) == 1 and not look.is_left_to_worker else look.kind
     choices = (
-        look.choices or tuple((value.value, _name(value, protocol)) for value in values)
+        look.choices or tuple((value.value, _name(value, protocol)) for value in members)
         if kind == "Dropdown"
         else ()
     )
@@ -135,7 +133,7 @@ def _property(path: str, field: FieldInfo, look: Look, protocol: str) -> Propert
         is_optional=not (field.is_required() or look.is_needed or kind in _NEVER_EMPTY),
         pattern=look.pattern,
         choices=choices,
-        conditions=tuple(conditions),
+        conditions=(Condition(_id(protocol, shown), values),) if shown else (),
     )
 
 
@@ -160,16 +158,12 @@ def _name(value: StrEnum, protocol: str) -> str:
     return CHOICE_NAMES[value]
 
 
-def _default(field: FieldInfo) -> str | bool | None:
-    default = field.get_default(call_default_factory=True, validated_data={})
-    if isinstance(default, bool):
-        return default
-    return str(default) if isinstance(default, str | int) else None
-
-
 def _offered(field: FieldInfo, look: Look, choices: tuple[tuple[str, str], ...]) -> str | bool | None:
-    default = None if look.is_left_to_worker else look.offered or _default(field)
-    return choices[0][0] if default is None and choices else default
+    """Return what a new task has: the model's default if the look has no other, or the first choice."""
+    default = look.offered or field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, bool | str | int) and not look.is_left_to_worker:
+        return default if isinstance(default, bool) else str(default)
+    return choices[0][0] if choices else None
 
 
 def _example(field: FieldInfo, look: Look) -> str:
