@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from worker.models.base import HOST_AND_PORT
 from worker.settings.group import Names, PathSetting, SettingsGroup
@@ -17,6 +17,24 @@ _GATEWAY_ADDRESS = re.compile(rf"((https?|grpcs?)://)?{HOST_AND_PORT}/?", re.IGN
 _PORTS = range(1, 65_536)
 _SCHEME = re.compile(r"^[A-Za-z]+://")
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/.*)?")
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    """Return what checks an address and puts its scheme in small letters."""
+
+    def check(address: str) -> str:
+        found = pattern.fullmatch(address)
+        if found is None:
+            raise ValueError(f"must be {expected}, without a user name")
+        if found["port"] and int(found["port"]) not in _PORTS:
+            raise ValueError("must have a port from 1 to 65535")
+        return _SCHEME.sub(lambda scheme: scheme[0].lower(), address)
+
+    return AfterValidator(check)
+
+
+_Gateway = Annotated[str, _matching(_GATEWAY_ADDRESS, "host:port or a URL such as https://zeebe.example.com")]
+_Url = Annotated[str, _matching(_WEB_ADDRESS, "a URL such as http://localhost:8080")]
 
 
 class SignInStrategy(StrEnum):
@@ -30,7 +48,7 @@ class SignInStrategy(StrEnum):
 class GatewaySettings(SettingsGroup):
     """Camunda's usual client variables; camunda_names.py has all names of each."""
 
-    address: str | None = Field(None, alias="ZEEBE_ADDRESS")
+    address: _Gateway | None = Field(None, alias="ZEEBE_ADDRESS")
     """Gateway as `host:port`; default `localhost:26500`."""
     insecure_connection: bool | None = Field(None, alias="ZEEBE_INSECURE_CONNECTION")
     """`true`: no TLS. Default: TLS only with `https://`, a CA file, a client certificate, a client id or
@@ -52,7 +70,7 @@ class GatewaySettings(SettingsGroup):
     """OAuth client id; turns OAuth and TLS on."""
     client_secret: SecretStr | None = Field(None, alias="ZEEBE_CLIENT_SECRET")
     """OAuth client secret."""
-    authorization_server_url: str = Field(
+    authorization_server_url: _Url = Field(
         "https://login.cloud.camunda.io/oauth/token", alias="ZEEBE_AUTHORIZATION_SERVER_URL"
     )
     """Token endpoint; the default is Camunda SaaS's."""
@@ -64,21 +82,10 @@ class GatewaySettings(SettingsGroup):
     """Camunda SaaS: id of the cluster."""
     cluster_region: str = Field("bru-2", alias="CAMUNDA_CLUSTER_REGION")
     """Camunda SaaS: region of the cluster."""
-    rest_address: str | None = Field(None, alias="ZEEBE_REST_ADDRESS")
+    rest_address: _Url | None = Field(None, alias="ZEEBE_REST_ADDRESS")
     """The cluster's REST API, such as `http://localhost:8080`; for attachments and `start --wait`."""
     tenant_ids: Names = Field((), alias="CAMUNDA_TENANT_IDS")
     """Tenants to take jobs from, comma-separated."""
-
-    @field_validator("rest_address", "authorization_server_url")
-    @classmethod
-    def _is_a_web_address(cls, address: str | None) -> str | None:
-        return address and _checked(address, _WEB_ADDRESS, "a URL such as http://localhost:8080")
-
-    @field_validator("address")
-    @classmethod
-    def _is_a_gateway_address(cls, address: str | None) -> str | None:
-        expected = "host:port or a URL such as https://zeebe.example.com"
-        return address and _checked(address, _GATEWAY_ADDRESS, expected)
 
     @field_validator("tenant_ids")
     @classmethod
@@ -138,16 +145,6 @@ class GatewaySettings(SettingsGroup):
     @property
     def _asks_for_clear_text_here(self) -> bool:
         return (self.address or "").startswith(("http://", "grpc://")) and is_this_machine(self.target)
-
-
-def _checked(address: str, pattern: re.Pattern[str], expected: str) -> str:
-    """Return an address with its scheme in small letters; raises ValueError."""
-    found = pattern.fullmatch(address)
-    if found is None:
-        raise ValueError(f"must be {expected}, without a user name")
-    if found["port"] and int(found["port"]) not in _PORTS:
-        raise ValueError("must have a port from 1 to 65535")
-    return _SCHEME.sub(lambda scheme: scheme[0].lower(), address)
 
 
 def is_this_machine(address: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -24,6 +25,33 @@ def check_task_type_prefix(prefix: str) -> str:
     if not _TASK_TYPE_PREFIX.fullmatch(prefix):
         raise ValueError(f"must have letters, digits, - and _ only, with dots between them; found {prefix!r}")
     return prefix
+
+
+def _each(check: Callable[[str], object]) -> AfterValidator:
+    """Return what checks each of several patterns, and shows a wrong one without its credentials."""
+
+    def check_all(patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                check(pattern)
+            except ValueError as error:
+                raise ValueError(f"{error}; found {without_credentials(pattern)!r}") from error
+        return patterns
+
+    return AfterValidator(check_all)
+
+
+def _check_server(pattern: str) -> None:
+    try:
+        split_server_pattern(pattern)
+    except ValueError as error:
+        raise ValueError("must be host or host:port") from error
+
+
+def _check_token_endpoint(pattern: str) -> None:
+    if not (pattern.lower().startswith("https://") or is_this_machine(pattern)):
+        raise ValueError("must begin with https://, unless it is this machine")
+    UrlPattern.parse(pattern)
 
 
 class LogFormat(StrEnum):
@@ -81,7 +109,7 @@ class WorkerSettings(SettingsGroup):
     """Directory with one file per secret (Docker, Kubernetes)."""
     secret_fields: Names = ("authentication.*", "server.*")
     """Fields in which secrets are resolved: comma-separated patterns."""
-    allowed_servers: Names = ()
+    allowed_servers: Annotated[Names, _each(_check_server)] = ()
     """Mail servers that may be used: `host[:port]` patterns; default any."""
     tls_ca_file: PathSetting | None = None
     """PEM file of an additional certificate authority to trust for mail servers."""
@@ -110,10 +138,10 @@ class WorkerSettings(SettingsGroup):
     """Largest message that is read."""
     max_attachment_bytes: int = Field(25 * 1024 * 1024, ge=1)
     """Largest total size of the attachments of an email to send."""
-    allowed_document_urls: Names = ()
+    allowed_document_urls: Annotated[Names, _each(UrlPattern.parse)] = ()
     """URLs from which attachments may be fetched: patterns such as
     `https://files.example.com/invoices/*`; default none."""
-    allowed_token_endpoints: Names = (
+    allowed_token_endpoints: Annotated[Names, _each(_check_token_endpoint)] = (
         "https://login.microsoftonline.com/*/oauth2/v2.0/token",
         "https://oauth2.googleapis.com/token",
     )
@@ -142,34 +170,3 @@ class WorkerSettings(SettingsGroup):
     @classmethod
     def _is_a_name(cls, name: str | None) -> str | None:
         return name if name is None or _ADDRESS_LITERAL.fullmatch(name) else read_host(name)
-
-    @field_validator("allowed_servers")
-    @classmethod
-    def _patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                split_server_pattern(pattern)
-            except ValueError as error:
-                raise ValueError(
-                    f"must be host or host:port; found {without_credentials(pattern)!r}"
-                ) from error
-        return patterns
-
-    @field_validator("allowed_token_endpoints")
-    @classmethod
-    def _endpoints_are_encrypted(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            if not (pattern.lower().startswith("https://") or is_this_machine(pattern)):
-                found = without_credentials(pattern)
-                raise ValueError(f"must begin with https://, unless it is this machine; found {found!r}")
-        return patterns
-
-    @field_validator("allowed_document_urls", "allowed_token_endpoints")
-    @classmethod
-    def _url_patterns_can_be_read(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                UrlPattern.parse(pattern)
-            except ValueError as error:
-                raise ValueError(f"{error}; found {without_credentials(pattern)!r}") from error
-        return patterns
