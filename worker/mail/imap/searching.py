@@ -37,15 +37,9 @@ def search_messages(
     mailbox.session.purpose = "search the folder"
     folder = mailbox.folders.open(path)
     uids = first_of(mailbox, folder, order, _find(mailbox, criterion))
+    rows = fetch_rows(mailbox, folder, uids, _HIT)
     return [
-        FoundImapEmail(
-            message_id=row.message_id,
-            subject=row.subject,
-            seen=row.seen,
-            flagged=row.flagged,
-            has_attachments=row.has_attachments,
-        )
-        for row in fetch_rows(mailbox, folder, uids, _HIT)
+        FoundImapEmail(**{name: getattr(row, name) for name in FoundImapEmail.model_fields}) for row in rows
     ]
 
 
