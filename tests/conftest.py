@@ -38,6 +38,7 @@ SLOW = (
     "security/test_patterns.py",
     "security/test_time.py",
     "servers/pop3/test_pop3_as_imap.py",
+    "servers/smtp/test_postfix.py",
     "servers/test_cancellation.py",
     "servers/test_oauth.py",
     "servers/test_server_check.py",
@@ -48,6 +49,7 @@ SLOW = (
     "servers/*/test_*garbage*.py",
     "servers/*/test_*removal*.py",
     "servers/*/test_*session*.py",
+    "unit/feel/test_hostile.py",
     "unit/test_traces.py",
 )
 

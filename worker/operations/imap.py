@@ -146,9 +146,7 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
     order = EmailOrder(wanted.sort_field, wanted.sort_order, wanted.max_to_be_read)
     found = await context.clients.imap.run(
         context.account,
-        lambda mailbox: search_messages(
-            mailbox, wanted.folder, wanted.criterion, order, context.clients.max_result_bytes
-        ),
+        lambda mailbox: search_messages(mailbox, wanted.folder, wanted.criterion, order),
     )
     return OperationResult([*found])
 

@@ -83,6 +83,18 @@ async def test_where_uid_expunge_is_announced_and_refused_expunge_removes_the_me
     assert server.verbs.count("EXPUNGE") == 1
 
 
+@pytest.mark.parametrize("text", ["NO not implemented", "BAD unknown command"])
+async def test_where_move_is_announced_and_refused_the_message_is_copied_and_removed(
+    make_caller: MakeCaller, text: str
+) -> None:
+    nothing_like_it = when("UID 1:*", answer("OK done"))
+    faults = {"UID MOVE": answer(text), "UID COPY": answer("OK done"), "UID SEARCH": nothing_like_it}
+    async with ScriptedImap(ImapOptions(faults=faults)) as server:
+        moved = await make_caller(server.port).move(FIRST, "Target")
+    assert moved["to"] == "Target"
+    assert server.verbs.count("UID COPY") == server.verbs.count("UID EXPUNGE") == 1
+
+
 @pytest.mark.parametrize("text", ["OK done", "OK [COPYUID 9 1] done", "OK [COPYUID 9 1 5] done"])
 async def test_a_copy_needs_no_copyuid(make_caller: MakeCaller, text: str) -> None:
     nothing_like_it = when("UID 1:*", answer("OK done"))

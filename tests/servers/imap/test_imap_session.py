@@ -411,19 +411,15 @@ async def test_a_session_that_is_signed_in_before_starttls_is_not_used(make_call
     assert server.verbs == ["CAPABILITY"]
 
 
-async def test_a_search_that_finds_more_than_the_engine_takes_is_refused(
-    dovecot: Dovecot, dovecot_account: Account, make_caller: MakeCaller
+@pytest.mark.parametrize("method", ["search", "list_emails"])
+async def test_more_headers_than_should_be_in_memory_are_refused(
+    make_caller: MakeCaller, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    probe = ImapProbe(dovecot.host, dovecot.imap_port, dovecot_account)
-    for number in range(3):
-        probe.deliver(mail(number))
-    caller = make_caller(dovecot.imap_port, dovecot_account)
-    for limit in (80, 120):
-        caller.max_result_bytes = limit
-        with pytest.raises(ResultTooLarge, match="3 messages"):
-            await caller.search()
-    caller.max_result_bytes = 400
-    assert len(await caller.search()) == 3
+    monkeypatch.setattr("worker.mail.imap.reading.MOST_KEPT", 50_000)
+    async with ScriptedImap(ImapOptions(message_count=150)) as server:
+        caller = make_caller(server.port)
+        with pytest.raises(ResultTooLarge, match="50000 bytes"):
+            await getattr(caller, method)()
 
 
 @pytest.mark.parametrize(("delimiter", "prefix"), [("/", "INBOX/"), (".", "INBOX."), (".", ""), ("/", "")])

@@ -16,6 +16,8 @@ STRUCTURE = 2 * 1024
 # What the structures of all messages of an answer may have besides: one of 10,000 parts takes 2 MB.
 STRUCTURES = 8 * _MEBIBYTE
 WHOLE_HEADER = 4 * _MEBIBYTE
+# What is kept of all messages of a list or a search.
+MOST_KEPT = 64 * _MEBIBYTE
 SORT_KEY = 2 * 1024
 HIT = 20
 # A folder that claims to have more is treated as if it had this many.

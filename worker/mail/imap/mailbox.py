@@ -21,7 +21,7 @@ from worker.mail.imap.criteria import with_literals
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
-from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
+from worker.mail.imap.memory import DeletedFlags, Place, SortPlace
 from worker.mail.imap.replies import (
     HIGHEST_UID,
     Fetched,
@@ -37,6 +37,7 @@ from worker.mail.imap.session import ImapSession
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.refusals import reason_of
+from worker.recent import Recent
 
 _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer command line
 # imaplib collects the whole answer to a command.
@@ -64,8 +65,8 @@ class ImapMailbox:
 
     session: ImapSession
     folders: ImapFolders
-    sort_keys: Memory[SortPlace, SortKeys]
-    deleted_flags: Memory[Place, DeletedFlags]
+    sort_keys: Recent[SortPlace, SortKeys]
+    deleted_flags: Recent[Place, DeletedFlags]
     has_structures: bool = True
 
     def fetch(self, uids: Iterable[int], items: str, octets: int = LIST_ROW) -> Iterator[Fetched]:

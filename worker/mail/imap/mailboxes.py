@@ -13,7 +13,7 @@ from worker.mail.connection import connect
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
 from worker.mail.imap.mailbox import ImapMailbox, StructuresBroken
-from worker.mail.imap.memory import DeletedFlags, Memory, Place, SortPlace
+from worker.mail.imap.memory import DeletedFlags, Place, SortPlace
 from worker.mail.imap.session import ImapSession
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
@@ -22,7 +22,7 @@ from worker.recent import Recent
 
 T = TypeVar("T")
 
-_MOST_BROKEN_OFF, _MOST_PLACES = 20_000, 10_000
+_MOST_BROKEN_OFF = 20_000
 
 
 class _PooledSession(ImapSession):
@@ -45,8 +45,8 @@ class ImapMailboxes:
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.sort_keys = Memory[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
-        self._deleted_flags = Memory[Place, DeletedFlags](_MOST_PLACES)
+        self.sort_keys = Recent[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
+        self._deleted_flags = Recent[Place, DeletedFlags]()
         self._broken_off = Recent[str, None](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
         self._timeouts = timeouts

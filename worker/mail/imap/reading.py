@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from worker.errors import ResultTooLarge
 from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
-from worker.mail.imap.limits import LIST_ROW
+from worker.mail.imap.limits import LIST_ROW, MOST_KEPT
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
 from worker.mail.message.ordering import sort_listed
-from worker.mail.message.parse import ParsedEmail, parse_email, parse_headers
+from worker.mail.message.parse import ParsedEmail, ParsedHeaders, parse_email, parse_headers
 from worker.models.email import ListedImapEmail
 
 _HEADER = header_fields("MESSAGE-ID", "FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
@@ -21,6 +22,8 @@ _ROW = f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {_HEADER}"
 # Folders up to this size are fetched whole and sorted by the worker: one command less, and exact for all
 # dates.
 _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
+# A row's own objects in addition to its texts.
+_ROW_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,31 @@ def list_messages(
         return sort_listed(_rows(folder, fetched).items(), order.field, order.direction, limit=order.limit)
     else:
         uids = first_of(mailbox, folder, order)
-    rows = _rows(folder, mailbox.fetch(uids, _ROW))
+    return fetch_rows(mailbox, folder, uids, _ROW)
+
+
+def fetch_rows(
+    mailbox: ImapMailbox, folder: SelectedFolder, uids: Iterable[int], items: str
+) -> list[ListedImapEmail]:
+    """Fetch the rows of messages, in their order, without those that are gone.
+
+    What `items` lacks is empty. Raises ResultTooLarge for more than should be kept in memory.
+    """
+    rows = _rows(folder, mailbox.fetch(uids, items))
     return [rows[uid] for uid in uids if uid in rows]
 
 
 def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, ListedImapEmail]:
     """Return list rows by UID: a further column is an item of `_ROW` and a line here."""
-    messages = {each.uid: (each, parse_headers(each.section or b"")) for each in fetched}
+    messages: dict[int, tuple[Fetched, ParsedHeaders]] = {}
+    kept_bytes = 0
+    for each in fetched:
+        section = each.section or b""
+        messages[each.uid] = replace(each, section=None), parse_headers(section)
+        kept_bytes += _ROW_BYTES + len(section)
+        if kept_bytes > MOST_KEPT:
+            text = f"The headers of the messages take more than {MOST_KEPT} bytes; ask for fewer."
+            raise ResultTooLarge(text, limit=MOST_KEPT)
     ids = distinct_ids(
         {uid: headers.message_id for uid, (_, headers) in messages.items()}, folder.uid_validity
     )

@@ -19,7 +19,7 @@ from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.memory import DeletedFlags
-from worker.mail.imap.replies import Fetched, format_set, read_copy_uid
+from worker.mail.imap.replies import Fetched, Reply, format_set, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
 _FLAG = r"(\Deleted)"
@@ -154,7 +154,12 @@ def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
 def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
     """Move by MOVE; not all servers tell the UID in the target (RFC 6851, 4.3)."""
     session, before = mailbox.session, mailbox.session.exists
-    _to_target(mailbox, "MOVE", uid, target)
+    reply = _to_target(mailbox, "MOVE", uid, target)
+    if is_unexplained(reply):
+        session.capabilities -= {"MOVE"}  # it does not do what it announces
+        _copy_and_remove(mailbox, folder, uid, target, free)
+        return
+    session.require(reply)
     told = session.told("COPYUID")
     arrival = read_copy_uid(told)
     if arrival is not None:
@@ -179,14 +184,14 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
         copied_texts = set()
     mailbox.folders.open(folder.name)
     if not copied_texts or copied_texts.isdisjoint(_digests(mailbox, [uid])):
-        _to_target(mailbox, "COPY", uid, target)
+        mailbox.session.require(_to_target(mailbox, "COPY", uid, target))
         _yield_to_the_first(mailbox, target, free, read_copy_uid(mailbox.session.told("COPYUID")))
         mailbox.folders.open(folder.name)
     _remove(mailbox, folder, uid)
 
 
-def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
-    """MOVE or COPY; a target that somebody has deleted meanwhile is created again."""
+def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> Reply:
+    """MOVE or COPY, and return the reply; a target that somebody has deleted meanwhile is created again."""
     session, folders = mailbox.session, mailbox.folders
     reply = session.attempt_uid(verb, str(uid), folders.encoded(target))
     if reply.code == _GONE:
@@ -196,10 +201,9 @@ def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> None:
         if not folders.exists(target):
             folders.create(target)
             reply = session.attempt_uid(verb, str(uid), folders.encoded(target))
-    if not reply.is_ok:
-        if not mailbox.has(uid):
-            raise _GoneError
-        raise session.refusal(reply)
+    if not reply.is_ok and not mailbox.has(uid):
+        raise _GoneError
+    return reply
 
 
 def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: int | None) -> None:

@@ -11,18 +11,17 @@ from dataclasses import replace
 from worker.errors import NotSupported, ResultTooLarge
 from worker.mail.imap.criteria import searchable_part, to_query
 from worker.mail.imap.errors import is_unexplained
-from worker.mail.imap.ids import distinct_ids
 from worker.mail.imap.limits import MOST_SEARCHED_HERE, STRUCTURE
 from worker.mail.imap.mailbox import ImapMailbox
+from worker.mail.imap.reading import fetch_rows
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
 from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
-from worker.mail.message.parse import ParsedHeaders, parse_headers, read_header_fields
+from worker.mail.message.parse import parse_headers, read_header_fields
 from worker.models.email import FoundImapEmail
 from worker.models.search import Criterion, SearchField, conditions_of
 
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT', 'CONTENT-TYPE')}"
-_SMALLEST_HIT_BYTES = len('{"messageId": "", "subject": "", "seen": true, "flagged": true}')
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
 
@@ -32,39 +31,15 @@ class _RefusedError(Exception):
 
 
 def search_messages(
-    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: EmailOrder, max_result_bytes: int
+    mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: EmailOrder
 ) -> list[FoundImapEmail]:
-    """Find messages by criteria, in the order asked for; raises ResultTooLarge for too many."""
+    """Find messages by criteria, in the order asked for: see `fetch_rows`."""
     mailbox.session.purpose = "search the folder"
     folder = mailbox.folders.open(path)
     uids = first_of(mailbox, folder, order, _find(mailbox, criterion))
-    remaining = max_result_bytes - _SMALLEST_HIT_BYTES * len(uids)
-    headers: dict[int, ParsedHeaders] = {}
-    fetched: dict[int, Fetched] = {}
-    for each in mailbox.fetch(uids if remaining >= 0 else (), _HIT):
-        headers[each.uid] = header = parse_headers(each.section or b"")
-        fetched[each.uid] = replace(each, section=None)
-        remaining -= len(header.message_id or "") + len(header.subject or "")
-        if remaining < 0:
-            break
-    if remaining < 0:
-        raise ResultTooLarge(
-            f"The search finds {len(uids)} messages in {path}, which is more than Camunda accepts; narrow"
-            " the criteria or set maxToBeRead.",
-            bytes=max_result_bytes + 1,
-            limit=max_result_bytes,
-        )
-    ids = distinct_ids({uid: each.message_id for uid, each in headers.items()}, folder.uid_validity)
+    rows = fetch_rows(mailbox, folder, uids, _HIT)
     return [
-        FoundImapEmail(
-            message_id=ids[uid],
-            subject=headers[uid].subject,
-            seen=fetched[uid].has_flag(r"\Seen"),
-            flagged=fetched[uid].has_flag(r"\Flagged"),
-            has_attachments=fetched[uid].has_attachments,
-        )
-        for uid in uids
-        if uid in fetched
+        FoundImapEmail(**{name: getattr(row, name) for name in FoundImapEmail.model_fields}) for row in rows
     ]
 
 

@@ -102,7 +102,7 @@ def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField
         known = (pair for pair in keys.items() if pair[0] in present)
         keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
     if folder.uid_validity:  # else its UIDs mean something only while the folder is selected
-        mailbox.sort_keys.keep(place, keys)
+        mailbox.sort_keys[place] = keys
     return keys
 
 
