@@ -64,8 +64,7 @@ class Recipients:
         self._delivered = delivered
         self._waiting = [recipient for recipient in recipients if recipient not in delivered]
         self._most_at_once = len(recipients)
-        self._refused: dict[str, Reply] = {}
-        self._deferred: dict[str, Reply] = {}
+        self._refused: dict[str, Reply] = {}  # permanently, or for now
         self._refusal: Reply | None = None  # of the message itself, permanently
 
     def next_batch(self) -> list[str]:
@@ -80,31 +79,28 @@ class Recipients:
         """
         replies = dict(zip(batch, offer.recipients, strict=False)) if offer.sender.is_positive else {}
         accepted = [recipient for recipient, reply in replies.items() if reply.is_positive]
+        self._refused |= {recipient: reply for recipient, reply in replies.items() if not reply.is_positive}
         self._refusal = _refusal_of_message(self._server, offer, verdict, is_wanted=bool(accepted))
-        too_many = []
-        for recipient, reply in replies.items():
-            if accepted and not self._refusal and _is_limit(reply):
-                too_many.append(recipient)
-            elif reply.is_permanent:
-                self._refused[recipient] = reply
-            elif not reply.is_positive:
-                self._deferred[recipient] = reply
         if self._refusal:
             self._waiting = []
-            return
-        self._delivered.update(accepted)
-        if too_many:
-            self._waiting = too_many + self._waiting
-            self._most_at_once = len(accepted)
+        elif accepted:
+            self._delivered.update(accepted)
+            too_many = [each for each in batch if each in self._refused and _is_limit(self._refused[each])]
+            if too_many:
+                self._waiting = too_many + self._waiting
+                self._most_at_once = len(accepted)
+            for recipient in too_many:
+                del self._refused[recipient]
 
     def delivery(self) -> Delivery:
         """Return the result of the message; raises RecipientRefused if another attempt may reach more."""
         if self._refusal and not self._delivered:
             refusal = Refusal(code=self._refusal.code, message=self._refusal.text)
             return Delivery(is_sent=False, refused_recipients=self._not_taken(), refusal=refusal)
-        missing = [*self._deferred, *self._waiting]
+        deferred = [recipient for recipient, reply in self._refused.items() if not reply.is_permanent]
+        missing = [*deferred, *self._waiting]
         if missing:
-            reply = [*self._deferred.values(), *self._refused.values()][0]
+            reply = self._refused[[*deferred, *self._refused][0]]
             takes = f"does not take {missing[0]}" if self._delivered else "takes none of the recipients"
             raise RecipientRefused(
                 f"{self._server} {takes} now: {reply}",
@@ -114,14 +110,13 @@ class Recipients:
         return Delivery(is_sent=bool(self._delivered), refused_recipients=self._not_taken())
 
     def _not_taken(self) -> tuple[RefusedRecipient, ...]:
-        replies = {**self._refused, **self._deferred}
-        if self._refusal and self._delivered:
-            others = [each for each in self._recipients if each not in self._delivered]
-            replies = {**dict.fromkeys(others, self._refusal), **replies}
+        of_all = self._refusal if self._delivered else None
+        others = [recipient for recipient in self._recipients if recipient not in self._delivered]
+        replies = {recipient: self._refused.get(recipient, of_all) for recipient in others}
         return tuple(
-            RefusedRecipient(address=recipient, code=replies[recipient].code, message=replies[recipient].text)
-            for recipient in self._recipients
-            if recipient in replies
+            RefusedRecipient(address=recipient, code=reply.code, message=reply.text)
+            for recipient, reply in replies.items()
+            if reply
         )
 
 

@@ -18,7 +18,7 @@ from worker.event_loop import finish_in_thread
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
 from worker.mail.smtp.delivery import Delivery, Offer, Recipients
-from worker.mail.smtp.replies import Reply, check_success
+from worker.mail.smtp.replies import Reply
 
 _FAREWELL_SECONDS = 2.0
 # Sent together with the end of a message: what the operating system accepts in one call.
@@ -38,7 +38,6 @@ class SmtpSession:
         self._connection = connection
         self._extensions = extensions
         self.may_repeat = True  # no message has been sent since the session left the pool
-        self._has_served = False
         self._is_half_way = False
 
     @property
@@ -74,19 +73,15 @@ class SmtpSession:
         """
         self._check_extensions(message)
         recipients = Recipients(self._server, message.recipients, delivered)
-        while batch := recipients.next_batch():
-            offer = await self._offer_on_open_connection(message, batch)
-            if offer.is_accepted:
-                verdict = await self._hand_over(message, check_before_end)
-                self._is_half_way = False
-                recipients.note(batch, offer, verdict)
-                continue
-            if offer.awaits_message:
-                # Commands were sent together: DATA is accepted without recipients. A cut says "no message".
+        is_stray = False
+        while not is_stray and (batch := recipients.next_batch()):
+            offer = await self._offer(message, batch)
+            verdict = await self._hand_over(message, check_before_end) if offer.is_accepted else None
+            # Commands were sent together: DATA is accepted without recipients. A cut says "no message".
+            is_stray = offer.awaits_message and not offer.is_accepted
+            if is_stray:
                 self.abort()
-            recipients.note(batch, offer, None)
-            if offer.awaits_message:
-                break
+            recipients.note(batch, offer, verdict)
         is_long = len(message.recipients) > _COMMANDS_TOGETHER
         return await finish_in_thread(recipients.delivery) if is_long else recipients.delivery()
 
@@ -105,41 +100,32 @@ class SmtpSession:
                 extension="SMTPUTF8",
             )
 
-    async def _offer_on_open_connection(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
-        was_half_way, self._is_half_way = self._is_half_way, True
-        try:
-            if was_half_way:
-                check_success(self._server, await self._connection.call("RSET"))
-            return await self._offer(message, batch)
-        except ServerUnavailable as error:
-            if not self._has_served:
-                raise
-            # A server that ends this connection may accept the message on another one.
-            raise ConnectionFailed(error.message, server=self._server) from error
-        finally:
-            self._has_served = True
-
     async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
         """Name sender and recipients and send DATA, together if the server accepts that (RFC 2920)."""
-        mail = self._mail_command(message)
+        if self._is_half_way:
+            await self._reset()
+        self._is_half_way = True
         recipients = [_recipient_command(message, mailbox) for mailbox in batch]
-        if "pipelining" in self._extensions:
-            commands = [mail, *recipients, "DATA"]
-            replies: list[Reply] = []
-            for start in range(0, len(commands), _COMMANDS_TOGETHER):
-                together = commands[start : start + _COMMANDS_TOGETHER]
-                self._connection.write(*together)
-                replies += [await self._connection.read() for _ in together]
-                if not replies[0].is_positive and start + len(together) < len(commands):
-                    return Offer(replies[0])
-            return Offer(replies[0], tuple(replies[1:-1]), replies[-1])
-        sender = await self._connection.call(mail)
-        if not sender.is_positive:
-            return Offer(sender)
-        recipient_replies = tuple([await self._connection.call(command) for command in recipients])
-        if not any(reply.is_positive for reply in recipient_replies):
-            return Offer(sender, recipient_replies)
-        return Offer(sender, recipient_replies, await self._connection.call("DATA"))
+        commands = [self._mail_command(message), *recipients, "DATA"]
+        most = _COMMANDS_TOGETHER if "pipelining" in self._extensions else 1
+        before_data = len(commands) - 1
+        replies: list[Reply] = []
+        for start in range(0, len(commands), most):
+            together = commands[start : start + most]
+            self._connection.write(*together)
+            replies += [await self._connection.read() for _ in together]
+            if not replies[0].is_positive:
+                break
+            if len(replies) == before_data and not any(reply.is_positive for reply in replies[1:]):
+                break
+        return Offer(replies[0], tuple(replies[1:before_data]), *replies[before_data:])
+
+    async def _reset(self) -> None:
+        """Take back a message that the server has refused."""
+        reply = await self._connection.call("RSET")
+        if not reply.is_positive:
+            self.abort()
+            raise ConnectionFailed(f"{self._server} refused RSET: {reply}", server=self._server)
 
     def _mail_command(self, message: ComposedMessage) -> str:
         command = f"MAIL FROM:<{message.envelope_from}>"
@@ -175,6 +161,7 @@ class SmtpSession:
         if verdict.code // 100 == _INTERMEDIATE:
             self.abort()
             raise self._outcome_unknown(message)
+        self._is_half_way = False
         return verdict
 
     def _outcome_unknown(self, message: ComposedMessage) -> SendOutcomeUnknown:
