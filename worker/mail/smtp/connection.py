@@ -49,10 +49,10 @@ class SmtpConnection(asyncio.Protocol):
         """Cut the connection immediately."""
         self._transport.abort()
 
-    async def call(self, command: str) -> Reply:
+    async def call(self, command: str, seconds: float | None = None) -> Reply:
         """Send one command and wait for its reply."""
         self.write(command)
-        return await self.read()
+        return await self.read(seconds)
 
     def write(self, *commands: str, content: bytes = b"") -> None:
         """Send commands together, after `content`; each of them needs one `read`.

@@ -11,10 +11,11 @@ from worker.errors import (
     ProtocolViolation,
     RecipientRefused,
 )
-from worker.mail.smtp.replies import Reply
+from worker.mail.smtp.replies import NO_REPLY, Reply
 from worker.models.smtp import Refusal, RefusedRecipient
 
 _START_INPUT = 354
+_NOT_SENT = Reply(NO_REPLY, ("",))
 _SIGN_IN_NEEDED = frozenset({530, 534, 535, 538})  # RFC 4954 6
 # RFC 5321 4.5.3.1.10: too many recipients, of which 552 is the older sign.
 _TOO_MANY = frozenset({452, 552})
@@ -31,16 +32,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The replies to MAIL, to each RCPT, and to DATA (None if it was not sent)."""
+    """The replies to MAIL, to each RCPT, and to DATA."""
 
     sender: Reply
     recipients: tuple[Reply, ...] = ()
-    data: Reply | None = None
+    data: Reply = _NOT_SENT
 
     @property
     def awaits_message(self) -> bool:
         """Whether the server takes what comes next for the message."""
-        return self.data is not None and self.data.code == _START_INPUT
+        return self.data.code == _START_INPUT
 
     @property
     def is_accepted(self) -> bool:
@@ -128,18 +129,8 @@ def _is_limit(reply: Reply) -> bool:
 
 def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_wanted: bool) -> Reply | None:
     """Return the reply that permanently refuses the message; `is_wanted`: a recipient is left."""
-    refusal = _refusal(server, offer.sender)
-    if refusal or not is_wanted:
-        return refusal
-    if verdict is not None:
-        return _refusal(server, verdict)
-    if offer.data is None or offer.data.is_positive:
-        raise ProtocolViolation(f"{server} answered DATA with “{offer.data}”.", server=server)
-    return _refusal(server, offer.data)
-
-
-def _refusal(server: str, reply: Reply) -> Reply | None:
-    if reply.is_positive:
+    reply = (verdict or offer.data) if is_wanted else offer.sender
+    if reply.is_positive and reply is not offer.data:
         return None
     if reply.code in _SIGN_IN_NEEDED:
         raise AuthenticationFailed(f"{server} wants another sign-in: {reply}", server=server)

@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from worker.errors import (
-    AuthenticationFailed,
-    MailServerError,
-    ProtocolViolation,
-    ServerRefused,
-    ServerUnavailable,
-)
+from worker.errors import ProtocolViolation, ServerUnavailable
 from worker.masking import excerpt
 
 # What is no reply is given this code, as aiosmtplib does.
 NO_REPLY = -1
 _REPLY_CODES = range(200, 600)
 _CLOSING = 421  # RFC 5321 3.8: the server closes the connection, after any command
-_DONE = 250
 _MAX_TEXT = 1000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
@@ -68,22 +61,3 @@ def check_reply(server: str, reply: Reply) -> Reply:
     if reply.code == _CLOSING:
         raise ServerUnavailable(f"{server} closes the connection: {reply}", server=server)
     return reply
-
-
-def check_success(
-    server: str,
-    reply: Reply,
-    success: int = _DONE,
-    asked: str = "the session",
-    refusal: type[MailServerError] = ServerRefused,
-) -> None:
-    """Raise unless the server answered with the code `success`; `refusal` if it will not later either."""
-    if reply.is_permanent:
-        advice = "; check user name and password." if refusal is AuthenticationFailed else ""
-        raise refusal(f"{server} refused {asked}: {reply}{advice}", server=server)
-    if reply.is_transient:
-        raise ServerUnavailable(f"{server} refused {asked} for now: {reply}", server=server)
-    if reply.code != success:
-        raise ProtocolViolation(
-            f"{server} gave an answer to {asked} that does not fit: {reply}", server=server
-        )

@@ -51,9 +51,8 @@ class SmtpSession:
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
-        with suppress(EmailError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._connection.call("QUIT")
+        with suppress(EmailError):
+            await self._connection.call("QUIT", _FAREWELL_SECONDS)
         self.abort()
 
     def abort(self) -> None:
