@@ -7,8 +7,7 @@ from aiosmtplib import SMTPServerDisconnected
 
 from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
 from worker.mail.connection import failure_of
-from worker.mail.smtp.delivery import Delivery, Offer, Recipients
-from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply
+from worker.mail.smtp.replies import NO_REPLY, Delivery, Offer, Recipients, Reply, check_reply
 from worker.models.smtp import Refusal, RefusedRecipient
 
 SERVER = "mail.example.org:587"

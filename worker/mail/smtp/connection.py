@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from worker.mail.account import MailProtocol
@@ -41,12 +41,12 @@ class SmtpConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=1, low=0)
 
     @property
-    def is_connected(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether neither side has closed the connection, as far as is known here."""
         return not self._transport.is_closing()
 
     def abort(self) -> None:
-        """Cut the connection immediately."""
+        """Cut the connection immediately. Never raises."""
         self._transport.abort()
 
     async def call(self, command: str, seconds: float | None = None) -> Reply:
@@ -66,17 +66,21 @@ class SmtpConnection(asyncio.Protocol):
         self._octets_left = max(_MAX_REPLY_BYTES, _USUAL_REPLY_BYTES * len(commands))
         self._unread = asyncio.StreamReader(limit=_MAX_REPLY_BYTES)
         self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
-        if not self.is_connected:  # the operating system has refused all of it
+        if not self.is_usable:  # the operating system has refused all of it
             raise failure_of(self.server, ConnectionResetError())
 
-    async def send_content(self, content: memoryview) -> None:
-        """Send a message without its last piece; return when the operating system has taken all of it."""
+    async def send_content(self, content: memoryview, check: Callable[[], None]) -> None:
+        """Send a message without its last piece, and check when the operating system has taken all of it.
+
+        If `check` raises, the connection is cut: the only way to cancel an unfinished message.
+        """
         async with self._within(self.timeouts.transfer_seconds):
             for start in range(0, len(content), _CHUNK_BYTES):
                 self._transport.write(content[start : start + _CHUNK_BYTES])
                 await self._may_write.wait()
-                if not self.is_connected:
+                if not self.is_usable:
                     raise ConnectionResetError
+            check()
 
     async def read(self, seconds: float | None = None) -> Reply:
         """Wait for the next reply to a command."""

@@ -25,7 +25,6 @@ from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.connection import connect, failure_of
 from worker.mail.sasl import token_exchange, token_refusal
-from worker.mail.smtp.connection import SmtpConnection
 from worker.mail.smtp.replies import Reply, check_reply
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
@@ -143,7 +142,7 @@ class _Opening:
                 attempt = authenticate(self._account.username or "", self._account.password or "")
                 reply = await self._ask("AUTH", attempt)
                 if reply.code != _UNKNOWN_MECHANISM:
-                    return self._require_sign_in(reply)
+                    return self._require(reply, _SIGNED_IN, "the sign-in", AuthenticationFailed)
         shown = excerpt(", ".join(dict.fromkeys(offered)).upper(), _MAX_TEXT)
         missing = (
             f"with user name and password (PLAIN, LOGIN or CRAM-MD5), but {shown}; ask your mail provider to"
@@ -161,8 +160,7 @@ class _Opening:
         if self._smtp.transport is None:
             raise failure_of(self._server, ConnectionResetError())
         transport = cast("asyncio.Transport", self._smtp.transport)
-        connection = SmtpConnection(self._server, transport, self._timeouts)
-        return SmtpSession(connection, self._smtp.esmtp_extensions)
+        return SmtpSession(self._server, transport, self._timeouts, self._smtp.esmtp_extensions)
 
     async def _show_token(self) -> None:
         """Sign in by an access token, and ask for the reason if it is refused.
@@ -171,22 +169,17 @@ class _Opening:
         """
         exchange = token_exchange(self._account, self._smtp.server_auth_methods)
         execute = self._smtp.execute_command
-        command = (b"AUTH", exchange.mechanism.encode())
-        if sum(map(len, command)) + len(exchange.response) <= _MAX_LINE:
-            reply = await self._ask("AUTH", execute(*command, exchange.response))
-        else:
-            reply = await self._ask("AUTH", execute(*command))
-            if reply.code == _CHALLENGE:
-                reply = await self._ask("SASL", execute(exchange.response))
+        words = [b"AUTH", exchange.mechanism.encode(), exchange.response]
+        is_short = sum(map(len, words)) <= _MAX_LINE
+        reply = await self._ask("AUTH", execute(*(words if is_short else words[:2])))
+        if reply.code == _CHALLENGE and not is_short:
+            reply = await self._ask("SASL", execute(exchange.response))
         challenge = b""
         if reply.code == _CHALLENGE:
             challenge = "".join(reply.lines).encode()
             reply = await self._ask("SASL", execute(exchange.last_word))
         if reply.is_permanent:
             raise token_refusal(self._server, str(reply), challenge)
-        self._require_sign_in(reply)
-
-    def _require_sign_in(self, reply: Reply) -> None:
         self._require(reply, _SIGNED_IN, "the sign-in", AuthenticationFailed)
 
     async def _ask(self, name: str, response: Awaitable[SMTPResponse]) -> Reply:
@@ -230,10 +223,7 @@ class _Opening:
 
 @contextmanager
 def _aside(response: Awaitable[SMTPResponse]) -> Iterator[asyncio.Future[SMTPResponse]]:
-    """Run it as a task, until the end of the block at most.
-
-    Not awaited itself: aiosmtplib's `asyncio.wait_for` may swallow a cancellation (Python 3.11).
-    """
+    """Run it as a task within the block: awaited, aiosmtplib may swallow a cancellation (Python 3.11)."""
     task = asyncio.ensure_future(response)
     try:
         yield task
