@@ -115,7 +115,7 @@ def detach_command_trace() -> None:
 def traced(protocol: MailProtocol, server: str, *lines: str) -> Step:
     """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
     names = tuple([_name_of(protocol, line) for line in lines])
-    return _note(protocol, server, _title(names), names)
+    return _note(protocol, server, " ".join(dict.fromkeys(names)), names)
 
 
 def traced_step(protocol: MailProtocol, server: str, name: str) -> Step:
@@ -140,8 +140,3 @@ def _name_of(protocol: MailProtocol, line: str) -> str:
     if name not in _COMMANDS[protocol]:
         return _SASL_RESPONSE
     return f"UID {name}" if is_uid else name
-
-
-def _title(names: tuple[str, ...]) -> str:
-    """Return the names as a person reads them: `MAIL RCPT DATA`, each once in a row."""
-    return " ".join(dict.fromkeys(names))
