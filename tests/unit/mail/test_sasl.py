@@ -62,7 +62,10 @@ def encoded(said: Any) -> bytes:
     [
         ({"status": "invalid_token"}, "expired or was revoked"),
         ({"status": "401", "schemes": "Bearer", "scope": "imap"}, "the server wants the scope imap"),
-        ({"status": "insufficient_scope", "scope": "imap smtp"}, "lacks a scope (the server wants the scope imap smtp)"),
+        (
+            {"status": "insufficient_scope", "scope": "imap smtp"},
+            "lacks a scope (the server wants the scope imap smtp)",
+        ),
         ({"status": "insufficient_scope"}, "lacks a scope"),
         ({"status": "400", "schemes": "Bearer"}, "has no right to the mailbox"),
         ({"status": 403}, "lacks a scope"),
