@@ -92,6 +92,24 @@ class SmtpConnection(asyncio.Protocol):
                 if self._step is not None:
                     self._step.end()
 
+    def data_received(self, data: bytes) -> None:
+        """Keep what may be a reply."""
+        if self._replies_due:
+            self._unread.feed_data(data)
+
+    def pause_writing(self) -> None:
+        """Let `send_content` wait."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Let it continue: the operating system has taken what was written."""
+        self._may_write.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End whatever waits."""
+        self._unread.feed_eof()
+        self._may_write.set()
+
     async def _next_reply(self) -> Reply:
         lines: list[str] = []
         while True:
@@ -121,21 +139,3 @@ class SmtpConnection(asyncio.Protocol):
             if isinstance(error, OSError | EOFError):
                 raise failure_of(self.server, error, seconds) from error
             raise
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what may be a reply."""
-        if self._replies_due:
-            self._unread.feed_data(data)
-
-    def pause_writing(self) -> None:
-        """Let `send_content` wait."""
-        self._may_write.clear()
-
-    def resume_writing(self) -> None:
-        """Let it continue: the operating system has taken what was written."""
-        self._may_write.set()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """End whatever waits."""
-        self._unread.feed_eof()
-        self._may_write.set()
