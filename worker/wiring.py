@@ -25,7 +25,7 @@ from worker.mail.imap.mailboxes import ImapMailboxes
 from worker.mail.pool import Pool, PoolLimits
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.mailboxes import Pop3Mailboxes
-from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import open_smtp_session
 from worker.mail.timeouts import Timeouts
 from worker.mail.tls import build_tls_context, ca_file_problem
 from worker.masking import Mask
@@ -134,9 +134,14 @@ def open_mail_clients(worker: WorkerSettings) -> MailClients:
         max_lock_seconds=worker.pop3_hold_seconds,
         max_message_bytes=worker.max_message_bytes,
     )
-    smtp_settings = SmtpSettings(tls_context, timeouts, worker.smtp_helo_name or _full_name())
+    open_smtp = partial(
+        open_smtp_session,
+        tls_context=tls_context,
+        timeouts=timeouts,
+        helo_name=worker.smtp_helo_name or _full_name(),
+    )
     return MailClients(
-        smtp=Pool(partial(open_smtp_session, settings=smtp_settings), pool_limits),
+        smtp=Pool(open_smtp, pool_limits),
         imap=ImapMailboxes(tls_context, timeouts, imap_limits, pool_limits),
         pop3=Pop3Mailboxes(tls_context, timeouts, pop3_limits),
         policy=ServerPolicy(worker.allowed_servers),

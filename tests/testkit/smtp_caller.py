@@ -15,7 +15,7 @@ from worker.mail.account import MailProtocol, account_of
 from worker.mail.clients import MailClients
 from worker.mail.operation_result import OperationResult
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import open_smtp_session
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.models.base import Result
@@ -50,8 +50,8 @@ class SmtpCaller:
         cls, tls_context: ssl.SSLContext, *, timeouts: Timeouts = PATIENT, limits: PoolLimits | None = None
     ) -> Self:
         """A caller with a pool of its own; `at` names the server."""
-        settings = SmtpSettings(tls_context, timeouts)
-        return cls(Pool(partial(open_smtp_session, settings=settings), limits or PoolLimits()), 0)
+        open_session = partial(open_smtp_session, tls_context=tls_context, timeouts=timeouts)
+        return cls(Pool(open_session, limits or PoolLimits()), 0)
 
     def at(self, port: int, protocol: str = "NONE", account: Account | None = None, **changes: Any) -> Self:
         """The same for another server, encryption or account, with the same pool."""

@@ -66,7 +66,7 @@ class Account:
 
 def account_of(protocol: MailProtocol, server: Server, authentication: OptionalAuthentication) -> Account:
     """Fill in what the request leaves to the protocol: port and kind of encryption."""
-    port = server.port or _default_port(protocol, server.cryptographic_protocol)
+    port, encryption = _port_and_encryption(protocol, server)
     has_user = authentication.type is not AuthenticationType.NO_AUTH
     is_simple = authentication.type is AuthenticationType.SIMPLE
     token = _text(authentication.token)
@@ -74,7 +74,7 @@ def account_of(protocol: MailProtocol, server: Server, authentication: OptionalA
         protocol=protocol,
         host=server.host,
         port=port,
-        encryption=_encryption(protocol, server.cryptographic_protocol, port),
+        encryption=encryption,
         username=_text(authentication.username) if has_user else None,
         password=_text(authentication.password) if is_simple else token,
         token_credentials=authentication.token_credentials(),
@@ -86,25 +86,18 @@ def _text(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value else None
 
 
-def _default_port(protocol: MailProtocol, cryptographic_protocol: CryptographicProtocol) -> int:
-    if cryptographic_protocol is CryptographicProtocol.NONE:
-        return _CLEAR_PORT[protocol]
-    if protocol is MailProtocol.SMTP and cryptographic_protocol is CryptographicProtocol.TLS:
-        return _SUBMISSION_PORT
-    return _IMPLICIT_PORT[protocol]
-
-
-def _encryption(
-    protocol: MailProtocol, cryptographic_protocol: CryptographicProtocol, port: int
-) -> Encryption:
-    if cryptographic_protocol is CryptographicProtocol.NONE:
-        return Encryption.NONE
-    if cryptographic_protocol is CryptographicProtocol.SSL:
-        return Encryption.IMPLICIT
+def _port_and_encryption(protocol: MailProtocol, server: Server) -> tuple[int, Encryption]:
+    implicit, clear = _IMPLICIT_PORT[protocol], _CLEAR_PORT[protocol]
+    if server.cryptographic_protocol is CryptographicProtocol.NONE:
+        return server.port or clear, Encryption.NONE
+    if server.cryptographic_protocol is CryptographicProtocol.SSL:
+        return server.port or implicit, Encryption.IMPLICIT
     if protocol is MailProtocol.SMTP:
-        return Encryption.IMPLICIT if port == _IMPLICIT_PORT[protocol] else Encryption.STARTTLS
+        port = server.port or _SUBMISSION_PORT
+        return port, Encryption.IMPLICIT if port == implicit else Encryption.STARTTLS
     # The vendor's TLS means "from the first byte" here; only the clear-text port needs STARTTLS.
-    return Encryption.STARTTLS if port == _CLEAR_PORT[protocol] else Encryption.IMPLICIT
+    port = server.port or implicit
+    return port, Encryption.STARTTLS if port == clear else Encryption.IMPLICIT
 
 
 @dataclass(frozen=True, slots=True)

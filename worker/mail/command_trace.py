@@ -39,6 +39,7 @@ class Step:
     name: str
     commands: tuple[str, ...]
     started_at: float
+    trace: CommandTrace | None = field(default=None, repr=False, compare=False)
     ended_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +58,10 @@ class Step:
 
     def end(self) -> None:
         """Note that an answer has come, or will not come any more."""
-        self.ended_at = time.monotonic()
+        now = time.monotonic()
+        if self.trace is not None:
+            self.trace.seconds += now - self.ended_at
+        self.ended_at = now
 
 
 Observer = Callable[[Step], None]
@@ -67,21 +71,15 @@ Observer = Callable[[Step], None]
 class CommandTrace:
     """The steps of one piece of work, in their order; of very many, only the first are kept.
 
-    `observer` is called with every step when it begins, from whichever thread takes it.
+    `seconds`: how long the servers were waited for, all in all. `observer` is called with every step when it
+    begins, from whichever thread takes it.
     """
 
     observer: Observer | None = None
     steps: list[Step] = field(default_factory=list)
     command_count: int = 0
     round_trips: int = 0
-    _dropped_seconds: float = 0.0
-    _latest: Step | None = None
-
-    @property
-    def seconds(self) -> float:
-        """How long the servers were waited for, all in all."""
-        latest = self._latest.seconds if self._latest else 0.0
-        return sum(step.seconds for step in self.steps) + self._dropped_seconds + latest
+    seconds: float = 0.0
 
     def add(self, step: Step) -> None:
         """Take a step."""
@@ -89,9 +87,6 @@ class CommandTrace:
         self.round_trips += bool(step.commands)
         if len(self.steps) < _KEPT_STEPS:
             self.steps.append(step)
-        else:
-            self._dropped_seconds += self._latest.seconds if self._latest else 0.0
-            self._latest = step
         if self.observer is not None:
             self.observer(step)
 
@@ -115,7 +110,7 @@ def detach_command_trace() -> None:
 def traced(protocol: MailProtocol, server: str, *lines: str) -> Step:
     """Note that commands are sent together; no more is kept of the lines than the names they begin with."""
     names = tuple([_name_of(protocol, line) for line in lines])
-    return _note(protocol, server, _title(names), names)
+    return _note(protocol, server, " ".join(dict.fromkeys(names)), names)
 
 
 def traced_step(protocol: MailProtocol, server: str, name: str) -> Step:
@@ -124,8 +119,8 @@ def traced_step(protocol: MailProtocol, server: str, name: str) -> Step:
 
 
 def _note(protocol: MailProtocol, server: str, name: str, commands: tuple[str, ...]) -> Step:
-    step = Step(protocol, server, name, commands, time.monotonic())
     trace = _current.get()
+    step = Step(protocol, server, name, commands, time.monotonic(), trace)
     if trace is not None:
         trace.add(step)
     return step
@@ -140,8 +135,3 @@ def _name_of(protocol: MailProtocol, line: str) -> str:
     if name not in _COMMANDS[protocol]:
         return _SASL_RESPONSE
     return f"UID {name}" if is_uid else name
-
-
-def _title(names: tuple[str, ...]) -> str:
-    """Return the names as a person reads them: `MAIL RCPT DATA`, each once in a row."""
-    return " ".join(dict.fromkeys(names))

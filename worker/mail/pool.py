@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from worker.errors import ConnectionFailed
+from worker.errors import ConnectionFailed, ServerUnavailable
 from worker.mail.account import Account
 from worker.mail.command_trace import detach_command_trace
 
@@ -126,8 +126,8 @@ class Pool(Generic[S]):
         async with self._lease(account, fresh=False) as (session, is_warm):
             try:
                 return await work(session)
-            except ConnectionFailed:
-                if not (is_warm and session.may_repeat):
+            except (ConnectionFailed, ServerUnavailable):
+                if session.is_usable or not (is_warm and session.may_repeat):
                     raise
         # What closed one idle session (a restart, a firewall) has most likely closed its neighbours.
         self._discard_idle(account)
@@ -160,39 +160,37 @@ class Pool(Generic[S]):
                 return session, True
             if self._may_open(account):
                 break
-            await self._wait_for_change()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         self._shelves.setdefault(account, _Shelf()).busy += 1
         try:
             session = await self._open_session(account)
         except BaseException:
-            self._release(account, self._shelves[account])
+            self._release(account)
             raise
         self._opened += 1
         return session, False
 
-    async def _wait_for_change(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
-
     def _give_back(self, account: Account, session: S) -> None:
-        shelf = self._shelves[account]
         if not session.is_usable:
             session.abort()
         elif self._is_closed:
-            self._close_soon(shelf, account, session)
+            self._close_soon(account, session)
         else:
-            shelf.idle.append((self._clock(), session))
+            self._shelves[account].idle.append((self._clock(), session))
             self._shelves.move_to_end(account)
             self._schedule_sweep()
-        self._release(account, shelf)
+        self._release(account)
 
-    def _release(self, account: Account, shelf: _Shelf[S]) -> None:
-        shelf.busy -= 1
-        self._drop_if_empty(account, shelf)
-        self._wake_waiters()
+    def _release(self, account: Account) -> None:
+        self._shelves[account].busy -= 1
+        self._session_ended(account)
 
-    def _wake_waiters(self) -> None:
+    def _session_ended(self, account: Account) -> None:
+        """Forget the account if it has no session any more; wake all who wait for one."""
+        if not self._shelves[account].size:
+            del self._shelves[account]
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -201,60 +199,51 @@ class Pool(Generic[S]):
     def _pop_usable(self, account: Account) -> S | None:
         """Take the warmest session first: the others may then grow old and be closed."""
         shelf = self._shelves.get(account)
-        if shelf is None:
-            return None
-        while shelf.idle:
+        while shelf is not None and shelf.idle:
             since, session = shelf.idle.pop()
             if session.is_usable and self._clock() - since < self._limits.max_idle_seconds:
                 shelf.busy += 1
                 return session
             session.abort()
-        self._drop_if_empty(account, shelf)
+            self._session_ended(account)
         return None
 
     def _may_open(self, account: Account) -> bool:
         """Tell whether a session may be opened; if not, an idle one signs off, and its slot becomes free."""
         shelf = self._shelves.get(account)
         if shelf is not None and shelf.size >= self._limits.max_sessions_per_account:
-            self._evict_one([account])
-            return False
-        if self.open_sessions < self._limits.max_sessions:
+            owners = [account]
+        elif self.open_sessions >= self._limits.max_sessions:
+            owners = list(self._shelves)  # the account that was used longest ago comes first
+        else:
             return True
-        # All taken: the account that was used longest ago gives up an idle session.
-        self._evict_one(list(self._shelves))
+        leaving = sum(self._shelves[owner].leaving for owner in owners)
+        if leaving <= self._waiting_count:  # else a slot is already free for the caller
+            any(self._close_oldest(owner) for owner in owners)
         return False
 
-    def _evict_one(self, accounts: Sequence[Account]) -> None:
-        leaving = sum(self._shelves[account].leaving for account in accounts)
-        if leaving <= self._waiting_count:  # else a slot is already free for the caller
-            any(self._evict_from(account) for account in accounts)
-
-    def _evict_from(self, account: Account) -> bool:
-        shelf = self._shelves[account]
-        if not shelf.idle:
+    def _close_oldest(self, account: Account) -> bool:
+        """Have the session that has been idle for the longest time sign off, if there is one."""
+        shelf = self._shelves.get(account)
+        if shelf is None or not shelf.idle:
             return False
-        self._close_soon(shelf, account, shelf.idle.popleft()[1])
+        self._close_soon(account, shelf.idle.popleft()[1])
         return True
 
     def _discard_idle(self, account: Account) -> None:
-        while account in self._shelves and self._evict_from(account):
+        while self._close_oldest(account):
             pass
 
-    def _drop_if_empty(self, account: Account, shelf: _Shelf[S]) -> None:
-        if not shelf.size:
-            self._shelves.pop(account, None)
-
-    def _close_soon(self, shelf: _Shelf[S], account: Account, session: S) -> None:
-        shelf.leaving += 1
+    def _close_soon(self, account: Account, session: S) -> None:
+        self._shelves[account].leaving += 1
         task = asyncio.create_task(_sign_off(session))
         self._closing.add(task)
-        task.add_done_callback(lambda ended: self._left(shelf, account, ended))
+        task.add_done_callback(lambda ended: self._signed_off(account, ended))
 
-    def _left(self, shelf: _Shelf[S], account: Account, task: asyncio.Task[None]) -> None:
+    def _signed_off(self, account: Account, task: asyncio.Task[None]) -> None:
         self._closing.discard(task)
-        shelf.leaving -= 1
-        self._drop_if_empty(account, shelf)
-        self._wake_waiters()
+        self._shelves[account].leaving -= 1
+        self._session_ended(account)
 
     def _schedule_sweep(self) -> None:
         """Come back when the oldest idle session will have been idle for too long."""
@@ -269,9 +258,9 @@ class Pool(Generic[S]):
         """Close what has been idle for too long."""
         self._sweeper = None
         now = self._clock()
-        for account, shelf in list(self._shelves.items()):
+        for account, shelf in self._shelves.items():
             while shelf.idle and now - shelf.idle[0][0] >= self._limits.max_idle_seconds:
-                self._close_soon(shelf, account, shelf.idle.popleft()[1])
+                self._close_oldest(account)
         self._schedule_sweep()
 
 

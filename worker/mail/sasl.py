@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,9 @@ _LAST_WORD = {_OAUTHBEARER: b"\x01", _XOAUTH2: b""}
 _SHOWN_CHARACTERS = 200
 # Dovecot says the same of all of these.
 _EXPIRED = "the token has expired or was revoked, or is for another audience, scope or user"
-_SCOPE = "the token lacks the scope"
+_SCOPE = "the token lacks a scope"
 _MAILBOX = "the user name is not that of the token, or the app has no right to the mailbox"
+_UNKNOWN = "check that the token is for this server, and that its user or app may use the mailbox"
 # RFC 7628, 3.2.2 and 3.2.3, and the numbers of HTTP that Google, Microsoft and Dovecot give instead.
 _MEANINGS = {
     "invalid_token": _EXPIRED,
@@ -75,34 +77,19 @@ def token_response(mechanism: str, account: Account) -> bytes:
 def token_refusal(server: str, reason: str, challenge: bytes) -> AuthenticationFailed:
     """Return the error for a refused token. `challenge`: what the server explains, in base64, or b""."""
     said = _read(challenge)
-    meaning = _MEANINGS.get(str(said.get("status", "")).lower())
-    scope = excerpt(str(said.get("scope") or ""), _SHOWN_CHARACTERS)
-    if meaning is None:
-        advice = "check that the token is for this server, and that its user or app may use the mailbox"
-    elif scope:
-        advice = (
-            f"{meaning} {scope}" if meaning is _SCOPE else f"{meaning} (the server wants the scope {scope})"
-        )
-    else:
-        advice = f"{meaning} that the server wants" if meaning is _SCOPE else meaning
+    advice = _MEANINGS.get(str(said.get("status", "")).lower(), _UNKNOWN)
+    if scope := excerpt(str(said.get("scope") or ""), _SHOWN_CHARACTERS):
+        advice += f" (the server wants the scope {scope})"
     return AuthenticationFailed(
         f"{server} refused the access token ({reason.rstrip('.')}); {advice}.", server=server
     )
 
 
 def _read(challenge: bytes) -> dict[str, Any]:
-    for encoded in (challenge, _decoded(challenge)):
-        try:
-            said = json.loads(encoded)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(said, dict):
-            return said
+    # Some servers do not encode it, others leave out the padding.
+    for decode in (bytes, lambda encoded: base64.b64decode(encoded + b"==")):
+        with suppress(ValueError, RecursionError):
+            said = json.loads(decode(challenge))
+            if isinstance(said, dict):
+                return said
     return {}
-
-
-def _decoded(challenge: bytes) -> bytes:
-    try:
-        return base64.b64decode(challenge + b"==")  # some servers leave these out
-    except ValueError:
-        return b""

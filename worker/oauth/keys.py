@@ -40,8 +40,11 @@ def read_pem(text: str) -> PemKey:
             " its certificate.",
             field=_FIELD,
         ) from None
-    algorithm = _algorithm_of(key)
-    if algorithm is None or not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
+    if isinstance(key, RSAPrivateKey):
+        algorithm = "PS256"
+    elif isinstance(key, EllipticCurvePrivateKey) and key.curve.name in _CURVES:
+        algorithm = _CURVES[key.curve.name]
+    else:
         raise InputError(
             f"{_FIELD} must be an RSA key, or one on the curve P-256, P-384 or P-521.", field=_FIELD
         )
@@ -58,9 +61,3 @@ def read_rsa_key(text: str) -> RSAPrivateKey:
     if not isinstance(key, RSAPrivateKey):
         raise InputError(f"{_FIELD} must be a JSON key with an RSA key in private_key.", field=_FIELD)
     return key
-
-
-def _algorithm_of(key: object) -> str | None:
-    if isinstance(key, RSAPrivateKey):
-        return "PS256"
-    return _CURVES.get(key.curve.name) if isinstance(key, EllipticCurvePrivateKey) else None

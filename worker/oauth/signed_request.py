@@ -12,7 +12,7 @@ from worker.masking import current_mask
 from worker.models.authentication import TokenCredentials
 from worker.oauth.keys import read_pem, read_rsa_key
 from worker.oauth.service_account import ServiceAccount, read_service_account
-from worker.oauth.token_request import TokenRequest, audience_of, token_endpoint
+from worker.oauth.token_request import TokenRequest, token_endpoint
 
 _ASSERTION_SECONDS = 300
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -39,18 +39,17 @@ def build_signed_request(credentials: TokenCredentials, now: float) -> TokenRequ
     audience = (credentials.audience if credentials.subject else "") or credentials.endpoint
     claims = _claims(credentials.client_id, subject, audience, now)
     assertion = _learned(jwt.encode(claims, pem.key, pem.algorithm, headers=headers))
-    scopes = credentials.scopes or None
     if credentials.subject:
         body = _UserClient(credentials.client_id).prepare_request_body(
-            scope=scopes, include_client_id=True, assertion=assertion
+            scope=credentials.scopes, include_client_id=True, assertion=assertion
         )
     else:
         body = BackendApplicationClient(credentials.client_id).prepare_request_body(
-            scope=scopes,
+            scope=credentials.scopes,
             include_client_id=True,
             client_assertion=assertion,
             client_assertion_type=_ASSERTION_TYPE,
-            **audience_of(credentials),
+            audience=credentials.audience,
         )
     return TokenRequest(credentials.endpoint, body)
 

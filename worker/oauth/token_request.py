@@ -31,15 +31,15 @@ def build_token_request(credentials: TokenCredentials, refresh_token: str) -> To
     `refresh_token`: the newest one, for the flow that has one.
     """
     headers, secrets = _client_secret(credentials)
-    client = BackendApplicationClient(credentials.client_id)
-    scopes = credentials.scopes or None
+    client = BackendApplicationClient(credentials.client_id)  # it leaves out what is empty
+    scope = credentials.scopes
     if credentials.type is AuthenticationType.REFRESH_TOKEN:
         if not headers:
             secrets["client_id"] = credentials.client_id
-        body = client.prepare_refresh_body(refresh_token=refresh_token, scope=scopes, **secrets)
+        body = client.prepare_refresh_body(refresh_token=refresh_token, scope=scope, **secrets)
     else:
         body = client.prepare_request_body(
-            scope=scopes, include_client_id=not headers, **secrets, **audience_of(credentials)
+            scope=scope, include_client_id=not headers, audience=credentials.audience, **secrets
         )
     return TokenRequest(credentials.endpoint, body, headers)
 
@@ -65,8 +65,3 @@ def _client_secret(credentials: TokenCredentials) -> tuple[dict[str, str], dict[
     encoded = base64.b64encode(pair.encode()).decode("ascii")
     current_mask().learn(encoded)
     return {"Authorization": f"Basic {encoded}"}, {}
-
-
-def audience_of(credentials: TokenCredentials) -> dict[str, str]:
-    """Return the field of the form for the audience, if there is one."""
-    return {"audience": credentials.audience} if credentials.audience else {}

@@ -39,7 +39,7 @@ from worker.mail.account import Account as MailAccount
 from worker.mail.account import Encryption, MailProtocol
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
-from worker.mail.smtp.delivery import Delivery, Recipients
+from worker.mail.smtp.replies import Delivery, Recipients
 
 ANN = Account("ann@example.org", "s3cret")
 LARGE = "x" * 10_000_000

@@ -102,6 +102,21 @@ async def test_a_refused_mail_leaves_a_session_that_is_reset_before_the_next(
     assert [mail.recipients for mail in server.accepted] == [["bob@example.org"]]
 
 
+@pytest.mark.parametrize("refusal", ["500 5.5.1 Unknown", "451 4.3.0 Not now"])
+async def test_a_session_that_cannot_be_reset_is_replaced(refusal: str, caller: SmtpCaller) -> None:
+    async def refuse_sender_and_reset(dialogue: Dialogue) -> None:
+        await dialogue.say("550 5.7.1 Not you")
+        await sequence(expect("RSET", refusal), hang())(dialogue)
+
+    options = SmtpOptions(extensions=(), faulty_connections=1)
+    async with ScriptedSmtp({SmtpStep.MAIL: refuse_sender_and_reset}, options) as server:
+        assert not (await caller.at(server.port).send())["sent"]
+        assert (await caller.at(server.port).send())["sent"]
+
+    assert server.connections == 2
+    assert len(server.accepted) == 1
+
+
 async def test_data_accepted_without_any_recipient_sends_nothing(caller: SmtpCaller) -> None:
     """Some servers answer DATA, sent together with its envelope, before they look at the recipients."""
     script = [

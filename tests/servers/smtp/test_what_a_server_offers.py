@@ -11,10 +11,11 @@ import pytest
 from testkit.accounts import Account
 from testkit.scripted_server import ScriptedServer, close, expect, hang, say, sequence
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
+from testkit.smtp_caller import PATIENT
 
 from worker.errors import NotSupported, ServerRefused, ServerTimeout, TlsFailed
 from worker.mail.pool import Pool, PoolLimits
-from worker.mail.smtp.opening import SmtpSettings, open_smtp_session
+from worker.mail.smtp.opening import open_smtp_session
 
 if TYPE_CHECKING:
     from testkit.certificates import Certificates
@@ -25,8 +26,11 @@ REFUSED = "501 5.5.4 Invalid domain name"
 
 
 async def test_the_name_that_the_operator_sets_is_given(caller: SmtpCaller) -> None:
-    settings = SmtpSettings(ssl.create_default_context(), helo_name="worker.example.com")
-    pool = Pool(partial(open_smtp_session, settings=settings), PoolLimits())
+    context = ssl.create_default_context()
+    open_session = partial(
+        open_smtp_session, tls_context=context, timeouts=PATIENT, helo_name="worker.example.com"
+    )
+    pool = Pool(open_session, PoolLimits())
     async with ScriptedSmtp() as server:
         await replace(caller, pool=pool).at(server.port).send()
         await pool.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout
+from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout, ServerUnavailable
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.command_trace import Step, begin_command_trace, traced
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
@@ -179,11 +179,25 @@ async def test_a_session_that_died_while_idle_is_replaced(sessions: Sessions) ->
     assert sessions.opened[0].end == "aborted"
 
 
-async def test_a_reused_session_that_breaks_immediately_is_replaced_silently(sessions: Sessions) -> None:
+@pytest.mark.parametrize("error", [ConnectionFailed("gone"), ServerUnavailable("421 idle for too long")])
+async def test_a_reused_session_that_breaks_immediately_is_replaced_silently(
+    error: Exception, sessions: Sessions
+) -> None:
     pool = sessions.pool()
     await pool.run(account(), take)
-    assert await pool.run(account(), failing_once(ConnectionFailed("gone"))) is sessions.opened[1]
+    assert await pool.run(account(), failing_once(error)) is sessions.opened[1]
     assert pool.open_sessions == 1
+
+
+async def test_work_that_a_living_session_refuses_for_now_is_not_repeated(sessions: Sessions) -> None:
+    async def refuse(_: FakeSession) -> None:
+        raise ServerUnavailable("try again later")
+
+    pool = sessions.pool()
+    await pool.run(account(), take)
+    with pytest.raises(ServerUnavailable):
+        await pool.run(account(), refuse)
+    assert len(sessions.opened) == 1
 
 
 async def test_the_neighbours_of_a_dead_session_are_not_trusted_either(sessions: Sessions) -> None:

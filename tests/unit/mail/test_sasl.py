@@ -62,10 +62,13 @@ def encoded(said: Any) -> bytes:
     [
         ({"status": "invalid_token"}, "expired or was revoked"),
         ({"status": "401", "schemes": "Bearer", "scope": "imap"}, "the server wants the scope imap"),
-        ({"status": "insufficient_scope", "scope": "imap smtp"}, "lacks the scope imap smtp"),
-        ({"status": "insufficient_scope"}, "lacks the scope that the server wants"),
+        (
+            {"status": "insufficient_scope", "scope": "imap smtp"},
+            "lacks a scope (the server wants the scope imap smtp)",
+        ),
+        ({"status": "insufficient_scope"}, "lacks a scope"),
         ({"status": "400", "schemes": "Bearer"}, "has no right to the mailbox"),
-        ({"status": 403}, "lacks the scope"),
+        ({"status": 403}, "lacks a scope"),
         ({"status": "unheard_of"}, "check that the token is for this server"),
         (["no", "object"], "check that the token is for this server"),
     ],

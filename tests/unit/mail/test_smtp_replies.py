@@ -7,12 +7,12 @@ from aiosmtplib import SMTPServerDisconnected
 
 from worker.errors import ConnectionFailed, MailServerError, ProtocolViolation, ServerTimeout
 from worker.mail.connection import failure_of
-from worker.mail.smtp.delivery import Delivery, Offer, Recipients
-from worker.mail.smtp.replies import NO_REPLY, Reply, check_reply
+from worker.mail.smtp.replies import NO_REPLY, Delivery, Offer, Recipients, Reply, check_reply
 from worker.models.smtp import Refusal, RefusedRecipient
 
 SERVER = "mail.example.org:587"
 OK = Reply(250, ("2.1.0 Ok",))
+GO = Reply(354, ("Go on",))
 NO = Reply(550, ("5.1.1 No",))
 NO_RECIPIENTS = Reply(554, ("5.5.1 No valid recipients",))
 
@@ -56,6 +56,13 @@ def test_a_refused_data_does_not_hide_the_recipients_that_were_refused_before() 
         refused_recipients=(RefusedRecipient(address="cid@x", code=550, message="5.1.1 No"),),
         refusal=Refusal(code=554, message="5.5.1 No valid recipients"),
     )
+
+
+def test_a_recipient_that_was_accepted_is_not_one_too_many_whatever_the_text() -> None:
+    recipients = Recipients(SERVER, ["bob@x"], set())
+    recipients.note(recipients.next_batch(), Offer(OK, (Reply(250, ("4.5.3 Almost too many",)),), GO), OK)
+    assert recipients.next_batch() == []
+    assert recipients.delivery() == Delivery(is_sent=True)
 
 
 def test_data_that_is_completed_immediately_is_no_answer() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from worker.mail.account import MailProtocol
 from worker.mail.command_trace import Step, traced
@@ -21,71 +21,38 @@ _BREAKS_A_COMMAND = re.compile(r"[\r\n\0]")
 _REPLY_LINE = re.compile(r"(\d{3})(?:([ -])(.*))?\s*")
 
 
-class _Replies(asyncio.Protocol):
-    """Keeps what the server sends while a reply is due; what it sends earlier is not accepted as a reply."""
+class SmtpConnection(asyncio.Protocol):
+    """Commands and replies on a transport that has been connected; any error or cancellation cuts it.
 
-    def __init__(self) -> None:
-        self._is_lost = False
-        self._may_write = asyncio.Event()
-        self.expect(0)
-        self.resume_writing()
-
-    def expect(self, count: int) -> None:
-        """Begin to wait for replies, and forget what is there."""
-        self.due = count
-        self.unread = asyncio.StreamReader(limit=_MAX_REPLY_BYTES)
-        if self._is_lost:
-            self.unread.feed_eof()
-
-    def data_received(self, data: bytes) -> None:
-        if self.due:
-            self.unread.feed_data(data)
-
-    def pause_writing(self) -> None:
-        self._may_write.clear()
-
-    def resume_writing(self) -> None:
-        self._may_write.set()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._is_lost = True
-        self.unread.feed_eof()
-        self.resume_writing()
-
-    async def drain(self) -> None:
-        """Wait until the operating system has taken what was written."""
-        await self._may_write.wait()
-        if self._is_lost:
-            raise ConnectionResetError
-
-
-class SmtpConnection:
-    """Commands and replies on a transport that has been connected; any error or cancellation cuts it."""
+    What the server sends while no reply is due is not accepted as a reply.
+    """
 
     def __init__(self, server: str, transport: asyncio.Transport, timeouts: Timeouts) -> None:
         self.server = server
         self.timeouts = timeouts
         self._transport = transport
-        self._replies = _Replies()
+        self._replies_due = self._octets_left = 0
+        self._unread = asyncio.StreamReader()
         self._step: Step | None = None
-        self._rest = 0
-        transport.set_protocol(self._replies)
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        transport.set_protocol(self)
         # Drain wholly. Not 0: asyncio's TLS transport would take an empty buffer for a full one.
         transport.set_write_buffer_limits(high=1, low=0)
 
     @property
-    def is_connected(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether neither side has closed the connection, as far as is known here."""
         return not self._transport.is_closing()
 
     def abort(self) -> None:
-        """Cut the connection immediately."""
+        """Cut the connection immediately. Never raises."""
         self._transport.abort()
 
-    async def call(self, command: str) -> Reply:
+    async def call(self, command: str, seconds: float | None = None) -> Reply:
         """Send one command and wait for its reply."""
         self.write(command)
-        return await self.read()
+        return await self.read(seconds)
 
     def write(self, *commands: str, content: bytes = b"") -> None:
         """Send commands together, after `content`; each of them needs one `read`.
@@ -95,47 +62,63 @@ class SmtpConnection:
         if _BREAKS_A_COMMAND.search("".join(commands)):
             raise ValueError("a command must not contain a line break or NUL")
         self._step = traced(MailProtocol.SMTP, self.server, *commands)
-        self._replies.expect(len(commands))
-        self._rest = max(_MAX_REPLY_BYTES, _USUAL_REPLY_BYTES * len(commands))
-        with self._cut_on_failure():
-            self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
-            if not self.is_connected:  # the operating system has refused all of it
-                raise ConnectionResetError
+        self._replies_due = len(commands)
+        self._octets_left = max(_MAX_REPLY_BYTES, _USUAL_REPLY_BYTES * len(commands))
+        self._unread = asyncio.StreamReader(limit=_MAX_REPLY_BYTES)
+        self._transport.write(content + "".join(f"{command}\r\n" for command in commands).encode())
+        if not self.is_usable:  # the operating system has refused all of it
+            raise failure_of(self.server, ConnectionResetError())
 
-    async def send_content(self, content: memoryview) -> None:
-        """Send a message without its last piece; return when the operating system has taken all of it."""
-        seconds = self.timeouts.transfer_seconds
-        with self._cut_on_failure(seconds):
-            async with asyncio.timeout(seconds):
-                for start in range(0, len(content), _CHUNK_BYTES):
-                    self._transport.write(content[start : start + _CHUNK_BYTES])
-                    await self._replies.drain()
+    async def send_content(self, content: memoryview, check: Callable[[], None]) -> None:
+        """Send a message without its last piece, and check when the operating system has taken all of it.
+
+        If `check` raises, the connection is cut: the only way to cancel an unfinished message.
+        """
+        async with self._within(self.timeouts.transfer_seconds):
+            for start in range(0, len(content), _CHUNK_BYTES):
+                self._transport.write(content[start : start + _CHUNK_BYTES])
+                await self._may_write.wait()
+                if not self.is_usable:
+                    raise ConnectionResetError
+            check()
 
     async def read(self, seconds: float | None = None) -> Reply:
         """Wait for the next reply to a command."""
-        seconds = seconds or self.timeouts.command_seconds
-        with self._cut_on_failure(seconds):
+        async with self._within(seconds or self.timeouts.command_seconds):
             try:
-                async with asyncio.timeout(seconds):
-                    return check_reply(self.server, await self._next_reply())
+                return check_reply(self.server, await self._next_reply())
             finally:
-                self._replies.due -= 1
+                self._replies_due -= 1
                 if self._step is not None:
                     self._step.end()
 
+    def data_received(self, data: bytes) -> None:
+        """Keep what may be a reply."""
+        if self._replies_due:
+            self._unread.feed_data(data)
+
+    def pause_writing(self) -> None:
+        """Let `send_content` wait."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Let it continue: the operating system has taken what was written."""
+        self._may_write.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End whatever waits."""
+        self._unread.feed_eof()
+        self._may_write.set()
+
     async def _next_reply(self) -> Reply:
         lines: list[str] = []
-        rest = _MAX_REPLY_BYTES
         while True:
             try:
-                line = await self._replies.unread.readuntil(b"\n")
-            except asyncio.IncompleteReadError as error:
-                raise ConnectionResetError from error
+                line = await self._unread.readuntil(b"\n")
+                self._octets_left -= len(line)
             except asyncio.LimitOverrunError:
-                line = bytes(_MAX_REPLY_BYTES + 1)
-            rest -= len(line)
-            self._rest -= len(line)
-            if min(rest, self._rest) < 0:
+                self._octets_left = -1
+            if self._octets_left < 0:
                 return Reply(NO_REPLY, ("a reply that does not end",))
             text = line.decode("utf-8", "surrogateescape")
             found = _REPLY_LINE.fullmatch(text)
@@ -145,14 +128,14 @@ class SmtpConnection:
             if found[2] != "-":
                 return Reply(int(found[1]), tuple(lines))
 
-    @contextmanager
-    def _cut_on_failure(self, seconds: float | None = None) -> Iterator[None]:
-        """Cut the connection after any failure; turn a failure of the connection into the right error."""
+    @asynccontextmanager
+    async def _within(self, seconds: float) -> AsyncIterator[None]:
+        """Limit a step. Cut the connection after any failure; turn one of the connection into its error."""
         try:
-            yield
-        except OSError as error:
+            async with asyncio.timeout(seconds):
+                yield
+        except BaseException as error:
             self.abort()
-            raise failure_of(self.server, error, seconds) from error
-        except BaseException:
-            self.abort()
+            if isinstance(error, OSError | EOFError):
+                raise failure_of(self.server, error, seconds) from error
             raise

@@ -11,14 +11,15 @@ from worker.errors import (
     EmailError,
     MailServerError,
     NotSupported,
+    ProtocolViolation,
     SendOutcomeUnknown,
     ServerUnavailable,
 )
 from worker.event_loop import finish_in_thread
 from worker.mail.message.compose import ComposedMessage
 from worker.mail.smtp.connection import SmtpConnection
-from worker.mail.smtp.delivery import Delivery, Offer, Recipients
-from worker.mail.smtp.replies import Reply, check_success
+from worker.mail.smtp.replies import Delivery, Offer, Recipients, Reply
+from worker.mail.timeouts import Timeouts
 
 _FAREWELL_SECONDS = 2.0
 # Sent together with the end of a message: what the operating system accepts in one call.
@@ -30,36 +31,26 @@ _INTERMEDIATE = 3  # the first digit of a reply that is no verdict
 Check = Callable[[], None]
 
 
-class SmtpSession:
+class SmtpSession(SmtpConnection):
     """A session ready to send. `extensions`: what EHLO has offered, in lower case, with parameters."""
 
-    def __init__(self, connection: SmtpConnection, extensions: Mapping[str, str]) -> None:
-        self._server = connection.server
-        self._connection = connection
+    def __init__(
+        self, server: str, transport: asyncio.Transport, timeouts: Timeouts, extensions: Mapping[str, str]
+    ) -> None:
+        super().__init__(server, transport, timeouts)
         self._extensions = extensions
-        self.may_repeat = True  # no message has been sent since the session left the pool
-        self._has_served = False
         self._is_half_way = False
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the next message may be sent."""
-        return self._connection.is_connected
+        self.begin()
 
     def begin(self) -> None:
         """Note that the session has been taken from the pool."""
-        self.may_repeat = True
+        self.may_repeat = True  # no message has been sent since
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
-        with suppress(EmailError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._connection.call("QUIT")
+        with suppress(EmailError):
+            await self.call("QUIT", _FAREWELL_SECONDS)
         self.abort()
-
-    def abort(self) -> None:
-        """Cut the connection immediately. Never raises."""
-        self._connection.abort()
 
     async def send(
         self, message: ComposedMessage, delivered: set[str], check_before_end: Check = lambda: None
@@ -73,73 +64,52 @@ class SmtpSession:
         `delivered` gets it.
         """
         self._check_extensions(message)
-        recipients = Recipients(self._server, message.recipients, delivered)
-        while batch := recipients.next_batch():
-            offer = await self._offer_on_open_connection(message, batch)
-            if offer.is_accepted:
-                verdict = await self._hand_over(message, check_before_end)
-                self._is_half_way = False
-                recipients.note(batch, offer, verdict)
-                continue
-            if offer.awaits_message:
-                # Commands were sent together: DATA is accepted without recipients. A cut says "no message".
+        recipients = Recipients(self.server, message.recipients, delivered)
+        is_stray = False
+        while not is_stray and (batch := recipients.next_batch()):
+            offer = await self._offer(message, batch)
+            verdict = await self._hand_over(message, check_before_end) if offer.is_accepted else None
+            # Commands were sent together: DATA is accepted without recipients. A cut says "no message".
+            is_stray = offer.awaits_message and not offer.is_accepted
+            if is_stray:
                 self.abort()
-            recipients.note(batch, offer, None)
-            if offer.awaits_message:
-                break
+            recipients.note(batch, offer, verdict)
         is_long = len(message.recipients) > _COMMANDS_TOGETHER
         return await finish_in_thread(recipients.delivery) if is_long else recipients.delivery()
 
     def _check_extensions(self, message: ComposedMessage) -> None:
-        if message.notify and "dsn" not in self._extensions:
-            raise NotSupported(
-                f"{self._server} cannot notify of the delivery (notify): it lacks DSN.",
-                server=self._server,
-                extension="DSN",
-            )
-        if message.smtputf8_mailboxes and "smtputf8" not in self._extensions:
-            raise NotSupported(
-                f"{self._server} cannot take the address {message.smtputf8_mailboxes[0]}: it lacks SMTPUTF8,"
-                " which addresses with letters beyond ASCII before the @ need.",
-                server=self._server,
-                extension="SMTPUTF8",
-            )
+        if message.notify:
+            self._require("DSN", "notify of the delivery (notify): it lacks DSN.")
+        if message.smtputf8_mailboxes:
+            address = message.smtputf8_mailboxes[0]
+            need = "which addresses with letters beyond ASCII before the @ need."
+            self._require("SMTPUTF8", f"take the address {address}: it lacks SMTPUTF8, {need}")
 
-    async def _offer_on_open_connection(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
-        was_half_way, self._is_half_way = self._is_half_way, True
-        try:
-            if was_half_way:
-                check_success(self._server, await self._connection.call("RSET"))
-            return await self._offer(message, batch)
-        except ServerUnavailable as error:
-            if not self._has_served:
-                raise
-            # A server that ends this connection may accept the message on another one.
-            raise ConnectionFailed(error.message, server=self._server) from error
-        finally:
-            self._has_served = True
+    def _require(self, extension: str, purpose: str) -> None:
+        if extension.lower() not in self._extensions:
+            text = f"{self.server} cannot {purpose}"
+            raise NotSupported(text, server=self.server, extension=extension)
 
     async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
         """Name sender and recipients and send DATA, together if the server accepts that (RFC 2920)."""
-        mail = self._mail_command(message)
+        if self._is_half_way and not (await self.call("RSET")).is_positive:
+            self.abort()
+            raise ConnectionFailed(f"{self.server} refused RSET.", server=self.server)
+        self._is_half_way = True
         recipients = [_recipient_command(message, mailbox) for mailbox in batch]
-        if "pipelining" in self._extensions:
-            commands = [mail, *recipients, "DATA"]
-            replies: list[Reply] = []
-            for start in range(0, len(commands), _COMMANDS_TOGETHER):
-                together = commands[start : start + _COMMANDS_TOGETHER]
-                self._connection.write(*together)
-                replies += [await self._connection.read() for _ in together]
-                if not replies[0].is_positive and start + len(together) < len(commands):
-                    return Offer(replies[0])
-            return Offer(replies[0], tuple(replies[1:-1]), replies[-1])
-        sender = await self._connection.call(mail)
-        if not sender.is_positive:
-            return Offer(sender)
-        recipient_replies = tuple([await self._connection.call(command) for command in recipients])
-        if not any(reply.is_positive for reply in recipient_replies):
-            return Offer(sender, recipient_replies)
-        return Offer(sender, recipient_replies, await self._connection.call("DATA"))
+        commands = [self._mail_command(message), *recipients, "DATA"]
+        most = _COMMANDS_TOGETHER if "pipelining" in self._extensions else 1
+        before_data = len(commands) - 1
+        replies: list[Reply] = []
+        for start in range(0, len(commands), most):
+            together = commands[start : start + most]
+            self.write(*together)
+            replies += [await self.read() for _ in together]
+            if not replies[0].is_positive:
+                break
+            if len(replies) == before_data and not any(reply.is_positive for reply in replies[1:]):
+                break
+        return Offer(replies[0], tuple(replies[1:before_data]), *replies[before_data:])
 
     def _mail_command(self, message: ComposedMessage) -> str:
         command = f"MAIL FROM:<{message.envelope_from}>"
@@ -156,34 +126,25 @@ class SmtpSession:
     async def _hand_over(self, message: ComposedMessage, check_before_end: Check) -> Reply:
         """Send the message and its end: before the end nothing is sent, after it only the server knows."""
         content = _dot_stuffed(message.content)
-        rest = max(0, len(content) - _LAST_BYTES)
-        if rest:
-            await self._connection.send_content(memoryview(content)[:rest])
-        try:
-            check_before_end()
-        except BaseException:
-            self.abort()  # the only way to cancel an unfinished message
-            raise
-        self._connection.write(".", content=content[rest:])
+        await self.send_content(memoryview(content)[:-_LAST_BYTES], check_before_end)
+        self.write(".", content=content[-_LAST_BYTES:])
         self.may_repeat = False
         try:
-            verdict = await self._connection.read(self._connection.timeouts.transfer_seconds)
+            verdict = await self.read(self.timeouts.transfer_seconds)
+            if verdict.code // 100 == _INTERMEDIATE:
+                raise ProtocolViolation(f"{self.server} gave no verdict: {verdict}", server=self.server)
         except ServerUnavailable:  # a reply, and it says no
             raise
         except (MailServerError, asyncio.CancelledError) as error:
-            raise self._outcome_unknown(message) from error
-        if verdict.code // 100 == _INTERMEDIATE:
             self.abort()
-            raise self._outcome_unknown(message)
+            raise SendOutcomeUnknown(
+                f"{self.server} got the whole message {message.message_id}, but its answer was lost: it may"
+                " have been sent, so it is not sent again.",
+                server=self.server,
+                messageId=message.message_id,
+            ) from error
+        self._is_half_way = False
         return verdict
-
-    def _outcome_unknown(self, message: ComposedMessage) -> SendOutcomeUnknown:
-        return SendOutcomeUnknown(
-            f"{self._server} got the whole message {message.message_id}, but its answer was lost: it may have"
-            " been sent, so it is not sent again.",
-            server=self._server,
-            messageId=message.message_id,
-        )
 
 
 def _recipient_command(message: ComposedMessage, mailbox: str) -> str:
