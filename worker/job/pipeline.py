@@ -18,7 +18,7 @@ from worker.event_loop import finish_in_thread
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.completed_work import CompletedWork, Entry
-from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
+from worker.job.decision import RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
@@ -149,15 +149,14 @@ class Pipeline:
                 log.exception("job_failed_unexpectedly")
             if work.has_effect:
                 error = after_the_work(error)
-            rules = self._failure_rules(job, work.mask)
-            decided = partial(decide_failure, job, work.headers, error, rules)
+            retry, most = self._retry_rule(job), self._rules.max_result_bytes
+            decided = partial(decide_failure, job, work.headers, error, retry, mask=work.mask, max_bytes=most)
             return await finish_in_thread(decided)
 
-    def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
+    def _retry_rule(self, job: Job) -> RetryRule:
         chance = random.random()  # noqa: S311 - only spreads load
         most_retries = self._most_retries[job.key] = max(job.retries, self._most_retries.get(job.key, 0))
-        retry = RetryRule(self._rules.retry_backoff_seconds, chance, most_retries)
-        return FailureRules(mask, retry, self._rules.max_result_bytes)
+        return RetryRule(self._rules.retry_backoff_seconds, chance, most_retries)
 
     async def _do(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
