@@ -7,7 +7,6 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,7 @@ from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.operation_runner import OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned, outcome_class
 from worker.job.progress import carried, carry
 from worker.job.report import JobReport, Observers
@@ -174,8 +173,10 @@ class Pipeline:
                 work.is_counted = work.is_counted or self._send_rate.admit(account)
                 reference = _reference(job, self._rules.cluster_name)
                 work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
-                run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
-                perform = partial(self._runner.perform, assignment.operation, request, account, run)
+                context = self._runner.context(
+                    account, reference, delivered=work.delivered, may_change=lease.check
+                )
+                perform = partial(assignment.operation.handler, request, context)
                 await self._perform(job, assignment, work, perform)
 
         # A job that waits for an access token has a place at the token endpoint, none at the mail server.

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from worker.errors import InputError
-from worker.job.assignment import Assignment, Notation, Operation
+from worker.job.assignment import Assignment, Notation
 from worker.models.expectation import number_as_text, shown
+from worker.operations.catalogue import BY_TASK_TYPE
 
 TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
@@ -76,10 +77,8 @@ _ACTIONS: dict[str, dict[str, _Action]] = {
 }
 
 
-def interpret(
-    variables: Mapping[str, Any], *, operations: Mapping[str, Operation], stores_attachments: bool
-) -> Assignment:
-    """Read a job's variables; `operations`: by job type.
+def interpret(variables: Mapping[str, Any], *, stores_attachments: bool) -> Assignment:
+    """Read a job's variables.
 
     `stores_attachments`: whether reading stores attachments in the document store; if not, it returns none.
     Raises InputError that names the vendor's field.
@@ -100,7 +99,7 @@ def interpret(
         parameters["storeAttachments"] = stores_attachments
     sign_in = _context(variables, "authentication")
     return Assignment(
-        operation=operations[action.task_type],
+        operation=BY_TASK_TYPE[action.task_type],
         variables={
             "authentication": {name: sign_in[name] for name in _SIGN_IN_FIELDS if name in sign_in},
             "server": _server(protocol, _context(data, f"data.{protocol}Config")),
