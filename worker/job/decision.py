@@ -11,7 +11,7 @@ from worker.errors import EmailError, ExpressionFailed, InternalError, ResultToo
 from worker.job.expressions import error_scope, examine, map_result, result_scope
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
-from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import Mask
 from worker.models.base import Result
 
@@ -132,8 +132,6 @@ def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: Retry
 
 
 def _check_size(job: Job, outcome: Outcome, max_bytes: int) -> None:
-    if isinstance(outcome, Returned):
-        return
     size = len(json.dumps(outcome.variables))
     if size > max_bytes:
         raise ResultTooLarge(

@@ -14,24 +14,12 @@ from worker.job.durations import parse_duration_seconds
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import excerpt
-from worker.models.email import (
-    DeletedEmail,
-    FlaggedEmail,
-    FoundImapEmail,
-    ListedImapEmail,
-    MovedEmail,
-    ReadEmail,
-)
-from worker.models.imap_append import AppendedEmail
-from worker.models.imap_folders import FolderRow
-from worker.models.smtp import SendResult
+from worker.operations.catalogue import CATALOGUE
 
 _SHOWN_CHARACTERS = 120
-_RESULTS = (
-    *(AppendedEmail, DeletedEmail, FlaggedEmail, FolderRow, FoundImapEmail, ListedImapEmail, MovedEmail),
-    *(ReadEmail, SendResult),
+RESPONSE_FIELDS = frozenset(
+    str(field.alias) for operation in CATALOGUE for field in operation.result.model_fields.values()
 )
-RESPONSE_FIELDS = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
 """The names of the fields of all results: a name nearly like one of them is a slip."""
 _MAX_RETRIES = 2**31 - 1
 # Its entries by their own names too.
