@@ -34,7 +34,6 @@ from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
 from worker.wiring import (
-    job_rules,
     open_access_tokens,
     open_document_client,
     open_gateway,
@@ -125,7 +124,7 @@ class EmailWorker:
             gateway,
             OperationRunner(self._account, self._context, self._tokens.sign_in),
             self.secrets,
-            job_rules(self.settings),
+            self.settings,
             telemetry.observers,
         )
         task_types = served_task_types(worker)
@@ -133,7 +132,7 @@ class EmailWorker:
             Served(self._interpreter_of_served(name, task_types), self._subscription(name, served_as))
             for name, served_as in task_types.items()
         ]
-        runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
+        runtime = Runtime(gateway, pipeline, served)
         try:
             async with telemetry.exposed(runtime, gateway, self._clients):
                 log.info(

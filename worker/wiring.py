@@ -17,7 +17,6 @@ from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
 from worker.job.channel import GatewayAddress
 from worker.job.gateway import ZeebeGateway
-from worker.job.rules import JobRules
 from worker.mail.account import ServerPolicy
 from worker.mail.clients import MailClients
 from worker.mail.imap.limits import ImapLimits
@@ -93,20 +92,6 @@ def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
     )
     http = _cluster_client(settings, gateway.authorization_server_url, TOKEN_FAILURES)
     return ClusterToken(AccessTokens(http, UrlPolicy(None)), credentials, mask)
-
-
-def job_rules(settings: Settings) -> JobRules:
-    """Return what the operator set for all jobs."""
-    worker = settings.worker
-    return JobRules(
-        retry_backoff_seconds=worker.retry_backoff_seconds,
-        max_result_bytes=worker.max_result_bytes,
-        max_jobs=worker.max_jobs,
-        max_jobs_per_server=worker.max_jobs_per_server,
-        max_sends_per_minute=worker.max_sends_per_minute,
-        secret_fields=worker.secret_fields,
-        cluster_name=worker.cluster_name or settings.gateway.target,
-    )
 
 
 def open_mail_clients(worker: WorkerSettings) -> MailClients:

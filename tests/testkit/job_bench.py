@@ -18,7 +18,6 @@ from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
 from worker.job.operation_runner import OperationRunner, Waiting, Work
 from worker.job.pipeline import Pipeline
-from worker.job.rules import JobRules
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
 from worker.mail.clients import MailClients
@@ -30,6 +29,7 @@ from worker.oauth.access_tokens import AccessTokens
 from worker.operations.catalogue import Operation
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore
+from worker.settings import Settings
 
 JOB_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 30.0
@@ -169,18 +169,21 @@ class Bench:
 
     def runtime(self) -> Runtime:
         """Join the parts."""
-        rules = JobRules(
-            retry_backoff_seconds=10.0,
-            max_result_bytes=self.max_result_bytes,
-            max_jobs=self.max_jobs,
-            max_jobs_per_server=self.max_jobs_per_server,
-            secret_fields=("authentication.*", "server.*"),
-            cluster_name="test",
-        )
+        usual = Settings.from_environment({"ZEEBE_ADDRESS": "test:26500"})
+        rules = {
+            "retry_backoff_seconds": 10.0,
+            "max_result_bytes": self.max_result_bytes,
+            "max_jobs": self.max_jobs,
+            "max_jobs_per_server": self.max_jobs_per_server,
+            "secret_fields": ("authentication.*", "server.*"),
+            "cluster_name": "test",
+        }
+        # Also below the limits of the settings.
+        settings = usual.model_copy(update={"worker": usual.worker.model_copy(update=rules)})
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
         sign_in = self.tokens.sign_in if self.tokens else with_password
         runner = OperationRunner(self._account, _context, sign_in)
-        pipeline = Pipeline(self.gateway, runner, secrets, rules)
+        pipeline = Pipeline(self.gateway, runner, secrets, settings)
         served = [
             Served(
                 partial(Assignment, self._operation(task_type)),
@@ -189,7 +192,7 @@ class Bench:
             for task_type in self.task_types
         ]
         self._admission = pipeline.admission
-        return Runtime(self.gateway, pipeline, served, max_jobs=self.max_jobs)
+        return Runtime(self.gateway, pipeline, served)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[asyncio.Task[None]]:

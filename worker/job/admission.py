@@ -60,7 +60,7 @@ class Admission:
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
-        self._max_jobs = max_jobs
+        self.max_jobs = max_jobs
         self._max_jobs_per_server = max_jobs_per_server
         # By account: the server, and the name of the account's circuit.
         self._sick_accounts: Recent[Hashable, tuple[str, str]] = Recent()
@@ -85,8 +85,8 @@ class Admission:
 
         They are being returned, or wait for their server only. If places are free, all waiting jobs count.
         """
-        waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
-        return min(waiting + self._returning, self._max_jobs)
+        waiting = len(self._waiting) if len(self._working) < self.max_jobs else 0
+        return min(waiting + self._returning, self.max_jobs)
 
     @contextmanager
     def returning(self) -> Iterator[None]:
@@ -165,7 +165,7 @@ class Admission:
 
     def _may_begin(self, entry: _Entry) -> bool:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
-        if not has_turn or len(self._working) >= self._max_jobs:
+        if not has_turn or len(self._working) >= self.max_jobs:
             return False
         circuit = self._circuit(entry)
         is_admitted = self._breaker.may_begin(circuit) or self._may_try(entry, circuit)
@@ -187,17 +187,17 @@ class Admission:
 
         So some are left if several servers stop answering with all that they have.
         """
-        most, free = self._max_jobs_per_server, self._max_jobs - len(self._working)
+        most, free = self._max_jobs_per_server, self.max_jobs - len(self._working)
         at_server = self._at_server[server]
-        return at_server < most and at_server * (self._max_jobs - most) < most * free
+        return at_server < most and at_server * (self.max_jobs - most) < most * free
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
         circuit = self._circuit(entry)
-        is_full = len(self._working) >= self._max_jobs
+        is_full = len(self._working) >= self.max_jobs
         if (is_full or self._has_share(entry.server)) and self._breaker.may_begin(circuit):
             return False
-        is_crowded = len(self._waiting) > self._max_jobs
+        is_crowded = len(self._waiting) > self.max_jobs
         return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
 
     def _circuit(self, entry: _Entry) -> str:
