@@ -173,7 +173,9 @@ class Pipeline:
             # One session at a time. The password is a part of it: jobs with another do not delay the owner's.
             mailbox = account if account.protocol is MailProtocol.POP3 else None
             async with self.admission.place(account.server, work.trace, account=account, mailbox=mailbox):
-                work.is_counted = work.is_counted or self._send_rate.admit(account)
+                if not work.is_counted:
+                    self._send_rate.admit(account)
+                    work.is_counted = True
                 reference = _reference(job, self._cluster_name)
                 work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
                 context = self._runner.context(
