@@ -215,7 +215,9 @@ class Bench:
     def _account(self, _operation: Any, request: LetterRequest) -> Account:
         account = account_of(self.protocol, request.server, request.authentication)
         if self.has_answered:
-            self._admission.answered(account.server)
+            # As if the server had just answered this account and all others.
+            self._admission._sick_accounts.clear()
+            self._admission._breaker.answered(account.server)
         return account
 
 

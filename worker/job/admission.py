@@ -103,13 +103,6 @@ class Admission:
         """How many mail servers do not answer."""
         return self._breaker.open_circuits
 
-    def answered(self, server: str) -> None:
-        """Note that a mail server has answered, to all of its accounts."""
-        for account, (sick_at, _) in list(self._sick_accounts.items()):
-            if sick_at == server:
-                del self._sick_accounts[account]
-        self._note(server, self._breaker.answered(server))
-
     @asynccontextmanager
     async def place(
         self,
