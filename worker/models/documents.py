@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.models.expectation import fault
+from worker.models.texts import check_name
 
 _KIND = "camunda.document.type"
 _MAX_TEXT = 2_000
@@ -158,8 +159,7 @@ def _text(reference: Mapping[str, Any], name: str, path: str) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise fault(f"{path}.{name}", f"must be a text of at most {_MAX_TEXT} characters")
-    if any(
-        character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
-    ):
-        raise fault(f"{path}.{name}", "must not contain control characters or half a character")
-    return value.strip() or None
+    try:
+        return check_name(value).strip() or None
+    except ValueError as error:
+        raise fault(f"{path}.{name}", str(error)) from None

@@ -22,20 +22,9 @@ from worker.models.search import (
     read_day,
     read_text,
 )
-from worker.models.texts import check_characters
+from worker.models.texts import check_text
 
 P = TypeVar("P")
-
-
-def check_text(text: str) -> str:
-    """Refuse characters that cannot be sent to a server: NUL, and half a character (a lone surrogate)."""
-    if "\0" in text:
-        raise ValueError("must not contain NUL")
-    return check_characters(text)
-
-
-def _is_a_message_id(text: str) -> str:
-    return check_text(text).strip()
 
 
 def _is_no_boolean(value: Any) -> Any:
@@ -67,7 +56,8 @@ MessageId = Annotated[
         " the Message-ID of its header, with or without `<` and `>`.",
         examples=["<20240819.42@example.com>"],
     ),
-    AfterValidator(_is_a_message_id),
+    AfterValidator(check_text),
+    AfterValidator(str.strip),
 ]
 MaxToBeRead = Annotated[
     int,
