@@ -51,14 +51,18 @@ class HeaderExpression:
         text = headers.get(header, "").strip()
         if not text:
             return None
+        fault = "is not a FEEL expression"
         try:
             parsed = feel.parse(text)
-        except feel.FeelError as error:
-            raise _refused(header, text, "is not a FEEL expression", error) from error
-        try:
+            fault = "has a mistake"
             parsed.check(_variables(headers, header))
         except feel.FeelError as error:
-            raise _refused(header, text, "has a mistake", error) from error
+            raise InputError(
+                f"The header {header} {fault}: {_described(error, text)}",
+                field=header,
+                line=error.line,
+                column=error.column,
+            ) from error
         return cls(header, text, parsed)
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
@@ -67,8 +71,7 @@ class HeaderExpression:
             return self.parsed.evaluate(scope)
         except feel.FeelError as error:
             raise ExpressionFailed(
-                f"The header {self.header} cannot be evaluated: line {error.line}, column {error.column}:"
-                f" {error.message} The expression is {_shown(self.text)}.",
+                f"The header {self.header} cannot be evaluated: {_described(error, self.text)}",
                 header=self.header,
             ) from error
 
@@ -81,14 +84,9 @@ class HeaderExpression:
         )
 
 
-def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputError:
-    return InputError(
-        f"The header {header} {what}: line {error.line}, column {error.column}:"
-        f" {error.message} The expression is {_shown(text)}.",
-        field=header,
-        line=error.line,
-        column=error.column,
-    )
+def _described(error: feel.FeelError, text: str) -> str:
+    where = f"line {error.line}, column {error.column}"
+    return f"{where}: {error.message} The expression is {_shown(text)}."
 
 
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
