@@ -16,7 +16,7 @@ import structlog
 
 from worker.errors import EmailError, InputError, InternalError
 from worker.job import progress, vendor
-from worker.job.assignment import Assignment, Interpret
+from worker.job.assignment import Interpret
 from worker.job.decision import to_json
 from worker.job.defaults import assign
 from worker.job.gateway import Subscription
@@ -129,7 +129,7 @@ class EmailWorker:
         )
         task_types = served_task_types(worker)
         served = [
-            Served(self._interpreter_of_served(name, task_types), self._subscription(name, served_as))
+            Served(self._interpreter(name, task_types), self._subscription(name, served_as))
             for name, served_as in task_types.items()
         ]
         runtime = Runtime(gateway, pipeline, served)
@@ -147,33 +147,17 @@ class EmailWorker:
             await gateway.close()
         log.info("worker_stopped")
 
-    def _interpreter(self, task_type: str) -> Interpret:
+    def _interpreter(self, task_type: str, served: Container[str] = BY_TASK_TYPE) -> Interpret:
+        """Return how the variables of a job type are read; the vendor's may name any operation."""
         if task_type == vendor.TASK_TYPE:
             has_store = self.settings.gateway.rest_address is not None
-            return partial(vendor.interpret, stores_attachments=has_store)
+            return partial(vendor.interpret, served=served, stores_attachments=has_store)
         operation = BY_TASK_TYPE.get(task_type)
         if operation is None:
             raise InputError(
                 f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="job type"
             )
         return partial(assign, operation, self.settings.defaults[operation.protocol.value].variables())
-
-    def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
-        """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
-        interpret = self._interpreter(task_type)
-
-        def checked(variables: Mapping[str, Any]) -> Assignment:
-            assignment = interpret(variables)
-            wanted = assignment.operation.task_type
-            if wanted not in served:
-                raise InputError(
-                    f"This worker does not serve {wanted}; ask its operator to add it to"
-                    " EMAIL_WORKER_OPERATIONS.",
-                    field="data",
-                )
-            return assignment
-
-        return checked
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self.settings.worker

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import structlog
 
@@ -46,7 +45,8 @@ class _Entry:
     mailbox: Hashable | None
     trace: CommandTrace
     circuit: str = ""
-    may_begin: asyncio.Future[bool] | None = None
+    # Whether it may begin, once that is decided.
+    decided: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     began_at: float = 0.0
     limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
@@ -141,12 +141,11 @@ class Admission:
         ahead = sum(self._circuit(other) == self._circuit(entry) for other in self._waiting)
         if self._is_hopeless(entry, ahead):
             raise self._not_admitted(entry)
-        entry.may_begin = asyncio.get_running_loop().create_future()
         self._waiting.append(entry)
         self._schedule_tick()
         self.on_place_left()
         try:
-            is_admitted = await entry.may_begin
+            is_admitted = await entry.decided
         except asyncio.CancelledError:
             if entry in self._working:
                 self._leave(entry, Attempt.SHOWED_NOTHING)
@@ -241,14 +240,13 @@ class Admission:
         waiting, self._waiting = self._waiting, []
         ahead: Counter[str] = Counter()
         for entry in waiting:
-            decided = cast("asyncio.Future[bool]", entry.may_begin)
-            if decided.done():
+            if entry.decided.done():
                 continue  # cancelled
             if self._may_begin(entry):
                 self._begin(entry)
-                decided.set_result(True)
+                entry.decided.set_result(True)
             elif self._is_hopeless(entry, ahead[self._circuit(entry)]):
-                decided.set_result(False)
+                entry.decided.set_result(False)
             else:
                 self._waiting.append(entry)
                 ahead[self._circuit(entry)] += 1

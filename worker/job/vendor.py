@@ -7,7 +7,7 @@ runtime does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,16 +77,24 @@ _ACTIONS: dict[str, dict[str, _Action]] = {
 }
 
 
-def interpret(variables: Mapping[str, Any], *, stores_attachments: bool) -> Assignment:
-    """Read a job's variables.
+def interpret(
+    variables: Mapping[str, Any], *, served: Container[str], stores_attachments: bool
+) -> Assignment:
+    """Read a job's variables. `served`: the job types of the operations that this worker does.
 
     `stores_attachments`: whether reading stores attachments in the document store; if not, it returns none.
-    Raises InputError that names the vendor's field.
+    Raises InputError that names the vendor's field, or an operation that is not served.
     """
     data = _context(variables, "data")
     protocol = _choose(variables, "protocol", _ACTIONS)
     actions = _ACTIONS[protocol]
     action = actions[_choose(data, f"data.{protocol}ActionDiscriminator", actions)]
+    if action.task_type not in served:
+        raise InputError(
+            f"This worker does not serve {action.task_type}; ask its operator to add it to"
+            " EMAIL_WORKER_OPERATIONS.",
+            field="data",
+        )
     given = _context(data, f"data.{protocol}Action")
     parameters = {
         ours: _as_text(given[theirs]) if ours in _TEXTS else given[theirs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -57,6 +57,8 @@ DATE_FIELDS = frozenset({F.SINCE, F.BEFORE, F.ON, F.SENTSINCE, F.SENTBEFORE, F.S
 FLAG_FIELDS = frozenset({F.SEEN, F.FLAGGED, F.ANSWERED})
 SIZE_FIELDS = frozenset({F.LARGER, F.SMALLER})
 # Conditions that need only the email, not the flags of a mail server.
+# Of which a condition without a value means true.
+_TRUTH_FIELDS = FLAG_FIELDS | {F.ATTACHMENT}
 FIELDS_WITHOUT_FLAGS = tuple(field for field in SearchField if field not in FLAG_FIELDS)
 
 
@@ -162,12 +164,17 @@ def _read_size(value: Any) -> int:
     raise ValueError(f"must be a whole number of octets, found {shown(value, _SHOWN_CHARACTERS)}")
 
 
-def _reader(field: SearchField) -> Callable[[Any], str | bool | int | date]:
+def _read_value(field: SearchField, entries: Mapping[str, Any]) -> str | bool | int | date:
+    """Read the value. A null is no value that was left out: it would find emails that are not meant."""
+    value = entries.get("value")
     if field in DATE_FIELDS:
-        return read_day
+        return read_day(value)
     if field in SIZE_FIELDS:
-        return _read_size
-    return _read_truth if field in FLAG_FIELDS or field is F.ATTACHMENT else read_text
+        return _read_size(value)
+    if field in _TRUTH_FIELDS:
+        return _read_truth(value) if "value" in entries else True
+    is_any = field is F.HEADER and entries.get("value", "") == ""
+    return "" if is_any else read_text(value)
 
 
 def _from_json(text: str) -> Any:
@@ -219,29 +226,17 @@ class _Parser:
 
     def _parse_condition(self, entries: dict[str, Any], path: str) -> Condition:
         field = _choose(self._fields, entries.get("field"), f"{path}.field")
-        header, value_path = "", f"{path}.value"
-        if field is F.HEADER:
-            _refuse_others(entries, ("field", "name", "value"), path)
-            header = _header_name(entries.get("name"), f"{path}.name")
-        else:
-            _refuse_others(entries, ("field", "value"), path)
+        names = ("field", "name", "value") if field is F.HEADER else ("field", "value")
+        _refuse_others(entries, names, path)
+        header = _header_name(entries.get("name"), f"{path}.name") if field is F.HEADER else ""
         try:
-            read = self._read_value(field, entries)
+            read = _read_value(field, entries)
         except ValueError as error:
-            raise fault(value_path, str(error)) from None
+            raise fault(f"{path}.value", str(error)) from None
         self._conditions += 1
         if self._conditions > CONDITIONS:
             raise fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, read, header)
-
-    def _read_value(self, field: SearchField, entries: dict[str, Any]) -> str | bool | int | date:
-        """Read the value. A null is no value that was left out: it would find emails that are not meant."""
-        value = entries.get("value")
-        if "value" not in entries and (field in FLAG_FIELDS or field is F.ATTACHMENT):
-            return True
-        if field is F.HEADER and entries.get("value", "") == "":
-            return ""
-        return _reader(field)(value)
 
 
 def _header_name(name: Any, path: str) -> str:

@@ -20,7 +20,13 @@ from worker.mail.imap.searching import search_messages
 from worker.mail.imap.sorting import EmailOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
-from worker.models.email import AppendedEmail, DeletedEmail, FlaggedEmail, MovedEmail, ReadEmail
+from worker.models.email import (
+    AppendedEmail,
+    DeletedEmail,
+    FlaggedEmail,
+    MovedEmail,
+    ReadEmail,
+)
 from worker.models.imap import (
     DeleteRequest,
     FlagRequest,

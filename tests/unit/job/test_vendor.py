@@ -14,7 +14,7 @@ from worker.job.binding import bind
 from worker.job.vendor import interpret
 from worker.mail.account import Account, Encryption, account_of
 from worker.masking import Mask
-from worker.operations.catalogue import Operation
+from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.secret_store import SecretStore
 
 SIGN_IN = {"type": "simple", "username": "ann", "password": "hunter2"}
@@ -62,7 +62,7 @@ def vendor_variables(
 
 
 def assignment_of(variables: dict[str, Any], *, stores_attachments: bool = False) -> Assignment:
-    return interpret(variables, stores_attachments=stores_attachments)
+    return interpret(variables, served=BY_TASK_TYPE, stores_attachments=stores_attachments)
 
 
 def bound(variables: dict[str, Any], **secrets: str) -> Any:
