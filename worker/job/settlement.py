@@ -13,7 +13,7 @@ from worker.job.engine_errors import CommandRefused, GatewayUnavailable
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.job.outcome import Failed, Outcome
 from worker.masking import excerpt
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ async def settle(
     reported, pause_seconds = outcome, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            await _send(job, reported, gateway)
+            await gateway.report(job, reported)
         except CommandRefused as error:
             if reported is not outcome:
                 raise
@@ -57,21 +57,3 @@ async def settle(
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
         else:
             return reported
-
-
-async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
-    match outcome:
-        case Completed():
-            await gateway.complete(job.key, outcome.variables)
-        case Failed() | Returned():
-            await gateway.fail(
-                job.key,
-                retries=job.retries if isinstance(outcome, Returned) else outcome.retries,
-                message=outcome.message,
-                backoff_seconds=outcome.backoff_seconds,
-                variables=outcome.variables,
-            )
-        case BpmnError():
-            await gateway.throw_error(
-                job.key, error_code=outcome.code, message=outcome.message, variables=outcome.variables
-            )
