@@ -87,9 +87,7 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 def _read(reference: Mapping[str, Any], path: str) -> Document:
     if _KIND not in reference and "contentType" in reference:
         raise fault(path, "is an attachment that was listed, and not stored")
-    document = _read_kind(reference, path)
-    content_id = _content_id(reference, path)
-    return replace(document, content_id=content_id) if content_id else document
+    return replace(_read_kind(reference, path), content_id=_content_id(reference, path))
 
 
 def _content_id(reference: Mapping[str, Any], path: str) -> str | None:

@@ -41,6 +41,7 @@ _EXPECTED = {
     **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "must be a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
     "string_type": "must be text",
+    "string_unicode": "must not contain half a character (a lone surrogate)",
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _A_CONTEXT),
     **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
     "greater_than_equal": "must be at least {ge:.15g}",

@@ -43,25 +43,22 @@ def is_structured(name: str) -> bool:
     return _STRUCTURED.fullmatch(name.lower()) is not None
 
 
-def read_headers(headers: dict[Any, Any]) -> dict[str, str]:
-    """Return the given fields, each with its text; raises ValueError if a value is no text."""
+def read_headers(headers: dict[str, Any]) -> dict[str, str]:
+    """Return the given fields, each with its text; raises ValueError to complete "headers …"."""
     if len(headers) > HEADERS:
         raise ValueError(f"must have at most {HEADERS} header fields")
-    texts = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
+    given = {name: _header_text(name, value) for name, value in headers.items() if not _is_blank(value)}
     # "Reply-To" may be an empty list of addresses, as "cc" may.
-    return {
-        name: text for name, text in texts.items() if name.lower() not in ADDRESS_HEADERS or text.strip(", ")
+    texts = {
+        name: text for name, text in given.items() if name.lower() not in ADDRESS_HEADERS or text.strip(", ")
     }
-
-
-def check_headers(headers: dict[str, str]) -> None:
-    """Raise ValueError, with a phrase that completes "headers …", for a field that may not be there."""
     seen: set[str] = set()
-    for name, value in headers.items():
-        _check_header(name, value)
+    for name, text in texts.items():
+        _check_header(name, text)
         if name.lower() in seen:
             raise ValueError(f"must contain {name} only once (case-insensitive)")
         seen.add(name.lower())
+    return texts
 
 
 def _is_blank(value: Any) -> bool:

@@ -22,10 +22,10 @@ def check_characters(text: str) -> str:
 
 
 def check_text(text: str) -> str:
-    """Return `text`; ValueError for NUL or half a character, which no server can be sent."""
+    """Return `text`; ValueError for NUL, which no server can be sent."""
     if "\0" in text:
         raise ValueError("must not contain NUL")
-    return check_characters(text)
+    return text
 
 
 def check_name(text: str) -> str:
