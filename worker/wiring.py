@@ -15,7 +15,6 @@ from worker.documents.sign_in import BasicSignIn, SignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress
 from worker.job.gateway import ZeebeGateway
 from worker.mail.account import ServerPolicy
 from worker.mail.clients import MailClients
@@ -53,22 +52,9 @@ def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGate
 
     `sign_in`: one that is shared, as it fetches tokens; default: the gateway's own.
     """
-    gateway = settings.gateway
-    address = GatewayAddress(
-        target=gateway.target,
-        is_encrypted=gateway.is_encrypted,
-        ca_file=gateway.ca_certificate_path,
-        certificate_file=gateway.client_certificate_path,
-        key_file=gateway.client_key_path,
-    )
-    if gateway.is_encrypted:
-        _cluster_tls_context(gateway)  # says what is wrong with a file
-    return ZeebeGateway(
-        address,
-        worker_name=settings.worker.name,
-        tenant_ids=gateway.tenant_ids,
-        sign_in=sign_in or open_sign_in(settings, Mask()),
-    )
+    if settings.gateway.is_encrypted:
+        _cluster_tls_context(settings.gateway)  # says what is wrong with a file
+    return ZeebeGateway(settings, sign_in or open_sign_in(settings, Mask()))
 
 
 def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:

@@ -16,11 +16,12 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_
 from testkit.jobs import make_job
 
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress
 from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription, ZeebeGateway
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed
+from worker.settings import Settings
+from worker.wiring import open_gateway
 
 SUBSCRIPTION = Subscription("email.test.send", ("authentication", "server"), 60.0, 30.0)
 JOB = make_job(key=7)
@@ -75,7 +76,8 @@ async def connected() -> AsyncIterator[tuple[ScriptedServicer, ZeebeGateway]]:
 
 
 def gateway_at(target: str) -> ZeebeGateway:
-    return ZeebeGateway(GatewayAddress(target, is_encrypted=False), worker_name="me", tenant_ids=("red",))
+    environment = {"ZEEBE_ADDRESS": target, "CAMUNDA_TENANT_IDS": "red", "EMAIL_WORKER_NAME": "me"}
+    return open_gateway(Settings.from_environment(environment))
 
 
 def activated(variables: str = '{"server": {"host": "h"}}') -> messages.ActivatedJob:
@@ -267,6 +269,6 @@ async def test_a_command_that_is_cancelled_is_cancelled(monkeypatch: pytest.Monk
 
 
 def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    address = GatewayAddress("h:443", is_encrypted=True, ca_file=tmp_path / "missing.pem")
-    with pytest.raises(InputError, match=r"ZEEBE_CA_CERTIFICATE_PATH: .*missing\.pem cannot be read"):
-        ZeebeGateway(address, worker_name="me", tenant_ids=())
+    environment = {"ZEEBE_CA_CERTIFICATE_PATH": str(tmp_path / "missing.pem")}
+    with pytest.raises(InputError, match=r"ZEEBE_CA_CERTIFICATE_PATH: .*missing\.pem does not exist"):
+        open_gateway(Settings.from_environment(environment))

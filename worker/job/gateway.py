@@ -27,10 +27,11 @@ from pyzeebe.errors import (
 
 from worker.documents.sign_in import SignIn
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress, SignedCalls, open_channel
+from worker.job.channel import SignedCalls, open_channel
 from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.settings import Settings
 
 T = TypeVar("T")
 
@@ -76,20 +77,14 @@ class ZeebeGateway:
     The worker's own polling is not used: docs/architecture.md says why.
     """
 
-    def __init__(
-        self,
-        address: GatewayAddress,
-        *,
-        worker_name: str,
-        tenant_ids: tuple[str, ...],
-        sign_in: SignIn | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, sign_in: SignIn | None = None) -> None:
+        """Connect at the first command. Raises OSError for a file of the settings that cannot be read."""
         self._signed = SignedCalls(sign_in) if sign_in else None
-        self._channel = open_channel(address, self._signed)
+        self._channel = open_channel(settings.gateway, self._signed)
         self._client = ZeebeClient(self._channel, max_connection_retries=_WITHOUT_END)
         self._adapter = ZeebeWorker(self._channel, max_connection_retries=_WITHOUT_END).zeebe_adapter
-        self._worker_name = worker_name
-        self._tenant_ids = list(tenant_ids)
+        self._worker_name = settings.worker.name
+        self._tenant_ids = list(settings.gateway.tenant_ids)
 
     async def close(self) -> None:
         """Cut the connection; running requests are cancelled."""
