@@ -17,7 +17,6 @@ _KNOWN = {
     for name in ("resultVariable", "resultExpression", "errorExpression", "retryBackoff", "jobTimeout")
 }
 _CLOSENESS = 0.85
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,4 @@ def _duration(headers: Mapping[str, str], name: str, *, may_be_zero: bool = True
     try:
         return parse_duration_seconds(text, may_be_zero=may_be_zero)
     except ValueError as error:
-        raise InputError(
-            f"The header {name} {error}; found {shown(text, _SHOWN_CHARACTERS)}.", field=name
-        ) from error
+        raise InputError(f"The header {name} {error}; found {shown(text)}.", field=name) from error

@@ -21,7 +21,6 @@ TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
 
 _DEFAULT_PORT = {"smtp": 587, "imap": 993, "pop3": 995}
-_SHOWN_CHARACTERS = 60
 _SIGN_IN_FIELDS = ("type", "username", "password")
 
 
@@ -135,7 +134,7 @@ def _choose(parent: Mapping[str, Any], path: str, known: Mapping[str, Any]) -> s
     expected = f"{path} must be {' or '.join(map(repr, known))}"
     if value is None or value == "":
         raise InputError(f"{expected}, and is not given.", field=path)
-    raise InputError(f"{expected}; found {shown(value, _SHOWN_CHARACTERS)}.", field=path)
+    raise InputError(f"{expected}; found {shown(value)}.", field=path)
 
 
 def _as_text(value: Any) -> Any:

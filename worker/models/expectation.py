@@ -10,13 +10,14 @@ from pydantic_core import ErrorDetails
 
 from worker.masking import excerpt
 
+_SHOWN_CHARACTERS = 80
 _ENUM_MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
 
 
-def shown(value: Any, most_characters: int) -> str:
+def shown(value: Any) -> str:
     """Give a value as a message shows it: as FEEL has it, on one line, and not too long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
-    return excerpt(text, most_characters)
+    return excerpt(text, _SHOWN_CHARACTERS)
 
 
 def fault(path: str, expected: str) -> ValueError:

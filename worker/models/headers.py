@@ -71,15 +71,13 @@ def _header_text(name: Any, value: Any) -> str:
         return (_FOLDING.sub(" ", value) if is_structured(str(name)) else value).strip(" \t")
     text = number_as_text(value)
     if not isinstance(text, str):
-        raise ValueError(f"must contain texts and numbers only, but {shown(name, 80)} is something else")  # noqa: TRY004 - pydantic reports ValueError
+        raise ValueError(f"must contain texts and numbers only, but {shown(name)} is something else")  # noqa: TRY004 - pydantic reports ValueError
     return text
 
 
 def _check_header(name: str, value: str) -> None:
     if not HEADER_NAME.fullmatch(name):
-        raise ValueError(
-            f"must have names of printable ASCII characters without colon, found {shown(name, 80)}"
-        )
+        raise ValueError(f"must have names of printable ASCII characters without colon, found {shown(name)}")
     if len(value) > HEADER_CHARACTERS:
         raise ValueError(f"must have values of at most {HEADER_CHARACTERS:,} characters, but {name} has more")
     try:
@@ -98,14 +96,14 @@ def _check_header(name: str, value: str) -> None:
     if is_structured(name) and not _PRINTABLE_WORDS.fullmatch(value):
         raise ValueError(
             f"may contain only printable ASCII characters in {name}, at most {_WORD_CHARACTERS} of them"
-            f" without a blank, found {shown(value, 80)}"
+            f" without a blank, found {shown(value)}"
         )
 
 
 def check_message_id(value: str) -> None:
     """Raise ValueError if it is no Message-ID, with or without angle brackets."""
     if len(value) > _MAX_MESSAGE_ID or not _MESSAGE_ID.fullmatch(value):
-        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {shown(value, 80)}")
+        raise ValueError(f"must have a Message-ID such as <unique@example.com>, found {shown(value)}")
 
 
 def _check_addresses(name: str, value: str) -> None:

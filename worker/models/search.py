@@ -15,7 +15,6 @@ from worker.models.expectation import fault, number_as_text, shown
 from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
 
-_SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
 # A date of FEEL, or a date and time, of which the written day counts.
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?")
@@ -133,7 +132,7 @@ def read_text(value: Any) -> str:
     """Read a text to search for; raises ValueError with a phrase that completes "<field> …"."""
     value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
+        raise ValueError(f"must be a text that is not empty, found {shown(value)}")
     check_line(value)
     if len(value) > CONDITION_CHARACTERS:
         raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
@@ -146,14 +145,14 @@ def read_day(value: Any) -> date:
     try:
         return date.fromisoformat(match[1] if match else "")
     except ValueError:
-        found = shown(value, _SHOWN_CHARACTERS)
+        found = shown(value)
         raise ValueError(f"must be a date such as 2026-11-27, found {found}") from None
 
 
 def _read_truth(value: Any) -> bool:
     truth = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(truth, bool):
-        raise ValueError(f"must be true or false, found {shown(value, _SHOWN_CHARACTERS)}")  # noqa: TRY004 - as all faults
+        raise ValueError(f"must be true or false, found {shown(value)}")  # noqa: TRY004 - as all faults
     return truth
 
 
@@ -161,7 +160,7 @@ def _read_size(value: Any) -> int:
     text = number_as_text(value)
     if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit():
         return min(int(text.strip()[:20]), _LARGEST_SIZE)
-    raise ValueError(f"must be a whole number of octets, found {shown(value, _SHOWN_CHARACTERS)}")
+    raise ValueError(f"must be a whole number of octets, found {shown(value)}")
 
 
 def _read_value(field: SearchField, entries: Mapping[str, Any]) -> str | bool | int | date:
@@ -197,7 +196,7 @@ class _Parser:
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             expected = "must be a context with field and value, or with operator and criteria"
-            raise fault(path, f"{expected}, found {shown(value, _SHOWN_CHARACTERS)}")
+            raise fault(path, f"{expected}, found {shown(value)}")
         if depth > CRITERIA_LEVELS:
             raise fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
@@ -268,6 +267,6 @@ def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:
     chosen = next((choice for choice in choices if choice.value == name), None)
     if chosen is None:
         *others, last = choices
-        found = shown(value, _SHOWN_CHARACTERS)
+        found = shown(value)
         raise fault(path, f"must be {', '.join(others)} or {last}, found {found}")
     return chosen
