@@ -17,7 +17,7 @@ _MESSAGE_ID = re.compile(rf"<{ID}>|{ID}")
 _MAX_MESSAGE_ID = 250
 
 # What the worker writes itself, or the servers on the way: a second one would contradict the first.
-_WRITTEN_BY_FIELD = {"from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "subject": "subject"}
+_WRITTEN_BY_FIELD = frozenset({"from", "to", "cc", "bcc", "subject"})
 _WRITTEN_BY_WORKER = frozenset(
     {"sender", "date", "mime-version", "received", "return-path", "delivered-to", "received-spf"}
     | {"authentication-results", "dkim-signature", "domainkey-signature"}
@@ -86,7 +86,7 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"{error}, but {name} does") from error
     lowered = name.lower()
     if lowered in _WRITTEN_BY_FIELD:
-        raise ValueError(f"must not contain {name}: use the field {_WRITTEN_BY_FIELD[lowered]}")
+        raise ValueError(f"must not contain {name}: use the field {lowered}")
     if lowered in _WRITTEN_BY_WORKER or lowered.startswith(_RESERVED_PREFIXES):
         raise ValueError(f"must not contain {name}: the worker or the mail servers write it")
     if lowered == "message-id":

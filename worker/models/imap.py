@@ -12,7 +12,6 @@ from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
     CRITERIA,
-    MAXIMUM,
     ORDER,
     STORE_ATTACHMENTS_DESCRIPTION,
     Criteria,
@@ -20,6 +19,7 @@ from worker.models.mailbox import (
     MaxToBeRead,
     MessageId,
     SearchedTexts,
+    maximum,
 )
 from worker.models.search import Condition, Criterion, SearchField, all_of
 from worker.models.texts import check_name, check_text, read_words
@@ -58,7 +58,7 @@ class ListParameters(Request):
 
     folder: Folder = _INBOX
     unread_only: bool = _UNREAD_ONLY
-    max_to_be_read: MaxToBeRead = 100
+    max_to_be_read: MaxToBeRead = maximum(100)
     sort_field: SortField = Field(default=SortField.RECEIVED_DATE, title="Sort by")
     """The whole folder is sorted first, then cut at the maximum."""
     sort_order: SortOrder = ORDER
@@ -98,7 +98,7 @@ class SearchParameters(SearchedTexts):
     unread_only: bool = _UNREAD_ONLY
     criteria: Criteria = CRITERIA
     folder: Folder = _INBOX
-    max_to_be_read: MaxToBeRead | None = MAXIMUM
+    max_to_be_read: MaxToBeRead | None = maximum(None)
     sort_field: SortField | None = Field(default=None, title="Sort by")
     """The emails found are sorted first, then cut at the maximum. If it is left empty, they are in the
     order in which they came into the folder."""

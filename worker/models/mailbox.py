@@ -45,8 +45,6 @@ class MailboxRequest(Request, Generic[P]):
     parameters: P = Field(default={}, validate_default=True)
 
 
-_MAXIMUM = "At most this many emails are returned, from 1 to 10000."
-
 MessageId = Annotated[
     str,
     Field(
@@ -59,23 +57,12 @@ MessageId = Annotated[
     AfterValidator(check_text),
     AfterValidator(str.strip),
 ]
-MaxToBeRead = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=10_000,
-        title="Maximum number of emails",
-        description=_MAXIMUM,
-        examples=[10],
-    ),
-    BeforeValidator(_is_no_boolean),
-]
+MaxToBeRead = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_is_no_boolean)]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
 CriteriaWithoutFlags = Annotated[
     Condition | Group | None, BeforeValidator(partial(_read_criteria, fields=FIELDS_WITHOUT_FLAGS))
 ]
 
-MAXIMUM = Field(default=None, title="Maximum number of emails", description=_MAXIMUM, examples=[10])
 ORDER = Field(
     default=SortOrder.ASC,
     title="Order",
@@ -93,6 +80,16 @@ STORE_ATTACHMENTS_DESCRIPTION = (
     "Store attachments in Camunda's document store and return references. By default they are stored if the"
     " worker knows the store (`ZEEBE_REST_ADDRESS`)."
 )
+
+
+def maximum(default: int | None) -> Any:
+    """Return the field for the most emails of a list."""
+    return Field(
+        default=default,
+        title="Maximum number of emails",
+        description="At most this many emails are returned, from 1 to 10000.",
+        examples=[10],
+    )
 
 
 _SearchedText = Annotated[str, BeforeValidator(read_text), AfterValidator(str.strip)]
