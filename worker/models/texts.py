@@ -31,7 +31,7 @@ def check_text(text: str) -> str:
 def check_name(text: str) -> str:
     """Return `text`; ValueError for a control character, such as a line break."""
     if _CONTROL.search(text):
-        raise ValueError("must not contain control characters")
+        raise ValueError("must not contain a line break or another control character")
     return check_characters(text)
 
 
