@@ -148,7 +148,7 @@ class EmailWorker:
         log.info("worker_stopped")
 
     def _interpreter(self, task_type: str, served: Container[str] = BY_TASK_TYPE) -> Interpret:
-        """Return how the variables of a job type are read; the vendor's may name any operation."""
+        """Return how a job type is read. `served`: the operations that the vendor's job type may name."""
         if task_type == vendor.TASK_TYPE:
             has_store = self.settings.gateway.rest_address is not None
             return partial(vendor.interpret, served=served, stores_attachments=has_store)
