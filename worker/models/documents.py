@@ -87,7 +87,17 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 def _read(reference: Mapping[str, Any], path: str) -> Document:
     if _KIND not in reference and "contentType" in reference:
         raise fault(path, "is an attachment that was listed, and not stored")
-    return replace(_read_kind(reference, path), content_id=_content_id(reference, path))
+    match reference.get(_KIND):
+        case "camunda":
+            document: Document = _read_stored(reference, path)
+        case "inline":
+            document = _read_inline(reference, path)
+        case "external":
+            url = _required(reference, "url", path)
+            document = ExternalDocument(url, _text(reference, "name", path))
+        case _:
+            raise fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
+    return replace(document, content_id=_content_id(reference, path))
 
 
 def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
@@ -96,19 +106,6 @@ def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
     if content_id and not CONTENT_ID.fullmatch(content_id):
         raise fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
     return content_id or None
-
-
-def _read_kind(reference: Mapping[str, Any], path: str) -> Document:
-    match reference.get(_KIND):
-        case "camunda":
-            return _read_stored(reference, path)
-        case "inline":
-            return _read_inline(reference, path)
-        case "external":
-            url = _required(reference, "url", path)
-            return ExternalDocument(url, _text(reference, "name", path))
-        case _:
-            raise fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
 
 
 def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
