@@ -60,17 +60,15 @@ class Pipeline:
         self._gateway = gateway
         self._runner = runner
         self._secrets = secrets
-        self._settings = settings.worker
-        self._cluster_name = settings.worker.cluster_name or settings.gateway.target
+        self._settings = worker = settings.worker
+        self._cluster_name = worker.cluster_name or settings.gateway.target
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
         # By job key: the most retries that a failing job is known to have had, and who has its email.
         self._most_retries: Recent[int, int] = Recent()
         self._delivered: Recent[int, set[str]] = Recent()
-        self._send_rate = SendRate(self._settings.max_sends_per_minute, time.monotonic)
-        self.admission = Admission(
-            max_jobs=self._settings.max_jobs, max_jobs_per_server=self._settings.max_jobs_per_server
-        )
+        self._send_rate = SendRate(worker.max_sends_per_minute, time.monotonic)
+        self.admission = Admission(max_jobs=worker.max_jobs, max_jobs_per_server=worker.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and report its outcome to Camunda; return it, also if the report failed.
