@@ -16,26 +16,24 @@ import structlog
 
 from worker.errors import EmailError, InputError, InternalError
 from worker.job import progress, vendor
-from worker.job.assignment import Assignment, Interpret
+from worker.job.assignment import Interpret
 from worker.job.decision import to_json
 from worker.job.defaults import assign
 from worker.job.gateway import Subscription
 from worker.job.input_faults import GROUPS, MISSPELT_GROUPS
-from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.operation_runner import OperationRunner
 from worker.job.pipeline import Pipeline
 from worker.job.request import read_request
 from worker.job.runtime import Runtime, Served
 from worker.job.work import commit
 from worker.mail.account import Account, account_of
-from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
-from worker.operations.catalogue import BY_TASK_TYPE
+from worker.operations.catalogue import BY_TASK_TYPE, Operation
 from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore, check_directory
 from worker.settings import Settings, WorkerSettings, read_environment
 from worker.telemetry import Telemetry
 from worker.wiring import (
-    job_rules,
     open_access_tokens,
     open_document_client,
     open_gateway,
@@ -109,9 +107,9 @@ class EmailWorker:
         operation = assignment.operation
         request = await read_request(assignment, self.secrets, mask, self.settings.worker.secret_fields)
         account = self._account(operation, request)
-        run = OperationRun(token_hex(16), datetime.now(UTC))
+        context = partial(self._context, reference=token_hex(16), delivered=set())
         done = await self._tokens.sign_in(
-            account, lambda signed_in: self._perform(operation, request, signed_in, run)
+            account, lambda signed_in: operation.handler(request, context(signed_in))
         )
         result = assignment.reshape(to_json(done.result))
         await commit(done.deferred, account.server)
@@ -124,17 +122,17 @@ class EmailWorker:
         telemetry = Telemetry(self.settings, self.secrets.mask, BY_TASK_TYPE)
         pipeline = Pipeline(
             gateway,
-            OperationRunner(self._account, self._perform, self._tokens.sign_in),
+            OperationRunner(self._account, self._context, self._tokens.sign_in),
             self.secrets,
-            job_rules(self.settings),
+            self.settings,
             telemetry.observers,
         )
         task_types = served_task_types(worker)
         served = [
-            Served(self._interpreter_of_served(name, task_types), self._subscription(name, served_as))
+            Served(self._interpreter(name, task_types), self._subscription(name, served_as))
             for name, served_as in task_types.items()
         ]
-        runtime = Runtime(gateway, pipeline, served, max_jobs=worker.max_jobs)
+        runtime = Runtime(gateway, pipeline, served)
         try:
             async with telemetry.exposed(runtime, gateway, self._clients):
                 log.info(
@@ -149,36 +147,17 @@ class EmailWorker:
             await gateway.close()
         log.info("worker_stopped")
 
-    def _interpreter(self, task_type: str) -> Interpret:
+    def _interpreter(self, task_type: str, served: Container[str] = BY_TASK_TYPE) -> Interpret:
+        """Return how a job type is read. `served`: the operations that the vendor's job type may name."""
         if task_type == vendor.TASK_TYPE:
-            return partial(
-                vendor.interpret,
-                operations=BY_TASK_TYPE,
-                stores_attachments=self.settings.gateway.rest_address is not None,
-            )
+            has_store = self.settings.gateway.rest_address is not None
+            return partial(vendor.interpret, served=served, stores_attachments=has_store)
         operation = BY_TASK_TYPE.get(task_type)
         if operation is None:
             raise InputError(
                 f"{task_type} is not an operation; there are {', '.join(BY_TASK_TYPE)}.", field="job type"
             )
         return partial(assign, operation, self.settings.defaults[operation.protocol.value].variables())
-
-    def _interpreter_of_served(self, task_type: str, served: Container[str]) -> Interpret:
-        """Return the interpreter of a job type; the vendor's may name an operation that is not served."""
-        interpret = self._interpreter(task_type)
-
-        def checked(variables: Mapping[str, Any]) -> Assignment:
-            assignment = interpret(variables)
-            wanted = assignment.operation.task_type
-            if wanted not in served:
-                raise InputError(
-                    f"This worker does not serve {wanted}; ask its operator to add it to"
-                    " EMAIL_WORKER_OPERATIONS.",
-                    field="data",
-                )
-            return assignment
-
-        return checked
 
     def _subscription(self, task_type: str, served_as: str) -> Subscription:
         worker = self.settings.worker
@@ -191,25 +170,13 @@ class EmailWorker:
             poll_seconds=worker.poll_timeout_seconds,
         )
 
-    def _account(self, operation: Any, request: Any) -> Account:
+    def _account(self, operation: Operation, request: Any) -> Account:
         account = account_of(operation.protocol, request.server, request.authentication)
         self._clients.policy.admit(account)
         return account
 
-    async def _perform(
-        self, operation: Any, request: Any, account: Account, run: OperationRun
-    ) -> OperationResult:
-        context = OperationContext(
-            account,
-            self._clients,
-            run.reference,
-            run.started_at,
-            documents=self._documents,
-            delivered=run.delivered,
-            may_change=run.may_change,
-        )
-        result: OperationResult = await operation.handler(request, context)
-        return result
+    def _context(self, account: Account, reference: str, **more: Any) -> OperationContext:
+        return OperationContext(account, self._clients, reference, datetime.now(UTC), self._documents, **more)
 
 
 def served_task_types(worker: WorkerSettings) -> dict[str, str]:

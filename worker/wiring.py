@@ -15,9 +15,7 @@ from worker.documents.sign_in import BasicSignIn, SignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress
 from worker.job.gateway import ZeebeGateway
-from worker.job.rules import JobRules
 from worker.mail.account import ServerPolicy
 from worker.mail.clients import MailClients
 from worker.mail.imap.limits import ImapLimits
@@ -54,22 +52,9 @@ def open_gateway(settings: Settings, sign_in: SignIn | None = None) -> ZeebeGate
 
     `sign_in`: one that is shared, as it fetches tokens; default: the gateway's own.
     """
-    gateway = settings.gateway
-    address = GatewayAddress(
-        target=gateway.target,
-        is_encrypted=gateway.is_encrypted,
-        ca_file=gateway.ca_certificate_path,
-        certificate_file=gateway.client_certificate_path,
-        key_file=gateway.client_key_path,
-    )
-    if gateway.is_encrypted:
-        _cluster_tls_context(gateway)  # says what is wrong with a file
-    return ZeebeGateway(
-        address,
-        worker_name=settings.worker.name,
-        tenant_ids=gateway.tenant_ids,
-        sign_in=sign_in or open_sign_in(settings, Mask()),
-    )
+    if settings.gateway.is_encrypted:
+        _cluster_tls_context(settings.gateway)  # says what is wrong with a file
+    return ZeebeGateway(settings, sign_in or open_sign_in(settings, Mask()))
 
 
 def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
@@ -93,20 +78,6 @@ def open_sign_in(settings: Settings, mask: Mask) -> SignIn | None:
     )
     http = _cluster_client(settings, gateway.authorization_server_url, TOKEN_FAILURES)
     return ClusterToken(AccessTokens(http, UrlPolicy(None)), credentials, mask)
-
-
-def job_rules(settings: Settings) -> JobRules:
-    """Return what the operator set for all jobs."""
-    worker = settings.worker
-    return JobRules(
-        retry_backoff_seconds=worker.retry_backoff_seconds,
-        max_result_bytes=worker.max_result_bytes,
-        max_jobs=worker.max_jobs,
-        max_jobs_per_server=worker.max_jobs_per_server,
-        max_sends_per_minute=worker.max_sends_per_minute,
-        secret_fields=worker.secret_fields,
-        cluster_name=worker.cluster_name or settings.gateway.target,
-    )
 
 
 def open_mail_clients(worker: WorkerSettings) -> MailClients:

@@ -13,14 +13,18 @@ import grpc
 import pytest
 from pyzeebe.proto import gateway_pb2 as messages
 from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_to_server
+from testkit.jobs import make_job
 
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress
 from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription, ZeebeGateway
 from worker.job.job import Job
+from worker.job.outcome import BpmnError, Completed, Failed
+from worker.settings import Settings
+from worker.wiring import open_gateway
 
 SUBSCRIPTION = Subscription("email.test.send", ("authentication", "server"), 60.0, 30.0)
+JOB = make_job(key=7)
 Call = Callable[[ZeebeGateway], Awaitable[None]]
 
 
@@ -72,7 +76,8 @@ async def connected() -> AsyncIterator[tuple[ScriptedServicer, ZeebeGateway]]:
 
 
 def gateway_at(target: str) -> ZeebeGateway:
-    return ZeebeGateway(GatewayAddress(target, is_encrypted=False), worker_name="me", tenant_ids=("red",))
+    environment = {"ZEEBE_ADDRESS": target, "CAMUNDA_TENANT_IDS": "red", "EMAIL_WORKER_NAME": "me"}
+    return open_gateway(Settings.from_environment(environment))
 
 
 def activated(variables: str = '{"server": {"host": "h"}}') -> messages.ActivatedJob:
@@ -95,15 +100,15 @@ async def jobs_from(gateway: ZeebeGateway) -> list[Job]:
 
 
 async def complete(gateway: ZeebeGateway) -> None:
-    await gateway.complete(7, {"mail": "é"})
+    await gateway.report(JOB, Completed({"mail": "é"}))
 
 
 async def fail(gateway: ZeebeGateway) -> None:
-    await gateway.fail(7, retries=2, message="Slow.", backoff_seconds=1.0005, variables={"a": 1})
+    await gateway.report(JOB, Failed("SLOW", "Slow.", 2, 1.0005, {"a": 1}))
 
 
 async def throw(gateway: ZeebeGateway) -> None:
-    await gateway.throw_error(7, error_code="NO_MAIL", message="None.", variables={"a": 1})
+    await gateway.report(JOB, BpmnError("NO_MAIL", "None.", {"a": 1}))
 
 
 async def extend(gateway: ZeebeGateway) -> None:
@@ -231,7 +236,7 @@ async def test_an_answer_of_more_than_four_megabytes_is_taken() -> None:
 async def test_a_value_that_is_not_json_is_refused_before_it_is_sent(result: dict[str, Any]) -> None:
     async with connected() as (servicer, gateway):
         with pytest.raises(CommandRefused):
-            await gateway.complete(7, result)
+            await gateway.report(JOB, Completed(result))
     assert servicer.asked == []
 
 
@@ -264,6 +269,6 @@ async def test_a_command_that_is_cancelled_is_cancelled(monkeypatch: pytest.Monk
 
 
 def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    address = GatewayAddress("h:443", is_encrypted=True, ca_file=tmp_path / "missing.pem")
-    with pytest.raises(InputError, match=r"ZEEBE_CA_CERTIFICATE_PATH: .*missing\.pem cannot be read"):
-        ZeebeGateway(address, worker_name="me", tenant_ids=())
+    environment = {"ZEEBE_CA_CERTIFICATE_PATH": str(tmp_path / "missing.pem")}
+    with pytest.raises(InputError, match=r"ZEEBE_CA_CERTIFICATE_PATH: .*missing\.pem does not exist"):
+        open_gateway(Settings.from_environment(environment))

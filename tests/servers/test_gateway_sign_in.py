@@ -19,6 +19,7 @@ from testkit.guarded_gateway import GuardedGateway
 from worker.errors import InputError
 from worker.job.engine_errors import GatewayUnavailable
 from worker.job.gateway import Subscription
+from worker.job.outcome import Completed
 from worker.settings import Settings
 from worker.wiring import open_gateway
 
@@ -50,7 +51,7 @@ async def work(gateway: ZeebeGateway) -> None:
     """Ask the gateway in every way that a worker does."""
     assert await gateway.version() == "8.8.0"
     (job,) = [job async for job in gateway.activate(SUBSCRIPTION, max_jobs=1)]
-    await gateway.complete(job.key, {})
+    await gateway.report(job, Completed({}))
 
 
 def at(server: GuardedGateway, certificates: Certificates, **more: str) -> dict[str, str]:

@@ -11,13 +11,13 @@ from worker.mail.account import MailProtocol, account_of
 from worker.models.imap import (
     DeleteRequest,
     FlagRequest,
+    FoldersRequest,
     ListRequest,
     MoveRequest,
     ReadRequest,
     SearchRequest,
 )
 from worker.models.imap_append import AppendRequest
-from worker.models.imap_folders import FoldersRequest
 from worker.operations.catalogue import CATALOGUE
 from worker.operations.context import OperationContext
 from worker.operations.imap import (

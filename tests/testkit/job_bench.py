@@ -7,25 +7,29 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from testkit.jobs import SECOND_TASK_TYPE, TASK_TYPE
 from testkit.scripted_gateway import ScriptedGateway
 from worker.job.admission import Admission
 from worker.job.assignment import Assignment
 from worker.job.gateway import Subscription
-from worker.job.operation_run import OperationRun, OperationRunner, Waiting, Work
+from worker.job.operation_runner import OperationRunner, Waiting, Work
 from worker.job.pipeline import Pipeline
-from worker.job.rules import JobRules
 from worker.job.runtime import Runtime, Served
 from worker.mail.account import Account, MailProtocol, account_of
+from worker.mail.clients import MailClients
 from worker.mail.command_trace import traced
 from worker.mail.operation_result import OperationResult
 from worker.models.authentication import OptionalAuthentication
 from worker.models.base import Request, Result, Server
 from worker.oauth.access_tokens import AccessTokens
+from worker.operations.catalogue import Operation
+from worker.operations.context import OperationContext
 from worker.secret_store import SecretStore
+from worker.settings import Settings
 
 JOB_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 30.0
@@ -51,14 +55,6 @@ class LetterResult(Result):
     text: str = "sent"
 
 
-@dataclass(frozen=True)
-class FakeOperation:
-    """Satisfies worker.job.assignment.Operation."""
-
-    task_type: str
-    request: type[LetterRequest] = LetterRequest
-
-
 class FakeDeferred:
     """Satisfies worker.mail.operation_result.Deferred; `ends` holds the calls, of which there must be one."""
 
@@ -77,6 +73,9 @@ class FakeDeferred:
         self.ends.append("abandon")
 
 
+# A fake operation has no mail server.
+NO_CLIENTS = cast("MailClients", None)
+STARTED_AT = datetime(2026, 11, 27, tzinfo=UTC)
 SENT = OperationResult(LetterResult(), has_effect=True)
 LISTED = OperationResult(LetterResult(text="listed"))
 
@@ -120,11 +119,10 @@ class FakeHandler:
         """Let runs go on."""
         self.gate.set()
 
-    async def __call__(
-        self, _operation: Any, _request: Any, account: Account, run: OperationRun
-    ) -> OperationResult:
-        self.references.append(run.reference)
-        self.may_change, self.delivered = run.may_change, run.delivered
+    async def __call__(self, _request: Any, context: OperationContext) -> OperationResult:
+        account = context.account
+        self.references.append(context.reference)
+        self.may_change, self.delivered = context.may_change, context.delivered
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self._changed()
@@ -171,27 +169,30 @@ class Bench:
 
     def runtime(self) -> Runtime:
         """Join the parts."""
-        rules = JobRules(
-            retry_backoff_seconds=10.0,
-            max_result_bytes=self.max_result_bytes,
-            max_jobs=self.max_jobs,
-            max_jobs_per_server=self.max_jobs_per_server,
-            secret_fields=("authentication.*", "server.*"),
-            cluster_name="test",
-        )
+        usual = Settings.from_environment({"ZEEBE_ADDRESS": "test:26500"})
+        rules = {
+            "retry_backoff_seconds": 10.0,
+            "max_result_bytes": self.max_result_bytes,
+            "max_jobs": self.max_jobs,
+            "max_jobs_per_server": self.max_jobs_per_server,
+            "secret_fields": ("authentication.*", "server.*"),
+            "cluster_name": "test",
+        }
+        # Also below the limits of the settings.
+        settings = usual.model_copy(update={"worker": usual.worker.model_copy(update=rules)})
         secrets = SecretStore(self.secrets, prefix="SECRET_", directory=None)
         sign_in = self.tokens.sign_in if self.tokens else with_password
-        runner = OperationRunner(self._account, self.handler, sign_in)
-        pipeline = Pipeline(self.gateway, runner, secrets, rules)
+        runner = OperationRunner(self._account, _context, sign_in)
+        pipeline = Pipeline(self.gateway, runner, secrets, settings)
         served = [
             Served(
-                partial(Assignment, FakeOperation(task_type)),
+                partial(Assignment, self._operation(task_type)),
                 Subscription(task_type, ("authentication",), JOB_TIMEOUT_SECONDS, POLL_SECONDS),
             )
             for task_type in self.task_types
         ]
         self._admission = pipeline.admission
-        return Runtime(self.gateway, pipeline, served, max_jobs=self.max_jobs)
+        return Runtime(self.gateway, pipeline, served)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -208,8 +209,17 @@ class Bench:
         """Wait until `count` runs of the handler are under way."""
         await self.gateway.until(lambda: self.handler.running == count)
 
+    def _operation(self, task_type: str) -> Operation:
+        return Operation(task_type, "Send letter", self.protocol, LetterRequest, LetterResult, self.handler)
+
     def _account(self, _operation: Any, request: LetterRequest) -> Account:
         account = account_of(self.protocol, request.server, request.authentication)
         if self.has_answered:
-            self._admission.answered(account.server)
+            # As if the server had just answered this account and all others.
+            self._admission._sick_accounts.clear()
+            self._admission._breaker.answered(account.server)
         return account
+
+
+def _context(account: Account, reference: str, **more: Any) -> OperationContext:
+    return OperationContext(account, NO_CLIENTS, reference, STARTED_AT, **more)

@@ -13,6 +13,7 @@ from testkit.skipping_clock import now
 from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription
 from worker.job.job import Job
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 
 _COMMAND_TIMEOUT_SECONDS = 10.0
 _LATENCY_SECONDS = 0.001
@@ -101,31 +102,21 @@ class ScriptedGateway:
         for _ in range(min(max_jobs, len(queue))):
             yield queue.popleft()
 
-    async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
-        await self._take(Command("complete", job_key, {"variables": variables}))
-
-    async def fail(
-        self,
-        job_key: int,
-        *,
-        retries: int,
-        message: str,
-        backoff_seconds: float,
-        variables: Mapping[str, Any],
-    ) -> None:
-        fields = {
-            "retries": retries,
-            "message": message,
-            "backoff_seconds": backoff_seconds,
-            "variables": variables,
-        }
-        await self._take(Command("fail", job_key, fields))
-
-    async def throw_error(
-        self, job_key: int, *, error_code: str, message: str, variables: Mapping[str, Any]
-    ) -> None:
-        fields = {"error_code": error_code, "message": message, "variables": variables}
-        await self._take(Command("throw_error", job_key, fields))
+    async def report(self, job: Job, outcome: Outcome) -> None:
+        fields: dict[str, Any] = {"variables": outcome.variables}
+        match outcome:
+            case Completed():
+                await self._take(Command("complete", job.key, fields))
+            case BpmnError():
+                fields |= {"error_code": outcome.code, "message": outcome.message}
+                await self._take(Command("throw_error", job.key, fields))
+            case Failed() | Returned():
+                fields |= {
+                    "retries": job.retries if isinstance(outcome, Returned) else outcome.retries,
+                    "message": outcome.message,
+                    "backoff_seconds": outcome.backoff_seconds,
+                }
+                await self._take(Command("fail", job.key, fields))
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         await self._suffer("extend")

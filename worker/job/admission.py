@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import structlog
 
@@ -46,7 +45,8 @@ class _Entry:
     mailbox: Hashable | None
     trace: CommandTrace
     circuit: str = ""
-    may_begin: asyncio.Future[bool] | None = None
+    # Whether it may begin, once that is decided.
+    decided: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     began_at: float = 0.0
     limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
@@ -60,7 +60,7 @@ class Admission:
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
-        self._max_jobs = max_jobs
+        self.max_jobs = max_jobs
         self._max_jobs_per_server = max_jobs_per_server
         # By account: the server, and the name of the account's circuit.
         self._sick_accounts: Recent[Hashable, tuple[str, str]] = Recent()
@@ -85,8 +85,8 @@ class Admission:
 
         They are being returned, or wait for their server only. If places are free, all waiting jobs count.
         """
-        waiting = len(self._waiting) if len(self._working) < self._max_jobs else 0
-        return min(waiting + self._returning, self._max_jobs)
+        waiting = len(self._waiting) if len(self._working) < self.max_jobs else 0
+        return min(waiting + self._returning, self.max_jobs)
 
     @contextmanager
     def returning(self) -> Iterator[None]:
@@ -102,13 +102,6 @@ class Admission:
     def open_circuits(self) -> int:
         """How many mail servers do not answer."""
         return self._breaker.open_circuits
-
-    def answered(self, server: str) -> None:
-        """Note that a mail server has answered, to all of its accounts."""
-        for account, (sick_at, _) in list(self._sick_accounts.items()):
-            if sick_at == server:
-                del self._sick_accounts[account]
-        self._note(server, self._breaker.answered(server))
 
     @asynccontextmanager
     async def place(
@@ -148,12 +141,11 @@ class Admission:
         ahead = sum(self._circuit(other) == self._circuit(entry) for other in self._waiting)
         if self._is_hopeless(entry, ahead):
             raise self._not_admitted(entry)
-        entry.may_begin = asyncio.get_running_loop().create_future()
         self._waiting.append(entry)
         self._schedule_tick()
         self.on_place_left()
         try:
-            is_admitted = await entry.may_begin
+            is_admitted = await entry.decided
         except asyncio.CancelledError:
             if entry in self._working:
                 self._leave(entry, Attempt.SHOWED_NOTHING)
@@ -165,7 +157,7 @@ class Admission:
 
     def _may_begin(self, entry: _Entry) -> bool:
         has_turn = entry.mailbox is None or self._turns[entry.mailbox] < self._max_turns
-        if not has_turn or len(self._working) >= self._max_jobs:
+        if not has_turn or len(self._working) >= self.max_jobs:
             return False
         circuit = self._circuit(entry)
         is_admitted = self._breaker.may_begin(circuit) or self._may_try(entry, circuit)
@@ -187,17 +179,17 @@ class Admission:
 
         So some are left if several servers stop answering with all that they have.
         """
-        most, free = self._max_jobs_per_server, self._max_jobs - len(self._working)
+        most, free = self._max_jobs_per_server, self.max_jobs - len(self._working)
         at_server = self._at_server[server]
-        return at_server < most and at_server * (self._max_jobs - most) < most * free
+        return at_server < most and at_server * (self.max_jobs - most) < most * free
 
     def _is_hopeless(self, entry: _Entry, ahead: int) -> bool:
         """Tell whether waiting for its server is useless for an entry that may not start."""
         circuit = self._circuit(entry)
-        is_full = len(self._working) >= self._max_jobs
+        is_full = len(self._working) >= self.max_jobs
         if (is_full or self._has_share(entry.server)) and self._breaker.may_begin(circuit):
             return False
-        is_crowded = len(self._waiting) > self._max_jobs
+        is_crowded = len(self._waiting) > self.max_jobs
         return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
 
     def _circuit(self, entry: _Entry) -> str:
@@ -248,14 +240,13 @@ class Admission:
         waiting, self._waiting = self._waiting, []
         ahead: Counter[str] = Counter()
         for entry in waiting:
-            decided = cast("asyncio.Future[bool]", entry.may_begin)
-            if decided.done():
+            if entry.decided.done():
                 continue  # cancelled
             if self._may_begin(entry):
                 self._begin(entry)
-                decided.set_result(True)
+                entry.decided.set_result(True)
             elif self._is_hopeless(entry, ahead[self._circuit(entry)]):
-                decided.set_result(False)
+                entry.decided.set_result(False)
             else:
                 self._waiting.append(entry)
                 ahead[self._circuit(entry)] += 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import BaseModel
+from worker.operations.catalogue import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,6 @@ class Notation:
 
 
 OWN_NOTATION = Notation({})
-
-
-class Operation(Protocol):
-    """What a job needs to know of an operation."""
-
-    @property
-    def task_type(self) -> str:
-        """The job type of the operation."""
-
-    @property
-    def request(self) -> type[BaseModel]:
-        """The model of its variables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 from worker.documents.sign_in import SignIn
-from worker.errors import DocumentError, InputError
+from worker.errors import DocumentError
 from worker.job.engine_errors import GatewayUnavailable
+from worker.settings import GatewaySettings
 
 # By default gRPC waits up to two minutes before it reconnects, and accepts at most 4 MB: Camunda limits the
 # size of messages itself. Pings are those of Camunda's own clients.
@@ -30,37 +29,16 @@ _WITHOUT_PROXY = ("grpc.enable_http_proxy", 0)
 Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayAddress:
-    """The address of the gateway; `certificate_file` and `key_file`: the worker's own, for mutual TLS."""
-
-    target: str
-    is_encrypted: bool
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-def open_channel(address: GatewayAddress, signed: SignedCalls | None) -> grpc.aio.Channel:
-    """Return a channel that connects at the first call. Raises InputError for a file that cannot be read."""
-    options = (*_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(address.target) else _OPTIONS
+def open_channel(gateway: GatewaySettings, signed: SignedCalls | None) -> grpc.aio.Channel:
+    """Return a channel that connects at the first call. Raises OSError for a file that cannot be read."""
+    options = (*_OPTIONS, _WITHOUT_PROXY) if _THIS_MACHINE.fullmatch(gateway.target) else _OPTIONS
     # gRPC has call credentials too, but not for a channel without TLS, and calls them in a separate thread.
     interceptors = signed.interceptors if signed else ()
-    if not address.is_encrypted:
-        return grpc.aio.insecure_channel(address.target, options, interceptors=interceptors)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read("ZEEBE_CA_CERTIFICATE_PATH", address.ca_file),
-        private_key=_read("CAMUNDA_MTLS_KEY_PATH", address.key_file),
-        certificate_chain=_read("CAMUNDA_MTLS_CERT_PATH", address.certificate_file),
-    )
-    return grpc.aio.secure_channel(address.target, credentials, options, interceptors=interceptors)
-
-
-def _read(variable: str, file: Path | None) -> bytes | None:
-    try:
-        return file.read_bytes() if file else None
-    except OSError as error:
-        raise InputError(f"{variable}: {file} cannot be read ({error.strerror}).", field=variable) from error
+    if not gateway.is_encrypted:
+        return grpc.aio.insecure_channel(gateway.target, options, interceptors=interceptors)
+    files = (gateway.ca_certificate_path, gateway.client_key_path, gateway.client_certificate_path)
+    credentials = grpc.ssl_channel_credentials(*(file.read_bytes() if file else None for file in files))
+    return grpc.aio.secure_channel(gateway.target, credentials, options, interceptors=interceptors)
 
 
 class SignedCalls(grpc.aio.UnaryUnaryClientInterceptor):

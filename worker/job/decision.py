@@ -11,7 +11,7 @@ from worker.errors import EmailError, ExpressionFailed, InternalError, ResultToo
 from worker.job.expressions import error_scope, examine, map_result, result_scope
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
-from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import Mask
 from worker.models.base import Result
 
@@ -59,15 +59,6 @@ def decide(job: Job, headers: ConnectorHeaders, result: Any, *, mask: Mask, max_
     return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class FailureRules:
-    """The rules for failures: secrets to mask, when to retry, and Camunda's size limit of a result."""
-
-    mask: Mask
-    retry: RetryRule
-    max_bytes: int
-
-
 def after_the_work(error: Exception) -> Exception:
     """Return the failure to use a result, with the addition that the work itself is done."""
     if not isinstance(error, ExpressionFailed | ResultTooLarge):
@@ -77,23 +68,25 @@ def after_the_work(error: Exception) -> Exception:
     return type(error)(f"{what}; {advice}: cancel or migrate the instance.", **error.details)
 
 
-def decide_failure(job: Job, headers: ConnectorHeaders, error: Exception, rules: FailureRules) -> Outcome:
+def decide_failure(
+    job: Job, headers: ConnectorHeaders, error: Exception, retry: RetryRule, *, mask: Mask, max_bytes: int
+) -> Outcome:
     """Turn an exception into a failure, or into the decision of the error expression.
 
     An unexpected exception becomes INTERNAL_ERROR without its text. An error expression that fails is an
     incident that names it and the failure that it should have decided.
     """
-    failure = _email_error(job, error, rules.mask)
-    failed = _failed(job, headers, failure, rules.retry)
+    failure = _email_error(job, error, mask)
+    failed = _failed(job, headers, failure, retry)
     if isinstance(failure, ExpressionFailed):
         return failed
     try:
-        outcome = _examined(job, headers, error_scope(failure), rules.mask) or failed
-        _check_size(job, outcome, rules.max_bytes)
+        outcome = _examined(job, headers, error_scope(failure), mask) or failed
+        _check_size(job, outcome, max_bytes)
     except (ExpressionFailed, ResultTooLarge) as broken:
         asked = f"it was asked about {failure.code}: {failure.message}"
         message = f"{broken.code} in {job.type}: {broken.message.removesuffix('.')}; {asked}"
-        return Failed(broken.code, rules.mask.hide(message)[:_MESSAGE_CHARACTERS], retries=0)
+        return Failed(broken.code, mask.hide(message)[:_MESSAGE_CHARACTERS], retries=0)
     return outcome
 
 
@@ -139,8 +132,6 @@ def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: Retry
 
 
 def _check_size(job: Job, outcome: Outcome, max_bytes: int) -> None:
-    if isinstance(outcome, Returned):
-        return
     size = len(json.dumps(outcome.variables))
     if size > max_bytes:
         raise ResultTooLarge(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.errors import InputError
-from worker.job.assignment import Assignment, Operation
+from worker.job.assignment import Assignment
 from worker.job.input_faults import refuse_misspelt_groups
+from worker.operations.catalogue import Operation
 
 
 def assign(
@@ -25,10 +26,9 @@ def assign(
     if not defaults:
         if server is None:
             return Assignment(operation, variables)
-        protocol = operation.task_type.split(".")[1].upper()
         raise InputError(
             "server names no mail server, and the worker has no default one; fill it in, or ask the operator"
-            f" to set EMAIL_WORKER_DEFAULT_{protocol}_HOST.",
+            f" to set EMAIL_WORKER_DEFAULT_{operation.protocol.upper()}_HOST.",
             field="server",
         )
     has_own_account = not _is_empty(variables.get("authentication"))

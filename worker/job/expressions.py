@@ -14,24 +14,12 @@ from worker.job.durations import parse_duration_seconds
 from worker.job.job import Job
 from worker.job.outcome import BpmnError, Completed, Failed, Outcome
 from worker.masking import excerpt
-from worker.models.email import (
-    DeletedEmail,
-    FlaggedEmail,
-    FoundImapEmail,
-    ListedImapEmail,
-    MovedEmail,
-    ReadEmail,
-)
-from worker.models.imap_append import AppendedEmail
-from worker.models.imap_folders import FolderRow
-from worker.models.smtp import SendResult
+from worker.operations.catalogue import CATALOGUE
 
 _SHOWN_CHARACTERS = 120
-_RESULTS = (
-    *(AppendedEmail, DeletedEmail, FlaggedEmail, FolderRow, FoundImapEmail, ListedImapEmail, MovedEmail),
-    *(ReadEmail, SendResult),
+RESPONSE_FIELDS = frozenset(
+    str(field.alias) for operation in CATALOGUE for field in operation.result.model_fields.values()
 )
-RESPONSE_FIELDS = frozenset(str(field.alias) for kind in _RESULTS for field in kind.model_fields.values())
 """The names of the fields of all results: a name nearly like one of them is a slip."""
 _MAX_RETRIES = 2**31 - 1
 # Its entries by their own names too.
@@ -63,14 +51,18 @@ class HeaderExpression:
         text = headers.get(header, "").strip()
         if not text:
             return None
+        fault = "is not a FEEL expression"
         try:
             parsed = feel.parse(text)
-        except feel.FeelError as error:
-            raise _refused(header, text, "is not a FEEL expression", error) from error
-        try:
+            fault = "has a mistake"
             parsed.check(_variables(headers, header))
         except feel.FeelError as error:
-            raise _refused(header, text, "has a mistake", error) from error
+            raise InputError(
+                f"The header {header} {fault}: {_described(error, text)}",
+                field=header,
+                line=error.line,
+                column=error.column,
+            ) from error
         return cls(header, text, parsed)
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
@@ -79,8 +71,7 @@ class HeaderExpression:
             return self.parsed.evaluate(scope)
         except feel.FeelError as error:
             raise ExpressionFailed(
-                f"The header {self.header} cannot be evaluated: line {error.line}, column {error.column}:"
-                f" {error.message} The expression is {_shown(self.text)}.",
+                f"The header {self.header} cannot be evaluated: {_described(error, self.text)}",
                 header=self.header,
             ) from error
 
@@ -93,14 +84,9 @@ class HeaderExpression:
         )
 
 
-def _refused(header: str, text: str, what: str, error: feel.FeelError) -> InputError:
-    return InputError(
-        f"The header {header} {what}: line {error.line}, column {error.column}:"
-        f" {error.message} The expression is {_shown(text)}.",
-        field=header,
-        line=error.line,
-        column=error.column,
-    )
+def _described(error: feel.FeelError, text: str) -> str:
+    where = f"line {error.line}, column {error.column}"
+    return f"{where}: {error.message} The expression is {_shown(text)}."
 
 
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:

@@ -27,9 +27,11 @@ from pyzeebe.errors import (
 
 from worker.documents.sign_in import SignIn
 from worker.errors import InputError
-from worker.job.channel import GatewayAddress, SignedCalls, open_channel
+from worker.job.channel import SignedCalls, open_channel
 from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.job import Job
+from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.settings import Settings
 
 T = TypeVar("T")
 
@@ -62,24 +64,8 @@ class Gateway(Protocol):
     def activate(self, subscription: Subscription, *, max_jobs: int) -> AsyncIterator[Job]:
         """Yield up to `max_jobs` jobs; none within the subscription's `poll_seconds` is no error."""
 
-    async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
-        """Complete the job."""
-
-    async def fail(
-        self,
-        job_key: int,
-        *,
-        retries: int,
-        message: str,
-        backoff_seconds: float,
-        variables: Mapping[str, Any],
-    ) -> None:
-        """Fail the job; retries 0 raises an incident."""
-
-    async def throw_error(
-        self, job_key: int, *, error_code: str, message: str, variables: Mapping[str, Any]
-    ) -> None:
-        """Throw a BPMN error."""
+    async def report(self, job: Job, outcome: Outcome) -> None:
+        """Complete the job, fail it (with retries 0 that raises an incident), or throw a BPMN error."""
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         """Move the job's deadline to `timeout_seconds` from now."""
@@ -91,20 +77,14 @@ class ZeebeGateway:
     The worker's own polling is not used: docs/architecture.md says why.
     """
 
-    def __init__(
-        self,
-        address: GatewayAddress,
-        *,
-        worker_name: str,
-        tenant_ids: tuple[str, ...],
-        sign_in: SignIn | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, sign_in: SignIn | None = None) -> None:
+        """Connect at the first command. Raises OSError for a file of the settings that cannot be read."""
         self._signed = SignedCalls(sign_in) if sign_in else None
-        self._channel = open_channel(address, self._signed)
+        self._channel = open_channel(settings.gateway, self._signed)
         self._client = ZeebeClient(self._channel, max_connection_retries=_WITHOUT_END)
         self._adapter = ZeebeWorker(self._channel, max_connection_retries=_WITHOUT_END).zeebe_adapter
-        self._worker_name = worker_name
-        self._tenant_ids = list(tenant_ids)
+        self._worker_name = settings.worker.name
+        self._tenant_ids = list(settings.gateway.tenant_ids)
 
     async def close(self) -> None:
         """Cut the connection; running requests are cancelled."""
@@ -169,28 +149,20 @@ class ZeebeGateway:
         except (ValueError, TypeError, RecursionError) as error:
             raise GatewayUnavailable(f"the variables of a job cannot be read ({error})") from error
 
-    async def complete(self, job_key: int, variables: Mapping[str, Any]) -> None:
+    async def report(self, job: Job, outcome: Outcome) -> None:
         """See Gateway."""
-        await self._command(self._adapter.complete_job(job_key, dict(variables)))
-
-    async def fail(
-        self,
-        job_key: int,
-        *,
-        retries: int,
-        message: str,
-        backoff_seconds: float,
-        variables: Mapping[str, Any],
-    ) -> None:
-        """See Gateway."""
-        backoff = _milliseconds(backoff_seconds)
-        await self._command(self._adapter.fail_job(job_key, retries, message, backoff, dict(variables)))
-
-    async def throw_error(
-        self, job_key: int, *, error_code: str, message: str, variables: Mapping[str, Any]
-    ) -> None:
-        """See Gateway."""
-        await self._command(self._adapter.throw_error(job_key, message, dict(variables), error_code))
+        variables = dict(outcome.variables)
+        sent: Awaitable[object]
+        match outcome:
+            case Completed():
+                sent = self._adapter.complete_job(job.key, variables)
+            case BpmnError():
+                sent = self._adapter.throw_error(job.key, outcome.message, variables, outcome.code)
+            case Failed() | Returned():
+                retries = job.retries if isinstance(outcome, Returned) else outcome.retries
+                backoff = _milliseconds(outcome.backoff_seconds)
+                sent = self._adapter.fail_job(job.key, retries, outcome.message, backoff, variables)
+        await self._command(sent)
 
     async def extend(self, job_key: int, timeout_seconds: float) -> None:
         """See Gateway."""

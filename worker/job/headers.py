@@ -17,7 +17,6 @@ _KNOWN = {
     for name in ("resultVariable", "resultExpression", "errorExpression", "retryBackoff", "jobTimeout")
 }
 _CLOSENESS = 0.85
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class ConnectorHeaders:
             result_expression=HeaderExpression.of(headers, "resultExpression"),
             error_expression=HeaderExpression.of(headers, "errorExpression"),
             retry_backoff_seconds=_duration(headers, "retryBackoff"),
-            job_timeout_seconds=_positive(headers, "jobTimeout"),
+            job_timeout_seconds=_duration(headers, "jobTimeout", may_be_zero=False),
         )
 
 
@@ -64,23 +63,11 @@ def _check_spelling(name: str) -> None:
         )
 
 
-def _duration(headers: Mapping[str, str], name: str) -> float | None:
+def _duration(headers: Mapping[str, str], name: str, *, may_be_zero: bool = True) -> float | None:
     text = headers.get(name, "").strip()
     if not text:
         return None
     try:
-        return parse_duration_seconds(text)
+        return parse_duration_seconds(text, may_be_zero=may_be_zero)
     except ValueError as error:
-        raise InputError(
-            f"The header {name} {error}; found {shown(text, _SHOWN_CHARACTERS)}.", field=name
-        ) from error
-
-
-def _positive(headers: Mapping[str, str], name: str) -> float | None:
-    seconds = _duration(headers, name)
-    if seconds == 0:
-        raise InputError(
-            f"The header {name} must be greater than zero; found {shown(headers[name], _SHOWN_CHARACTERS)}.",
-            field=name,
-        )
-    return seconds
+        raise InputError(f"The header {name} {error}; found {shown(text)}.", field=name) from error

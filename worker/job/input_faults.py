@@ -51,7 +51,6 @@ def _is_missing(name: str, misspelt: str) -> str:
     return f"{name} is missing, but there is {misspelt}; did you mean {name}?"
 
 
-_SHOWN_CHARACTERS = 60
 _MOST_FAULTS = 10
 # The sign-in is never shown, from any source.
 _HIDDEN_GROUP = "authentication"
@@ -129,7 +128,7 @@ def _found(error: ErrorDetails) -> str:
     is_hidden = not error["loc"] or error["loc"][0] == _HIDDEN_GROUP
     if is_hidden or error["type"] == "missing" or isinstance(error["input"], dict):
         return ""
-    return f"; found {shown(error['input'], _SHOWN_CHARACTERS)}"
+    return f"; found {shown(error['input'])}"
 
 
 def _path(location: tuple[int | str, ...]) -> str:

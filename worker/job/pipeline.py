@@ -7,7 +7,6 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,18 +17,17 @@ from worker.event_loop import finish_in_thread
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.completed_work import CompletedWork, Entry
-from worker.job.decision import FailureRules, RetryRule, after_the_work, decide, decide_failure, to_json
+from worker.job.decision import RetryRule, after_the_work, decide, decide_failure, to_json
 from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 from worker.job.headers import ConnectorHeaders
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.operation_run import OperationRun, OperationRunner
+from worker.job.operation_runner import OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned, outcome_class
 from worker.job.progress import carried, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
-from worker.job.rules import JobRules
 from worker.job.send_rate import SendRate
 from worker.job.settlement import settle
 from worker.job.work import Work, commit
@@ -39,6 +37,7 @@ from worker.mail.operation_result import OperationResult
 from worker.masking import Mask, masking
 from worker.recent import Recent
 from worker.secret_store import SecretStore
+from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -55,20 +54,21 @@ class Pipeline:
         gateway: Gateway,
         runner: OperationRunner,
         secrets: SecretStore,
-        rules: JobRules,
+        settings: Settings,
         observers: Observers | None = None,
     ) -> None:
         self._gateway = gateway
         self._runner = runner
         self._secrets = secrets
-        self._rules = rules
+        self._settings = worker = settings.worker
+        self._cluster_name = worker.cluster_name or settings.gateway.target
         self._observers = observers or Observers()
         self._completed_work = CompletedWork()
         # By job key: the most retries that a failing job is known to have had, and who has its email.
         self._most_retries: Recent[int, int] = Recent()
         self._delivered: Recent[int, set[str]] = Recent()
-        self._send_rate = SendRate(rules.max_sends_per_minute, time.monotonic)
-        self.admission = Admission(max_jobs=rules.max_jobs, max_jobs_per_server=rules.max_jobs_per_server)
+        self._send_rate = SendRate(worker.max_sends_per_minute, time.monotonic)
+        self.admission = Admission(max_jobs=worker.max_jobs, max_jobs_per_server=worker.max_jobs_per_server)
 
     async def run(self, job: Job, interpret: Interpret, lease: Lease) -> Outcome:
         """Work on `job` and report its outcome to Camunda; return it, also if the report failed.
@@ -136,7 +136,7 @@ class Pipeline:
                 await self._do(job, interpret, work, lease)
             else:
                 work.result = _result_of(done)
-            most = self._rules.max_result_bytes
+            most = self._settings.max_result_bytes
             decided = partial(decide, job, work.headers, work.result, mask=work.mask, max_bytes=most)
             return await finish_in_thread(decided) if work.headers.has_expressions else decided()
         except NotAdmitted as refused:
@@ -149,22 +149,21 @@ class Pipeline:
                 log.exception("job_failed_unexpectedly")
             if work.has_effect:
                 error = after_the_work(error)
-            rules = self._failure_rules(job, work.mask)
-            decided = partial(decide_failure, job, work.headers, error, rules)
+            retry, most = self._retry_rule(job), self._settings.max_result_bytes
+            decided = partial(decide_failure, job, work.headers, error, retry, mask=work.mask, max_bytes=most)
             return await finish_in_thread(decided)
 
-    def _failure_rules(self, job: Job, mask: Mask) -> FailureRules:
+    def _retry_rule(self, job: Job) -> RetryRule:
         chance = random.random()  # noqa: S311 - only spreads load
         most_retries = self._most_retries[job.key] = max(job.retries, self._most_retries.get(job.key, 0))
-        retry = RetryRule(self._rules.retry_backoff_seconds, chance, most_retries)
-        return FailureRules(mask, retry, self._rules.max_result_bytes)
+        return RetryRule(self._settings.retry_backoff_seconds, chance, most_retries)
 
     async def _do(self, job: Job, interpret: Interpret, work: Work, lease: Lease) -> None:
         if work.headers.job_timeout_seconds is not None:
             await lease.retime(work.headers.job_timeout_seconds)
         assignment = interpret(job.variables)
         work.operation = assignment.operation.task_type
-        request = await read_request(assignment, self._secrets, work.mask, self._rules.secret_fields)
+        request = await read_request(assignment, self._secrets, work.mask, self._settings.secret_fields)
         account = self._runner.account(assignment.operation, request)
         work.server = account.server
 
@@ -172,11 +171,15 @@ class Pipeline:
             # One session at a time. The password is a part of it: jobs with another do not delay the owner's.
             mailbox = account if account.protocol is MailProtocol.POP3 else None
             async with self.admission.place(account.server, work.trace, account=account, mailbox=mailbox):
-                work.is_counted = work.is_counted or self._send_rate.admit(account)
-                reference = _reference(job, self._rules.cluster_name)
+                if not work.is_counted:
+                    self._send_rate.admit(account)
+                    work.is_counted = True
+                reference = _reference(job, self._cluster_name)
                 work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
-                run = OperationRun(reference, datetime.now(UTC), work.delivered, lease.check)
-                perform = partial(self._runner.perform, assignment.operation, request, account, run)
+                context = self._runner.context(
+                    account, reference, delivered=work.delivered, may_change=lease.check
+                )
+                perform = partial(assignment.operation.handler, request, context)
                 await self._perform(job, assignment, work, perform)
 
         # A job that waits for an access token has a place at the token endpoint, none at the mail server.
@@ -207,7 +210,7 @@ class Pipeline:
 
     async def _finish(self, job: Job, work: Work, lease: Lease) -> None:
         """Report the outcome, and only then delete what Camunda has stored."""
-        work.outcome = carry(work.outcome, _reference(job, self._rules.cluster_name), work.delivered)
+        work.outcome = carry(work.outcome, _reference(job, self._cluster_name), work.delivered)
         try:
             work.is_settled = await self._settle(job, work, lease)
         except asyncio.CancelledError:

@@ -102,18 +102,16 @@ class Connection:
 class Runtime:
     """Polls for each job type while jobs may run, and runs each job in a separate asyncio task."""
 
-    def __init__(
-        self, gateway: Gateway, pipeline: Pipeline, served: Sequence[Served], *, max_jobs: int
-    ) -> None:
+    def __init__(self, gateway: Gateway, pipeline: Pipeline, served: Sequence[Served]) -> None:
         self._gateway = gateway
         self._pipeline = pipeline
         self._served = served
-        self.max_jobs = max_jobs
         self._running: dict[int, _Running] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
         self.admission = pipeline.admission
+        self.max_jobs = self.admission.max_jobs
         self.admission.on_place_left = self._note_capacity
         self._pollers: list[asyncio.Task[None]] = []
         self.connection = Connection()

@@ -13,7 +13,7 @@ from worker.job.engine_errors import CommandRefused, GatewayUnavailable
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
+from worker.job.outcome import Failed, Outcome
 from worker.masking import excerpt
 
 log = structlog.get_logger(__name__)
@@ -35,49 +35,25 @@ async def settle(
 
     Only the report is repeated, never the work, until the gateway accepts it or the lease ends. `on_delay` is
     called before each repetition. A completion that Camunda refuses permanently becomes a failure with
-    retries 0. Raises JobGone, and GatewayUnavailable if the lease ends first.
+    retries 0. Raises JobGone, GatewayUnavailable if the lease ends first, and CommandRefused if that is
+    refused too.
     """
-    try:
-        await _send_until_taken(job, outcome, gateway=gateway, lease=lease, on_delay=on_delay)
-    except CommandRefused as error:
-        refused = ResultRefused(f"Camunda refused the result ({excerpt(str(error), _SHOWN_CHARACTERS)}).")
-        refusal = Failed(refused.code, incident_text(job, refused), retries=0)
-        await _send_until_taken(job, refusal, gateway=gateway, lease=lease, on_delay=on_delay)
-        return refusal
-    return outcome
-
-
-async def _send_until_taken(
-    job: Job, outcome: Outcome, *, gateway: Gateway, lease: Lease, on_delay: Callable[[], None]
-) -> None:
-    pause_seconds = _FIRST_PAUSE_SECONDS
+    reported, pause_seconds = outcome, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            await _send(job, outcome, gateway)
+            await gateway.report(job, reported)
+        except CommandRefused as error:
+            if reported is not outcome:
+                raise
+            refused = ResultRefused(f"Camunda refused the result ({excerpt(str(error), _SHOWN_CHARACTERS)}).")
+            reported = Failed(refused.code, incident_text(job, refused), retries=0)
+            pause_seconds = _FIRST_PAUSE_SECONDS
         except GatewayUnavailable as error:
             if lease.is_expired:
                 raise
             log.info("report_retried", job_key=job.key, reason=str(error), pause_seconds=pause_seconds)
             on_delay()
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
         else:
-            return
-        await asyncio.sleep(pause_seconds)
-        pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
-
-
-async def _send(job: Job, outcome: Outcome, gateway: Gateway) -> None:
-    match outcome:
-        case Completed():
-            await gateway.complete(job.key, outcome.variables)
-        case Failed() | Returned():
-            await gateway.fail(
-                job.key,
-                retries=job.retries if isinstance(outcome, Returned) else outcome.retries,
-                message=outcome.message,
-                backoff_seconds=outcome.backoff_seconds,
-                variables=outcome.variables,
-            )
-        case BpmnError():
-            await gateway.throw_error(
-                job.key, error_code=outcome.code, message=outcome.message, variables=outcome.variables
-            )
+            return reported

@@ -7,20 +7,20 @@ runtime does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from worker.errors import InputError
-from worker.job.assignment import Assignment, Notation, Operation
+from worker.job.assignment import Assignment, Notation
 from worker.models.expectation import number_as_text, shown
+from worker.operations.catalogue import BY_TASK_TYPE
 
 TASK_TYPE = "io.camunda:email:1"
 GROUPS = ("authentication", "protocol", "data")
 
 _DEFAULT_PORT = {"smtp": 587, "imap": 993, "pop3": 995}
-_SHOWN_CHARACTERS = 60
 _SIGN_IN_FIELDS = ("type", "username", "password")
 
 
@@ -77,17 +77,23 @@ _ACTIONS: dict[str, dict[str, _Action]] = {
 
 
 def interpret(
-    variables: Mapping[str, Any], *, operations: Mapping[str, Operation], stores_attachments: bool
+    variables: Mapping[str, Any], *, served: Container[str], stores_attachments: bool
 ) -> Assignment:
-    """Read a job's variables; `operations`: by job type.
+    """Read a job's variables. `served`: the job types of the operations that this worker does.
 
     `stores_attachments`: whether reading stores attachments in the document store; if not, it returns none.
-    Raises InputError that names the vendor's field.
+    Raises InputError that names the vendor's field, or an operation that is not served.
     """
     data = _context(variables, "data")
     protocol = _choose(variables, "protocol", _ACTIONS)
     actions = _ACTIONS[protocol]
     action = actions[_choose(data, f"data.{protocol}ActionDiscriminator", actions)]
+    if action.task_type not in served:
+        raise InputError(
+            f"This worker does not serve {action.task_type}; ask its operator to add it to"
+            " EMAIL_WORKER_OPERATIONS.",
+            field="data",
+        )
     given = _context(data, f"data.{protocol}Action")
     parameters = {
         ours: _as_text(given[theirs]) if ours in _TEXTS else given[theirs]
@@ -100,7 +106,7 @@ def interpret(
         parameters["storeAttachments"] = stores_attachments
     sign_in = _context(variables, "authentication")
     return Assignment(
-        operation=operations[action.task_type],
+        operation=BY_TASK_TYPE[action.task_type],
         variables={
             "authentication": {name: sign_in[name] for name in _SIGN_IN_FIELDS if name in sign_in},
             "server": _server(protocol, _context(data, f"data.{protocol}Config")),
@@ -128,7 +134,7 @@ def _choose(parent: Mapping[str, Any], path: str, known: Mapping[str, Any]) -> s
     expected = f"{path} must be {' or '.join(map(repr, known))}"
     if value is None or value == "":
         raise InputError(f"{expected}, and is not given.", field=path)
-    raise InputError(f"{expected}; found {shown(value, _SHOWN_CHARACTERS)}.", field=path)
+    raise InputError(f"{expected}; found {shown(value)}.", field=path)
 
 
 def _as_text(value: Any) -> Any:

@@ -20,7 +20,6 @@ from worker.models.expectation import shown
 from worker.models.texts import check_characters
 
 _EXAMPLE = "name@example.com or Jane Doe <jane@example.com>"
-_SHOWN_CHARACTERS = 80
 _MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets; how long a local part may be, servers say
 
 # A backslash and what follows are read as a unit: what is not closed is looked for once, not at every `"`.
@@ -88,7 +87,7 @@ def _texts(value: Any, path: str) -> Iterator[str]:
             yield from _texts(item, f"{path}[{index}]")
     elif value is not None:
         place = f" at {path}" if path else ""
-        raise ValueError(f"must be an address or a list of addresses, found {_shown(value)}{place}")
+        raise ValueError(f"must be an address or a list of addresses, found {shown(value)}{place}")
 
 
 def _parse_list(text: str) -> Iterator[Address]:
@@ -96,17 +95,17 @@ def _parse_list(text: str) -> Iterator[Address]:
     if len(text) > ADDRESS_LIST_CHARACTERS:
         raise ValueError(f"must have at most {ADDRESS_LIST_CHARACTERS:,} characters in one text")
     if _CONTROL.search(text):
-        raise ValueError(f"must not contain control characters, found {_shown(text)}")
+        raise ValueError(f"must not contain control characters, found {shown(text)}")
     for entry in _entries(_FOLDING.sub(" ", text)):
         stripped = _without_invisible_ends(entry)
         if "\r" in stripped or "\n" in stripped:
             raise ValueError(
-                f"must not contain line breaks within an address, found {_shown(stripped)};"
+                f"must not contain line breaks within an address, found {shown(stripped)};"
                 " put commas between addresses"
             )
         if len(stripped) > ADDRESS_CHARACTERS:
             raise ValueError(
-                f"must have addresses of at most {ADDRESS_CHARACTERS:,} characters, found {_shown(stripped)}"
+                f"must have addresses of at most {ADDRESS_CHARACTERS:,} characters, found {shown(stripped)}"
             )
         if stripped:
             yield _parse_one(stripped)
@@ -161,10 +160,10 @@ def _parse_one(text: str) -> Address:
     if mailbox:
         _check_visible(mailbox[0], text)
     if mailbox is None or not _is_local_part(mailbox["local"]):
-        raise ValueError(f"must be an address such as {_EXAMPLE}, found {_shown(text)}{_hint(text)}")
+        raise ValueError(f"must be an address such as {_EXAMPLE}, found {shown(text)}{_hint(text)}")
     address = Address(name=name, local=mailbox["local"], domain=_ascii_domain(mailbox["domain"], text))
     if len(address.spec.encode()) > _MAX_OCTETS:
-        raise ValueError(f"must have addresses of at most {_MAX_OCTETS} octets, found {_shown(text)}")
+        raise ValueError(f"must have addresses of at most {_MAX_OCTETS} octets, found {shown(text)}")
     return address
 
 
@@ -184,7 +183,7 @@ def _without_comments(tokens: list[str]) -> str:
 def _display_name(tokens: list[str], found: str) -> str:
     bare = "".join(token for token in tokens if not (_is_of(token, '"') or _is_of(token, "(")))
     if _SPECIAL.search(bare):
-        raise ValueError(f"must have names with special characters in double quotes, found {_shown(found)}")
+        raise ValueError(f"must have names with special characters in double quotes, found {shown(found)}")
     name = "".join(_ESCAPED.sub(r"\1", token[1:-1]) if _is_of(token, '"') else token for token in tokens)
     return _without_invisible_ends(name)
 
@@ -195,7 +194,7 @@ def _check_visible(mailbox: str, found: str) -> None:
         if unicodedata.category(character) == "Cf":
             what = f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
             raise ValueError(
-                f"must have addresses without invisible characters, found {what} in {_shown(found)}"
+                f"must have addresses without invisible characters, found {what} in {shown(found)}"
             )
 
 
@@ -209,7 +208,7 @@ def _ascii_domain(domain: str, found: str) -> str:
         encoded = _address_literal(domain[1:-1]) if is_literal else _encoded_domain(domain)
         if not encoded.endswith("."):
             return encoded
-    raise ValueError(f"must have a valid domain after the @, found {_shown(found)}{_hint(found)}")
+    raise ValueError(f"must have a valid domain after the @, found {shown(found)}{_hint(found)}")
 
 
 # IDNA looks at each letter several times.
@@ -233,10 +232,6 @@ def _hint(text: str) -> str:
     if "@" not in text:
         return "; there is no @ in it (names with a comma go in double quotes)"
     return ""
-
-
-def _shown(value: Any) -> str:
-    return shown(value, _SHOWN_CHARACTERS)
 
 
 AddressList = Annotated[

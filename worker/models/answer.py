@@ -15,7 +15,6 @@ from worker.models.headers import ID
 # Also what is no Message-ID by the rules, such as `<4711>`: the thread is made of what senders write.
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _WITHOUT_BRACKETS = re.compile(ID)
-_SHOWN_CHARACTERS = 80
 # Long threads: the first email, and those before the last.
 _MOST_REFERENCES = 30
 
@@ -56,7 +55,7 @@ def _fields_of(headers: Any) -> dict[str, str]:
 
 
 def _expected(value: Any) -> str:
-    found = shown(value, _SHOWN_CHARACTERS)
+    found = shown(value)
     return (
         f"must be a Message-ID such as <unique@example.com> or the result of reading an email, found {found}"
     )

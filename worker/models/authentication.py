@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from worker.models.base import HOST_AND_PORT, Request
 from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNAME_CHARACTERS
-from worker.models.texts import check_line
+from worker.models.texts import check_line, check_name
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _ENDPOINT = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
@@ -135,25 +135,23 @@ class OptionalAuthentication(Request):
     )
     """Where the request for a token contains the client secret."""
 
-    @field_validator("username", "password", "token", "client_secret", "refresh_token")
+    @field_validator("password", "token", "client_secret", "refresh_token")
     @classmethod
     def _no_line_breaks(cls, value: SecretStr | None) -> SecretStr | None:
-        if value:
-            check_line(value.get_secret_value())
+        check_line(secret_text(value))
         return value
 
     @field_validator("username")
     @classmethod
-    def _has_no_separator(cls, value: SecretStr | None) -> SecretStr | None:
-        # It parts the fields of what a token is shown in (RFC 7628, 3.1).
-        if value and "\x01" in value.get_secret_value():
-            raise ValueError("must not contain a control character")
+    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
+        # A line break begins another command, \x01 another field next to a token (RFC 7628, 3.1).
+        check_name(secret_text(value))
         return value
 
     @field_validator("token")
     @classmethod
     def _is_a_token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not (value.get_secret_value().isascii() and " " not in value.get_secret_value()):
+        if not secret_text(value).isascii() or " " in secret_text(value):
             raise ValueError("must be an access token alone: ASCII without spaces")
         return value
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.models.expectation import fault
+from worker.models.texts import check_name
 
 _KIND = "camunda.document.type"
 _MAX_TEXT = 2_000
@@ -86,9 +87,17 @@ def _references(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]
 def _read(reference: Mapping[str, Any], path: str) -> Document:
     if _KIND not in reference and "contentType" in reference:
         raise fault(path, "is an attachment that was listed, and not stored")
-    document = _read_kind(reference, path)
-    content_id = _content_id(reference, path)
-    return replace(document, content_id=content_id) if content_id else document
+    match reference.get(_KIND):
+        case "camunda":
+            document: Document = _read_stored(reference, path)
+        case "inline":
+            document = _read_inline(reference, path)
+        case "external":
+            url = _required(reference, "url", path)
+            document = ExternalDocument(url, _text(reference, "name", path))
+        case _:
+            raise fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
+    return replace(document, content_id=_content_id(reference, path))
 
 
 def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
@@ -97,19 +106,6 @@ def _content_id(reference: Mapping[str, Any], path: str) -> str | None:
     if content_id and not CONTENT_ID.fullmatch(content_id):
         raise fault(f"{path}.contentId", "must be ASCII characters without blanks and < or >, such as logo")
     return content_id or None
-
-
-def _read_kind(reference: Mapping[str, Any], path: str) -> Document:
-    match reference.get(_KIND):
-        case "camunda":
-            return _read_stored(reference, path)
-        case "inline":
-            return _read_inline(reference, path)
-        case "external":
-            url = _required(reference, "url", path)
-            return ExternalDocument(url, _text(reference, "name", path))
-        case _:
-            raise fault(f"{path}.{_KIND}", "must be 'camunda', 'inline' or 'external'")
 
 
 def _read_stored(reference: Mapping[str, Any], path: str) -> StoredDocument:
@@ -158,8 +154,7 @@ def _text(reference: Mapping[str, Any], name: str, path: str) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise fault(f"{path}.{name}", f"must be a text of at most {_MAX_TEXT} characters")
-    if any(
-        character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in value
-    ):
-        raise fault(f"{path}.{name}", "must not contain control characters or half a character")
-    return value.strip() or None
+    try:
+        return check_name(value).strip() or None
+    except ValueError as error:
+        raise fault(f"{path}.{name}", str(error)) from None

@@ -1,4 +1,4 @@
-"""Results of the operations: listed, found, read, deleted, moved emails."""
+"""Results of the operations on mailboxes: emails and folders."""
 
 from __future__ import annotations
 
@@ -149,3 +149,24 @@ class FlaggedEmail(Result):
     flagged: bool
     answered: bool
     keywords: tuple[str, ...]
+
+
+class AppendedEmail(Result):
+    """Where the email is. `appended`: false if it was there already."""
+
+    message_id: str
+    folder: str
+    appended: bool
+
+
+class FolderRow(Result):
+    """One folder. `messages` and `unread` are null for a folder of folders, or if the server does not tell.
+
+    `special_use`: what it is for (RFC 6154), such as Sent with a backslash; null if the server does not tell.
+    """
+
+    name: str
+    delimiter: str | None
+    messages: int | None
+    unread: int | None
+    special_use: str | None

@@ -10,13 +10,14 @@ from pydantic_core import ErrorDetails
 
 from worker.masking import excerpt
 
+_SHOWN_CHARACTERS = 80
 _ENUM_MEMBER = re.compile(r"<[\w.]+: ('[^']*')>")
 
 
-def shown(value: Any, most_characters: int) -> str:
+def shown(value: Any) -> str:
     """Give a value as a message shows it: as FEEL has it, on one line, and not too long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
-    return excerpt(text, most_characters)
+    return excerpt(text, _SHOWN_CHARACTERS)
 
 
 def fault(path: str, expected: str) -> ValueError:
@@ -32,43 +33,33 @@ def number_as_text(value: Any) -> Any:
     return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
 
 
+_A_WHOLE_NUMBER = "must be a whole number"
+_A_CONTEXT = "must be a context (an object with named fields)"
+# By the kinds of pydantic's errors; what is in braces is in their context.
+_EXPECTED = {
+    "missing": "is required",
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), _A_WHOLE_NUMBER),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    "string_unicode": "must not contain half a character (a lone surrogate)",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _A_CONTEXT),
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
+    "greater_than_equal": "must be at least {ge:.15g}",
+    "greater_than": "must be more than {gt:.15g}",
+    "less_than_equal": "must be at most {le:.15g}",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "too_long": "must have at most {max_length:,} entries",
+}
+
+
 def expectation(error: ErrorDetails) -> str:
     """Return a phrase that completes "<field> …", such as "must be a whole number"."""
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return "is required"
-        case "value_error":
-            return str(context["error"]).removesuffix(".")
-        case "enum" | "literal_error":
-            return f"must be {_ENUM_MEMBER.sub(lambda member: member[1], str(context['expected']))}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']:.15g}"
-        case "greater_than":
-            return f"must be more than {context['gt']:.15g}"
-        case "less_than_equal":
-            return f"must be at most {context['le']:.15g}"
-        case "string_too_long" | "too_long":
-            unit = "characters" if error["type"] == "string_too_long" else "entries"
-            return f"must have at most {context['max_length']:,} {unit}"
-        case _:
-            return _kind(error)
-
-
-def _kind(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "int_parsing" | "int_parsing_size" | "int_type" | "int_from_float":
-            return "must be a whole number"
-        case "float_parsing" | "float_type" | "finite_number":
-            return "must be a number"
-        case "bool_parsing" | "bool_type":
-            return "must be true or false"
-        case "string_type":
-            return "must be text"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a context (an object with named fields)"
-        case "list_type" | "tuple_type":
-            return "must be a list"
-        case _:
-            message = error["msg"]
-            return message[0].lower() + message[1:]
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"]).removesuffix(".")
+    if kind in ("enum", "literal_error"):
+        return f"must be {_ENUM_MEMBER.sub(lambda member: member[1], str(context['expected']))}"
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format(**context)
+    return error["msg"][0].lower() + error["msg"][1:]

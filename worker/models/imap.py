@@ -1,4 +1,4 @@
-"""List, read, delete, search, move and flag email over IMAP: what the process gives."""
+"""List, read, delete, search, move and flag email, and list folders over IMAP: what the process gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from worker.models.bounds import FOLDER_CHARACTERS
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
     CRITERIA,
-    MAXIMUM,
     ORDER,
     STORE_ATTACHMENTS_DESCRIPTION,
     Criteria,
@@ -20,10 +19,10 @@ from worker.models.mailbox import (
     MaxToBeRead,
     MessageId,
     SearchedTexts,
-    check_text,
+    maximum,
 )
 from worker.models.search import Condition, Criterion, SearchField, all_of
-from worker.models.texts import read_words
+from worker.models.texts import check_name, check_text, read_words
 
 # RFC 9051, 9: an atom, of which the backslash would begin a flag of the protocol's own.
 _KEYWORD = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,100}")
@@ -35,9 +34,7 @@ FLAGS = REFUSED_FLAGS.union(SYSTEM_FLAGS)
 
 
 def _is_a_folder(path: str) -> str:
-    path = check_text(path).strip()
-    if any(ord(character) < ord(" ") or character == "\x7f" for character in path):
-        raise ValueError("must not contain a line break or another control character")
+    path = check_name(path.strip())
     if not path.strip("./"):
         raise ValueError("must be a folder such as INBOX or Projects.2023")
     return path
@@ -61,7 +58,7 @@ class ListParameters(Request):
 
     folder: Folder = _INBOX
     unread_only: bool = _UNREAD_ONLY
-    max_to_be_read: MaxToBeRead = 100
+    max_to_be_read: MaxToBeRead = maximum(100)
     sort_field: SortField = Field(default=SortField.RECEIVED_DATE, title="Sort by")
     """The whole folder is sorted first, then cut at the maximum."""
     sort_order: SortOrder = ORDER
@@ -101,7 +98,7 @@ class SearchParameters(SearchedTexts):
     unread_only: bool = _UNREAD_ONLY
     criteria: Criteria = CRITERIA
     folder: Folder = _INBOX
-    max_to_be_read: MaxToBeRead | None = MAXIMUM
+    max_to_be_read: MaxToBeRead | None = maximum(None)
     sort_field: SortField | None = Field(default=None, title="Sort by")
     """The emails found are sorted first, then cut at the maximum. If it is left empty, they are in the
     order in which they came into the folder."""
@@ -201,3 +198,15 @@ class FlagParameters(Request):
 
 
 FlagRequest = MailboxRequest[FlagParameters]
+
+
+class FoldersParameters(Request):
+    """Which folders to list."""
+
+    pattern: Annotated[
+        str, Field(max_length=FOLDER_CHARACTERS), AfterValidator(check_text), AfterValidator(str.strip)
+    ] = Field(default="*", title="Pattern", examples=["Projects.*"])
+    """`*` stands for any characters, `%` for those of one level, as in `Projects.*`."""
+
+
+FoldersRequest = MailboxRequest[FoldersParameters]

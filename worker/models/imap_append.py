@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from worker.models.addresses import AddressList
-from worker.models.base import Result
 from worker.models.headers import check_message_id
 from worker.models.imap import FLAGS, REFUSED_FLAGS, SYSTEM_FLAGS, Folder, Keyword
 from worker.models.mailbox import MailboxRequest, MessageId
@@ -68,11 +67,3 @@ class AppendParameters(MessageParameters):
 
 
 AppendRequest = MailboxRequest[AppendParameters]
-
-
-class AppendedEmail(Result):
-    """Where the email is. `appended`: false if it was there already."""
-
-    message_id: str
-    folder: str
-    appended: bool

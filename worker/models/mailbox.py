@@ -22,20 +22,9 @@ from worker.models.search import (
     read_day,
     read_text,
 )
-from worker.models.texts import check_characters
+from worker.models.texts import check_text
 
 P = TypeVar("P")
-
-
-def check_text(text: str) -> str:
-    """Refuse characters that cannot be sent to a server: NUL, and half a character (a lone surrogate)."""
-    if "\0" in text:
-        raise ValueError("must not contain NUL")
-    return check_characters(text)
-
-
-def _is_a_message_id(text: str) -> str:
-    return check_text(text).strip()
 
 
 def _is_no_boolean(value: Any) -> Any:
@@ -56,8 +45,6 @@ class MailboxRequest(Request, Generic[P]):
     parameters: P = Field(default={}, validate_default=True)
 
 
-_MAXIMUM = "At most this many emails are returned, from 1 to 10000."
-
 MessageId = Annotated[
     str,
     Field(
@@ -67,25 +54,15 @@ MessageId = Annotated[
         " the Message-ID of its header, with or without `<` and `>`.",
         examples=["<20240819.42@example.com>"],
     ),
-    AfterValidator(_is_a_message_id),
+    AfterValidator(check_text),
+    AfterValidator(str.strip),
 ]
-MaxToBeRead = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=10_000,
-        title="Maximum number of emails",
-        description=_MAXIMUM,
-        examples=[10],
-    ),
-    BeforeValidator(_is_no_boolean),
-]
+MaxToBeRead = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_is_no_boolean)]
 Criteria = Annotated[Condition | Group | None, BeforeValidator(_read_criteria)]
 CriteriaWithoutFlags = Annotated[
     Condition | Group | None, BeforeValidator(partial(_read_criteria, fields=FIELDS_WITHOUT_FLAGS))
 ]
 
-MAXIMUM = Field(default=None, title="Maximum number of emails", description=_MAXIMUM, examples=[10])
 ORDER = Field(
     default=SortOrder.ASC,
     title="Order",
@@ -103,6 +80,16 @@ STORE_ATTACHMENTS_DESCRIPTION = (
     "Store attachments in Camunda's document store and return references. By default they are stored if the"
     " worker knows the store (`ZEEBE_REST_ADDRESS`)."
 )
+
+
+def maximum(default: int | None) -> Any:
+    """Return the field for the most emails of a list."""
+    return Field(
+        default=default,
+        title="Maximum number of emails",
+        description="At most this many emails are returned, from 1 to 10000.",
+        examples=[10],
+    )
 
 
 _SearchedText = Annotated[str, BeforeValidator(read_text), AfterValidator(str.strip)]

@@ -13,8 +13,8 @@ from worker.models.answer import AnsweredEmail
 from worker.models.base import Request
 from worker.models.bounds import ATTACHMENTS, BODY_CHARACTERS, SUBJECT_CHARACTERS
 from worker.models.documents import Document, parse_documents
-from worker.models.headers import check_headers, read_headers
-from worker.models.texts import check_characters, check_line
+from worker.models.headers import read_headers
+from worker.models.texts import check_line
 
 # Also as mail clients write "Re:" in German, Scandinavian and Dutch, and count it.
 _SECOND_RE = re.compile(r"^\s*(?:(?:re|aw|sv|antw)(?:\[\d{1,3}\])?\s*:\s*){2,}", re.IGNORECASE)
@@ -115,21 +115,10 @@ class MessageParameters(Request):
     def _is_one_line(cls, subject: str) -> str:
         return check_line(subject)
 
-    @field_validator("subject", "body", "html_body", mode="before")
-    @classmethod
-    def _has_whole_characters(cls, text: Any) -> Any:
-        return check_characters(text) if isinstance(text, str) else text
-
     @field_validator("headers", mode="before")
     @classmethod
-    def _are_texts(cls, headers: Any) -> Any:
+    def _are_sound(cls, headers: Any) -> Any:
         return read_headers(headers) if isinstance(headers, dict) else headers
-
-    @field_validator("headers")
-    @classmethod
-    def _are_sound(cls, headers: dict[str, str]) -> dict[str, str]:
-        check_headers(headers)
-        return headers
 
     @field_validator("importance", mode="before")
     @classmethod

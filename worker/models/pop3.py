@@ -10,7 +10,6 @@ from worker.models.base import Request
 from worker.models.email import SortField, SortOrder
 from worker.models.mailbox import (
     CRITERIA,
-    MAXIMUM,
     ORDER,
     STORE_ATTACHMENTS_DESCRIPTION,
     CriteriaWithoutFlags,
@@ -18,6 +17,7 @@ from worker.models.mailbox import (
     MaxToBeRead,
     MessageId,
     SearchedTexts,
+    maximum,
 )
 from worker.models.search import Criterion, all_of
 
@@ -25,7 +25,7 @@ from worker.models.search import Criterion, all_of
 class ListParameters(Request):
     """Which emails to list, in which order."""
 
-    max_to_be_read: MaxToBeRead = 100
+    max_to_be_read: MaxToBeRead = maximum(100)
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] = Field(
         default=SortField.SENT_DATE, title="Sort by"
     )
@@ -64,7 +64,7 @@ class SearchParameters(SearchedTexts):
     """Which emails to find, in which order; all given criteria must match."""
 
     criteria: CriteriaWithoutFlags = CRITERIA
-    max_to_be_read: MaxToBeRead | None = MAXIMUM
+    max_to_be_read: MaxToBeRead | None = maximum(None)
     sort_field: Literal[SortField.SENT_DATE, SortField.SIZE] | None = Field(default=None, title="Sort by")
     """The emails found are sorted first, then cut at the maximum. If it is left empty, they are in the
     order of the server's numbers."""

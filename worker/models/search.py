@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -15,7 +15,6 @@ from worker.models.expectation import fault, number_as_text, shown
 from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
 
-_SHOWN_CHARACTERS = 60
 _LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
 # A date of FEEL, or a date and time, of which the written day counts.
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?")
@@ -57,6 +56,8 @@ DATE_FIELDS = frozenset({F.SINCE, F.BEFORE, F.ON, F.SENTSINCE, F.SENTBEFORE, F.S
 FLAG_FIELDS = frozenset({F.SEEN, F.FLAGGED, F.ANSWERED})
 SIZE_FIELDS = frozenset({F.LARGER, F.SMALLER})
 # Conditions that need only the email, not the flags of a mail server.
+# Of which a condition without a value means true.
+_TRUTH_FIELDS = FLAG_FIELDS | {F.ATTACHMENT}
 FIELDS_WITHOUT_FLAGS = tuple(field for field in SearchField if field not in FLAG_FIELDS)
 
 
@@ -131,7 +132,7 @@ def read_text(value: Any) -> str:
     """Read a text to search for; raises ValueError with a phrase that completes "<field> …"."""
     value = number_as_text(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be a text that is not empty, found {shown(value, _SHOWN_CHARACTERS)}")
+        raise ValueError(f"must be a text that is not empty, found {shown(value)}")
     check_line(value)
     if len(value) > CONDITION_CHARACTERS:
         raise ValueError(f"must have at most {CONDITION_CHARACTERS:,} characters")
@@ -144,14 +145,14 @@ def read_day(value: Any) -> date:
     try:
         return date.fromisoformat(match[1] if match else "")
     except ValueError:
-        found = shown(value, _SHOWN_CHARACTERS)
+        found = shown(value)
         raise ValueError(f"must be a date such as 2026-11-27, found {found}") from None
 
 
 def _read_truth(value: Any) -> bool:
     truth = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(truth, bool):
-        raise ValueError(f"must be true or false, found {shown(value, _SHOWN_CHARACTERS)}")  # noqa: TRY004 - as all faults
+        raise ValueError(f"must be true or false, found {shown(value)}")  # noqa: TRY004 - as all faults
     return truth
 
 
@@ -159,15 +160,20 @@ def _read_size(value: Any) -> int:
     text = number_as_text(value)
     if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit():
         return min(int(text.strip()[:20]), _LARGEST_SIZE)
-    raise ValueError(f"must be a whole number of octets, found {shown(value, _SHOWN_CHARACTERS)}")
+    raise ValueError(f"must be a whole number of octets, found {shown(value)}")
 
 
-def _reader(field: SearchField) -> Callable[[Any], str | bool | int | date]:
+def _read_value(field: SearchField, entries: Mapping[str, Any]) -> str | bool | int | date:
+    """Read the value. A null is no value that was left out: it would find emails that are not meant."""
+    value = entries.get("value")
     if field in DATE_FIELDS:
-        return read_day
+        return read_day(value)
     if field in SIZE_FIELDS:
-        return _read_size
-    return _read_truth if field in FLAG_FIELDS or field is F.ATTACHMENT else read_text
+        return _read_size(value)
+    if field in _TRUTH_FIELDS:
+        return _read_truth(value) if "value" in entries else True
+    is_any = field is F.HEADER and entries.get("value", "") == ""
+    return "" if is_any else read_text(value)
 
 
 def _from_json(text: str) -> Any:
@@ -190,7 +196,7 @@ class _Parser:
     def parse(self, value: Any, path: str, depth: int) -> Criterion:
         if not isinstance(value, Mapping):
             expected = "must be a context with field and value, or with operator and criteria"
-            raise fault(path, f"{expected}, found {shown(value, _SHOWN_CHARACTERS)}")
+            raise fault(path, f"{expected}, found {shown(value)}")
         if depth > CRITERIA_LEVELS:
             raise fault(path, f"is nested more than {CRITERIA_LEVELS} levels deep")
         entries = _fold_names(value, path)
@@ -219,29 +225,17 @@ class _Parser:
 
     def _parse_condition(self, entries: dict[str, Any], path: str) -> Condition:
         field = _choose(self._fields, entries.get("field"), f"{path}.field")
-        header, value_path = "", f"{path}.value"
-        if field is F.HEADER:
-            _refuse_others(entries, ("field", "name", "value"), path)
-            header = _header_name(entries.get("name"), f"{path}.name")
-        else:
-            _refuse_others(entries, ("field", "value"), path)
+        names = ("field", "name", "value") if field is F.HEADER else ("field", "value")
+        _refuse_others(entries, names, path)
+        header = _header_name(entries.get("name"), f"{path}.name") if field is F.HEADER else ""
         try:
-            read = self._read_value(field, entries)
+            read = _read_value(field, entries)
         except ValueError as error:
-            raise fault(value_path, str(error)) from None
+            raise fault(f"{path}.value", str(error)) from None
         self._conditions += 1
         if self._conditions > CONDITIONS:
             raise fault(path, f"is one condition too many: at most {CONDITIONS} are taken")
         return Condition(field, read, header)
-
-    def _read_value(self, field: SearchField, entries: dict[str, Any]) -> str | bool | int | date:
-        """Read the value. A null is no value that was left out: it would find emails that are not meant."""
-        value = entries.get("value")
-        if "value" not in entries and (field in FLAG_FIELDS or field is F.ATTACHMENT):
-            return True
-        if field is F.HEADER and entries.get("value", "") == "":
-            return ""
-        return _reader(field)(value)
 
 
 def _header_name(name: Any, path: str) -> str:
@@ -273,6 +267,6 @@ def _choose(choices: tuple[E, ...], value: Any, path: str) -> E:
     chosen = next((choice for choice in choices if choice.value == name), None)
     if chosen is None:
         *others, last = choices
-        found = shown(value, _SHOWN_CHARACTERS)
+        found = shown(value)
         raise fault(path, f"must be {', '.join(others)} or {last}, found {found}")
     return chosen

@@ -1,4 +1,4 @@
-"""Characters that no text of a request may contain, or that no line may."""
+"""Characters that no text of a request may contain, no line, or no name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from worker.models.bounds import WORDS
 from worker.models.expectation import number_as_text
 
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BREAK = re.compile(r"[\r\n\0]")
 
 
@@ -18,6 +19,20 @@ def check_characters(text: str) -> str:
     if _HALF_CHARACTER.search(text):
         raise ValueError("must not contain half a character (a lone surrogate)")
     return text
+
+
+def check_text(text: str) -> str:
+    """Return `text`; ValueError for NUL, which no server can be sent."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+def check_name(text: str) -> str:
+    """Return `text`; ValueError for a control character, such as a line break."""
+    if _CONTROL.search(text):
+        raise ValueError("must not contain a line break or another control character")
+    return check_characters(text)
 
 
 def check_line(text: str) -> str:

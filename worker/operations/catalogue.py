@@ -12,8 +12,10 @@ from worker.models import imap as imap_models
 from worker.models import pop3 as pop3_models
 from worker.models.base import Request, Result
 from worker.models.email import (
+    AppendedEmail,
     DeletedEmail,
     FlaggedEmail,
+    FolderRow,
     FoundEmail,
     FoundImapEmail,
     ListedEmail,
@@ -21,8 +23,7 @@ from worker.models.email import (
     MovedEmail,
     ReadEmail,
 )
-from worker.models.imap_append import AppendedEmail, AppendRequest
-from worker.models.imap_folders import FolderRow, FoldersRequest
+from worker.models.imap_append import AppendRequest
 from worker.models.smtp import SendRequest, SendResult
 from worker.operations import imap, pop3, smtp
 from worker.operations.context import OperationContext
@@ -74,7 +75,7 @@ CATALOGUE: tuple[Operation, ...] = (
     _row(_IMAP, "move", imap_models.MoveRequest, MovedEmail, imap.move_email),
     _row(_IMAP, "flag", imap_models.FlagRequest, FlaggedEmail, imap.flag_email),
     _row(_IMAP, "append", AppendRequest, AppendedEmail, imap.append_email),
-    _row(_IMAP, "folders", FoldersRequest, FolderRow, imap.list_all_folders),
+    _row(_IMAP, "folders", imap_models.FoldersRequest, FolderRow, imap.list_all_folders),
 )
 
 BY_TASK_TYPE = {operation.task_type: operation for operation in CATALOGUE}

@@ -20,17 +20,23 @@ from worker.mail.imap.searching import search_messages
 from worker.mail.imap.sorting import EmailOrder
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
-from worker.models.email import DeletedEmail, FlaggedEmail, MovedEmail, ReadEmail
+from worker.models.email import (
+    AppendedEmail,
+    DeletedEmail,
+    FlaggedEmail,
+    MovedEmail,
+    ReadEmail,
+)
 from worker.models.imap import (
     DeleteRequest,
     FlagRequest,
+    FoldersRequest,
     ListRequest,
     MoveRequest,
     ReadRequest,
     SearchRequest,
 )
-from worker.models.imap_append import AppendedEmail, AppendRequest
-from worker.models.imap_folders import FoldersRequest
+from worker.models.imap_append import AppendRequest
 from worker.operations.attachments import store_attachments, with_attachments_listed
 from worker.operations.composition import compose_email
 from worker.operations.context import OperationContext

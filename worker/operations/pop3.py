@@ -61,7 +61,7 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
             result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
         elif result.attachments and wanted.store_attachments is None:
             raise _nowhere_to_store(result)
-        result = truncate_result(result, context.clients.max_result_bytes)
+        result = await asyncio.to_thread(truncate_result, result, context.clients.max_result_bytes)
         if result.truncated:
             return OperationResult(result)
         return OperationResult(result, deferred=visit.defer_deletion(number))

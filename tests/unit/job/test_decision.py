@@ -15,7 +15,6 @@ from worker.errors import (
     ServerTimeout,
 )
 from worker.job.decision import (
-    FailureRules,
     RetryRule,
     after_the_work,
     decide,
@@ -43,8 +42,8 @@ def decided(job: Job, result: Any, max_bytes: int = 10_000, mask: Mask | None = 
 
 
 def failed(job: Job, error: Exception, mask: Mask | None = None, max_bytes: int = 10_000) -> Outcome:
-    rules = FailureRules(mask or Mask(), RULE, max_bytes)
-    return decide_failure(job, ConnectorHeaders.of(job.headers), error, rules)
+    headers = ConnectorHeaders.of(job.headers)
+    return decide_failure(job, headers, error, RULE, mask=mask or Mask(), max_bytes=max_bytes)
 
 
 def usually_failed(job: Job, error: Exception, mask: Mask | None = None) -> Failed:

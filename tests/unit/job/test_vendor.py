@@ -62,7 +62,7 @@ def vendor_variables(
 
 
 def assignment_of(variables: dict[str, Any], *, stores_attachments: bool = False) -> Assignment:
-    return interpret(variables, operations=BY_TASK_TYPE, stores_attachments=stores_attachments)
+    return interpret(variables, served=BY_TASK_TYPE, stores_attachments=stores_attachments)
 
 
 def bound(variables: dict[str, Any], **secrets: str) -> Any:

@@ -64,7 +64,7 @@ def test_an_external_document_is_a_url() -> None:
         ({**STORED, "metadata": "x"}, "has a fault: metadata must be a context"),
         (
             {**STORED, "metadata": {"fileName": "a\r\nb"}},
-            "metadata.fileName must not contain control characters",
+            "metadata.fileName must not contain a line break or another control character",
         ),
         ({"camunda.document.type": "inline"}, "has a fault: content is required"),
         ({"camunda.document.type": "external", "name": "a"}, "has a fault: url is required"),

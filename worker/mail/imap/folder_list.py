@@ -9,7 +9,7 @@ from worker.mail.imap.limits import FOLDER_LIST
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Reply, read_counts, read_folders
 from worker.mail.imap.session import ImapSession
-from worker.models.imap_folders import FolderRow
+from worker.models.email import FolderRow
 
 _COUNTS = "MESSAGES UNSEEN"
 _USES = {
