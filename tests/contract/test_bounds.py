@@ -19,7 +19,7 @@ from testkit.skipping_clock import now, on_skipping_clock
 from worker.errors import ServerTimeout
 from worker.job.gateway import Subscription
 from worker.job.job import Job
-from worker.mail.account import MailProtocol
+from worker.mail.account import Encryption, MailProtocol
 from worker.mail.operation_result import OperationResult
 
 
@@ -333,6 +333,24 @@ async def test_an_account_that_hangs_first_at_a_new_server_does_not_delay_the_ot
             bench.gateway.offer(make_job(key=key, variables=variables_of(f"well{key % 2}")))
             await bench.gateway.until(partial(is_completed, bench, key))
             assert now() - offered_at < 2
+
+
+@on_skipping_clock
+async def test_plain_text_at_a_port_for_tls_holds_up_nobody_who_speaks_tls_there() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    bench.handler.sends_a_command = False
+    bench.handler.answers_of = lambda account: hangs if account.encryption is Encryption.NONE else None
+    server = {"host": "mail.example.com", "port": 993}
+    in_the_clear = {**variables_for(), "server": {**server, "cryptographicProtocol": "NONE"}}
+    async with bench.serving():
+        bench.gateway.offer(*(make_job(variables=in_the_clear) for _ in range(200)))
+        await bench.until_running(1)
+        for key in range(1_000_000, 1_000_040):
+            await asyncio.sleep(3)
+            offered_at = now()
+            bench.gateway.offer(make_job(key=key, variables={**variables_for(), "server": server}))
+            await bench.gateway.until(partial(is_completed, bench, key))
+            assert now() - offered_at < 0.5
 
 
 @on_skipping_clock

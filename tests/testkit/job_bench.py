@@ -217,7 +217,7 @@ class Bench:
         if self.has_answered:
             # As if the server had just answered this account and all others.
             self._admission._sick_accounts.clear()
-            self._admission._breaker.answered(account.server)
+            self._admission._breaker.answered(account.way)
         return account
 
 

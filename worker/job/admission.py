@@ -37,10 +37,11 @@ class NotAdmitted(Exception):
 class _Entry:
     """A job that waits or runs. `mailbox`: set if its jobs must take turns there.
 
-    `circuit`: under which name the circuit breaker knows it while it runs.
+    `way`: the name of its server's circuit; `circuit`: of the one that counts for it while it runs.
     """
 
     server: str
+    way: str
     account: Hashable | None
     mailbox: Hashable | None
     trace: CommandTrace
@@ -62,7 +63,7 @@ class Admission:
     def __init__(self, *, max_jobs: int, max_jobs_per_server: int) -> None:
         self.max_jobs = max_jobs
         self._max_jobs_per_server = max_jobs_per_server
-        # By account: the server, and the name of the account's circuit.
+        # By account: the name of the server's circuit, and that of the account's.
         self._sick_accounts: Recent[Hashable, tuple[str, str]] = Recent()
         self._breaker = CircuitBreaker(
             limit=max_jobs_per_server, max_trials=max(1, max_jobs // 2), clock=_now
@@ -109,15 +110,17 @@ class Admission:
         server: str,
         trace: CommandTrace,
         *,
+        way: str = "",
         account: Hashable | None = None,
         mailbox: Hashable | None = None,
     ) -> AsyncIterator[None]:
         """Occupy a place while the block works at `server`; raises NotAdmitted.
 
-        `account`: whose it is. `mailbox`: set for jobs that must take turns there. If the server stops
-        answering, a block that has sent no command yet is cancelled and NotAdmitted raised.
+        `way`: the server and how it is spoken to, if it may answer that way and not another. `account`:
+        whose it is. `mailbox`: set for jobs that must take turns there. If the server stops answering, a
+        block that has sent no command yet is cancelled and NotAdmitted raised.
         """
-        entry = _Entry(server, account, mailbox, trace)
+        entry = _Entry(server, way or server, account, mailbox, trace)
         await self._enter(entry)
         attempt, code = Attempt.SHOWED_NOTHING, ""
         try:
@@ -193,7 +196,7 @@ class Admission:
         return not self._breaker.may_wait(circuit, ahead=ahead, is_crowded=is_crowded)
 
     def _circuit(self, entry: _Entry) -> str:
-        return self._sick_accounts.get(entry.account, (entry.server, entry.server))[1]
+        return self._sick_accounts.get(entry.account, (entry.way, entry.way))[1]
 
     def _begin(self, entry: _Entry) -> None:
         entry.circuit = self._circuit(entry)
@@ -213,23 +216,23 @@ class Admission:
         if attempt is Attempt.TIMED_OUT and entry.trace.command_count:
             attempt = self._suspect_account(entry, code)
         self._note(entry.server, self._breaker.end(entry.circuit, attempt, entry.began_at), code)
-        if attempt is Attempt.ANSWERED and entry.circuit != entry.server:
+        if attempt is Attempt.ANSWERED and entry.circuit != entry.way:
             self._sick_accounts.pop(entry.account, None)
-            self._note(entry.server, self._breaker.answered(entry.server))
+            self._note(entry.server, self._breaker.answered(entry.way))
         self._look_again()
 
     def _suspect_account(self, entry: _Entry, code: str) -> Attempt:
         """Give the account that hangs a separate circuit; return what the job shows of its old one."""
         is_sick = entry.account in self._sick_accounts
-        others = sum(server == entry.server for server, _ in self._sick_accounts.values())
+        others = sum(way == entry.way for way, _ in self._sick_accounts.values())
         if (
-            entry.circuit != entry.server
+            entry.circuit != entry.way
             or entry.account is None
             or (others >= _MOST_SICK_ACCOUNTS and not is_sick)
         ):
             return Attempt.TIMED_OUT
         if not is_sick:
-            self._sick_accounts[entry.account] = entry.server, f"{entry.server} {next(self._numbers)}"
+            self._sick_accounts[entry.account] = entry.way, f"{entry.way} {next(self._numbers)}"
             circuit = self._circuit(entry)
             self._breaker.begin(circuit)
             self._note(entry.server, self._breaker.end(circuit, Attempt.TIMED_OUT, entry.began_at), code)

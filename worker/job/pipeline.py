@@ -170,7 +170,8 @@ class Pipeline:
         async def at_server(account: Account) -> None:
             # One session at a time. The password is a part of it: jobs with another do not delay the owner's.
             mailbox = account if account.protocol is MailProtocol.POP3 else None
-            async with self.admission.place(account.server, work.trace, account=account, mailbox=mailbox):
+            place = partial(self.admission.place, way=account.way, account=account, mailbox=mailbox)
+            async with place(account.server, work.trace):
                 if not work.is_counted:
                     self._send_rate.admit(account)
                     work.is_counted = True

@@ -63,6 +63,11 @@ class Account:
         """The server as people write it: `host:port`, IPv6 literals in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def way(self) -> str:
+        """The server and the encryption: plain text at a port for TLS gets no answer, whoever asks."""
+        return f"{self.server} {self.encryption}"
+
 
 def account_of(protocol: MailProtocol, server: Server, authentication: OptionalAuthentication) -> Account:
     """Fill in what the request leaves to the protocol: port and kind of encryption."""
