@@ -187,10 +187,10 @@ def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
 
 def _read(message_id: str, is_stored: bool, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:  # noqa: FBT001 - bound by partial
     number, mail, raw = mailbox.read(message_id)
-    summary = mail.summary
-    result = mail.to_read(
-        message_id=summary.message_id if read_id(message_id).uid is None else message_id,
-        size=mailbox.sizes[number],
-        received_date=summary.received_date or summary.sent_date,
-    )
+    facts = {
+        "message_id": mail.message_id if read_id(message_id).uid is None else message_id,
+        "size": mailbox.sizes[number],
+        "received_date_time": mail.received_date_time or mail.sent_date,
+    }
+    result = mail.model_copy(update=facts)
     return number, raw, result if is_stored else with_attachments_listed(result, raw)

@@ -13,8 +13,8 @@ from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
 from worker.mail.message.ordering import sort_listed
-from worker.mail.message.parse import ParsedEmail, parse_email, parse_headers
-from worker.models.email import ListedImapEmail
+from worker.mail.message.parse import parse_email, parse_headers
+from worker.models.email import ListedImapEmail, ReadEmail
 
 _HEADER = header_fields("MESSAGE-ID", "FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
 _ROW = f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {_HEADER}"
@@ -27,7 +27,7 @@ _SMALL_FOLDER, _MOST_AT_ONCE = 100, 1000
 class ReceivedEmail:
     """A message, its octets, when the server got it, and the id that names it in its folder alone."""
 
-    mail: ParsedEmail
+    mail: ReadEmail
     raw: bytes
     received: datetime | None
     own_id: str
@@ -84,7 +84,7 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEm
             if whole is None or whole.section is None:
                 continue
             mail = parse_email(whole.section)
-            if read_own_id(message_id) or is_same_id(message_id, mail.summary.message_id):
+            if read_own_id(message_id) or is_same_id(message_id, mail.message_id):
                 own_id = str(OwnId(folder.uid_validity, uid))
                 return ReceivedEmail(mail, whole.section, whole.received, own_id)
     raise mailbox.not_found(folder.name, message_id)
