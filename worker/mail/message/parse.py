@@ -13,13 +13,12 @@ from datetime import datetime
 from worker.mail.message.parse_addresses import read_addresses
 from worker.mail.message.parse_bodies import Bodies, read_bodies, searchable_texts_of
 from worker.mail.message.parse_dates import read_date, read_received_date
-from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold
+from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold, values_of
 from worker.mail.message.parse_parameters import read_parameters
 from worker.mail.message.parse_smime import open_message, with_line_feeds
 from worker.mail.message.parse_words import decode_words
 from worker.models.email import Header, ReadEmail, Smime
 
-_SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
 
@@ -113,21 +112,16 @@ def _charset_of(fields: tuple[Field, ...]) -> str | None:
 
 
 def _summarize(fields: tuple[Field, ...], charset: str | None) -> ParsedHeaders:
-    values: dict[bytes, list[bytes]] = {name: [] for name in _SUMMARIZED}
-    for field in fields:
-        name = field.name.lower()
-        if name in values:
-            values[name].append(unfold(field.value))
-    first = {name: named[0] for name, named in values.items() if named}
+    subject = first_value(fields, b"subject")
     return ParsedHeaders(
-        message_id=_read_message_id(first.get(b"message-id", b"")),
-        from_address=next(iter(_read_all_addresses(values[b"from"])), None),
-        from_text=", ".join(decode_words(value, charset) for value in values[b"from"]),
-        to_addresses=_read_all_addresses(values[b"to"]),
-        cc_addresses=_read_all_addresses(values[b"cc"]),
-        subject=decode_words(first[b"subject"], charset) if b"subject" in first else None,
-        sent_date=read_date(first[b"date"]) if b"date" in first else None,
-        received_date=read_received_date(first[b"received"]) if b"received" in first else None,
+        message_id=_read_message_id(first_value(fields, b"message-id") or b""),
+        from_address=next(iter(_addresses(fields, b"from")), None),
+        from_text=", ".join(decode_words(value, charset) for value in values_of(fields, b"from")),
+        to_addresses=_addresses(fields, b"to"),
+        cc_addresses=_addresses(fields, b"cc"),
+        subject=None if subject is None else decode_words(subject, charset),
+        sent_date=read_date(first_value(fields, b"date") or b""),
+        received_date=read_received_date(first_value(fields, b"received") or b""),
     )
 
 
@@ -136,5 +130,5 @@ def _read_message_id(value: bytes) -> str | None:
     return text if normalize_message_id(text) else None
 
 
-def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
-    return tuple([address for value in values for address in read_addresses(value)])
+def _addresses(fields: tuple[Field, ...], name: bytes) -> tuple[str, ...]:
+    return tuple(address for value in values_of(fields, name) for address in read_addresses(value))
