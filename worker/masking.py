@@ -100,22 +100,30 @@ class Mask:
         forms = list(self.forms())
         if not forms:
             return
+        words = [form for form, _ in forms if _is_word(form)]
         lowered = text.translate(_LOWER)
-        for form, _ in forms:
-            if len(form) < _SHORT and form.isascii():
-                yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
+        for word in words:
+            yield from (place for place in _found(word, lowered) if _stands_alone(text, *place))
+        forms = [each for each in forms if not _is_word(each[0])]
         for reading in _readings_of(text):
             lowered, encoded = reading.compact.translate(_LOWER), reading.compact.translate(_URL_SAFE)
             for form, is_base64 in forms:
+                searched = encoded if is_base64 else lowered
                 # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
+                if form not in searched:
+                    continue
+                places = reading.places(form, searched)
                 if is_base64:
-                    if form in encoded:
-                        yield from _whole_words(text, reading.places(form, encoded))
-                elif form in lowered and not (len(form) < _SHORT and form.isascii()):
-                    places = reading.places(form, lowered)
-                    yield from (
-                        place for place in places if len(form) >= _SHORT or _stands_alone(text, *place)
-                    )
+                    yield from _whole_words(text, places)
+                elif len(form) < _SHORT:
+                    yield from (place for place in places if _stands_alone(text, *place))
+                else:
+                    yield from places
+
+
+def _is_word(form: str) -> bool:
+    """Tell whether a form is hidden only where it stands as it is, and alone."""
+    return len(form) < _SHORT and form.isascii()
 
 
 def _readings_of(text: str) -> Iterator[_Reading]:
