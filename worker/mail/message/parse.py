@@ -47,15 +47,17 @@ def parse_email(raw: bytes) -> ReadEmail:
     The bodies have line feeds as line ends. `received_date_time` is that of the topmost Received field.
     """
     message = open_message(raw)
+    fields = message.structure.fields
     is_readable = message.smime is not Smime.ENCRYPTED
     bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)
-    charset = _charset_of(message.fields)
-    summary = _summarize(message.fields, charset)
+    charset = _charset_of(fields)
+    summary = _summarize(fields, charset)
     return ReadEmail(
         message_id=summary.message_id,
         from_address=summary.from_address,
         headers=tuple(
-            Header(header=name, value=value) for name, value in _decode_fields(message.fields, charset)
+            Header(header=name, value=value)
+            for name, value in _decode_fields(message.structure.fields, charset)
         ),
         subject=summary.subject,
         size=len(raw),

@@ -106,9 +106,6 @@ def _after(indent: bytes, raw: bytes, position: int) -> int:
 
 def unfold(value: bytes) -> bytes:
     """Return a field's value on one line: each fold becomes one blank (RFC 5322, 3.2.2)."""
-    value = value.strip(b" \t\r\n")
-    if b"\n" not in value and b"\r" not in value:  # nearly all fields
-        return value
     return b" ".join(line.strip(b" \t") for line in _LINE_ENDS.split(value)).strip(b" ")
 
 
