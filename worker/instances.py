@@ -59,17 +59,15 @@ class Cluster:
         try:
             async with asyncio.timeout(within_seconds):
                 await self._rest_api.check()
-        except DocumentError:
-            if self._needs_rest_api:
+        except (DocumentError, TimeoutError) as error:
+            if not self._needs_rest_api:
+                return None
+            if isinstance(error, DocumentError):
                 raise
-            return None
-        except TimeoutError as error:
-            if self._needs_rest_api:
-                raise EngineError(
-                    f"The REST API at {self._rest_api.url} did not answer within {within_seconds:g} s; check"
-                    " ZEEBE_REST_ADDRESS."
-                ) from error
-            return None
+            raise EngineError(
+                f"The REST API at {self._rest_api.url} did not answer within {within_seconds:g} s; check"
+                " ZEEBE_REST_ADDRESS."
+            ) from error
         return self._rest_api
 
 

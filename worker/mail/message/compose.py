@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from worker.mail.message.compose_attachments import attachment_part
-from worker.mail.message.compose_parts import multipart, text_part
+from worker.mail.message.compose_parts import attachment_part, multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
 from worker.models.headers import ADDRESS_HEADERS, is_structured
