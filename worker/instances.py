@@ -72,6 +72,7 @@ class Cluster:
 
 
 async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict[str, Any]:
+    """Return the variables at the end; raises EngineError if the instance cannot go on by itself."""
     state = None
     try:
         async with asyncio.timeout(within_seconds):
@@ -79,7 +80,11 @@ async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict
                 state = await rest_api.state(instance)
                 if state == "COMPLETED":
                     return await rest_api.variables(instance)
-                await _check(rest_api, instance, state)
+                if state == "TERMINATED":
+                    raise EngineError(f"Instance {instance} was cancelled.")
+                incident = await rest_api.incident(instance)
+                if incident is not None:
+                    raise EngineError(f"Instance {instance} has an incident at {incident}")
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError as error:
         if state is not None:
@@ -95,12 +100,3 @@ async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict
         raise EngineError(
             f"Instance {instance} has started, but its end is not known: {error.message}"
         ) from error
-
-
-async def _check(rest_api: RestApi, instance: int, state: str | None) -> None:
-    """Raise EngineError if the instance cannot go on by itself."""
-    if state == "TERMINATED":
-        raise EngineError(f"Instance {instance} was cancelled.")
-    incident = await rest_api.incident(instance)
-    if incident is not None:
-        raise EngineError(f"Instance {instance} has an incident at {incident}")

@@ -48,9 +48,7 @@ def open_message(raw: bytes) -> OpenedMessage:
         part = _first_leaf(structure)
         smime = Smime.SIGNED if _is_signed_in_clear(part) else smime
         kind, content = _open(text, part)
-        if kind is None:
-            break
-        smime = kind
+        smime = kind or smime
         if content is None:
             break
         text = text[: part.header_start] + content + text[part.end :]
