@@ -12,8 +12,8 @@ from worker.mail.imap.limits import LIST_ROW
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
-from worker.mail.message.ordering import sort_listed
 from worker.mail.message.parse import parse_email, parse_headers
+from worker.mail.message.sort_keys import sort_listed
 from worker.models.email import ListedImapEmail, ReadEmail
 
 _HEADER = header_fields("MESSAGE-ID", "FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
@@ -44,7 +44,7 @@ def list_messages(
         uids = first_of(mailbox, folder, order, mailbox.search("UNSEEN"))
     elif order.field and count <= max(min(order.limit or count, _MOST_AT_ONCE), _SMALL_FOLDER):
         fetched = mailbox.fetch_set("1:*", _ROW, LIST_ROW * count) if count else ()
-        return sort_listed(_rows(folder, fetched).items(), order.field, order.direction, limit=order.limit)
+        return sort_listed(_rows(folder, fetched), order.field, order.direction, limit=order.limit)
     else:
         uids = first_of(mailbox, folder, order)
     rows = _rows(folder, mailbox.fetch(uids, _ROW))
