@@ -100,9 +100,8 @@ class Mask:
         forms = list(self.forms())
         if not forms:
             return
-        words = [form for form, _ in forms if _is_word(form)]
         lowered = text.translate(_LOWER)
-        for word in words:
+        for word in (form for form, _ in forms if _is_word(form)):
             yield from (place for place in _found(word, lowered) if _stands_alone(text, *place))
         forms = [each for each in forms if not _is_word(each[0])]
         for reading in _readings_of(text):
@@ -112,13 +111,12 @@ class Mask:
                 # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
                 if form not in searched:
                     continue
-                places = reading.places(form, searched)
+                places = (reading.place(*run) for run in _runs(form, searched))
                 if is_base64:
                     yield from _whole_words(text, places)
-                elif len(form) < _SHORT:
-                    yield from (place for place in places if _stands_alone(text, *place))
                 else:
-                    yield from places
+                    is_long = len(form) >= _SHORT
+                    yield from (place for place in places if is_long or _stands_alone(text, *place))
 
 
 def _is_word(form: str) -> bool:
@@ -148,11 +146,6 @@ class _Reading:
         self.compact = pattern.sub(_meant, text)
         # Where each character of `compact` begins and ends in the text.
         self._starts, self._stops = array("I"), array("I")
-
-    def places(self, form: str, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where a form begins and ends in the outermost text; `text`: `compact` in its letter case."""
-        for start, stop in _runs(form, text):
-            yield self.place(start, stop)
 
     def place(self, start: int, stop: int) -> tuple[int, int]:
         """Return where a part of `compact` begins and ends in the outermost text."""
