@@ -59,21 +59,20 @@ class Cluster:
         try:
             async with asyncio.timeout(within_seconds):
                 await self._rest_api.check()
-        except DocumentError:
-            if self._needs_rest_api:
+        except (DocumentError, TimeoutError) as error:
+            if not self._needs_rest_api:
+                return None
+            if isinstance(error, DocumentError):
                 raise
-            return None
-        except TimeoutError as error:
-            if self._needs_rest_api:
-                raise EngineError(
-                    f"The REST API at {self._rest_api.url} did not answer within {within_seconds:g} s; check"
-                    " ZEEBE_REST_ADDRESS."
-                ) from error
-            return None
+            raise EngineError(
+                f"The REST API at {self._rest_api.url} did not answer within {within_seconds:g} s; check"
+                " ZEEBE_REST_ADDRESS."
+            ) from error
         return self._rest_api
 
 
 async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict[str, Any]:
+    """Return the variables at the end; raises EngineError if the instance cannot go on by itself."""
     state = None
     try:
         async with asyncio.timeout(within_seconds):
@@ -81,7 +80,11 @@ async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict
                 state = await rest_api.state(instance)
                 if state == "COMPLETED":
                     return await rest_api.variables(instance)
-                await _check(rest_api, instance, state)
+                if state == "TERMINATED":
+                    raise EngineError(f"Instance {instance} was cancelled.")
+                incident = await rest_api.incident(instance)
+                if incident is not None:
+                    raise EngineError(f"Instance {instance} has an incident at {incident}")
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError as error:
         if state is not None:
@@ -97,12 +100,3 @@ async def _wait(rest_api: RestApi, instance: int, within_seconds: float) -> dict
         raise EngineError(
             f"Instance {instance} has started, but its end is not known: {error.message}"
         ) from error
-
-
-async def _check(rest_api: RestApi, instance: int, state: str | None) -> None:
-    """Raise EngineError if the instance cannot go on by itself."""
-    if state == "TERMINATED":
-        raise EngineError(f"Instance {instance} was cancelled.")
-    incident = await rest_api.incident(instance)
-    if incident is not None:
-        raise EngineError(f"Instance {instance} has an incident at {incident}")

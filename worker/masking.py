@@ -101,21 +101,27 @@ class Mask:
         if not forms:
             return
         lowered = text.translate(_LOWER)
-        for form, _ in forms:
-            if len(form) < _SHORT and form.isascii():
-                yield from (place for place in _found(form, lowered) if _stands_alone(text, *place))
+        for word in (form for form, _ in forms if _is_word(form)):
+            yield from (place for place in _found(word, lowered) if _stands_alone(text, *place))
+        forms = [each for each in forms if not _is_word(each[0])]
         for reading in _readings_of(text):
             lowered, encoded = reading.compact.translate(_LOWER), reading.compact.translate(_URL_SAFE)
             for form, is_base64 in forms:
+                searched = encoded if is_base64 else lowered
                 # Asked first, as there may be thousands of forms, and hardly ever one of them is there.
+                if form not in searched:
+                    continue
+                places = (reading.place(*run) for run in _runs(form, searched))
                 if is_base64:
-                    if form in encoded:
-                        yield from _whole_words(text, reading.places(form, encoded))
-                elif form in lowered and not (len(form) < _SHORT and form.isascii()):
-                    places = reading.places(form, lowered)
-                    yield from (
-                        place for place in places if len(form) >= _SHORT or _stands_alone(text, *place)
-                    )
+                    yield from _whole_words(text, places)
+                else:
+                    is_long = len(form) >= _SHORT
+                    yield from (place for place in places if is_long or _stands_alone(text, *place))
+
+
+def _is_word(form: str) -> bool:
+    """Tell whether a form is hidden only where it stands as it is, and alone."""
+    return len(form) < _SHORT and form.isascii()
 
 
 def _readings_of(text: str) -> Iterator[_Reading]:
@@ -140,11 +146,6 @@ class _Reading:
         self.compact = pattern.sub(_meant, text)
         # Where each character of `compact` begins and ends in the text.
         self._starts, self._stops = array("I"), array("I")
-
-    def places(self, form: str, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where a form begins and ends in the outermost text; `text`: `compact` in its letter case."""
-        for start, stop in _runs(form, text):
-            yield self.place(start, stop)
 
     def place(self, start: int, stop: int) -> tuple[int, int]:
         """Return where a part of `compact` begins and ends in the outermost text."""

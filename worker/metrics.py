@@ -7,8 +7,7 @@ the code of a BPMN error: their number is not limited.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -72,9 +71,9 @@ class Metrics:
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=self._registry)
         for operation in operations:
-            self._incidents(operation)
+            self._incidents.labels(operation)
             for outcome in _AWAITED_OUTCOMES:
-                self._jobs(operation, outcome)
+                self._jobs.labels(operation, outcome)
 
     def read(self, clients: MailClients, liveness: Liveness) -> None:
         """Read these too at each scrape."""
@@ -86,35 +85,30 @@ class Metrics:
 
     def job_ended(self, report: JobReport) -> None:
         """Count a job."""
-        self._jobs(report.operation, report.outcome_class).inc()
+        self._jobs.labels(report.operation, report.outcome_class).inc()
         if report.is_incident:
-            self._incidents(report.operation).inc()
+            self._incidents.labels(report.operation).inc()
         if not isinstance(report.outcome, Returned):
-            self._job_seconds(report.operation).observe(report.seconds)
+            self._job_seconds.labels(report.operation).observe(report.seconds)
         if report.trace.steps:
-            self._server_seconds(report.operation).observe(report.trace.seconds)
-            self._round_trips(report.operation).inc(report.trace.round_trips)
+            self._server_seconds.labels(report.operation).observe(report.trace.seconds)
+            self._round_trips.labels(report.operation).inc(report.trace.round_trips)
 
     def report_retried(self) -> None:
         """Count a report that Camunda did not accept and that is sent again."""
-        self._delayed().inc()
+        self._delayed.inc()
 
     def step_begun(self, step: Step) -> None:
         """Count commands; may be called from any thread."""
         for command in step.commands:
-            self._commands(step.protocol.value, command).inc()
+            self._commands.labels(step.protocol.value, command).inc()
 
-    # Cached: prometheus_client takes longer to find a series by its labels than to count.
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"email_worker_{name}", meaning, labels, registry=self._registry)
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
-        counter = Counter(f"email_worker_{name}", meaning, labels, registry=self._registry)
-        return cache(counter.labels) if labels else lambda: counter
-
-    def _histogram(self, name: str, meaning: str) -> Callable[..., Histogram]:
+    def _histogram(self, name: str, meaning: str) -> Histogram:
         name = f"email_worker_{name}_seconds"
-        return cache(
-            Histogram(name, meaning, ["operation"], buckets=_BUCKETS, registry=self._registry).labels
-        )
+        return Histogram(name, meaning, ["operation"], buckets=_BUCKETS, registry=self._registry)
 
 
 class _Present(Collector):

@@ -16,7 +16,6 @@ from socket import socket
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.x509.oid import ExtensionOID
 
 from worker.errors import MailServerError, ProtocolViolation, ServerTimeout, TlsFailed
 from worker.mail.account import Account, Encryption, MailProtocol
@@ -135,19 +134,16 @@ def _facts(connection: socket | None, capabilities: tuple[str, ...], sign_ins: l
 
 def _tls_facts(connection: ssl.SSLSocket) -> TlsFacts:
     certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
-    names: list[str] = [certificate.subject.rfc4514_string()]
     try:
-        extension = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = tuple(str(name.value) for name in alternatives.value)
     except x509.ExtensionNotFound:
-        pass
-    else:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            names = [str(name.value) for name in extension.value]
+        names = (certificate.subject.rfc4514_string(),)
     cipher = connection.cipher()
     return TlsFacts(
         version=connection.version() or "",
         cipher=cipher[0] if cipher else "",
-        names=tuple(names),
+        names=names,
         issuer=certificate.issuer.rfc4514_string(),
         valid_until=certificate.not_valid_after_utc,
     )

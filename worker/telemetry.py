@@ -16,7 +16,7 @@ from worker.job.report import JobReport, Observers
 from worker.job.runtime import Runtime
 from worker.liveness import Liveness
 from worker.mail.clients import MailClients
-from worker.masking import Mask, current_mask
+from worker.masking import Mask
 from worker.metrics import Metrics
 from worker.settings import Settings, TraceSettings
 
@@ -77,9 +77,4 @@ def _open_traces(settings: TraceSettings, mask: Mask) -> Traces | None:
         return None
     for credential in settings.credentials:
         mask.learn(credential)
-
-    def hide(text: str) -> str:
-        # A job's own mask knows a secret host also as it was changed.
-        return current_mask(default=mask).hide(text)
-
-    return Traces(open_exporter(settings.exporter, settings.url), version=__version__, hide=hide)
+    return Traces(open_exporter(settings.exporter, settings.url), mask, version=__version__)

@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from worker.job.outcome import Completed, Returned
 from worker.job.report import JobReport
 from worker.mail.command_trace import Step
+from worker.masking import Mask, current_mask
 
 
 def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
@@ -31,11 +32,11 @@ def open_exporter(exporter: str | None, url: str | None) -> SpanExporter:
 class Traces:
     """Makes the spans of each job when it has ended, because only then its outcome is known.
 
-    `hide` masks secrets: the name and the port of a mail server may be some.
+    `mask` hides secrets outside of a job: the name and the port of a mail server may be some.
     """
 
-    def __init__(self, exporter: SpanExporter, *, version: str, hide: Callable[[str], str]) -> None:
-        self._hide = hide
+    def __init__(self, exporter: SpanExporter, mask: Mask, *, version: str) -> None:
+        self._mask = mask
         own = Resource.create({SERVICE_NAME: "camunda-email-worker", SERVICE_VERSION: version})
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come first.
         resource = own.merge(OTELResourceDetector().detect())
@@ -94,8 +95,9 @@ class Traces:
 
     def _name_server(self, span: Span, server: str) -> None:
         host, _, port = server.rpartition(":")
-        span.set_attribute("server.address", self._hide(host.strip("[]")))
-        if self._hide(port) == port:
+        mask = current_mask(default=self._mask)
+        span.set_attribute("server.address", mask.hide(host.strip("[]")))
+        if mask.hide(port) == port:
             span.set_attribute("server.port", int(port))
 
 

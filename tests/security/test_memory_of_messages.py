@@ -72,7 +72,7 @@ def peak():
 
 idle = peak()
 raw = Path(sys.argv[1]).read_bytes()
-result = parse_email(raw).to_read(message_id="<1@example.org>", size=len(raw), received_date=None)
+result = parse_email(raw)
 try:
     json.dumps(truncate_result(result, 3_000_000).to_variables())
 except ResultTooLarge:

@@ -140,6 +140,6 @@ def test_a_pure_module_has_no_clock_no_chance_no_wait_and_no_socket(
 
 def test_the_pure_modules_that_exist_are_found_by_their_patterns() -> None:
     found = [file for files, _, _ in table("pure") for file in FILES if matches(file, names(files))]
-    assert {"models/base.py", "job/outcome.py", "mail/message/parse.py", "mail/message/ordering.py"} <= set(
+    assert {"models/base.py", "job/outcome.py", "mail/message/parse.py", "mail/message/sort_keys.py"} <= set(
         found
     )

@@ -50,9 +50,15 @@ def report(outcome: Outcome, trace: CommandTrace | None = None, server: str = SE
     )
 
 
+def mask_of(secret: str) -> Mask:
+    mask = Mask()
+    mask.learn(secret)
+    return mask
+
+
 async def spans_of(*reports: JobReport) -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
-    traces = Traces(exporter, version="1.2.3", hide=lambda text: text.replace(SECRET_HOST, "***"))
+    traces = Traces(exporter, mask_of(SECRET_HOST), version="1.2.3")
     for one in reports:
         traces.job_ended(one)
     await traces.close()
@@ -136,7 +142,7 @@ async def test_a_server_whose_name_is_a_secret_is_masked() -> None:
 
 async def test_a_secret_port_is_left_out() -> None:
     exporter = InMemorySpanExporter()
-    traces = Traces(exporter, version="1.2.3", hide=lambda text: text.replace("4711", "***"))
+    traces = Traces(exporter, mask_of("4711"), version="1.2.3")
     traces.job_ended(report(Completed({}), server=f"{SECRET_HOST}:4711"))
     await traces.close()
     (job,) = exporter.get_finished_spans()
@@ -193,7 +199,7 @@ async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
     port = free_port()
     async with otel_collector(port) as received, asyncio.timeout(60):
         url = f"http://127.0.0.1:{port}/v1/traces"
-        traces = Traces(open_exporter("otlp", url), version="1.2.3", hide=str)
+        traces = Traces(open_exporter("otlp", url), Mask(), version="1.2.3")
         traces.job_ended(report(Completed({})))
         await traces.close()
         assert (await received.get()).name == "process email.test.send"
@@ -201,7 +207,7 @@ async def test_spans_reach_a_collector_before_the_worker_ends() -> None:
 
 async def test_an_unavailable_collector_delays_the_end_only_for_a_moment() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1/traces"
-    traces = Traces(open_exporter(None, url), version="1.2.3", hide=str)
+    traces = Traces(open_exporter(None, url), Mask(), version="1.2.3")
     traces.job_ended(report(Completed({})))
     async with asyncio.timeout(60):
         await traces.close()

@@ -20,26 +20,6 @@ EnvFile = Annotated[
 ]
 
 
-def run_command(
-    command: Callable[[], Coroutine[Any, Any, None]],
-    *,
-    explain: Callable[[EmailError], None] | None = None,
-    expected: type[Exception] = EmailError,
-) -> None:
-    """Run a command; an expected failure is one sentence on standard error and exit code 1."""
-    from worker.event_loop import EventLoop
-
-    try:
-        with asyncio.Runner(loop_factory=EventLoop) as runner:
-            runner.run(command())
-    except EmailError as error:
-        (explain or print_failure)(error)
-        raise typer.Exit(FAILED) from None
-    except expected as error:
-        print_failure(error)
-        raise typer.Exit(FAILED) from None
-
-
 def print_failure(error: Exception | str) -> None:
     """Print a sentence to standard error."""
     typer.secho(str(error), err=True, fg=typer.colors.RED)
@@ -49,3 +29,20 @@ def print_failure_as_json(error: EmailError) -> None:
     """Print a failed operation to standard error: code, message, retryable."""
     failure = {"code": error.code, "message": error.message, "retryable": error.is_retryable}
     typer.echo(json.dumps(failure, ensure_ascii=False), err=True)
+
+
+def run_command(
+    command: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    explain: Callable[[Any], None] = print_failure,
+    expected: type[Exception] = EmailError,
+) -> None:
+    """Run a command; an expected failure is one sentence on standard error and exit code 1."""
+    from worker.event_loop import EventLoop
+
+    try:
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            runner.run(command())
+    except (EmailError, expected) as error:
+        explain(error)
+        raise typer.Exit(FAILED) from None

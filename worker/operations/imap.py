@@ -199,9 +199,5 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
 
 
 def _read_mail(received: ReceivedEmail, message_id: str) -> ReadEmail:
-    mail = received.mail
-    return mail.to_read(
-        message_id=message_id if read_own_id(message_id) else mail.summary.message_id,
-        size=mail.size,
-        received_date=received.received,
-    )
+    own_id = {"message_id": message_id} if read_own_id(message_id) else {}
+    return received.mail.model_copy(update={"received_date_time": received.received, **own_id})

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 from worker.documents.client import DocumentClient
 from worker.errors import DocumentStoreMissing, DocumentsUnavailable, ResultTooLarge
 from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
-from worker.mail.message.ordering import SortKey, sort_numbers
 from worker.mail.message.parse import read_header_fields
+from worker.mail.message.sort_keys import SortKeys, in_seconds
 from worker.mail.message.truncation import truncate_result
 from worker.mail.operation_result import OperationResult
 from worker.mail.pop3.ids import read_id
@@ -106,10 +105,10 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
 
 def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
     """Sorting by size needs only the headers of the listed emails."""
-    keys: Iterable[tuple[int, int | datetime | None]] = mailbox.sizes.items()
+    keys: Iterable[tuple[int, int | None]] = mailbox.sizes.items()
     if parameters.sort_field is not SortField.SIZE:
-        keys = ((number, email.sent_date) for number, email in mailbox.emails())
-    chosen = sort_numbers(keys, parameters.sort_order, limit=parameters.max_to_be_read)
+        keys = ((number, in_seconds(email.sent_date)) for number, email in mailbox.emails())
+    chosen = SortKeys(keys).first(parameters.sort_order, parameters.max_to_be_read)
     found = dict(_bounded(mailbox.emails(chosen)))
     emails = [found[number] for number in chosen if number in found]
     return list(map(_listed, mailbox.ids_of(emails), emails))
@@ -139,12 +138,12 @@ def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
 
 
 def _in_order(found: Mapping[int, KnownEmail], parameters: SearchParameters) -> list[int]:
-    keys: dict[int, SortKey | None] = {number: number for number in found}
+    keys: dict[int, int | None] = {number: number for number in found}
     if parameters.sort_field is SortField.SIZE:
         keys = {number: email.size for number, email in found.items()}
     elif parameters.sort_field is not None:
-        keys = {number: email.sent_date for number, email in found.items()}
-    return sort_numbers(keys.items(), parameters.sort_order, limit=parameters.max_to_be_read)
+        keys = {number: in_seconds(email.sent_date) for number, email in found.items()}
+    return SortKeys(keys.items()).first(parameters.sort_order, parameters.max_to_be_read)
 
 
 def _facts(email: KnownEmail) -> Facts:
@@ -187,10 +186,10 @@ def _listed(message_id: str, email: KnownEmail) -> ListedEmail:
 
 def _read(message_id: str, is_stored: bool, mailbox: Pop3Mailbox) -> tuple[int, bytes, ReadEmail]:  # noqa: FBT001 - bound by partial
     number, mail, raw = mailbox.read(message_id)
-    summary = mail.summary
-    result = mail.to_read(
-        message_id=summary.message_id if read_id(message_id).uid is None else message_id,
-        size=mailbox.sizes[number],
-        received_date=summary.received_date or summary.sent_date,
-    )
+    facts = {
+        "message_id": mail.message_id if read_id(message_id).uid is None else message_id,
+        "size": mailbox.sizes[number],
+        "received_date_time": mail.received_date_time or mail.sent_date,
+    }
+    result = mail.model_copy(update=facts)
     return number, raw, result if is_stored else with_attachments_listed(result, raw)

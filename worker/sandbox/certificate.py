@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.sandbox.errors import SandboxError
-from worker.sandbox.jars import cache_directory, one_process_at_a_time
+from worker.sandbox.jars import cache_directory, made_once
 from worker.sandbox.mail_server import Keystore
 
 # The key is good for this machine's own names only, and for nothing but the sandbox.
@@ -32,11 +32,7 @@ class LocalCertificate:
 
 def local_certificate() -> LocalCertificate:
     """Return the certificate; the first call makes it. Blocks. Raises SandboxError."""
-    directory = cache_directory() / "certificate"
-    if not directory.exists():
-        with one_process_at_a_time(directory.parent):
-            if not directory.exists():
-                _make(directory)
+    directory = made_once(cache_directory() / "certificate", _make)
     return LocalCertificate(Keystore(directory / "server.p12", _PASSWORD), directory / "ca.pem")
 
 

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +99,15 @@ def one_process_at_a_time(cache: Path) -> Iterator[None]:
         yield
     finally:
         lock.close()
+
+
+def made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """Return a file or directory of the cache after the first process that needs it has made it."""
+    if not path.exists():
+        with one_process_at_a_time(path.parent):
+            if not path.exists():
+                make(path)
+    return path
 
 
 def _download(jars: list[Jar], cache: Path) -> None:

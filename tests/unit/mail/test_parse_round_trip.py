@@ -40,4 +40,4 @@ def test_an_address_is_read_back_with_any_name(name: str, local: str) -> None:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     raw = f'From: "{quoted}" <{local}@example.com>\r\n\r\n'.encode()
 
-    assert parse_email(raw).summary.from_address == f"{local}@example.com"
+    assert parse_email(raw).from_address == f"{local}@example.com"

@@ -45,7 +45,7 @@ def test_a_signed_mail_is_read_without_a_key(keys: Path, words: list[str]) -> No
 
     mail = parse_email(raw)
 
-    assert (mail.plain_text_body, mail.smime, mail.summary.subject) == ("Grüße", "signed", "order")
+    assert (mail.plain_text_body, mail.smime, mail.subject) == ("Grüße", "signed", "order")
     assert "a.pdf" in [file.name for file in read_attachments(raw)]
     assert "Grüße" in list(searchable_texts(raw))
 

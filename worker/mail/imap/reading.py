@@ -13,9 +13,9 @@ from worker.mail.imap.limits import LIST_ROW, MOST_KEPT
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
-from worker.mail.message.ordering import sort_listed
-from worker.mail.message.parse import ParsedEmail, ParsedHeaders, parse_email, parse_headers
-from worker.models.email import ListedImapEmail
+from worker.mail.message.parse import ParsedHeaders, parse_email, parse_headers
+from worker.mail.message.sort_keys import sort_listed
+from worker.models.email import ListedImapEmail, ReadEmail
 
 _HEADER = header_fields("MESSAGE-ID", "FROM", "SUBJECT", "DATE", "CONTENT-TYPE")
 _ROW = f"BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS {_HEADER}"
@@ -30,7 +30,7 @@ _ROW_BYTES = 1000
 class ReceivedEmail:
     """A message, its octets, when the server got it, and the id that names it in its folder alone."""
 
-    mail: ParsedEmail
+    mail: ReadEmail
     raw: bytes
     received: datetime | None
     own_id: str
@@ -47,7 +47,7 @@ def list_messages(
         uids = first_of(mailbox, folder, order, mailbox.search("UNSEEN"))
     elif order.field and count <= max(min(order.limit or count, _MOST_AT_ONCE), _SMALL_FOLDER):
         fetched = mailbox.fetch_set("1:*", _ROW, LIST_ROW * count) if count else ()
-        return sort_listed(_rows(folder, fetched).items(), order.field, order.direction, limit=order.limit)
+        return sort_listed(_rows(folder, fetched), order.field, order.direction, limit=order.limit)
     else:
         uids = first_of(mailbox, folder, order)
     return fetch_rows(mailbox, folder, uids, _ROW)
@@ -105,7 +105,7 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEm
             if whole is None or whole.section is None:
                 continue
             mail = parse_email(whole.section)
-            if read_own_id(message_id) or is_same_id(message_id, mail.summary.message_id):
+            if read_own_id(message_id) or is_same_id(message_id, mail.message_id):
                 own_id = str(OwnId(folder.uid_validity, uid))
                 return ReceivedEmail(mail, whole.section, whole.received, own_id)
     raise mailbox.not_found(folder.name, message_id)

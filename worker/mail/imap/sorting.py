@@ -10,7 +10,6 @@ from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields, read_numbers
-from worker.mail.message.ordering import sort_numbers
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.models.email import SortField, SortOrder
@@ -53,7 +52,7 @@ def first_of(
         found = sorted(set(uids or ()), reverse=order.direction is SortOrder.DESC)
     elif uids is not None and len(uids) <= _FEW_TO_SORT:
         fetched = mailbox.fetch(uids, _ITEM[order.field], SORT_KEY)
-        found = sort_numbers(((each.uid, _key(each, order.field)) for each in fetched), order.direction)
+        found = SortKeys((each.uid, _key(each, order.field)) for each in fetched).first(order.direction)
     else:
         enough = order.limit if uids is None else None
         everything = _sort(mailbox, order.field, order.direction, enough)

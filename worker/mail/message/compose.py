@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from functools import lru_cache
 
-from worker.mail.message.compose_attachments import attachment_part
-from worker.mail.message.compose_parts import multipart, text_part
+from worker.mail.message.compose_parts import attachment_part, multipart, text_part
 from worker.models.addresses import Address, parse_addresses
 from worker.models.documents import File
 from worker.models.headers import ADDRESS_HEADERS, is_structured
@@ -76,7 +74,7 @@ def compose_message(
     message_id = _in_brackets(message_id) if message_id else _message_id(parameters, reference)
     recipients = (*parameters.to, *parameters.cc, *parameters.bcc)
     fields = [
-        _date_field(date.replace(microsecond=0)),
+        f"Date: {format_datetime(date)}\r\n",
         *_originator_fields(parameters.from_),
         *_destination_fields(parameters, has_bcc=has_bcc),
         _text_field("Subject", parameters.subject_line),
@@ -117,12 +115,6 @@ def _destination_fields(parameters: MessageParameters, *, has_bcc: bool) -> Iter
     ):
         if addresses:
             yield _address_field(name, addresses)
-
-
-# All emails of a second have the same.
-@lru_cache(maxsize=4)
-def _date_field(date: datetime) -> str:
-    return f"Date: {format_datetime(date)}\r\n"
 
 
 def _message_id(parameters: MessageParameters, reference: str) -> str:

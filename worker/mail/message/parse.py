@@ -13,13 +13,12 @@ from datetime import datetime
 from worker.mail.message.parse_addresses import read_addresses
 from worker.mail.message.parse_bodies import Bodies, read_bodies, searchable_texts_of
 from worker.mail.message.parse_dates import read_date, read_received_date
-from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold
+from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold, values_of
 from worker.mail.message.parse_parameters import read_parameters
 from worker.mail.message.parse_smime import open_message, with_line_feeds
 from worker.mail.message.parse_words import decode_words
 from worker.models.email import Header, ReadEmail, Smime
 
-_SUMMARIZED = (b"message-id", b"from", b"to", b"cc", b"subject", b"date", b"received")
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
 
@@ -27,12 +26,13 @@ _BRACKETED = re.compile(r"<([^<>]*)>")
 class ParsedHeaders:
     """What lists and searches need of a header block; None or empty where the email has no such field.
 
-    `message_id` is the field as it stands, unfolded. Addresses are bare (`a@example.com`); `from_text` is
-    the From field decoded, with the names. Dates are in UTC; `received_date` is of the topmost Received.
+    `message_id` is the field as it stands, unfolded. Addresses are bare (`a@example.com`), `from_address` is
+    the first sender's; `from_text` is the From field decoded, with the names. Dates are in UTC;
+    `received_date` is of the topmost Received.
     """
 
     message_id: str | None
-    from_addresses: tuple[str, ...]
+    from_address: str | None
     from_text: str
     to_addresses: tuple[str, ...]
     cc_addresses: tuple[str, ...]
@@ -40,73 +40,48 @@ class ParsedHeaders:
     sent_date: datetime | None
     received_date: datetime | None
 
-    @property
-    def from_address(self) -> str | None:
-        """The first sender's address."""
-        return self.from_addresses[0] if self.from_addresses else None
 
+def parse_email(raw: bytes) -> ReadEmail:
+    """Read a whole email; any bytes give a result. Attachments are not decoded.
 
-@dataclass(frozen=True, slots=True)
-class ParsedEmail:
-    """A whole email. `headers` are name and decoded value in their order; `size` in octets.
-
-    The bodies have line feeds as line ends, and are None if the email has none of the kind. `is_cut`:
-    a body or the header is longer than anything that Camunda accepts, and incomplete.
+    The bodies have line feeds as line ends. `received_date_time` is that of the topmost Received field.
     """
-
-    summary: ParsedHeaders
-    headers: tuple[tuple[str, str], ...]
-    size: int
-    plain_text_body: str | None
-    html_body: str | None
-    is_cut: bool
-    smime: Smime | None
-
-    def to_read(self, *, message_id: str | None, size: int, received_date: datetime | None) -> ReadEmail:
-        """Return the result of reading; the session gives id, size and receipt."""
-        return ReadEmail(
-            message_id=message_id,
-            from_address=self.summary.from_address,
-            headers=tuple(Header(header=name, value=value) for name, value in self.headers),
-            subject=self.summary.subject,
-            size=size,
-            plain_text_body=self.plain_text_body,
-            html_body=self.html_body,
-            received_date_time=received_date,
-            sent_date=self.summary.sent_date,
-            to_addresses=self.summary.to_addresses,
-            cc_addresses=self.summary.cc_addresses,
-            truncated=self.is_cut,
-            smime=self.smime,
-        )
-
-
-def parse_email(raw: bytes) -> ParsedEmail:
-    """Read a whole email; any bytes give a result. Attachments are not decoded."""
     message = open_message(raw)
+    fields = message.structure.fields
     is_readable = message.smime is not Smime.ENCRYPTED
     bodies = read_bodies(message.raw, message.structure) if is_readable else Bodies(None, None, is_cut=False)
-    fields = message.fields
-    return ParsedEmail(
-        summary=_summarize(fields),
-        headers=_decode_fields(fields),
+    charset = _charset_of(fields)
+    summary = _summarize(fields, charset)
+    return ReadEmail(
+        message_id=summary.message_id,
+        from_address=summary.from_address,
+        headers=tuple(
+            Header(header=name, value=value)
+            for name, value in _decode_fields(message.structure.fields, charset)
+        ),
+        subject=summary.subject,
         size=len(raw),
         plain_text_body=bodies.plain,
         html_body=bodies.html,
-        is_cut=bodies.is_cut or message.structure.is_cut,
+        received_date_time=summary.received_date,
+        sent_date=summary.sent_date,
+        to_addresses=summary.to_addresses,
+        cc_addresses=summary.cc_addresses,
+        truncated=bodies.is_cut or message.structure.is_cut,
         smime=message.smime,
     )
 
 
 def parse_headers(raw_header_block: bytes) -> ParsedHeaders:
     """Read a header block alone, such as TOP 0 or BODY[HEADER.FIELDS (...)] gives it."""
-    return _summarize(read_fields(with_line_feeds(raw_header_block)).fields)
+    fields = read_fields(with_line_feeds(raw_header_block)).fields
+    return _summarize(fields, _charset_of(fields))
 
 
 def read_header_fields(raw_header_block: bytes) -> tuple[tuple[str, str], ...]:
     """Return lower-case name and decoded value of each header field of a header block or a whole email."""
-    fields = _decode_fields(read_fields(with_line_feeds(raw_header_block)).fields)
-    return tuple((name.lower(), value) for name, value in fields)
+    fields = read_fields(with_line_feeds(raw_header_block)).fields
+    return tuple((name.lower(), value) for name, value in _decode_fields(fields, _charset_of(fields)))
 
 
 def searchable_texts(raw: bytes) -> Iterator[str]:
@@ -126,11 +101,9 @@ def normalize_message_id(text: str) -> str:
     return "".join((bracketed[1] if bracketed else text).split()).strip("<>")
 
 
-def _decode_fields(fields: tuple[Field, ...]) -> tuple[tuple[str, str], ...]:
-    charset = _charset_of(fields)
-    return tuple(
-        (decode_words(field.name, charset), decode_words(unfold(field.value), charset)) for field in fields
-    )
+def _decode_fields(fields: tuple[Field, ...], charset: str | None) -> Iterator[tuple[str, str]]:
+    for field in fields:
+        yield decode_words(field.name, charset), decode_words(unfold(field.value), charset)
 
 
 def _charset_of(fields: tuple[Field, ...]) -> str | None:
@@ -140,23 +113,17 @@ def _charset_of(fields: tuple[Field, ...]) -> str | None:
     return read_parameters(first_value(fields, b"content-type") or b"").get("charset")
 
 
-def _summarize(fields: tuple[Field, ...]) -> ParsedHeaders:
-    values: dict[bytes, list[bytes]] = {name: [] for name in _SUMMARIZED}
-    for field in fields:
-        name = field.name.lower()
-        if name in values:
-            values[name].append(unfold(field.value))
-    first = {name: named[0] for name, named in values.items() if named}
-    charset = _charset_of(fields)
+def _summarize(fields: tuple[Field, ...], charset: str | None) -> ParsedHeaders:
+    subject = first_value(fields, b"subject")
     return ParsedHeaders(
-        message_id=_read_message_id(first.get(b"message-id", b"")),
-        from_addresses=_read_all_addresses(values[b"from"]),
-        from_text=", ".join(decode_words(value, charset) for value in values[b"from"]),
-        to_addresses=_read_all_addresses(values[b"to"]),
-        cc_addresses=_read_all_addresses(values[b"cc"]),
-        subject=decode_words(first[b"subject"], charset) if b"subject" in first else None,
-        sent_date=read_date(first[b"date"]) if b"date" in first else None,
-        received_date=read_received_date(first[b"received"]) if b"received" in first else None,
+        message_id=_read_message_id(first_value(fields, b"message-id") or b""),
+        from_address=next(iter(_addresses(fields, b"from")), None),
+        from_text=", ".join(decode_words(value, charset) for value in values_of(fields, b"from")),
+        to_addresses=_addresses(fields, b"to"),
+        cc_addresses=_addresses(fields, b"cc"),
+        subject=None if subject is None else decode_words(subject, charset),
+        sent_date=read_date(first_value(fields, b"date") or b""),
+        received_date=read_received_date(first_value(fields, b"received") or b""),
     )
 
 
@@ -165,5 +132,5 @@ def _read_message_id(value: bytes) -> str | None:
     return text if normalize_message_id(text) else None
 
 
-def _read_all_addresses(values: list[bytes]) -> tuple[str, ...]:
-    return tuple([address for value in values for address in read_addresses(value)])
+def _addresses(fields: tuple[Field, ...], name: bytes) -> tuple[str, ...]:
+    return tuple(address for value in values_of(fields, name) for address in read_addresses(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -38,9 +39,7 @@ class Bodies:
 class _Candidates:
     """Parts by kind, last one first: the walk goes backwards, so that children come before parents."""
 
-    plain: list[Part] = field(default_factory=list)
-    html: list[Part] = field(default_factory=list)
-    other: list[Part] = field(default_factory=list)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
     is_settled: bool = False
 
 
@@ -52,10 +51,9 @@ def read_bodies(raw: bytes, structure: Structure) -> Bodies:
     where there is neither plain text nor HTML (RFC 2046, 4.1.4), text with a file name where there is no
     other (RFC 2183, 2.1).
     """
-    found = _find_shown(structure)
-    plain = found.plain or ([] if found.html else found.other)
-    are_whole = all(_text_bytes(parts) <= _MOST_TEXT_BYTES for parts in (plain, found.html))
-    return Bodies(_join(raw, plain), _join(raw, found.html), is_cut=not are_whole)
+    plain, html = _find_shown(structure)
+    are_whole = all(_text_bytes(parts) <= _MOST_TEXT_BYTES for parts in (plain, html))
+    return Bodies(_join(raw, plain), _join(raw, html), is_cut=not are_whole)
 
 
 def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
@@ -68,69 +66,56 @@ def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
                 yield _to_text(piece, charset)
 
 
-def is_body(part: Part) -> bool:
-    """Tell whether a part is text to be shown, if a mail client shows the part that it stands in."""
-    return _is_text(part) and not _is_attachment(part)
-
-
-def is_shown_file(part: Part) -> bool:
-    """Tell whether a part is text to be shown where no other is: a file that is not to be saved alone."""
-    return _is_text(part) and part.disposition != "attachment"
-
-
 def shown_parts(structure: Structure) -> frozenset[Part]:
     """Return the parts that are text rather than files: those shown, and what they are alternatives of."""
-    found = _find_shown(structure)
-    other = [] if found.plain or found.html else found.other
-    return frozenset(filter(_is_alternative, structure.parts)).union(found.plain, found.html, other)
+    return frozenset(filter(_is_alternative, structure.parts)).union(*_find_shown(structure))
 
 
 def _is_alternative(part: Part) -> bool:
     """Tell whether a part says the same as one that is shown; an invitation says more than its text."""
     is_one_of_several = part.parent is not None and part.parent.content_type == "multipart/alternative"
-    return is_one_of_several and is_body(part) and part.content_type != "text/calendar"
+    return is_one_of_several and _is_body(part) and part.content_type != "text/calendar"
 
 
-def _find_shown(structure: Structure) -> _Candidates:
-    found = _find_candidates(structure.parts, is_body)
-    if found.plain or found.html or found.other:
-        return found
-    return _find_candidates(structure.parts, is_shown_file)
+def _find_shown(structure: Structure) -> tuple[list[Part], list[Part]]:
+    """Return the parts shown as plain text and as HTML, last one first."""
+    for is_wanted in (_is_body, _is_shown_file):
+        found = _find_candidates(structure.parts, is_wanted)
+        html = found.get("html", [])
+        plain = found.get("plain") or ([] if html else found.get("other", []))
+        if plain or html:
+            return plain, html
+    return [], []
 
 
-def _find_candidates(parts: list[Part], is_wanted: Callable[[Part], bool]) -> _Candidates:
-    by_part: dict[Part | None, _Candidates] = {}
+def _find_candidates(parts: list[Part], is_wanted: Callable[[Part], bool]) -> dict[str, list[Part]]:
+    by_part: defaultdict[Part | None, _Candidates] = defaultdict(_Candidates)
     for part in reversed(parts):
-        own = by_part.pop(part, None) or _Candidates()
+        own = by_part.pop(part, _Candidates())
         if part.is_message:
             continue
         if is_wanted(part):
-            _list_of_kind(own, part).append(part)
-        _give_to_parent(part, own, by_part.setdefault(part.parent, _Candidates()))
-    return by_part.get(None, _Candidates())
+            own.parts.setdefault(_kind(part), []).append(part)
+        _give_to_parent(part, own, by_part[part.parent])
+    return by_part[None].parts
 
 
-def _list_of_kind(candidates: _Candidates, part: Part) -> list[Part]:
+def _kind(part: Part) -> str:
     if part.content_type == "text/html":
-        return candidates.html
-    if part.content_type == "text/plain" or part.is_multipart:
-        return candidates.plain
-    return candidates.other
+        return "html"
+    return "plain" if part.content_type == "text/plain" or part.is_multipart else "other"
 
 
 def _give_to_parent(part: Part, own: _Candidates, target: _Candidates) -> None:
     container = part.parent.content_type if part.parent else ""
     if container == "multipart/alternative":
-        target.plain = target.plain or own.plain
-        target.html = target.html or own.html
-        target.other = target.other or own.other
+        target.parts = own.parts | target.parts
     elif not target.is_settled:
-        if container == "multipart/related" and _is_root(part) and (own.plain or own.html):
-            target.plain, target.html, target.other = [], [], []
+        if container == "multipart/related" and _is_root(part) and own.parts.keys() & {"plain", "html"}:
+            target.parts = {}
             target.is_settled = True
-        target.plain += own.plain
-        target.html += own.html
-        target.other += own.other
+        for kind, parts in own.parts.items():
+            target.parts.setdefault(kind, []).extend(parts)
 
 
 def _is_root(part: Part) -> bool:
@@ -141,6 +126,16 @@ def _is_root(part: Part) -> bool:
 def _is_text(part: Part) -> bool:
     """Whether the part contains text; a multipart in which no part was found is read as text too."""
     return part.content_type.startswith("text/") or (part.is_multipart and part.child_count == 0)
+
+
+def _is_body(part: Part) -> bool:
+    """Whether the part is text to be shown, if a mail client shows the part that it stands in."""
+    return _is_text(part) and not _is_attachment(part)
+
+
+def _is_shown_file(part: Part) -> bool:
+    """Whether the part is text to be shown where no other is: a file that is not to be saved alone."""
+    return _is_text(part) and part.disposition != "attachment"
 
 
 def _is_attachment(part: Part) -> bool:

@@ -53,11 +53,9 @@ def decode_text(data: bytes, label: str | None) -> str:
         return _decode_wide(data, codec)
     if codec in (None, "ascii", "utf_8", "cp1252") and HAS_ISO_2022_JP.search(data) and data.isascii():
         return decode_iso_2022_jp(data)
-    if codec is None or codec == "ascii":
-        return _decode_undeclared(data)
-    if codec == "utf_8":
-        return _decode_utf_8(data)
-    is_safe = data.isascii() or (is_multi_byte(codec) and _decodes(data, codec))
+    if codec in (None, "ascii", "utf_8"):
+        return _decode_utf_8(data, is_declared=codec == "utf_8")
+    is_safe = data.isascii() or (_is_multi_byte(codec) and _decodes(data, codec))
     return data.decode("utf_8_sig") if not is_safe and _decodes(data, "utf_8") else _decode(data, codec)
 
 
@@ -82,7 +80,7 @@ def to_json_text(text: str) -> str:
     return text
 
 
-def is_multi_byte(codec: str) -> bool:
+def _is_multi_byte(codec: str) -> bool:
     """Tell whether a character may take several octets."""
     return codec.startswith(_MULTI_BYTE)
 
@@ -100,7 +98,7 @@ def _decodes(data: bytes, codec: str) -> bool:
 def _decode(data: bytes, codec: str) -> str:
     if codec in _OWN:
         return _OWN[codec](data)
-    if is_multi_byte(codec):
+    if _is_multi_byte(codec):
         return data.decode(codec, "replace")
     return codecs.charmap_decode(data, "strict", _table(codec))[0]
 
@@ -118,7 +116,7 @@ def _table(codec: str) -> str:
 def _decode_wide(data: bytes, codec: str) -> str:
     """Decode UTF-16 and UTF-32; text in octets under such a label is UTF-8 (HTML standard, 13.2.3.2)."""
     if b"\0" not in data and not data.startswith(_BOMS) and _is_in_octets(data):
-        return _decode_undeclared(data)
+        return _decode_utf_8(data, is_declared=False)
     if codec == "utf_16" and not data.startswith(_BOMS):
         high, low = data[0:_SAMPLE:2].count(0), data[1:_SAMPLE:2].count(0)
         codec = "utf_16_be" if high > low else "utf_16_le"
@@ -131,18 +129,12 @@ def _is_in_octets(data: bytes) -> bool:
     return bool(len(data) % 2) or _decodes(data, "utf_8") or (b" " in data and beyond_ascii * 4 < len(data))
 
 
-def _decode_undeclared(data: bytes) -> str:
-    try:
-        return data.decode("utf_8_sig")
-    except UnicodeDecodeError:
-        return _decode(data, "cp1252")
-
-
-def _decode_utf_8(data: bytes) -> str:
+def _decode_utf_8(data: bytes, *, is_declared: bool) -> str:
+    """Decode UTF-8; what is not, as windows-1252, or by replacements if it is declared and in part sound."""
     try:
         return data.decode("utf_8_sig")
     except UnicodeDecodeError:
         text = data.decode("utf_8_sig", "replace")
     # Not one character beyond ASCII made sense: the label is wrong, the bytes are not.
     is_mislabelled = text.replace(REPLACEMENT, "").isascii()
-    return _decode(data, "cp1252") if is_mislabelled else text
+    return text if is_declared and not is_mislabelled else _decode(data, "cp1252")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 # More than any sender writes. What is beyond is left out, as each field takes some hundred octets of memory.
@@ -106,15 +106,17 @@ def _after(indent: bytes, raw: bytes, position: int) -> int:
 
 def unfold(value: bytes) -> bytes:
     """Return a field's value on one line: each fold becomes one blank (RFC 5322, 3.2.2)."""
-    value = value.strip(b" \t\r\n")
-    if b"\n" not in value and b"\r" not in value:  # nearly all fields
-        return value
     return b" ".join(line.strip(b" \t") for line in _LINE_ENDS.split(value)).strip(b" ")
+
+
+def values_of(fields: Iterable[Field], name: bytes) -> Iterator[bytes]:
+    """Yield the unfolded value of each field of a name (in lower case)."""
+    return (unfold(field.value) for field in fields if field.name.lower() == name)
 
 
 def first_value(fields: Iterable[Field], name: bytes) -> bytes | None:
     """Return the unfolded value of the first field of a name (in lower case), or None."""
-    return next((unfold(field.value) for field in fields if field.name.lower() == name), None)
+    return next(values_of(fields, name), None)
 
 
 def _is_broken_fold(raw: bytes, position: int, line_end: int) -> bool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 _SIGNS = re.compile(r"[^a-z0-9]+")
 # What IANA's aliases and private labels begin with: csUTF16, x-mac-greek.
-_PREFIX = re.compile(r"^(?:cs|x)")
+_PREFIX = re.compile(r"^(?:cs|x)+")
 _LONGEST = 64
 
 # Codecs that Python knows under their own names only, and those that are no charsets.
@@ -29,39 +29,34 @@ _LARGER = {
     "shift_jis": "cp932",
     "tis_620": "cp874",
 }
-# Labels that Python lacks, without their signs.
+# Labels, without their signs, that neither Python nor the near misses below tell.
 _LABELS = {
-    "big5": "big5eten big5hkscs2004 cnbig5 ms950 windows950 xxbig5",
     "cp1250": "msee",
-    "cp1251": "ansi1251 mscyrl",
-    "cp1252": "ansi ansix31101983 latin western westerneuropean",
+    "cp1251": "mscyrl",
+    "cp1252": "ansi ansix31101983 western westerneuropean",
     "cp1253": "msgreek",
     "cp1254": "msturk",
     "cp1255": "mshebr",
     "cp1256": "msarab",
     "cp1257": "winbaltrim",
-    "cp866": "866",
-    "cp874": "dos874 iso885911 tis620 tis6202533",
-    "cp932": "cp943 cp943c csshiftjis ibm943 ibm943c ms932 mskanji sjis windows31j xsjis",
-    "cp949": "csksc56011987 isoir149 korean ksc5601 ksc56011987 ksc56011989 ms949 uhc windows949 xwindows949",
-    "euc_jp": "cp20932 cp51932 cseucpkdfmtjapanese eucjpms eucjpwin xeucjp",
-    "gb18030": "chinese cngb csgb2312 cp54936 euccn gb23121980 isoir58 ms936 windows936 xgbk",
-    "hz": "cp52936 hzgb2312",
-    "iso2022_jp": "cp50220 cp50221 cp50222 iso2022jpms jis xiso2022jp",
-    "iso8859_15": "csisolatin9 l9 latin9",
-    "iso8859_6": "csiso88596e csiso88596i iso88596e iso88596i",
+    "cp874": "tis6202533",
+    "cp932": "cp943 windows31j",
+    "cp949": "isoir149",
+    "euc_jp": "cp20932 cp51932 cseucpkdfmtjapanese",
+    "gb18030": "cngb cp54936 cp936",
+    "hz": "cp52936",
+    "iso2022_jp": "cp50220 cp50221 cp50222 jis",
     "iso8859_7": "suneugreek",
-    "iso8859_8": "csiso88598e csiso88598i iso88598e iso88598i logical visual",
-    "koi8_r": "cp20866 koi koi8",
-    "koi8_u": "cp21866 koi8ru koi8u",
+    "iso8859_8": "logical visual",
+    "koi8_r": "cp20866 koi",
+    "koi8_u": "cp21866 koi8ru",
+    "mac_cyrillic": "xmacukrainian",
     "mac_latin2": "xmacce",
-    "mac_cyrillic": "xmaccyrillic xmacukrainian",
-    "mac_roman": "cp10000 csmacintosh mac xmacroman",
-    "utf_16": "csunicode iso10646ucs2 ucs2 unicode unicode11",
+    "mac_roman": "cp10000 mac",
+    "utf_16": "iso10646ucs2 ucs2 unicode unicode11",
     "utf_16_be": "cp1201 unicodefffe",
     "utf_16_le": "cp1200 unicodefeff",
-    "utf_7": "cp65000 unicode11utf7 xunicode20utf7",
-    "utf_8": "al32utf8 cp65001 unicode11utf8 unicode20utf8 utf8mb4 xunicode20utf8",
+    "utf_7": "cp65000 xunicode20utf7",
 }
 # Near misses: what the label contains, first of these. Oracle writes WE8MSWIN1252 and WE8ISO8859P1.
 _CONTAINED = (
@@ -90,7 +85,6 @@ _BY_LABEL = (
     {_without_signs(codec): codec for codec in CODECS}
     | {_without_signs(alias): codec for alias, codec in aliases.items() if codec in CODECS}
     | {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
-    | {"cp936": "gb18030"}
     | {f"cp28{590 + part}": f"iso8859_{part}" for part in (*range(2, 10), 13, 15)}
     | {"cp28591": "latin_1", "cp20127": "ascii"}
 )

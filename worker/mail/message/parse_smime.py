@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from worker.mail.message.parse_encodings import decode_base64, decode_transfer_encoding
-from worker.mail.message.parse_fields import Field
 from worker.mail.message.parse_structure import Part, Structure, read_structure
 from worker.models.email import Smime
 
@@ -32,12 +31,11 @@ _CONSTRUCTED = 1
 class OpenedMessage:
     """A message with what was signed in the place of the signed data, so that offsets fit to `raw`.
 
-    `fields` are those of the message that was sent.
+    The fields of `structure` are those of the message that was sent.
     """
 
     raw: bytes
     structure: Structure
-    fields: tuple[Field, ...]
     smime: Smime | None
 
 
@@ -45,20 +43,17 @@ def open_message(raw: bytes) -> OpenedMessage:
     """Find the structure of a message; of one that is signed and not shown in clear, that inside."""
     text = with_line_feeds(raw)
     structure = read_structure(text)
-    sent = structure
     smime = None
     for _ in range(_MOST_LAYERS):
         part = _first_leaf(structure)
         smime = Smime.SIGNED if _is_signed_in_clear(part) else smime
         kind, content = _open(text, part)
-        if kind is None:
-            break
-        smime = kind
+        smime = kind or smime
         if content is None:
             break
         text = text[: part.header_start] + content + text[part.end :]
-        structure = replace(read_structure(text), is_cut=sent.is_cut)
-    return OpenedMessage(text, structure, sent.fields, smime)
+        structure = replace(structure, parts=read_structure(text).parts)
+    return OpenedMessage(text, structure, smime)
 
 
 def with_line_feeds(raw: bytes) -> bytes:

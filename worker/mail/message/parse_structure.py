@@ -32,7 +32,7 @@ class Part:
     """A message, a multipart or a leaf of the structure; its body is `raw[start:end]`, still encoded.
 
     Its header starts at `header_start`. `parameters`: those of Content-Type that are used here;
-    `file_name` as `read_parameters` gives it.
+    `file_name` as `read_parameters` gives it. `boundaries`: the lines at which its body is split.
     """
 
     parent: Part | None
@@ -47,6 +47,7 @@ class Part:
     end: int
     index: int
     child_count: int = 0
+    boundaries: list[bytes] = field(default_factory=list)
 
     @property
     def is_multipart(self) -> bool:
@@ -85,7 +86,6 @@ class _Walk:
     # Containers that are open, outermost first; by boundary, the depths of those that wait for it.
     open_parts: list[Part] = field(default_factory=list)
     open_boundaries: dict[bytes, list[int]] = field(default_factory=dict)
-    boundaries: list[list[bytes]] = field(default_factory=list)
 
     def run(self) -> Structure:
         header = self._open(parent=None)
@@ -118,7 +118,6 @@ class _Walk:
 
     def _push(self, part: Part) -> None:
         self.open_parts.append(part)
-        self.boundaries.append([])
         written = part.parameters.get("boundary", "").encode("latin_1", "ignore").rstrip()
         # Some senders take single quotes, or a backslash before any character, for the RFC's double quotes.
         for boundary in {written, written.replace(b"\\", b"").strip(b"\"'")} - {b""}:
@@ -126,7 +125,7 @@ class _Walk:
                 self._wait_for(boundary)
 
     def _wait_for(self, boundary: bytes) -> None:
-        self.boundaries[-1].append(boundary)
+        self.open_parts[-1].boundaries.append(boundary)
         self.open_boundaries.setdefault(boundary, []).append(len(self.open_parts) - 1)
 
     def _read_delimiter(self) -> bool:
@@ -168,11 +167,11 @@ class _Walk:
             closed.append(self.parts[-1])
         for part in closed:
             part.end = max(part.start, end)
-        for boundary in (boundary for level in self.boundaries[depth:] for boundary in level):
+        for boundary in (boundary for part in self.open_parts[depth:] for boundary in part.boundaries):
             self.open_boundaries[boundary].pop()
             if not self.open_boundaries[boundary]:
                 del self.open_boundaries[boundary]
-        del self.open_parts[depth:], self.boundaries[depth:]
+        del self.open_parts[depth:]
 
     def _is_delimiter_line(self, line: bytes) -> bool:
         text = line.rstrip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from worker.mail.message.parse_charsets import decode_text, is_valid, to_json_text
 from worker.mail.message.parse_encodings import decode_base64, decode_q
@@ -33,19 +34,16 @@ def decode_words(value: bytes, charset: str | None = None) -> str:
         return to_json_text(value.decode("ascii").strip())
     texts: list[str] = []
     run: list[_Word] = []
-    for segment in _split(value):
+    for segment in chain(_split(value), [b""]):  # the empty text ends the last run
+        if isinstance(segment, bytes) and segment.isspace() and run:
+            continue  # blanks between two words are not text
+        if run and not (isinstance(segment, _Word) and segment.charset == run[0].charset):
+            texts.append(_decode_run(run))
+            run = []
         if isinstance(segment, _Word):
-            if run and run[0].charset != segment.charset:
-                texts.append(_decode_run(run))
-                run = []
             run.append(segment)
-        elif not (run and segment.isspace()):  # blanks between two words are not text
-            if run:
-                texts.append(_decode_run(run))
-                run = []
+        else:
             texts.append(decode_text(segment, charset))
-    if run:
-        texts.append(_decode_run(run))
     return _LINE_BREAKS.sub(" ", to_json_text("".join(texts))).strip()
 
 

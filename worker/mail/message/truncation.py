@@ -16,13 +16,13 @@ def truncate_result(result: ReadEmail, limit_bytes: int) -> ReadEmail:
     each UTF-16 unit takes six. Each body gets half of the free bytes, and what the other one leaves.
     Raises ResultTooLarge where the rest alone does not fit.
     """
-    bodies = (result.plain_text_body, result.html_body)
-    rest_bytes = _json_bytes(_replace_bodies(result, None, None).to_variables())
-    free_bytes = limit_bytes - rest_bytes
-    if _is_within(bodies, free_bytes):
+    plain, html = result.plain_text_body, result.html_body
+    # A character takes a byte at least: what is longer need not be encoded to know.
+    is_long = len(plain or "") + len(html or "") > limit_bytes
+    if not is_long and _json_bytes(result.to_variables()) <= limit_bytes:
         return result
     emptied = result.model_copy(update={"truncated": True})
-    emptied = _replace_bodies(emptied, *("" if body is not None else None for body in bodies))
+    emptied = _replace_bodies(emptied, _cut(plain, 0), _cut(html, 0))
     free_bytes = limit_bytes - _json_bytes(emptied.to_variables())
     if free_bytes < 0:
         raise ResultTooLarge(
@@ -31,18 +31,9 @@ def truncate_result(result: ReadEmail, limit_bytes: int) -> ReadEmail:
             bytes=limit_bytes - free_bytes,
             limit=limit_bytes,
         )
-    plain, html = bodies
     html_cut = _cut(html, max(free_bytes // 2, free_bytes - _text_bytes(plain, free_bytes)))
     plain_cut = _cut(plain, free_bytes - _text_bytes(html_cut, free_bytes))
     return _replace_bodies(emptied, plain_cut, html_cut)
-
-
-def _is_within(bodies: tuple[str | None, ...], free_bytes: int) -> bool:
-    """Tell whether bodies fit in place of two nulls."""
-    # A character takes a byte at least: what is longer need not be encoded to know.
-    if sum(len(body) for body in bodies if body is not None) > free_bytes + len("null") * 2:
-        return False
-    return sum(_json_bytes(body) - len("null") for body in bodies) <= free_bytes
 
 
 def _text_bytes(text: str | None, most: int) -> int:

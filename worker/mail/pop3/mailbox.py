@@ -14,11 +14,12 @@ from worker.errors import (
     ResultTooLarge,
     ServerRefused,
 )
-from worker.mail.message.parse import ParsedEmail, normalize_message_id, parse_email
+from worker.mail.message.parse import normalize_message_id, parse_email
 from worker.mail.pop3.ids import WantedId, read_id
 from worker.mail.pop3.limits import Pop3Limits
 from worker.mail.pop3.memory import KnownEmail, MailboxKey, MailboxMemory, read_known_email
 from worker.mail.pop3.session import Pop3Session
+from worker.models.email import ReadEmail
 
 _HEADERS_AT_ONCE = 64
 _MOST_CANDIDATES = 20
@@ -67,7 +68,7 @@ class Pop3Mailbox:
                 raise ServerRefused(f"{server} gave nothing for RETR {number}.", server=server)
             yield number, raw
 
-    def read(self, message_id: str) -> tuple[int, ParsedEmail, bytes]:
+    def read(self, message_id: str) -> tuple[int, ReadEmail, bytes]:
         """Return the email of that id, the newest if several have it: its number, the email, its octets.
 
         If the memory knows the id, there is no scan, and no listing if the email still has its number.
@@ -151,9 +152,9 @@ class Pop3Mailbox:
             raise self._not_found(wanted)
         return matches
 
-    def _is_wanted(self, number: int, mail: ParsedEmail, wanted: WantedId) -> bool:
+    def _is_wanted(self, number: int, mail: ReadEmail, wanted: WantedId) -> bool:
         if wanted.key is not None:
-            return normalize_message_id(mail.summary.message_id or "") == wanted.key
+            return normalize_message_id(mail.message_id or "") == wanted.key
         return number not in self.uids or self.session.uid_at(number) == wanted.uid
 
     def _correct(self, number: int) -> None:
