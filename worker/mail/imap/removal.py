@@ -102,14 +102,13 @@ def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
         _remove_by_expunge(mailbox, folder, uid)
         return
     session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
-    before = session.exists
     reply = session.attempt_uid("EXPUNGE", str(uid))
     if is_unexplained(reply):
         session.capabilities -= {"UIDPLUS"}  # it does not do what it announces
         _remove_by_expunge(mailbox, folder, uid)
         return
     session.require(reply)
-    if not session.has_shrunk(before):
+    if not session.take_news():
         _ensure_removed(mailbox, folder, uid)
 
 
@@ -153,7 +152,7 @@ def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
 
 def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
     """Move by MOVE; not all servers tell the UID in the target (RFC 6851, 4.3)."""
-    session, before = mailbox.session, mailbox.session.exists
+    session = mailbox.session
     reply = _to_target(mailbox, "MOVE", uid, target)
     if is_unexplained(reply):
         session.capabilities -= {"MOVE"}  # it does not do what it announces
@@ -166,7 +165,7 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, f
         session.tells_copy_uid = True
     elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
-    elif not session.has_shrunk(before) and mailbox.has(uid):
+    elif not session.take_news() and mailbox.has(uid):
         text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
         raise ServerRefused(text, server=session.server)
     _yield_to_the_first(mailbox, target, free, arrival)
