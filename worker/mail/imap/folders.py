@@ -46,6 +46,9 @@ class SelectedFolder:
     is_read_only: bool
 
 
+_NONE = SelectedFolder("", 0, is_read_only=False)
+
+
 def quoted(raw_name: bytes) -> bytes:
     """Return a name as it goes into a command."""
     return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
@@ -60,7 +63,7 @@ class ImapFolders:
     """The folders of one session. What exists is asked once, and again only if something is missing."""
 
     def __init__(self, session: ImapSession) -> None:
-        self.selected: SelectedFolder | None = None
+        self.selected = _NONE
         self._session = session
         # Of the user's own folders, and all, the longest prefix first.
         self._own: Namespace = ("", None)
@@ -134,7 +137,7 @@ class ImapFolders:
         `is_current`: what others have done there until now must be seen.
         """
         name = self.name_of(path)
-        if self.selected is not None and self.selected.name == name:
+        if self.selected.name == name:
             if is_current:
                 self._session.ensure_current()
             return self.selected
@@ -147,7 +150,7 @@ class ImapFolders:
                 reply = self._select(name)
             if not reply.is_ok and not self.exists(name):
                 raise self._not_found(path)
-        if self.selected is None:
+        if not reply.is_ok:
             raise self._session.refusal(reply)
         return self.selected
 
@@ -170,7 +173,7 @@ class ImapFolders:
     def counts(self, encoded_name: bytes, items: str) -> dict[str, int]:
         """Return these numbers of a folder (RFC 9051, 6.3.11), as far as the server tells them."""
         reply = self._session.attempt("STATUS", self._session.client.status, encoded_name, f"({items})")
-        return next((counts for _, counts in read_counts(reply.data)), {}) if reply.is_ok else {}
+        return next((counts for _, counts in read_counts(reply.data)), {})
 
     def note_arrival(self, name: str, uid: int) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
@@ -204,12 +207,12 @@ class ImapFolders:
         error = session.refusal(reply)
         # Without the hierarchy no other folder than INBOX can be named; it may be there later.
         self._refusal = error if not reply.is_ok and error.is_retryable else None
-        return list(read_folders(reply.data)) if reply.is_ok else []
+        return list(read_folders(reply.data))
 
     def _select(self, name: str) -> Reply:
         """Select, always for changes too: then a later one needs no second SELECT."""
         session = self._session
-        self.selected, session.exists = None, MOST_MESSAGES
+        self.selected, session.exists = _NONE, MOST_MESSAGES
         select, doing = session.box.folder.set, f"open the folder {name}"
         reply = session.attempt("SELECT", select, self.encoded(name), doing=doing)
         if reply.is_ok:

@@ -12,12 +12,12 @@ from worker.mail.account import Account
 from worker.mail.connection import connect
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
-from worker.mail.imap.mailbox import ImapMailbox, StructuresBroken
-from worker.mail.imap.memory import DeletedFlags, Place, SortPlace
+from worker.mail.imap.mailbox import DeletedFlags, ImapMailbox, Place, StructuresBroken
 from worker.mail.imap.session import ImapSession
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.timeouts import Timeouts
+from worker.models.email import SortField
 from worker.recent import Recent
 
 T = TypeVar("T")
@@ -45,7 +45,9 @@ class ImapMailboxes:
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.sort_keys = Recent[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
+        self.sort_keys = Recent[tuple[Place, SortField], SortKeys](
+            limits.max_remembered_bytes, lambda keys: keys.bytes
+        )
         self._deleted_flags = Recent[Place, DeletedFlags]()
         self._broken_off = Recent[str, None](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
@@ -58,24 +60,24 @@ class ImapMailboxes:
         """The sessions in numbers."""
         return self._pool.figures
 
-    async def run(self, account: Account, work: Callable[[ImapMailbox], T]) -> T:
+    async def run(
+        self, account: Account, work: Callable[[ImapMailbox], T], *, has_structures: bool = True
+    ) -> T:
         """Do blocking work on an account's mailbox; cancelling cuts the connection, which ends the thread.
 
         It is done again without structures of messages if the connection broke at a request for them.
         """
-        try:
-            return await self._run(account, work, has_structures=True)
-        except StructuresBroken:
-            return await self._run(account, work, has_structures=False)
 
-    async def _run(self, account: Account, work: Callable[[ImapMailbox], T], *, has_structures: bool) -> T:
         def run(session: _PooledSession) -> Awaitable[T]:
             mailbox = ImapMailbox(
                 session, session.folders, self.sort_keys, self._deleted_flags, has_structures
             )
             return session.run(lambda: work(mailbox), self._timeouts.transfer_seconds)
 
-        return await self._pool.run(account, run)
+        try:
+            return await self._pool.run(account, run)
+        except StructuresBroken:
+            return await self.run(account, work, has_structures=False)
 
     async def close(self) -> None:
         """Sign off everywhere."""

@@ -6,7 +6,7 @@ import asyncio
 import imaplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ from worker.mail.command_trace import traced, traced_step
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
 from worker.mail.imap.errors import CHANGING, failure, refusal
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
-from worker.mail.imap.replies import Reply, UnreadableReply, read_number
+from worker.mail.imap.replies import Reply, UnreadableReply, format_set, read_number
 from worker.mail.imap.sign_in import sign_in
 from worker.mail.refusals import reason_of
 from worker.mail.sasl import token_refusal
@@ -138,9 +138,10 @@ class ImapSession(BlockingSession):
         """Send a UID command and return the reply, refusals too."""
         return self.attempt(f"UID {verb}", self.client.uid, verb, *arguments, octets=octets)
 
-    def uid(self, verb: str, *arguments: str | bytes) -> Reply:
-        """Send a UID command and return the reply, which is OK."""
-        return self.require(self.attempt_uid(verb, *arguments))
+    def store(self, uids: Iterable[int], sign: str, flags: Iterable[str]) -> None:
+        """Set (`+`) or clear (`-`) flags of messages."""
+        change = f"{sign}FLAGS.SILENT", f"({' '.join(flags)})"
+        self.require(self.attempt_uid("STORE", format_set(uids), *change))
 
     def require(self, reply: Reply) -> Reply:
         """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""
@@ -224,11 +225,9 @@ class ImapSession(BlockingSession):
         )
 
     def _sign_in(self) -> None:
-        verb, seconds = (
-            "LOGIN" if self.account.token is None else "AUTHENTICATE",
-            self._timeouts.login_seconds,
-        )
-        reply = self.attempt(verb, sign_in, self.box, self.account, doing="sign in", seconds=seconds)
+        verb = "LOGIN" if self.account.token is None else "AUTHENTICATE"
+        limit = self._timeouts.login_seconds
+        reply = self.attempt(verb, sign_in, self.box, self.account, doing="sign in", seconds=limit)
         if not reply.is_ok:
             error = self.refusal(reply, AuthenticationFailed)
             if self.account.token is not None and not error.is_retryable:
