@@ -75,7 +75,7 @@ class ImapSession(BlockingSession):
                 self.connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
             limit = self.limits.max_message_bytes
-            self.client = ImapClient(self.connection, self._note_status, self._before_end, host, limit)
+            self.client = ImapClient(self.connection, self._note_end, self._before_end, host, limit)
             self._note_capability()
         self.box = ConnectedMailBox(self.client)
         if self.account.encryption is Encryption.STARTTLS:
@@ -258,7 +258,7 @@ class ImapSession(BlockingSession):
             self.cut()  # the only way to cancel an unfinished command
             raise
 
-    def _note_status(self, reply: Reply) -> None:
+    def _note_end(self, reply: Reply) -> None:
         self._last = reply
         if reply.status == "BYE":
             self._goodbye = reply
