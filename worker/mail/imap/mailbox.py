@@ -55,7 +55,7 @@ class StructuresBroken(Exception):
 class DeletedFlags:
     """UIDs of one folder to be flagged as deleted again. The lock: one session at a time expunges there."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
     uids: set[int] = field(default_factory=set)
 
 

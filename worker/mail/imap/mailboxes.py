@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -28,19 +27,19 @@ _MOST_BROKEN_OFF = 20_000
 class _PooledSession(ImapSession):
     """A session that keeps what is known of the folders from one operation to the next."""
 
-    def __init__(
-        self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: ImapLimits
-    ) -> None:
-        super().__init__(account, connection, timeouts, limits)
-        self.folders = ImapFolders(self)
+    folders: ImapFolders
 
     def open(self, tls_context: ssl.SSLContext) -> None:
         super().open(tls_context)
-        self.folders.learn()
+        self.folders = ImapFolders(self)
 
 
 class ImapMailboxes:
-    """Runs blocking work on mailboxes, each session in one thread at a time."""
+    """Runs blocking work on mailboxes, each session in one thread at a time.
+
+    `broken_off`: references of work whose outcome is unknown, as it broke off after it had changed something:
+    the next attempt may find it done.
+    """
 
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
@@ -49,7 +48,7 @@ class ImapMailboxes:
             limits.max_remembered_bytes, lambda keys: keys.bytes
         )
         self._deleted_flags = Recent[Place, DeletedFlags]()
-        self._broken_off = Recent[str, None](_MOST_BROKEN_OFF)
+        self.broken_off = Recent[str, None](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
@@ -82,14 +81,6 @@ class ImapMailboxes:
     async def close(self) -> None:
         """Sign off everywhere."""
         await self._pool.close()
-
-    def note_broken_off(self, reference: str) -> None:
-        """Remember that the outcome of this work is unknown: its next attempt may find it done."""
-        self._broken_off[reference] = None
-
-    def has_broken_off(self, reference: str) -> bool:
-        """Tell whether an earlier attempt at this work broke off after it had changed something."""
-        return reference in self._broken_off
 
     async def _open(self, account: Account) -> _PooledSession:
         connection = await connect(account, self._timeouts.connect_seconds)

@@ -20,7 +20,7 @@ from worker.mail.imap.mailbox import DeletedFlags, ImapMailbox
 from worker.mail.imap.replies import Fetched, Reply, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
-_FLAG = (r"\Deleted",)
+_DELETED = (r"\Deleted",)
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 # The server has noticed that the message is gone (RFC 5530).
 _GONE = "EXPUNGEISSUED"
@@ -46,16 +46,15 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
     folders = mailbox.folders
     _open_source(mailbox, path)
     source, target = mailbox.folder.name, folders.name_of(target_path)
-    if target != source and folders.exists(target):
-        folders.next_uid(target)  # before another worker may bring the same message there
+    # Asked before another worker may bring the same message there.
+    free = folders.next_uid(target) if folders.exists(target) else 1
     uid = mailbox.find_one(message_id)
     if target == source:
         return False
     mailbox.refuse_read_only()
     if not folders.exists(target):
         folders.create(target)
-    free = folders.next_uid(target)
-    transfer = _move if mailbox.session.can("MOVE") else _copy_and_remove
+    transfer = _move if "MOVE" in mailbox.session.capabilities else _copy_and_remove
     try:
         transfer(mailbox, uid, target, free)
     except _GoneError:
@@ -75,10 +74,8 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 def _open_source(mailbox: ImapMailbox, path: str) -> None:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
     mailbox.folders.open(path, is_current=False)
-    aside = _set_aside(mailbox)
-    if aside.uids:
-        with aside.lock:
-            _put_back(mailbox, aside)
+    if _set_aside(mailbox).uids:
+        _put_back(mailbox)
 
 
 def _set_aside(mailbox: ImapMailbox) -> DeletedFlags:
@@ -88,10 +85,10 @@ def _set_aside(mailbox: ImapMailbox) -> DeletedFlags:
 def _remove(mailbox: ImapMailbox, uid: int) -> None:
     """Remove a message by UID EXPUNGE, which takes this one alone."""
     session = mailbox.session
-    if not session.can("UIDPLUS"):
+    if "UIDPLUS" not in session.capabilities:
         _remove_by_expunge(mailbox, uid)
         return
-    session.store([uid], "+", _FLAG)
+    session.store([uid], "+", _DELETED)
     reply = session.attempt_uid("EXPUNGE", str(uid))
     if is_unexplained(reply):
         session.capabilities -= {"UIDPLUS"}  # it does not do what it announces
@@ -111,17 +108,16 @@ def _remove_by_expunge(mailbox: ImapMailbox, uid: int) -> None:
     session = mailbox.session
     aside = _set_aside(mailbox)
     with aside.lock:
-        session.store([uid], "+", _FLAG)
+        session.store([uid], "+", _DELETED)
         # As late as can be, since others may flag a message at any time.
         others = mailbox.search(f"DELETED NOT UID {uid}")
         aside.uids.update(others)
         try:
-            if others:
-                session.store(others, "-", _FLAG)
+            session.store(others, "-", _DELETED)
             session.require(session.attempt("EXPUNGE", session.client.xatom, "EXPUNGE"))
         finally:
             if session.is_usable:
-                _put_back(mailbox, aside)
+                _put_back(mailbox)
         _ensure_removed(mailbox, uid)
 
 
@@ -133,10 +129,10 @@ def _ensure_removed(mailbox: ImapMailbox, uid: int) -> None:
         raise ServerUnavailable(text, server=session.server)
 
 
-def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
-    if aside.uids:
-        with mailbox.session.undoing():
-            mailbox.session.store(aside.uids, "+", _FLAG)
+def _put_back(mailbox: ImapMailbox) -> None:
+    aside = _set_aside(mailbox)
+    with aside.lock, mailbox.session.undoing():
+        mailbox.session.store(aside.uids, "+", _DELETED)
         aside.uids.clear()
 
 

@@ -89,7 +89,7 @@ class ImapSession(BlockingSession):
             told = [piece for piece in reply.data if isinstance(piece, bytes)]
         self.capabilities = frozenset(b" ".join(told[-1:]).decode("latin-1").upper().split())
         # 163.com and others refuse every SELECT without it.
-        if self.can("ID") or "ID" in self.client.capabilities:
+        if "ID" in self.capabilities or "ID" in self.client.capabilities:
             self.attempt("ID", self.client.xatom, "ID", _IDENTITY, doing="say who it is")
             identity = b" ".join(self.told("ID"))
             self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
@@ -100,10 +100,6 @@ class ImapSession(BlockingSession):
         self.purpose = "begin a session"
         self.may_repeat, self.is_current = True, False
         self.may_change: Callable[[], None] = lambda: None
-
-    def can(self, capability: str) -> bool:
-        """Tell whether the server announces it."""
-        return capability in self.capabilities
 
     def attempt(
         self,
@@ -139,9 +135,10 @@ class ImapSession(BlockingSession):
         return self.attempt(f"UID {verb}", self.client.uid, verb, *arguments, octets=octets)
 
     def store(self, uids: Iterable[int], sign: str, flags: Iterable[str]) -> None:
-        """Set (`+`) or clear (`-`) flags of messages."""
-        change = f"{sign}FLAGS.SILENT", f"({' '.join(flags)})"
-        self.require(self.attempt_uid("STORE", format_set(uids), *change))
+        """Set (`+`) or clear (`-`) flags of messages, if there are any."""
+        if uid_set := format_set(uids):
+            change = f"{sign}FLAGS.SILENT", f"({' '.join(flags)})"
+            self.require(self.attempt_uid("STORE", uid_set, *change))
 
     def require(self, reply: Reply) -> Reply:
         """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""

@@ -66,7 +66,7 @@ def _sort(
 ) -> list[int] | None:
     """Have the server sort the folder; None if it does not, or not the whole of it."""
     session = mailbox.session
-    if not session.can("SORT"):
+    if "SORT" not in session.capabilities:
         return None
     is_by_sent_date = field is SortField.SENT_DATE
     reverse = "REVERSE " if direction is SortOrder.DESC else ""
