@@ -24,13 +24,13 @@ def change_flags(
     mailbox.session.purpose = "set the flags of the message"
     mailbox.folders.open(path, is_current=False)
     uid = mailbox.find_one(message_id)
-    flags, is_changed = _flags_of(mailbox, uid), False
-    for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
-        if wanted:
-            mailbox.refuse_read_only()
-            mailbox.session.store([uid], sign, sorted(wanted))
-            is_changed = True
-    flags = _flags_of(mailbox, uid) if is_changed else flags
+    flags = _flags_of(mailbox, uid)
+    lacking, surplus = _without(added, flags), _without(removed, _without(removed, flags))
+    if lacking or surplus:
+        mailbox.refuse_read_only()
+        mailbox.session.store([uid], "+", sorted(lacking))
+        mailbox.session.store([uid], "-", sorted(surplus))
+        flags = _flags_of(mailbox, uid)
     lost = _without(added, flags)
     if lost:
         server = mailbox.session.server

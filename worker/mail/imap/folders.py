@@ -137,13 +137,11 @@ class ImapFolders:
             return
         reply = self._select(name)
         if is_unexplained(reply):
-            self.learn()
-            refused, name = name, self.name_of(path)
-            # Somebody else may have created it meanwhile.
-            if name != refused or self.exists(name):
-                reply = self._select(name)
-            if not reply.is_ok and not self.exists(name):
+            self.learn()  # somebody else may have created it meanwhile
+            name = self.name_of(path)
+            if not self.exists(name):
                 raise self._not_found(path)
+            reply = self._select(name)
         if not reply.is_ok:
             raise self._session.refusal(reply)
 

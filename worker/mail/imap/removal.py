@@ -46,13 +46,14 @@ def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: 
     folders = mailbox.folders
     _open_source(mailbox, path)
     source, target = mailbox.folder.name, folders.name_of(target_path)
+    is_new = not folders.exists(target)
     # Asked before another worker may bring the same message there.
-    free = folders.next_uid(target) if folders.exists(target) else 1
+    free = 1 if is_new or target == source else folders.next_uid(target)
     uid = mailbox.find_one(message_id)
     if target == source:
         return False
     mailbox.refuse_read_only()
-    if not folders.exists(target):
+    if is_new:
         folders.create(target)
     transfer = _move if "MOVE" in mailbox.session.capabilities else _copy_and_remove
     try:
@@ -74,8 +75,9 @@ def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
 def _open_source(mailbox: ImapMailbox, path: str) -> None:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
     mailbox.folders.open(path, is_current=False)
-    if _set_aside(mailbox).uids:
-        _put_back(mailbox)
+    aside = _set_aside(mailbox)
+    if aside.uids:
+        _put_back(mailbox, aside)
 
 
 def _set_aside(mailbox: ImapMailbox) -> DeletedFlags:
@@ -83,20 +85,18 @@ def _set_aside(mailbox: ImapMailbox) -> DeletedFlags:
 
 
 def _remove(mailbox: ImapMailbox, uid: int) -> None:
-    """Remove a message by UID EXPUNGE, which takes this one alone."""
+    """Remove a message, by UID EXPUNGE if the server has it: that takes this one alone."""
     session = mailbox.session
-    if "UIDPLUS" not in session.capabilities:
-        _remove_by_expunge(mailbox, uid)
-        return
-    session.store([uid], "+", _DELETED)
-    reply = session.attempt_uid("EXPUNGE", str(uid))
-    if is_unexplained(reply):
+    if "UIDPLUS" in session.capabilities:
+        session.store([uid], "+", _DELETED)
+        reply = session.attempt_uid("EXPUNGE", str(uid))
+        if not is_unexplained(reply):
+            session.require(reply)
+            if not session.take_news():
+                _ensure_removed(mailbox, uid)
+            return
         session.capabilities -= {"UIDPLUS"}  # it does not do what it announces
-        _remove_by_expunge(mailbox, uid)
-        return
-    session.require(reply)
-    if not session.take_news():
-        _ensure_removed(mailbox, uid)
+    _remove_by_expunge(mailbox, uid)
 
 
 def _remove_by_expunge(mailbox: ImapMailbox, uid: int) -> None:
@@ -117,7 +117,7 @@ def _remove_by_expunge(mailbox: ImapMailbox, uid: int) -> None:
             session.require(session.attempt("EXPUNGE", session.client.xatom, "EXPUNGE"))
         finally:
             if session.is_usable:
-                _put_back(mailbox)
+                _put_back(mailbox, aside)
         _ensure_removed(mailbox, uid)
 
 
@@ -129,8 +129,7 @@ def _ensure_removed(mailbox: ImapMailbox, uid: int) -> None:
         raise ServerUnavailable(text, server=session.server)
 
 
-def _put_back(mailbox: ImapMailbox) -> None:
-    aside = _set_aside(mailbox)
+def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
     with aside.lock, mailbox.session.undoing():
         mailbox.session.store(aside.uids, "+", _DELETED)
         aside.uids.clear()

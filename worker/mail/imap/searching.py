@@ -47,10 +47,12 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     if criterion is None:
         return mailbox.search("ALL")
     queries = dict.fromkeys(to_query(criterion, have_attachments=each) for each in (True, False))
-    answers = [_ask(mailbox, query) for query in queries]
-    found = [set(uids) for uids in answers if uids is not None]
-    if len(found) < len(queries):
-        return _search_here(mailbox, criterion)
+    found: list[set[int]] = []
+    for query in queries:
+        uids = _ask(mailbox, query)
+        if uids is None:
+            return _search_here(mailbox, criterion)
+        found.append(set(uids))
     found_with, found_without = found[0], found[-1]
     decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, STRUCTURE)
     attached = {each.uid: each.has_attachments for each in decisive}

@@ -136,9 +136,9 @@ class ImapSession(BlockingSession):
 
     def store(self, uids: Iterable[int], sign: str, flags: Iterable[str]) -> None:
         """Set (`+`) or clear (`-`) flags of messages, if there are any."""
-        if uid_set := format_set(uids):
-            change = f"{sign}FLAGS.SILENT", f"({' '.join(flags)})"
-            self.require(self.attempt_uid("STORE", uid_set, *change))
+        uid_set, names = format_set(uids), " ".join(flags)
+        if uid_set and names:
+            self.require(self.attempt_uid("STORE", uid_set, f"{sign}FLAGS.SILENT", f"({names})"))
 
     def require(self, reply: Reply) -> Reply:
         """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""
