@@ -113,6 +113,7 @@ class ImapSession(BlockingSession):
         """Send a command by a method of imaplib or imap_tools, and return the reply, refusals too.
 
         `octets`: how many the answer may have besides what any answer may have. `doing`: default: `purpose`.
+        `seconds`: default: what such a command may take.
         """
         self._before_command(verb)
         self.take_news()
