@@ -85,7 +85,7 @@ async def delete_email(request: DeleteRequest, context: OperationContext) -> Ope
         try:
             _change(mailbox, context, lambda: delete_message(mailbox, wanted.folder, wanted.message_id))
         except MessageNotFound:
-            if not context.clients.imap.has_broken_off(context.reference):
+            if context.reference not in context.clients.imap.broken_off:
                 raise
 
     await context.clients.imap.run(context.account, delete)
@@ -172,7 +172,7 @@ async def move_email(request: MoveRequest, context: OperationContext) -> Operati
             # The worker's own id means nothing in the other folder.
             is_own = read_own_id(wanted.message_id) is not None
             has_arrived = not is_own and is_in_folder(mailbox, wanted.to_folder, wanted.message_id)
-            if context.clients.imap.has_broken_off(context.reference) and (is_own or has_arrived):
+            if context.reference in context.clients.imap.broken_off and (is_own or has_arrived):
                 return True
             if not has_arrived:
                 raise
@@ -194,7 +194,7 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         return change()
     except MailServerError as error:
         if error.is_retryable and not mailbox.session.may_repeat:
-            context.clients.imap.note_broken_off(context.reference)
+            context.clients.imap.broken_off[context.reference] = None
         raise
 
 

@@ -535,7 +535,7 @@ async def test_a_move_that_is_refused_says_whether_the_message_is_gone(
             await dialogue.say("* 1 FETCH (UID 1 RFC822.SIZE 1)")
         await dialogue.say("{tag} OK done")
 
-    faults = {"UID FETCH": fetch, "UID MOVE": answer("NO not this one")}
+    faults = {"UID FETCH": fetch, "UID MOVE": answer("NO [NOPERM] not this one")}
     async with ScriptedImap(ImapOptions(faults=faults)) as server:
         with pytest.raises(kind):
             await make_caller(server.port).move("imap:7.1", "Target")

@@ -22,7 +22,6 @@ from worker.mail.imap.replies import (
     read_folders,
     read_namespaces,
     read_numbers,
-    read_status,
     tolerated,
 )
 from worker.mail.refusals import reason_of
@@ -34,7 +33,6 @@ def test_damaged_replies_never_break_a_reader(text: bytes) -> None:
     read_namespaces([text])
     list(read_counts([(text, b"literal"), text]))
     tolerated(text)
-    read_status(text)
     for item in (b"BODYSTRUCTURE ", b"FLAGS ", b"INTERNALDATE ", b"BODY[] "):
         with suppress(UnreadableReply):
             list(read_fetched([b"1 (UID 9 " + item + text + b")"]))
@@ -215,7 +213,7 @@ def test_counts_and_copied_uids_are_read() -> None:
     ],
 )
 def test_letter_case_blanks_and_a_missing_text_are_tolerated(line: bytes, read: bytes) -> None:
-    assert tolerated(line) == read
+    assert tolerated(line)[0] == read
 
 
 def test_a_set_is_as_short_as_can_be() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from worker.errors import FolderNotFound
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.removal import is_in_folder, refuse_read_only
+from worker.mail.imap.removal import is_in_folder
 from worker.mail.message.compose import ComposedMessage
 
 
@@ -18,13 +18,13 @@ def append_message(mailbox: ImapMailbox, path: str, message: ComposedMessage, fl
     session, folders = mailbox.session, mailbox.folders
     session.purpose = "put the message into the folder"
     try:
-        folder = folders.open(path)
+        folders.open(path)
     except FolderNotFound:
         folders.create(folders.name_of(path))
-        folder = folders.open(path)
+        folders.open(path)
     if is_in_folder(mailbox, path, message.message_id):
         return False
-    refuse_read_only(mailbox, folder)
-    arguments = (folders.encoded(folder.name), f"({' '.join(flags)})", None, message.content)
+    mailbox.refuse_read_only()
+    arguments = (folders.encoded(mailbox.folder.name), f"({' '.join(flags)})", None, message.content)
     session.require(session.attempt("APPEND", session.client.append, *arguments))
     return True

@@ -11,7 +11,7 @@ from imap_tools import BaseMailBox
 
 from worker.errors import ResultTooLarge
 from worker.mail.connection import BoundedConnection
-from worker.mail.imap.replies import Reply, read_status, tolerated
+from worker.mail.imap.replies import Reply, tolerated
 
 # In octets: what the shortest line takes in memory, and in time, since imaplib collects lines.
 _LINE_COST = 64
@@ -20,19 +20,19 @@ _LINE_COST = 64
 class ImapClient(imaplib.IMAP4):
     """Takes the greeting and asks for the capabilities when it is made.
 
-    `note_status` takes each line that ends a command or the session. `before_end` is called before the line
+    `note_end` takes each line that ends a command or the session. `before_end` is called before the line
     end that follows a literal. `host`: what the certificate must be for, if TLS begins by STARTTLS.
     """
 
     def __init__(
         self,
         connection: BoundedConnection,
-        note_status: Callable[[Reply], None],
+        note_end: Callable[[Reply], None],
         before_end: Callable[[], None],
         host: str,
         max_message_bytes: int,
     ) -> None:
-        self._note_status = note_status
+        self._note_end = note_end
         self._before_end = before_end
         self._bounded = connection
         self._max_message_bytes = max_message_bytes
@@ -75,9 +75,9 @@ class ImapClient(imaplib.IMAP4):
             return line.rstrip(b"\r\n") + b"\r\n"
         if line.startswith(b"+OK") and not hasattr(self, "welcome"):  # of POP3, which imaplib would not show
             raise self.error(f"unexpected response: {line.rstrip()!r}")
-        line = tolerated(line)
-        if status := read_status(line):
-            self._note_status(status)
+        line, end = tolerated(line)
+        if end:
+            self._note_end(end)
         return line
 
     def send(self, data: Any) -> None:

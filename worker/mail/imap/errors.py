@@ -17,10 +17,8 @@ from worker.mail.refusals import meaning_of, reason_of, refusal_of
 
 # With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
 _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
-# To no other command does a full mailbox matter: OVERQUOTA then means what may be asked for in a day.
-_STORING = frozenset(
-    {"APPEND", "UID COPY", "UID MOVE", "UID STORE", "UID EXPUNGE", "EXPUNGE", "CREATE", "SUBSCRIBE"}
-)
+# Commands that change something.
+CHANGING = frozenset({"APPEND", "CREATE", "EXPUNGE", "UID COPY", "UID EXPUNGE", "UID MOVE", "UID STORE"})
 
 
 def refusal(server: str, reply: Reply, otherwise: type[MailServerError] = ServerRefused) -> MailServerError:
@@ -33,18 +31,13 @@ def is_unexplained(reply: Reply) -> bool:
     return not reply.is_ok and _kind_of(reply) is None
 
 
-def is_temporary(reply: Reply) -> bool:
-    """Tell whether a refusal is for now."""
-    kind = _kind_of(reply)
-    return kind is not None and kind.is_retryable
-
-
 def _kind_of(reply: Reply) -> type[MailServerError] | None:
     if reply.code in _MISSING:
         return None
     kind = meaning_of(reply.text)
     if kind is None and reply.code == "OVERQUOTA":
-        return QuotaExceeded if reply.command in _STORING else ServerUnavailable
+        # To other commands a full mailbox does not matter: it means what may be asked for in a day.
+        return QuotaExceeded if reply.command in CHANGING else ServerUnavailable
     return kind
 
 

@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 
 from worker.errors import NotSupported
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.removal import refuse_read_only
 
 
 def change_flags(
@@ -23,21 +22,20 @@ def change_flags(
     Raises NotSupported if the server does not keep one of them.
     """
     mailbox.session.purpose = "set the flags of the message"
-    folder = mailbox.folders.open(path, is_current=False)
-    uid = mailbox.find_one(folder, message_id)
-    flags, is_changed = _flags_of(mailbox, uid), False
-    for sign, wanted in (("+", _without(added, flags)), ("-", _without(removed, _without(removed, flags)))):
-        if wanted:
-            refuse_read_only(mailbox, folder)
-            listed = f"({' '.join(sorted(wanted))})"
-            mailbox.session.uid("STORE", str(uid), f"{sign}FLAGS.SILENT", listed)
-            is_changed = True
-    flags = _flags_of(mailbox, uid) if is_changed else flags
+    mailbox.folders.open(path, is_current=False)
+    uid = mailbox.find_one(message_id)
+    flags = _flags_of(mailbox, uid)
+    lacking, surplus = _without(added, flags), _without(removed, _without(removed, flags))
+    if lacking or surplus:
+        mailbox.refuse_read_only()
+        mailbox.session.store([uid], "+", sorted(lacking))
+        mailbox.session.store([uid], "-", sorted(surplus))
+        flags = _flags_of(mailbox, uid)
     lost = _without(added, flags)
     if lost:
         server = mailbox.session.server
         raise NotSupported(
-            f"{server} does not keep the flag {min(lost)} in the folder {folder.name}.",
+            f"{server} does not keep the flag {min(lost)} in the folder {mailbox.folder.name}.",
             server=server,
             extension="PERMANENTFLAGS",
         )

@@ -12,6 +12,8 @@ from worker.mail.imap.session import ImapSession
 from worker.models.email import FolderRow
 
 _COUNTS = "MESSAGES UNSEEN"
+# What LIST is asked for in addition, by the capability that it takes.
+_OPTIONS = {"SPECIAL-USE": "SPECIAL-USE", "LIST-STATUS": f"STATUS ({_COUNTS})"}
 _USES = {
     use.lower(): use
     for use in (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Important", r"\Junk", r"\Sent", r"\Trash")
@@ -24,21 +26,18 @@ def list_folders(mailbox: ImapMailbox, pattern: str) -> list[FolderRow]:
     """List the folders that match, by name. `.` and `/` both separate the levels of a pattern."""
     session = mailbox.session
     session.purpose = "list the folders"
-    options = ["SPECIAL-USE"] if session.can("SPECIAL-USE") else []
-    has_counts = session.can("LIST-STATUS")
-    options += [f"STATUS ({_COUNTS})"] if has_counts else []
+    options = [option for capability, option in _OPTIONS.items() if capability in session.capabilities]
     reply = _ask(session, options)
     if options and is_unexplained(reply):  # some announce what only plain LIST tells (RFC 6154, 2)
-        reply, has_counts = _ask(session, []), False
+        reply = _ask(session, [])
     told = session.client.response("STATUS")[1]
     counts = dict(read_counts(piece for piece in told if piece))
     folders = read_folders(session.require(reply).data)
     wanted_names = FolderPattern(pattern)
     found = [folder for folder in folders if wanted_names.matches(folder.name, folder.delimiter)]
-    if not has_counts and len(found) <= _MOST_ASKED:
-        for folder in found:
-            if folder.is_selectable:
-                counts[folder.raw_name] = mailbox.folders.counts(quoted(folder.raw_name), _COUNTS)
+    lacking = [folder.raw_name for folder in found if folder.is_selectable and folder.raw_name not in counts]
+    for raw_name in lacking if len(lacking) <= _MOST_ASKED else ():
+        counts[raw_name] = mailbox.folders.counts(quoted(raw_name), _COUNTS)
     rows = {
         folder.name: FolderRow(
             name=folder.name,

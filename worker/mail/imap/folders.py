@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_encode
 
-from worker.errors import FolderNotFound, MailServerError
+from worker.errors import FolderNotFound
 from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.limits import FOLDER_LIST, MOST_MESSAGES
 from worker.mail.imap.replies import (
@@ -46,6 +46,9 @@ class SelectedFolder:
     is_read_only: bool
 
 
+_NONE = SelectedFolder("", 0, is_read_only=False)
+
+
 def quoted(raw_name: bytes) -> bytes:
     """Return a name as it goes into a command."""
     return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
@@ -57,24 +60,20 @@ def _key(levels: list[str]) -> tuple[str, ...]:
 
 
 class ImapFolders:
-    """The folders of one session. What exists is asked once, and again only if something is missing."""
+    """The folders of one session. What exists is asked first, and again only if something is missing."""
 
     def __init__(self, session: ImapSession) -> None:
-        self.selected: SelectedFolder | None = None
+        self.selected = _NONE
         self._session = session
-        # Of the user's own folders, and all, the longest prefix first.
-        self._own: Namespace = ("", None)
-        self._namespaces: list[Namespace] = [self._own]
-        self._refusal: MailServerError | None = None
-        self._raw_names: dict[str, bytes] = {}
-        # By the levels of a name: the name and its delimiter.
-        self._names_by_levels: dict[tuple[str, ...], Namespace] = {}
         self._next_uids: dict[str, int] = {}
+        self.learn()
 
     def learn(self) -> None:
         """Ask for the hierarchy and the names in it; a server that refuses to list still has an INBOX."""
         folders = self._list("*")
-        self._raw_names, self._names_by_levels = {INBOX: INBOX.encode()}, {}
+        self._raw_names = {INBOX: INBOX.encode()}
+        # By the levels of a name: the name and its delimiter.
+        self._names_by_levels: dict[tuple[str, ...], Namespace] = {}
         for folder in folders:
             # No task can name a longer one.
             if folder.is_selectable and len(folder.raw_name) <= _MOST_OCTETS:
@@ -84,13 +83,11 @@ class ImapFolders:
                 self._names_by_levels[_key(levels)] = name, delimiter
         found = (folder.delimiter for folder in folders or self._list("") if folder.delimiter)
         delimiter, namespaces = next(found, None), []
-        if self._session.can("NAMESPACE"):
-            reply = self._session.attempt(
-                "NAMESPACE", self._session.client.namespace, doing="find your folders"
-            )
-            namespaces = read_namespaces(reply.data)
+        if "NAMESPACE" in self._session.capabilities:
+            ask, doing = self._session.client.namespace, "find your folders"
+            namespaces = read_namespaces(self._session.attempt("NAMESPACE", ask, doing=doing).data)
         prefix, own_delimiter = namespaces[0] if namespaces else ("", None)
-        self._own = (prefix, own_delimiter or delimiter)
+        self._own: Namespace = prefix, own_delimiter or delimiter
         known = [self._own, *namespaces[1:], ("", delimiter)]
         self._namespaces = sorted(known, key=lambda each: len(each[0]), reverse=True)
 
@@ -128,28 +125,25 @@ class ImapFolders:
         prefix, delimiter = self._own
         return prefix + (delimiter.join(levels) if delimiter else path)
 
-    def open(self, path: str, *, is_current: bool = True) -> SelectedFolder:
+    def open(self, path: str, *, is_current: bool = True) -> None:
         """Select a folder unless it is selected already; raises FolderNotFound with the closest names.
 
         `is_current`: what others have done there until now must be seen.
         """
         name = self.name_of(path)
-        if self.selected is not None and self.selected.name == name:
+        if self.selected.name == name:
             if is_current:
                 self._session.ensure_current()
-            return self.selected
+            return
         reply = self._select(name)
         if is_unexplained(reply):
-            self.learn()
-            refused, name = name, self.name_of(path)
-            # Somebody else may have created it meanwhile.
-            if name != refused or self.exists(name):
-                reply = self._select(name)
-            if not reply.is_ok and not self.exists(name):
+            self.learn()  # somebody else may have created it meanwhile
+            name = self.name_of(path)
+            if not self.exists(name):
                 raise self._not_found(path)
-        if self.selected is None:
+            reply = self._select(name)
+        if not reply.is_ok:
             raise self._session.refusal(reply)
-        return self.selected
 
     def exists(self, name: str) -> bool:
         """Tell whether a folder of this name was there when the session last asked, or was made by it."""
@@ -170,7 +164,7 @@ class ImapFolders:
     def counts(self, encoded_name: bytes, items: str) -> dict[str, int]:
         """Return these numbers of a folder (RFC 9051, 6.3.11), as far as the server tells them."""
         reply = self._session.attempt("STATUS", self._session.client.status, encoded_name, f"({items})")
-        return next((counts for _, counts in read_counts(reply.data)), {}) if reply.is_ok else {}
+        return next((counts for _, counts in read_counts(reply.data)), {})
 
     def note_arrival(self, name: str, uid: int) -> None:
         """Remember which UID a message has got in a folder: the next one gets a higher one."""
@@ -204,12 +198,12 @@ class ImapFolders:
         error = session.refusal(reply)
         # Without the hierarchy no other folder than INBOX can be named; it may be there later.
         self._refusal = error if not reply.is_ok and error.is_retryable else None
-        return list(read_folders(reply.data)) if reply.is_ok else []
+        return list(read_folders(reply.data))
 
     def _select(self, name: str) -> Reply:
         """Select, always for changes too: then a later one needs no second SELECT."""
         session = self._session
-        self.selected, session.exists = None, MOST_MESSAGES
+        self.selected, session.exists = _NONE, MOST_MESSAGES
         select, doing = session.box.folder.set, f"open the folder {name}"
         reply = session.attempt("SELECT", select, self.encoded(name), doing=doing)
         if reply.is_ok:
@@ -235,10 +229,9 @@ class ImapFolders:
         names = sorted(self._raw_names)
         alike = sorted(names, key=lambda name: abs(len(name) - len(path)))[:_COMPARED_NAMES]
         folded = {_compared(name): name for name in sorted(alike)}
-        tried = [_compared(path), _compared(self.name_of(path))]
+        tried = (_compared(path), _compared(self.name_of(path)))
         found = [match for text in tried for match in difflib.get_close_matches(text, folded, n=_SHOWN_NAMES)]
-        closest = list(dict.fromkeys(folded[match] for match in found))[:_SHOWN_NAMES]
-        closest = closest or names[:_SHOWN_NAMES]
+        closest = list(dict.fromkeys(folded[match] for match in found) or names)[:_SHOWN_NAMES]
         server, shown = self._session.server, excerpt(", ".join(closest), _SHOWN_CHARACTERS)
         text = f"There is no folder {path} at {server}; the closest are {shown}."
         return FolderNotFound(text, server=server, folder=path, closest=closest)

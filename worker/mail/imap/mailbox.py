@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imap_tools import AND, H
 
-from worker.errors import (
-    ConnectionFailed,
-    MailServerError,
-    MessageIdAmbiguous,
-    MessageNotFound,
-    ServerRefused,
-)
+from worker.errors import ConnectionFailed, MessageIdAmbiguous, MessageNotFound, ServerRefused
+from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
-from worker.mail.imap.memory import DeletedFlags, Place, SortPlace
 from worker.mail.imap.replies import (
     HIGHEST_UID,
     Fetched,
@@ -37,6 +32,7 @@ from worker.mail.imap.session import ImapSession
 from worker.mail.message.parse import parse_headers
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.refusals import reason_of
+from worker.models.email import SortField
 from worker.recent import Recent
 
 _LONGEST_SET = 7000  # RFC 2683, 3.2.1.5: not every server takes a longer command line
@@ -47,15 +43,25 @@ _STRUCTURE = "BODYSTRUCTURE "
 _ID = header_fields("MESSAGE-ID")
 _WHOLE = "INTERNALDATE BODY.PEEK[]"  # PEEK: the message stays unread
 _PARTIAL = re.compile(r"<0\.\d+>")
+# Account, folder, its UIDVALIDITY: what is kept under it is worthless when that changes.
+Place = tuple[Account, str, int]
 
 
 class StructuresBroken(Exception):
     """The connection broke at a request for the structures of messages: GreenMail's does at odd ones."""
 
 
+@dataclass(slots=True)
+class DeletedFlags:
+    """UIDs of one folder to be flagged as deleted again. The lock: one session at a time expunges there."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    uids: set[int] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class ImapMailbox:
-    """One account as seen through one session.
+    """One account as seen through one session. UIDs are those of the selected folder.
 
     `sort_keys`: of the folders that were listed last, at servers without SORT. `deleted_flags`: what others
     had flagged where it is taken away meanwhile, also if the session that did it has broken.
@@ -65,9 +71,19 @@ class ImapMailbox:
 
     session: ImapSession
     folders: ImapFolders
-    sort_keys: Recent[SortPlace, SortKeys]
+    sort_keys: Recent[tuple[Place, SortField], SortKeys]
     deleted_flags: Recent[Place, DeletedFlags]
-    has_structures: bool = True
+    has_structures: bool
+
+    @property
+    def folder(self) -> SelectedFolder:
+        """The selected folder."""
+        return self.folders.selected
+
+    @property
+    def place(self) -> Place:
+        """What is remembered of the selected folder is kept under this."""
+        return self.session.account, self.folder.name, self.folder.uid_validity
 
     def fetch(self, uids: Iterable[int], items: str, octets: int = LIST_ROW) -> Iterator[Fetched]:
         """Fetch items of messages, `octets` of each at most, in as few commands as is safe."""
@@ -113,7 +129,7 @@ class ImapMailbox:
         return whole
 
     def has(self, uid: int) -> bool:
-        """Tell whether a message of the selected folder is still there."""
+        """Tell whether a message is still there."""
         self.session.look_again()
         return any(self.fetch([uid], "RFC822.SIZE"))
 
@@ -136,7 +152,7 @@ class ImapMailbox:
                 if has_structure:
                     raise StructuresBroken from error
                 raise
-            pieces = reply.data if reply.is_ok else session.client.response("FETCH")[1]
+            pieces = reply.data or session.client.response("FETCH")[1]
             found = list(read_fetched(piece for piece in pieces if piece))
             has_sections = any(each.section for each in found)
             if has_sections and any(partial) and not has_partial:
@@ -145,70 +161,60 @@ class ImapMailbox:
                 break
         return reply, found
 
-    def attempt_search(self, query: str, charset: str | None = None) -> Reply:
-        """Search the selected folder and return the reply, refusals too: see `hits`."""
-        keys, *literals = with_literals(query, charset or "ascii")
-        if literals:
-            self.session.client.send_literals(*literals)
-        arguments = ("CHARSET", charset, keys) if charset else (keys,)
-        return self.session.attempt_uid("SEARCH", *arguments, octets=HIT * self.session.most_hits)
+    def search(self, query: str) -> array[int]:
+        """Return the UIDs of what a search finds."""
+        reply, uids = self.attempt_search(query)
+        if not reply.is_ok:
+            raise self.session.refusal(reply)
+        return uids
 
-    def hits(self, reply: Reply, query: str, charset: str | None = None) -> array[int]:
-        """Return the UIDs that a search has found; a refusal is raised as what its code means.
+    def attempt_search(self, query: str, charset: str | None = None) -> tuple[Reply, array[int]]:
+        """Search; return how it ended, refusals too, and the UIDs of what was found.
 
         A server that looks at so many messages only, from the last one down, is asked on (RFC 9738).
         """
-        session, most = self.session, self.session.most_hits
-        uids, lowest = array("Q"), HIGHEST_UID
+        session, uids = self.session, array("Q")
+        lowest, limited = HIGHEST_UID, query
         while True:
-            if not reply.is_ok:
-                raise session.refusal(reply)
-            uids.extend(read_numbers(reply.data, most - len(uids)))
-            if reply.is_whole or lowest == 1:
-                return uids
+            keys, *literals = with_literals(limited, charset or "ascii")
+            if literals:
+                session.client.send_literals(*literals)
+            arguments = ("CHARSET", charset, keys) if charset else (keys,)
+            reply = session.attempt_uid("SEARCH", *arguments, octets=HIT * session.most_hits)
+            uids.extend(read_numbers(reply.data, session.most_hits - len(uids)))
+            if not reply.is_ok or reply.is_whole or lowest == 1:
+                return reply, uids
             last, lowest = lowest, read_number(reply.code_arguments.rpartition(" ")[2])
             if not 1 <= lowest < last:
                 raise UnreadableReply(reply.text)
-            reply = self.attempt_search(f"UID 1:{max(1, lowest - 1)} {query}", charset)
+            limited = f"UID 1:{max(1, lowest - 1)} {query}"
 
-    def search(self, query: str) -> array[int]:
-        """Return the UIDs of what is found in the selected folder."""
-        return self.hits(self.attempt_search(query), query)
-
-    def find_one(self, folder: SelectedFolder, message_id: str) -> int:
+    def find_one(self, message_id: str) -> int:
         """Return the UID of the message; raises MessageIdAmbiguous, which names ids that tell them apart."""
-        uids = self.find(folder, message_id)
+        uids = self.find(message_id)
         if len(uids) == 1:
             return uids[0]
-        candidates = [str(OwnId(folder.uid_validity, uid)) for uid in uids]
+        candidates = [str(OwnId(self.folder.uid_validity, uid)) for uid in uids]
         raise MessageIdAmbiguous(
-            f"{len(uids)} messages in {folder.name} at {self.session.server} have the id {message_id};"
+            f"{len(uids)} messages in {self.folder.name} at {self.session.server} have the id {message_id};"
             f" use one of {', '.join(candidates)}.",
             server=self.session.server,
             messageId=message_id,
             candidates=candidates,
         )
 
-    def find(self, folder: SelectedFolder, message_id: str) -> list[int]:
+    def find(self, message_id: str) -> list[int]:
         """Return the UIDs of messages with exactly this id, lowest first; raises MessageNotFound.
 
         One may be gone by now; one that has come by now is found if no other is. If the server searches no
         header fields, as Yahoo, the newest messages are looked at.
         """
-        is_own = read_own_id(message_id) is not None
-        error: MailServerError = self.not_found(folder.name, message_id)
+        is_own, server = read_own_id(message_id) is not None, self.session.server
         for _ in range(1 if self.session.is_current else 2):
-            candidates = self.candidates(folder, message_id)
-            if candidates is None:
-                everything, server = sorted(self.search("ALL")), self.session.server
-                candidates = everything[-MOST_SEARCHED_HERE:]
-                if len(everything) > MOST_SEARCHED_HERE:
-                    error = ServerRefused(
-                        f"{server} does not search by Message-ID, and none of the newest {MOST_SEARCHED_HERE}"
-                        " messages has this one.",
-                        server=server,
-                    )
-            found = self.fetch(candidates, "RFC822.SIZE" if is_own else _ID)
+            candidates = self.candidates(message_id)
+            everything = sorted(self.search("ALL")) if candidates is None else []
+            uids = candidates or everything[-MOST_SEARCHED_HERE:]
+            found = self.fetch(uids, "RFC822.SIZE" if is_own else _ID)
             exact = [
                 each.uid
                 for each in found
@@ -217,9 +223,15 @@ class ImapMailbox:
             if exact:
                 return sorted(exact)
             self.session.ensure_current()
-        raise error
+        if len(everything) <= MOST_SEARCHED_HERE:
+            raise self.not_found(self.folder.name, message_id)
+        raise ServerRefused(
+            f"{server} does not search by Message-ID, and none of the newest {MOST_SEARCHED_HERE} messages"
+            " has this one.",
+            server=server,
+        )
 
-    def candidates(self, folder: SelectedFolder, message_id: str) -> list[int] | None:
+    def candidates(self, message_id: str) -> list[int] | None:
         """Return the UIDs of messages that may have this id, lowest first: servers find similar ones too.
 
         None if the server refuses to search for it.
@@ -227,14 +239,13 @@ class ImapMailbox:
         own = read_own_id(message_id)
         if own is not None:
             self.session.ensure_current()  # Dovecot for one answers for what others have removed by then
-            return [own.uid] if own.uid_validity == folder.uid_validity else []
+            return [own.uid] if own.uid_validity == self.folder.uid_validity else []
         for text in search_texts(message_id):
-            query = str(AND(header=H("Message-ID", text)))
-            reply = self.attempt_search(query)
+            reply, uids = self.attempt_search(str(AND(header=H("Message-ID", text))))
             if not reply.is_ok:
                 return None
-            if hits := self.hits(reply, query):
-                return sorted(hits)[-_MOST_CANDIDATES:]
+            if uids:
+                return sorted(uids)[-_MOST_CANDIDATES:]
         return []
 
     def not_found(self, folder_name: str, message_id: str) -> MessageNotFound:
@@ -247,3 +258,10 @@ class ImapMailbox:
             messageId=message_id,
             folder=folder_name,
         )
+
+    def refuse_read_only(self) -> None:
+        """Raise ServerRefused if the account may only read the selected folder."""
+        if self.folder.is_read_only:
+            server = self.session.server
+            text = f"{server} lets this account only read the folder {self.folder.name}."
+            raise ServerRefused(text, server=server)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,12 +11,12 @@ from worker.mail.account import Account
 from worker.mail.connection import connect
 from worker.mail.imap.folders import ImapFolders
 from worker.mail.imap.limits import ImapLimits
-from worker.mail.imap.mailbox import ImapMailbox, StructuresBroken
-from worker.mail.imap.memory import DeletedFlags, Place, SortPlace
+from worker.mail.imap.mailbox import DeletedFlags, ImapMailbox, Place, StructuresBroken
 from worker.mail.imap.session import ImapSession
 from worker.mail.message.sort_keys import SortKeys
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
 from worker.mail.timeouts import Timeouts
+from worker.models.email import SortField
 from worker.recent import Recent
 
 T = TypeVar("T")
@@ -28,26 +27,28 @@ _MOST_BROKEN_OFF = 20_000
 class _PooledSession(ImapSession):
     """A session that keeps what is known of the folders from one operation to the next."""
 
-    def __init__(
-        self, account: Account, connection: socket.socket, timeouts: Timeouts, limits: ImapLimits
-    ) -> None:
-        super().__init__(account, connection, timeouts, limits)
-        self.folders = ImapFolders(self)
+    folders: ImapFolders
 
     def open(self, tls_context: ssl.SSLContext) -> None:
         super().open(tls_context)
-        self.folders.learn()
+        self.folders = ImapFolders(self)
 
 
 class ImapMailboxes:
-    """Runs blocking work on mailboxes, each session in one thread at a time."""
+    """Runs blocking work on mailboxes, each session in one thread at a time.
+
+    `broken_off`: references of work whose outcome is unknown, as it broke off after it had changed something:
+    the next attempt may find it done.
+    """
 
     def __init__(
         self, tls_context: ssl.SSLContext, timeouts: Timeouts, limits: ImapLimits, pool_limits: PoolLimits
     ) -> None:
-        self.sort_keys = Recent[SortPlace, SortKeys](limits.max_remembered_bytes, lambda keys: keys.bytes)
+        self.sort_keys = Recent[tuple[Place, SortField], SortKeys](
+            limits.max_remembered_bytes, lambda keys: keys.bytes
+        )
         self._deleted_flags = Recent[Place, DeletedFlags]()
-        self._broken_off = Recent[str, None](_MOST_BROKEN_OFF)
+        self.broken_off = Recent[str, None](_MOST_BROKEN_OFF)
         self._tls_context = tls_context
         self._timeouts = timeouts
         self._limits = limits
@@ -58,36 +59,28 @@ class ImapMailboxes:
         """The sessions in numbers."""
         return self._pool.figures
 
-    async def run(self, account: Account, work: Callable[[ImapMailbox], T]) -> T:
+    async def run(
+        self, account: Account, work: Callable[[ImapMailbox], T], *, has_structures: bool = True
+    ) -> T:
         """Do blocking work on an account's mailbox; cancelling cuts the connection, which ends the thread.
 
         It is done again without structures of messages if the connection broke at a request for them.
         """
-        try:
-            return await self._run(account, work, has_structures=True)
-        except StructuresBroken:
-            return await self._run(account, work, has_structures=False)
 
-    async def _run(self, account: Account, work: Callable[[ImapMailbox], T], *, has_structures: bool) -> T:
         def run(session: _PooledSession) -> Awaitable[T]:
             mailbox = ImapMailbox(
                 session, session.folders, self.sort_keys, self._deleted_flags, has_structures
             )
             return session.run(lambda: work(mailbox), self._timeouts.transfer_seconds)
 
-        return await self._pool.run(account, run)
+        try:
+            return await self._pool.run(account, run)
+        except StructuresBroken:
+            return await self.run(account, work, has_structures=False)
 
     async def close(self) -> None:
         """Sign off everywhere."""
         await self._pool.close()
-
-    def note_broken_off(self, reference: str) -> None:
-        """Remember that the outcome of this work is unknown: its next attempt may find it done."""
-        self._broken_off[reference] = None
-
-    def has_broken_off(self, reference: str) -> bool:
-        """Tell whether an earlier attempt at this work broke off after it had changed something."""
-        return reference in self._broken_off
 
     async def _open(self, account: Account) -> _PooledSession:
         connection = await connect(account, self._timeouts.connect_seconds)

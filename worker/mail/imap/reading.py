@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from worker.errors import ResultTooLarge
-from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW, MOST_KEPT
 from worker.mail.imap.mailbox import ImapMailbox
@@ -41,30 +40,28 @@ def list_messages(
 ) -> list[ListedImapEmail]:
     """List the first messages of a folder, or of its unread ones, in the given order."""
     mailbox.session.purpose = "list the messages"
-    folder = mailbox.folders.open(path)
+    mailbox.folders.open(path)
     count = mailbox.session.exists
     if is_unread_only:
-        uids = first_of(mailbox, folder, order, mailbox.search("UNSEEN"))
+        uids = first_of(mailbox, order, mailbox.search("UNSEEN"))
     elif order.field and count <= max(min(order.limit or count, _MOST_AT_ONCE), _SMALL_FOLDER):
         fetched = mailbox.fetch_set("1:*", _ROW, LIST_ROW * count) if count else ()
-        return sort_listed(_rows(folder, fetched), order.field, order.direction, limit=order.limit)
+        return sort_listed(_rows(mailbox, fetched), order.field, order.direction, limit=order.limit)
     else:
-        uids = first_of(mailbox, folder, order)
-    return fetch_rows(mailbox, folder, uids, _ROW)
+        uids = first_of(mailbox, order)
+    return fetch_rows(mailbox, uids, _ROW)
 
 
-def fetch_rows(
-    mailbox: ImapMailbox, folder: SelectedFolder, uids: Iterable[int], items: str
-) -> list[ListedImapEmail]:
+def fetch_rows(mailbox: ImapMailbox, uids: Iterable[int], items: str) -> list[ListedImapEmail]:
     """Fetch the rows of messages, in their order, without those that are gone.
 
     What `items` lacks is empty. Raises ResultTooLarge for more than should be kept in memory.
     """
-    rows = _rows(folder, mailbox.fetch(uids, items))
+    rows = _rows(mailbox, mailbox.fetch(uids, items))
     return [rows[uid] for uid in uids if uid in rows]
 
 
-def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, ListedImapEmail]:
+def _rows(mailbox: ImapMailbox, fetched: Iterable[Fetched]) -> dict[int, ListedImapEmail]:
     """Return list rows by UID: a further column is an item of `_ROW` and a line here."""
     messages: dict[int, tuple[Fetched, ParsedHeaders]] = {}
     kept_bytes = 0
@@ -75,9 +72,8 @@ def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, Liste
         if kept_bytes > MOST_KEPT:
             text = f"The headers of the messages take more than {MOST_KEPT} bytes; ask for fewer."
             raise ResultTooLarge(text, limit=MOST_KEPT)
-    ids = distinct_ids(
-        {uid: headers.message_id for uid, (_, headers) in messages.items()}, folder.uid_validity
-    )
+    message_ids = {uid: headers.message_id for uid, (_, headers) in messages.items()}
+    ids = distinct_ids(message_ids, mailbox.folder.uid_validity)
     return {
         uid: ListedImapEmail(
             message_id=ids[uid],
@@ -97,15 +93,15 @@ def _rows(folder: SelectedFolder, fetched: Iterable[Fetched]) -> dict[int, Liste
 def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEmail:
     """Read the message with this id, the newest of several; raises MessageNotFound."""
     mailbox.session.purpose = "read the message"
-    folder = mailbox.folders.open(path)
+    mailbox.folders.open(path)
     # What the server finds alone is compared only after it is read; only if it is wrong, all are compared.
     for find in (mailbox.candidates, mailbox.find):
-        for uid in (find(folder, message_id) or [])[-1:]:
+        for uid in (find(message_id) or [])[-1:]:
             whole = mailbox.fetch_whole(uid)
             if whole is None or whole.section is None:
                 continue
             mail = parse_email(whole.section)
             if read_own_id(message_id) or is_same_id(message_id, mail.message_id):
-                own_id = str(OwnId(folder.uid_validity, uid))
+                own_id = str(OwnId(mailbox.folder.uid_validity, uid))
                 return ReceivedEmail(mail, whole.section, whole.received, own_id)
-    raise mailbox.not_found(folder.name, message_id)
+    raise mailbox.not_found(mailbox.folder.name, message_id)

@@ -14,15 +14,13 @@ from imap_tools import AND, OR, H
 
 from worker.errors import FolderNotFound, MessageNotFound, ServerRefused, ServerUnavailable
 from worker.mail.imap.errors import is_unexplained
-from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.ids import search_texts
 from worker.mail.imap.limits import WHOLE_HEADER
-from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.memory import DeletedFlags
-from worker.mail.imap.replies import Fetched, Reply, format_set, read_copy_uid
+from worker.mail.imap.mailbox import DeletedFlags, ImapMailbox
+from worker.mail.imap.replies import Fetched, Reply, read_copy_uid
 from worker.mail.message.parse import parse_headers
 
-_FLAG = r"(\Deleted)"
+_DELETED = (r"\Deleted",)
 _WHAT_A_COPY_SHARES = "RFC822.SIZE BODY.PEEK[HEADER]"
 # The server has noticed that the message is gone (RFC 5530).
 _GONE = "EXPUNGEISSUED"
@@ -36,128 +34,114 @@ class _GoneError(Exception):
 def delete_message(mailbox: ImapMailbox, path: str, message_id: str) -> None:
     """Delete the message permanently; messages that others have flagged as deleted stay."""
     mailbox.session.purpose = "delete the message"
-    folder = _open_source(mailbox, path)
-    uid = mailbox.find_one(folder, message_id)
-    refuse_read_only(mailbox, folder)
-    _remove(mailbox, folder, uid)
+    _open_source(mailbox, path)
+    uid = mailbox.find_one(message_id)
+    mailbox.refuse_read_only()
+    _remove(mailbox, uid)
 
 
 def move_message(mailbox: ImapMailbox, path: str, target_path: str, message_id: str) -> bool:
     """Move the message, creating what is missing of the target; return whether anything was to be done."""
     mailbox.session.purpose = "move the message"
     folders = mailbox.folders
-    folder = _open_source(mailbox, path)
-    target = folders.name_of(target_path)
-    if target != folder.name and folders.exists(target):
-        folders.next_uid(target)  # before another worker may bring the same message there
-    uid = mailbox.find_one(folder, message_id)
-    if target == folder.name:
+    _open_source(mailbox, path)
+    source, target = mailbox.folder.name, folders.name_of(target_path)
+    is_new = not folders.exists(target)
+    # Asked before another worker may bring the same message there.
+    free = 1 if is_new or target == source else folders.next_uid(target)
+    uid = mailbox.find_one(message_id)
+    if target == source:
         return False
-    refuse_read_only(mailbox, folder)
-    if not folders.exists(target):
+    mailbox.refuse_read_only()
+    if is_new:
         folders.create(target)
-    free = folders.next_uid(target)
-    transfer = _move if mailbox.session.can("MOVE") else _copy_and_remove
+    transfer = _move if "MOVE" in mailbox.session.capabilities else _copy_and_remove
     try:
-        transfer(mailbox, folder, uid, target, free)
+        transfer(mailbox, uid, target, free)
     except _GoneError:
-        raise mailbox.not_found(folder.name, message_id) from None
+        raise mailbox.not_found(source, message_id) from None
     return True
 
 
 def is_in_folder(mailbox: ImapMailbox, path: str, message_id: str) -> bool:
     """Tell whether a message with this id is in the folder, as an earlier attempt may have left it."""
     try:
-        return bool(mailbox.find(mailbox.folders.open(path), message_id))
+        mailbox.folders.open(path)
+        return bool(mailbox.find(message_id))
     except (FolderNotFound, MessageNotFound):
         return False
 
 
-def _open_source(mailbox: ImapMailbox, path: str) -> SelectedFolder:
+def _open_source(mailbox: ImapMailbox, path: str) -> None:
     """Open the folder, and put back what an attempt that broke off has set aside there."""
-    folder = mailbox.folders.open(path, is_current=False)
-    aside = _set_aside(mailbox, folder)
+    mailbox.folders.open(path, is_current=False)
+    aside = _set_aside(mailbox)
     if aside.uids:
-        with aside.lock:
-            _put_back(mailbox, aside)
-    return folder
+        _put_back(mailbox, aside)
 
 
-def _set_aside(mailbox: ImapMailbox, folder: SelectedFolder) -> DeletedFlags:
-    place = (mailbox.session.account, folder.name, folder.uid_validity)
-    return mailbox.deleted_flags.keep_first(place, DeletedFlags())
+def _set_aside(mailbox: ImapMailbox) -> DeletedFlags:
+    return mailbox.deleted_flags.keep_first(mailbox.place, DeletedFlags())
 
 
-def refuse_read_only(mailbox: ImapMailbox, folder: SelectedFolder) -> None:
-    """Raise ServerRefused if the account may only read the folder."""
-    if folder.is_read_only:
-        server = mailbox.session.server
-        raise ServerRefused(f"{server} lets this account only read the folder {folder.name}.", server=server)
-
-
-def _remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
-    """Remove a message of the selected folder by UID EXPUNGE, which takes this one alone."""
+def _remove(mailbox: ImapMailbox, uid: int) -> None:
+    """Remove a message, by UID EXPUNGE if the server has it: that takes this one alone."""
     session = mailbox.session
-    if not session.can("UIDPLUS"):
-        _remove_by_expunge(mailbox, folder, uid)
-        return
-    session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
-    before = session.exists
-    reply = session.attempt_uid("EXPUNGE", str(uid))
-    if is_unexplained(reply):
+    if "UIDPLUS" in session.capabilities:
+        session.store([uid], "+", _DELETED)
+        reply = session.attempt_uid("EXPUNGE", str(uid))
+        if not is_unexplained(reply):
+            session.require(reply)
+            if not session.take_news():
+                _ensure_removed(mailbox, uid)
+            return
         session.capabilities -= {"UIDPLUS"}  # it does not do what it announces
-        _remove_by_expunge(mailbox, folder, uid)
-        return
-    session.require(reply)
-    if not session.has_shrunk(before):
-        _ensure_removed(mailbox, folder, uid)
+    _remove_by_expunge(mailbox, uid)
 
 
-def _remove_by_expunge(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
+def _remove_by_expunge(mailbox: ImapMailbox, uid: int) -> None:
     """Remove a message by EXPUNGE, which takes all that is flagged: what others have flagged is unflagged.
 
     If the connection breaks in between, the next attempt of this worker puts their flags back; a crash
     leaves those messages there without: nothing is lost.
     """
     session = mailbox.session
-    aside = _set_aside(mailbox, folder)
+    aside = _set_aside(mailbox)
     with aside.lock:
-        session.uid("STORE", str(uid), "+FLAGS.SILENT", _FLAG)
+        session.store([uid], "+", _DELETED)
         # As late as can be, since others may flag a message at any time.
         others = mailbox.search(f"DELETED NOT UID {uid}")
         aside.uids.update(others)
         try:
-            if others:
-                session.uid("STORE", format_set(others), "-FLAGS.SILENT", _FLAG)
+            session.store(others, "-", _DELETED)
             session.require(session.attempt("EXPUNGE", session.client.xatom, "EXPUNGE"))
         finally:
             if session.is_usable:
                 _put_back(mailbox, aside)
-        _ensure_removed(mailbox, folder, uid)
+        _ensure_removed(mailbox, uid)
 
 
-def _ensure_removed(mailbox: ImapMailbox, folder: SelectedFolder, uid: int) -> None:
+def _ensure_removed(mailbox: ImapMailbox, uid: int) -> None:
     """Raise ServerUnavailable if EXPUNGE has left the message: somebody may have taken its flag away."""
     session = mailbox.session
     if mailbox.has(uid):
-        text = f"{session.server} still has the message in {folder.name} after EXPUNGE."
+        text = f"{session.server} still has the message in {mailbox.folder.name} after EXPUNGE."
         raise ServerUnavailable(text, server=session.server)
 
 
 def _put_back(mailbox: ImapMailbox, aside: DeletedFlags) -> None:
-    if aside.uids:
-        with mailbox.session.undoing():
-            mailbox.session.uid("STORE", format_set(aside.uids), "+FLAGS.SILENT", _FLAG)
+    with aside.lock, mailbox.session.undoing():
+        mailbox.session.store(aside.uids, "+", _DELETED)
         aside.uids.clear()
 
 
-def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
+def _move(mailbox: ImapMailbox, uid: int, target: str, free: int) -> None:
     """Move by MOVE; not all servers tell the UID in the target (RFC 6851, 4.3)."""
-    session, before = mailbox.session, mailbox.session.exists
+    session = mailbox.session
     reply = _to_target(mailbox, "MOVE", uid, target)
     if is_unexplained(reply):
         session.capabilities -= {"MOVE"}  # it does not do what it announces
-        _copy_and_remove(mailbox, folder, uid, target, free)
+        _copy_and_remove(mailbox, uid, target, free)
         return
     session.require(reply)
     told = session.told("COPYUID")
@@ -166,15 +150,16 @@ def _move(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, f
         session.tells_copy_uid = True
     elif session.tells_copy_uid or (told and told[-1].endswith(_EMPTY_SETS)):
         raise _GoneError
-    elif not session.has_shrunk(before) and mailbox.has(uid):
-        text = f"{session.server} says that it has moved the message, which is still in {folder.name}."
-        raise ServerRefused(text, server=session.server)
+    elif not session.take_news() and mailbox.has(uid):
+        source, server = mailbox.folder.name, session.server
+        text = f"{server} says that it has moved the message, which is still in {source}."
+        raise ServerRefused(text, server=server)
     _yield_to_the_first(mailbox, target, free, arrival)
 
 
-def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, target: str, free: int) -> None:
+def _copy_and_remove(mailbox: ImapMailbox, uid: int, target: str, free: int) -> None:
     """Copy the message, unless an attempt that broke off has done so, and then remove it."""
-    original = next(_heads(mailbox, [uid]), None)
+    source, original = mailbox.folder.name, next(_heads(mailbox, [uid]), None)
     if original is None:
         raise _GoneError
     try:
@@ -182,12 +167,12 @@ def _copy_and_remove(mailbox: ImapMailbox, folder: SelectedFolder, uid: int, tar
         copied_texts = _digests(mailbox, _likes_of(mailbox, original, "1:*"))
     except FolderNotFound:
         copied_texts = set()
-    mailbox.folders.open(folder.name)
+    mailbox.folders.open(source)
     if not copied_texts or copied_texts.isdisjoint(_digests(mailbox, [uid])):
         mailbox.session.require(_to_target(mailbox, "COPY", uid, target))
         _yield_to_the_first(mailbox, target, free, read_copy_uid(mailbox.session.told("COPYUID")))
-        mailbox.folders.open(folder.name)
-    _remove(mailbox, folder, uid)
+        mailbox.folders.open(source)
+    _remove(mailbox, uid)
 
 
 def _to_target(mailbox: ImapMailbox, verb: str, uid: int, target: str) -> Reply:
@@ -219,12 +204,12 @@ def _yield_to_the_first(mailbox: ImapMailbox, target: str, free: int, arrival: i
     if not free or arrival <= free:
         return
     with suppress(ServerRefused):  # the message has arrived, even if the target cannot be read
-        folder = mailbox.folders.open(target)
+        mailbox.folders.open(target)
         for ours in _heads(mailbox, [arrival]):
             theirs = _digests(mailbox, _likes_of(mailbox, ours, f"{free}:{arrival - 1}"))
             if theirs and not theirs.isdisjoint(_digests(mailbox, [arrival])):
                 with mailbox.session.undoing():
-                    _remove(mailbox, folder, arrival)
+                    _remove(mailbox, arrival)
                 raise _GoneError
 
 
@@ -241,11 +226,11 @@ def _likes_of(mailbox: ImapMailbox, original: Fetched, uid_set: str) -> list[int
     if len(texts) > 1:  # which find most: an id without its brackets too, or written as encoded words
         keys.insert(0, str(OR(header=[H("Message-ID", text) for text in texts])))
     for key in keys:  # not all servers search by header fields
-        query = f"UID {uid_set} {key}"
-        reply = mailbox.attempt_search(query)
+        reply, hits = mailbox.attempt_search(f"UID {uid_set} {key}")
         if reply.is_ok:
             break
-    hits = mailbox.hits(reply, query)
+    else:
+        raise mailbox.session.refusal(reply)
     candidates = _heads(mailbox, hits)
     return [each.uid for each in candidates if (each.size, each.section) == (size, original.section)]
 

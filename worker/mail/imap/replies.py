@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -102,23 +102,21 @@ class ListedFolder:
         return not {r"\noselect", r"\nonexistent"}.intersection(self.attributes)
 
 
-def tolerated(line: bytes) -> bytes:
-    """Return a line as imaplib can read it: letter case, blanks and a missing text mean nothing."""
-    line = line.rstrip(b"\r\n")
+def tolerated(line: bytes) -> tuple[bytes, Reply | None]:
+    """Return a line as imaplib can read it: letter case, blanks and a missing text mean nothing.
+
+    With it, what it says if it ends a command or the session.
+    """
+    line, end = line.rstrip(b"\r\n"), None
     if status := _STATUS.fullmatch(line):
-        line = b"%b %b %b" % (status[1].upper(), status[2].upper(), status[3])
+        tag, kind, text = status[1].upper(), status[2].upper(), status[3]
+        line = b"%b %b %b" % (tag, kind, text)
+        if tag != b"*" or kind == b"BYE":
+            end = Reply(kind.decode(), text.decode("utf-8", "replace").strip())
     elif untagged := _UNTAGGED.fullmatch(line):
         number = untagged[1].strip() + b" " if untagged[1] else b""
         line = b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
-    return line + b"\r\n"
-
-
-def read_status(line: bytes) -> Reply | None:
-    """Read the line that ends a command, or BYE; None for any other line."""
-    match = _STATUS.fullmatch(line)
-    if match is None or (match[1] == b"*" and match[2].upper() != b"BYE"):
-        return None
-    return Reply(match[2].decode().upper(), match[3].decode("utf-8", "replace").strip())
+    return line + b"\r\n", end
 
 
 def header_fields(*names: str, octets: int = HEADER_FIELDS) -> str:
@@ -132,19 +130,7 @@ def read_fetched(pieces: Iterable[Piece]) -> Iterator[Fetched]:
 
     What several replies tell of one message is put together (RFC 9051, 7.5.2).
     """
-    fetched: dict[int, Fetched] = {}
-    for each in _read_replies(pieces):
-        known = fetched.get(each.uid)
-        fetched[each.uid] = _merged(known, each) if known else each
-    yield from fetched.values()
-
-
-def _merged(known: Fetched, told: Fetched) -> Fetched:
-    news = {field.name: getattr(told, field.name) for field in fields(told)}
-    return replace(known, **{name: value for name, value in news.items() if value is not None})
-
-
-def _read_replies(pieces: Iterable[Piece]) -> Iterator[Fetched]:
+    messages: dict[int, dict[str, Any]] = {}
     for tokens in read_lines(pieces):
         items, sections = _read_items(tokens)
         if not items.keys() - {"UID", "FLAGS"}:
@@ -152,14 +138,17 @@ def _read_replies(pieces: Iterable[Piece]) -> Iterator[Fetched]:
         structure = items.get("BODYSTRUCTURE") and read_body_structure(items["BODYSTRUCTURE"])
         if len(sections) > 1:  # some servers send each header field in a separate section
             sections = [b"".join(section.rstrip(b"\r\n") + b"\r\n" for section in sections)]
-        yield Fetched(
-            _read_uid(items.get("UID", "")),
-            size=_count(items.get("RFC822.SIZE")),
-            received=read_date(_octets(items.get("INTERNALDATE", ""))),
-            section=sections[0] if sections else None,
-            has_attachments=has_attachments(structure) if structure else None,
-            flags=None if items.get("FLAGS") is None else frozenset(map(str, items["FLAGS"])),
-        )
+        told = {
+            "size": _count(items.get("RFC822.SIZE")),
+            "received": read_date(_octets(items.get("INTERNALDATE", ""))),
+            "section": sections[0] if sections else None,
+            "has_attachments": has_attachments(structure) if structure else None,
+            "flags": None if items.get("FLAGS") is None else frozenset(map(str, items["FLAGS"])),
+        }
+        known = messages.setdefault(_read_uid(items.get("UID", "")), {})
+        known.update((name, value) for name, value in told.items() if value is not None)
+    for uid, known in messages.items():
+        yield Fetched(uid, **known)
 
 
 def _read_items(tokens: Iterator[Token]) -> tuple[dict[str, Any], list[bytes]]:

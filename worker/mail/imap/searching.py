@@ -26,18 +26,14 @@ _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
 
 
-class _RefusedError(Exception):
-    """The server does not search for this."""
-
-
 def search_messages(
     mailbox: ImapMailbox, path: str, criterion: Criterion | None, order: EmailOrder
 ) -> list[FoundImapEmail]:
     """Find messages by criteria, in the order asked for: see `fetch_rows`."""
     mailbox.session.purpose = "search the folder"
-    folder = mailbox.folders.open(path)
-    uids = first_of(mailbox, folder, order, _find(mailbox, criterion))
-    rows = fetch_rows(mailbox, folder, uids, _HIT)
+    mailbox.folders.open(path)
+    uids = first_of(mailbox, order, _find(mailbox, criterion))
+    rows = fetch_rows(mailbox, uids, _HIT)
     return [
         FoundImapEmail(**{name: getattr(row, name) for name in FoundImapEmail.model_fields}) for row in rows
     ]
@@ -51,13 +47,13 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     if criterion is None:
         return mailbox.search("ALL")
     queries = dict.fromkeys(to_query(criterion, have_attachments=each) for each in (True, False))
-    try:
-        found = [_ask(mailbox, query) for query in queries]
-    except _RefusedError:
-        return _search_here(mailbox, criterion)
-    if len(found) == 1:
-        return found[0]
-    found_with, found_without = map(set, found)
+    found: list[set[int]] = []
+    for query in queries:
+        uids = _ask(mailbox, query)
+        if uids is None:
+            return _search_here(mailbox, criterion)
+        found.append(set(uids))
+    found_with, found_without = found[0], found[-1]
     decisive = mailbox.fetch(found_with ^ found_without, _STRUCTURE, STRUCTURE)
     attached = {each.uid: each.has_attachments for each in decisive}
     if None in attached.values():  # the server does not send the structure
@@ -66,12 +62,12 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
     return {uid for uid in either if uid in (found_with if attached.get(uid) else found_without)}
 
 
-def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
-    """Search in UTF-8, or if the server has only others, in one of those that it names."""
+def _ask(mailbox: ImapMailbox, query: str) -> Collection[int] | None:
+    """Search in UTF-8, or in a charset that the server names instead; None if it does not search for this."""
     charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
         try:
-            reply = mailbox.attempt_search(query, charset)
+            reply, uids = mailbox.attempt_search(query, charset)
         except (LookupError, UnicodeEncodeError):
             continue  # the charset cannot say it
         if reply.code != "BADCHARSET":
@@ -79,8 +75,10 @@ def _ask(mailbox: ImapMailbox, query: str) -> Collection[int]:
         named = reply.code_arguments.replace('"', " ").strip("() ").upper().split()
         charsets += [name for name in named if name not in charsets]
     if is_unexplained(reply):
-        raise _RefusedError
-    return mailbox.hits(reply, query, charset)
+        return None
+    if not reply.is_ok:
+        raise mailbox.session.refusal(reply)
+    return uids
 
 
 def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
@@ -118,9 +116,8 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
 
 
 def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
-    query = to_query(searchable_part(criterion))
-    reply = mailbox.attempt_search(query)
-    uids = mailbox.hits(reply, query) if reply.is_ok else mailbox.search("ALL")
+    reply, uids = mailbox.attempt_search(to_query(searchable_part(criterion)))
+    uids = uids if reply.is_ok else mailbox.search("ALL")
     if len(uids) > MOST_SEARCHED_HERE:
         server = mailbox.session.server
         raise NotSupported(

@@ -6,9 +6,10 @@ import asyncio
 import imaplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from imap_tools import UnexpectedCommandStatusError
@@ -17,16 +18,15 @@ from worker.errors import AuthenticationFailed, MailServerError, ServerRefused, 
 from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.imap.client import ConnectedMailBox, ImapClient
-from worker.mail.imap.errors import failure, is_temporary, refusal
+from worker.mail.imap.errors import CHANGING, failure, refusal
 from worker.mail.imap.limits import ANY_REPLY, MOST_MESSAGES, ImapLimits
-from worker.mail.imap.replies import Reply, UnreadableReply, read_number
+from worker.mail.imap.replies import Reply, UnreadableReply, format_set, read_number
 from worker.mail.imap.sign_in import sign_in
 from worker.mail.refusals import reason_of
 from worker.mail.sasl import token_refusal
 from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
 
-_CHANGING = frozenset({"APPEND", "COPY", "CREATE", "EXPUNGE", "MOVE", "STORE"})
 # These may take longer the more there is in a folder.
 _LONG = frozenset({"UID SEARCH", "UID SORT", "UID FETCH", "UID MOVE", "UID COPY", "LIST", "APPEND"})
 _LATE_MESSAGES = 1000
@@ -75,7 +75,7 @@ class ImapSession(BlockingSession):
                 self.connection.start_tls(tls_context, host)
         with self._step("greeting", "begin a session", timeouts.greeting_seconds):
             limit = self.limits.max_message_bytes
-            self.client = ImapClient(self.connection, self._note_status, self._before_end, host, limit)
+            self.client = ImapClient(self.connection, self._note_end, self._before_end, host, limit)
             self._note_capability()
         self.box = ConnectedMailBox(self.client)
         if self.account.encryption is Encryption.STARTTLS:
@@ -89,7 +89,7 @@ class ImapSession(BlockingSession):
             told = [piece for piece in reply.data if isinstance(piece, bytes)]
         self.capabilities = frozenset(b" ".join(told[-1:]).decode("latin-1").upper().split())
         # 163.com and others refuse every SELECT without it.
-        if self.can("ID") or "ID" in self.client.capabilities:
+        if "ID" in self.capabilities or "ID" in self.client.capabilities:
             self.attempt("ID", self.client.xatom, "ID", _IDENTITY, doing="say who it is")
             identity = b" ".join(self.told("ID"))
             self.tells_copy_uid = any(name in identity for name in _TELLING_COPY_UID)
@@ -101,10 +101,6 @@ class ImapSession(BlockingSession):
         self.may_repeat, self.is_current = True, False
         self.may_change: Callable[[], None] = lambda: None
 
-    def can(self, capability: str) -> bool:
-        """Tell whether the server announces it."""
-        return capability in self.capabilities
-
     def attempt(
         self,
         verb: str,
@@ -112,35 +108,38 @@ class ImapSession(BlockingSession):
         *arguments: Any,
         octets: int = 0,
         doing: str | None = None,
+        seconds: float | None = None,
     ) -> Reply:
         """Send a command by a method of imaplib or imap_tools, and return the reply, refusals too.
 
         `octets`: how many the answer may have besides what any answer may have. `doing`: default: `purpose`.
+        `seconds`: default: what such a command may take.
         """
         self._before_command(verb)
         self.take_news()
         data: list[Any] = []
         doing = doing or self.purpose
-        seconds = self._timeouts.transfer_seconds if verb in _LONG else self._timeouts.command_seconds
-        with self._step(verb, doing, seconds, octets):
+        usual = self._timeouts.transfer_seconds if verb in _LONG else self._timeouts.command_seconds
+        with self._step(verb, doing, seconds or usual, octets):
             try:
                 _, data = method(*arguments)
             except (UnexpectedCommandStatusError, imaplib.IMAP4.readonly):
                 pass  # the line that ended the command says so
             except imaplib.IMAP4.error:
-                if self._last.status != "BAD":
+                if self._last.status not in {"NO", "BAD"}:
                     raise
-        return replace(
-            self._last, data=[each for each in data if each is not None], command=verb, doing=doing
-        )
+        data = [each for each in data if each is not None] if self._last.is_ok else []
+        return replace(self._last, data=data, command=verb, doing=doing)
 
     def attempt_uid(self, verb: str, *arguments: str | bytes, octets: int = 0) -> Reply:
         """Send a UID command and return the reply, refusals too."""
         return self.attempt(f"UID {verb}", self.client.uid, verb, *arguments, octets=octets)
 
-    def uid(self, verb: str, *arguments: str | bytes) -> Reply:
-        """Send a UID command and return the reply, which is OK."""
-        return self.require(self.attempt_uid(verb, *arguments))
+    def store(self, uids: Iterable[int], sign: str, flags: Iterable[str]) -> None:
+        """Set (`+`) or clear (`-`) flags of messages, if there are any."""
+        uid_set, names = format_set(uids), " ".join(flags)
+        if uid_set and names:
+            self.require(self.attempt_uid("STORE", uid_set, f"{sign}FLAGS.SILENT", f"({names})"))
 
     def require(self, reply: Reply) -> Reply:
         """Return a reply that is OK, for all that was asked; a refusal is raised as what its code means."""
@@ -177,17 +176,15 @@ class ImapSession(BlockingSession):
         self.take_news()
         self.is_current = True
 
-    def take_news(self) -> None:
-        """Take what the server has told of the folder's size, and forget the rest, which imaplib keeps."""
-        counts = self.told("EXISTS")
-        # Which of these came last is not to be known: the number is never too low.
-        gone = 0 if counts else len(self.told("EXPUNGE"))
-        self.exists = read_number(counts[-1]) if counts else max(0, self.exists - gone)
-        self.client.untagged_responses.clear()
+    def take_news(self) -> bool:
+        """Take what the server has told of the folder's size, and forget the rest, which imaplib keeps.
 
-    def has_shrunk(self, before: int) -> bool:
-        """Take the news, and tell whether the folder has fewer messages than before."""
-        self.take_news()
+        Return whether it has told that the folder has fewer messages.
+        """
+        before, counts, gone = self.exists, self.told("EXISTS"), len(self.told("EXPUNGE"))
+        # Which of these came last is not known: the number is never too low.
+        self.exists = read_number(counts[-1]) if counts else max(0, before - gone)
+        self.client.untagged_responses.clear()
         return self.exists < before
 
     async def run(self, step: Callable[[], T], within_seconds: float) -> T:
@@ -204,30 +201,22 @@ class ImapSession(BlockingSession):
 
     async def close(self) -> None:
         """Sign off within two seconds. Never raises."""
+        sign_off = partial(self.attempt, "LOGOUT", self.client.logout, doing="sign off")
         with suppress(MailServerError, asyncio.CancelledError):
-            await self.run(self._logout, _LOGOUT_SECONDS)
+            await self.run(sign_off, _LOGOUT_SECONDS)
         self.abort()
-
-    def _logout(self) -> None:
-        self.is_in_step = False
-        with self._step("LOGOUT", "sign off", _LOGOUT_SECONDS):
-            self.client.logout()
 
     def _start_tls(self, tls_context: ssl.SSLContext) -> None:
         """Encrypt, which must succeed."""
-        with self._step("STARTTLS", "begin TLS", self._timeouts.tls_seconds):
-            try:
-                if self.client.state == "NONAUTH" and "STARTTLS" in self.client.capabilities:
-                    self.client.starttls(tls_context)
-                    self._note_capability()
-                    return
-            except imaplib.IMAP4.error:
-                if self._last.status not in {"NO", "BAD"}:
-                    raise
-        refused = self._last
-        fault = (
-            f"refuses STARTTLS ({reason_of(refused.text)})" if refused.status else "does not offer STARTTLS"
-        )
+        fault, seconds = "does not offer STARTTLS", self._timeouts.tls_seconds
+        if self.client.state == "NONAUTH" and "STARTTLS" in self.client.capabilities:
+            reply = self.attempt(
+                "STARTTLS", self.client.starttls, tls_context, doing="begin TLS", seconds=seconds
+            )
+            if reply.is_ok:
+                self._note_capability()
+                return
+            fault = f"refuses STARTTLS ({reason_of(reply.text)})"
         raise TlsFailed(
             f"{self.server} {fault}, so the connection cannot be encrypted; use its TLS port.",
             server=self.server,
@@ -235,17 +224,13 @@ class ImapSession(BlockingSession):
 
     def _sign_in(self) -> None:
         verb = "LOGIN" if self.account.token is None else "AUTHENTICATE"
-        with self._step(verb, "sign in", self._timeouts.login_seconds):
-            try:
-                sign_in(self.box, self.client, self.account)
-            except (UnexpectedCommandStatusError, imaplib.IMAP4.error):
-                if self._last.status not in {"NO", "BAD"}:
-                    raise
-        refused = replace(self._last, doing="sign in")
-        if not refused.is_ok:
-            if self.account.token is not None and not is_temporary(refused):
-                raise token_refusal(self.server, reason_of(refused.text), self.client.last_challenge)
-            raise self.refusal(refused, AuthenticationFailed)
+        limit = self._timeouts.login_seconds
+        reply = self.attempt(verb, sign_in, self.box, self.account, doing="sign in", seconds=limit)
+        if not reply.is_ok:
+            error = self.refusal(reply, AuthenticationFailed)
+            if self.account.token is not None and not error.is_retryable:
+                error = token_refusal(self.server, reason_of(reply.text), self.client.last_challenge)
+            raise error
         self.client.state = "AUTH"
 
     @contextmanager
@@ -258,8 +243,7 @@ class ImapSession(BlockingSession):
             self.may_change = checked
 
     def _before_command(self, verb: str) -> None:
-        verb = verb.removeprefix("UID ")
-        if verb in _CHANGING:
+        if verb in CHANGING:
             self.may_change()
             # To create a folder that is there already does no harm.
             self.may_repeat = self.may_repeat and verb == "CREATE"
@@ -272,7 +256,7 @@ class ImapSession(BlockingSession):
             self.cut()  # the only way to cancel an unfinished command
             raise
 
-    def _note_status(self, reply: Reply) -> None:
+    def _note_end(self, reply: Reply) -> None:
         self._last = reply
         if reply.status == "BYE":
             self._goodbye = reply

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from worker.mail.imap.folders import SelectedFolder
 from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields, read_numbers
@@ -41,10 +40,8 @@ class EmailOrder:
     limit: int | None
 
 
-def first_of(
-    mailbox: ImapMailbox, folder: SelectedFolder, order: EmailOrder, uids: Collection[int] | None = None
-) -> list[int]:
-    """Return the UIDs that come first of all in the folder, or of some.
+def first_of(mailbox: ImapMailbox, order: EmailOrder, uids: Collection[int] | None = None) -> list[int]:
+    """Return the UIDs that come first of all in the selected folder, or of some.
 
     Messages without the key are last, equals are by UID, in both directions.
     """
@@ -57,7 +54,7 @@ def first_of(
         enough = order.limit if uids is None else None
         everything = _sort(mailbox, order.field, order.direction, enough)
         if everything is None:
-            everything = _current_keys(mailbox, folder, order.field).first(order.direction, enough)
+            everything = _current_keys(mailbox, order.field).first(order.direction, enough)
         wanted = None if uids is None else set(uids)
         found = everything if wanted is None else [uid for uid in everything if uid in wanted]
     return found[: order.limit]
@@ -68,7 +65,7 @@ def _sort(
 ) -> list[int] | None:
     """Have the server sort the folder; None if it does not, or not the whole of it."""
     session = mailbox.session
-    if not session.can("SORT"):
+    if "SORT" not in session.capabilities:
         return None
     is_by_sent_date = field is SortField.SENT_DATE
     reverse = "REVERSE " if direction is SortOrder.DESC else ""
@@ -83,11 +80,10 @@ def _sort(
     return uids
 
 
-def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField) -> SortKeys:
+def _current_keys(mailbox: ImapMailbox, field: SortField) -> SortKeys:
     """Return the keys of all messages of the folder, asking only for those of new ones."""
     session, item = mailbox.session, _ITEM[field]
-    place = ((session.account, folder.name, folder.uid_validity), field)
-    keys = mailbox.sort_keys.get(place, SortKeys())
+    keys = mailbox.sort_keys.get((mailbox.place, field), SortKeys())
     if 0 <= session.exists - len(keys.uids) <= _FEW:
         next_uid = keys.uids[-1] + 1 if keys.uids else 1
         fetched = mailbox.fetch_set(f"{next_uid}:*", item, SORT_KEY * _FEW)
@@ -100,8 +96,8 @@ def _current_keys(mailbox: ImapMailbox, folder: SelectedFolder, field: SortField
         fetched = mailbox.fetch(present.difference(keys.uids), item, SORT_KEY)
         known = (pair for pair in keys.items() if pair[0] in present)
         keys = SortKeys(itertools.chain(known, ((each.uid, _key(each, field)) for each in fetched)))
-    if folder.uid_validity:  # else its UIDs mean something only while the folder is selected
-        mailbox.sort_keys[place] = keys
+    if mailbox.folder.uid_validity:  # else its UIDs mean something only while the folder is selected
+        mailbox.sort_keys[mailbox.place, field] = keys
     return keys
 
 
