@@ -14,7 +14,7 @@ from worker.mail.imap.flags import change_flags
 from worker.mail.imap.folder_list import list_folders
 from worker.mail.imap.ids import read_own_id
 from worker.mail.imap.mailbox import ImapMailbox
-from worker.mail.imap.reading import ReceivedEmail, list_messages, read_message
+from worker.mail.imap.reading import list_messages, read_message
 from worker.mail.imap.removal import delete_message, is_in_folder, move_message
 from worker.mail.imap.searching import search_messages
 from worker.mail.imap.sorting import EmailOrder
@@ -62,11 +62,10 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
 
     def read(mailbox: ImapMailbox) -> tuple[ReadEmail, bytes, str]:
         received = read_message(mailbox, wanted.folder, wanted.message_id)
-        result = _read_mail(received, wanted.message_id)
-        # Octets that nobody needs any more go before the text is written as JSON.
         if is_stored:
-            return result, received.raw, received.own_id
-        return with_attachments_listed(result, received.raw), b"", received.own_id
+            return received.email, received.raw, received.own_id
+        # Octets that nobody needs any more go before the text is written as JSON.
+        return with_attachments_listed(received.email, received.raw), b"", received.own_id
 
     result, raw, own_id = await context.clients.imap.run(context.account, read)
     if is_stored:
@@ -196,8 +195,3 @@ def _change(mailbox: ImapMailbox, context: OperationContext, change: Callable[[]
         if error.is_retryable and not mailbox.session.may_repeat:
             context.clients.imap.broken_off[context.reference] = None
         raise
-
-
-def _read_mail(received: ReceivedEmail, message_id: str) -> ReadEmail:
-    own_id = {"message_id": message_id} if read_own_id(message_id) else {}
-    return received.mail.model_copy(update={"received_date_time": received.received, **own_id})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from typing import Any
 
 from worker.errors import ResultTooLarge
 from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
@@ -27,11 +27,10 @@ _ROW_BYTES = 1000
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEmail:
-    """A message, its octets, when the server got it, and the id that names it in its folder alone."""
+    """An email as it is read, its octets, and the id that names it in its folder alone."""
 
-    mail: ReadEmail
+    email: ReadEmail
     raw: bytes
-    received: datetime | None
     own_id: str
 
 
@@ -94,14 +93,18 @@ def read_message(mailbox: ImapMailbox, path: str, message_id: str) -> ReceivedEm
     """Read the message with this id, the newest of several; raises MessageNotFound."""
     mailbox.session.purpose = "read the message"
     mailbox.folders.open(path)
+    is_own = read_own_id(message_id) is not None
     # What the server finds alone is compared only after it is read; only if it is wrong, all are compared.
     for find in (mailbox.candidates, mailbox.find):
         for uid in (find(message_id) or [])[-1:]:
             whole = mailbox.fetch_whole(uid)
             if whole is None or whole.section is None:
                 continue
-            mail = parse_email(whole.section)
-            if read_own_id(message_id) or is_same_id(message_id, mail.message_id):
+            email = parse_email(whole.section)
+            if is_own or is_same_id(message_id, email.message_id):
+                told: dict[str, Any] = {"received_date_time": whole.received}
+                if is_own:
+                    told["message_id"] = message_id
                 own_id = str(OwnId(mailbox.folder.uid_validity, uid))
-                return ReceivedEmail(mail, whole.section, whole.received, own_id)
+                return ReceivedEmail(email.model_copy(update=told), whole.section, own_id)
     raise mailbox.not_found(mailbox.folder.name, message_id)
