@@ -106,7 +106,7 @@ class Pop3Mailbox:
         last = max(self._fetched, default=None)
         if last is not None and self.uids and self.session.uid_at(last) != self.uids.get(last):
             for number in self._fetched:
-                self.memory.forget(self.key, self._memory_id(number))
+                self.memory.forget(self.key, number)
 
     def ids_of(self, emails: Sequence[KnownEmail]) -> list[str]:
         """Return each email's Message-ID, or an id of the worker's if it has none that is its own.
@@ -184,13 +184,9 @@ class Pop3Mailbox:
             email = read_known_email(block, uid=uid, size=self.sizes[number])
             self._fetched[number] = email.message_id_key
             self._known.pop(number, None)
-            if self.memory.remember(self.key, self._memory_id(number), email, number):
+            if self.memory.remember(self.key, number, email):
                 self._known[number] = email
             yield number, email
-
-    def _memory_id(self, number: int) -> str:
-        """Return the unique id, or a text that is no valid unique id, which the next visit forgets."""
-        return self.uids.get(number) or f" {number}"
 
     def _check_octets(self, numbers: Sequence[int]) -> None:
         sizes = [self.sizes[number] for number in numbers]
