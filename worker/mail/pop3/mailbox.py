@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import (
+    ConnectionFailed,
     MessageIdAmbiguous,
     MessageNotFound,
     ProtocolViolation,
@@ -88,6 +89,7 @@ class Pop3Mailbox:
 
     def find_only(self, message_id: str) -> int:
         """Return the number of the one email of that id, after a look at the email itself."""
+        self.look()
         wanted = read_id(message_id)
         while True:
             numbers = self._find(wanted, is_one_enough=False)
@@ -122,8 +124,29 @@ class Pop3Mailbox:
             for email in emails
         ]
 
-    def note_deletion(self, number: int) -> None:
-        """Take into account that the email was deleted."""
+    def delete_and_quit(self, number: int) -> None:
+        """Delete an email and end the session; return when the server says that it has done so.
+
+        DELE comes only here, since some servers (GreenMail) delete a marked message even if the connection
+        breaks before QUIT. Some (again) let another session's deletions change the numbers, which RFC 1939
+        forbids; so if there is a unique id, it is compared before the mark and after. A message that is gone
+        already is deleted.
+        """
+        session, uid, current = self.session, self.uids.get(number), number
+        if uid is not None and session.uid_at(number) != uid:
+            current = next((other for other, its_uid in session.uids().items() if its_uid == uid), 0)
+        if current:
+            session.mark_deleted(current)
+            # A server that keeps to the rules says nothing about a marked message.
+            if uid is not None and session.uid_at(current, is_deleted=True) not in {uid, None}:
+                session.unmark_all()
+                session.cut()
+                raise ConnectionFailed(
+                    f"Another session changed the numbers of the messages at {session.server}; none was"
+                    " deleted.",
+                    server=session.server,
+                )
+        session.quit()
         self.memory.note_deletion(self.key, number)
 
     def _recall(self, wanted: WantedId) -> bool:

@@ -103,7 +103,9 @@ class MailboxMemory:
             former = {email.uid: email for email in self._drop(key).values()}
             numbers = {uid: number for number, uid in uids.items() if uid in former}
             known = {
-                number: former[uid] for uid, number in numbers.items() if former[uid].size == sizes.get(number)
+                number: former[uid]
+                for uid, number in numbers.items()
+                if former[uid].size == sizes.get(number)
             }
             self._mailboxes[key] = known
             self.bytes += _bytes_of(known)
