@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import os
 import signal
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,14 @@ SLOW = (
     "unit/feel/test_hostile.py",
     "unit/test_traces.py",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_authorities_of_the_system() -> Iterator[None]:
+    """Servers of tests have an authority of their own; to read the system's takes 20 ms for each context."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ import importlib.util
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from testkit.work import LINEAR, TIMES_LARGER, growth_of
 import worker
 
 ROOT = Path(worker.__file__).parent
-# So many repetitions, the fewest first: what takes exponential time would not end with more.
-REPEATED = (20, 150, 700, 8_000)
+# So many repetitions, the fewest first: what takes exponential time would not end with more, and what takes
+# quadratic time is found early.
+REPEATED = (20, 150, 700, 2_000, 8_000)
 # What a pattern may look for in vain at each of many places: how it begins, and what is repeated.
 VAIN = (
     *(('"', '\\"'), ("(", "\\("), ("<", '\\"'), ("", '<"'), ("", "()"), ("", "(a"), ("", '"')),
@@ -56,6 +57,7 @@ def modules() -> Iterator[str]:
             yield name
 
 
+@cache
 def source(module: str) -> ast.Module:
     spec = importlib.util.find_spec(module)
     assert spec is not None
@@ -76,19 +78,18 @@ def method_of(used: set[str]) -> str:
     return "search" if used - _ANCHORED or not used else used.pop()
 
 
-def patterns() -> Iterator[Any]:
-    for module in modules():
-        tree = source(module)
-        for name, value in vars(importlib.import_module(module)).items():
-            used = {attribute.attr for attribute in attributes(tree) if attribute.value.id == name}
-            for number, pattern in enumerate(patterns_in(value)):
-                if f"{module}.{name}" not in BOUNDED:
-                    yield pytest.param(pattern, method_of(set(used)), id=f"{module}.{name}-{number}")
-        for owner, method, call in calls(tree):
-            constant = call.args[0] if owner == "re" and method in _FUNCTIONS - {"compile"} else None
-            if isinstance(constant, ast.Constant):
-                pattern = re.compile(constant.value)
-                yield pytest.param(pattern, method_of({method}), id=f"{module}:{call.lineno}")
+def patterns(module: str) -> Iterator[tuple[re.Pattern[Any], str]]:
+    """Yield each pattern of a module, and how to try it."""
+    tree = source(module)
+    for name, value in vars(importlib.import_module(module)).items():
+        found = [] if f"{module}.{name}" in BOUNDED else [*patterns_in(value)]
+        used = {each.attr for each in attributes(tree) if each.value.id == name} if found else set()
+        for pattern in found:
+            yield pattern, method_of(set(used))
+    for owner, method, call in calls(tree):
+        constant = call.args[0] if owner == "re" and method in _FUNCTIONS - {"compile"} else None
+        if isinstance(constant, ast.Constant):
+            yield re.compile(constant.value), method_of({method})
 
 
 def attributes(tree: ast.Module) -> Iterator[Any]:
@@ -124,7 +125,7 @@ def scan(pattern: re.Pattern[Any], method: str, text: str) -> Callable[[], objec
 
 
 def check_growth(pattern: re.Pattern[Any], method: str, start: str, piece: str, tail: str) -> None:
-    for most, rest in zip(REPEATED, ("\0", tail, tail, "\0"), strict=True):
+    for most, rest in zip(REPEATED, ("\0", tail, tail, tail, "\0"), strict=True):
         small, large = (
             scan(pattern, method, start + piece * size + rest) for size in (most // TIMES_LARGER, most)
         )
@@ -158,11 +159,19 @@ def check_linear(pattern: re.Pattern[Any], method: str) -> None:
     check()
 
 
-@pytest.mark.parametrize(("pattern", "method"), [*patterns()])
+@pytest.mark.parametrize("module", [*modules()])
 def test_a_pattern_takes_linear_time_however_often_a_piece_of_what_it_matches_is_repeated(
-    pattern: re.Pattern[Any], method: str
+    module: str,
 ) -> None:
-    check_linear(pattern, method)
+    for pattern, method in patterns(module):
+        check_linear(pattern, method)
+
+
+def test_the_patterns_of_modules_and_of_functions_are_found() -> None:
+    assert {"worker.mail.refusals", "worker.mail.pop3.replies"} <= set(modules())
+    found = [pattern.pattern for pattern, _ in patterns("worker.mail.pop3.replies")]
+    assert found == [rb"\+OK\b", r"[-+]ERR\b"]
+    assert [*patterns("worker.mail.connection")] == [(re.compile(r"\[Errno (\d+)\]"), "search")]
 
 
 @pytest.mark.parametrize(

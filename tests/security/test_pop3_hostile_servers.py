@@ -77,6 +77,14 @@ FAULTS: dict[str, tuple[str, dict[str, Step]]] = {
         {"LIST": sizes(100_000), "UIDL": UNKNOWN, "TOP": say("+OK", "Subject: x", "", ".")},
     ),
     "large headers": ("list", {"LIST": sizes(1_000), "UIDL": UNKNOWN, "TOP": HEADER_OF_A_MEGABYTE}),
+    "large headers under one unique id": (
+        "list",
+        {
+            "LIST": sizes(1_000),
+            "UIDL": lines(1_000, lambda number: b"%d same\r\n" % number),
+            "TOP": HEADER_OF_A_MEGABYTE,
+        },
+    ),
     "large headers to search": (
         "search",
         {"LIST": sizes(1_000), "UIDL": UNKNOWN, "TOP": HEADER_OF_A_MEGABYTE},

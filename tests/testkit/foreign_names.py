@@ -170,6 +170,8 @@ class Reader:
 
     def _path(self, node: ast.expr) -> str | None:
         """Return what an expression such as `a.b.c` names, where `a` is imported from a library."""
+        if _first_name(node) not in self.imported:  # most; to write an expression out takes long
+            return None
         first, dot, rest = _text(node).partition(".")
         known = self.imported.get(first)
         return f"{known}{dot}{rest}" if known is not None and not is_ours(known) else None
@@ -243,6 +245,18 @@ def is_ours(module: str) -> bool:
 
 def _is_self(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in _OWN
+
+
+def _first_name(node: ast.expr) -> str | None:
+    """Return the name with which an expression such as `a.b[0].c()` begins."""
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        else:
+            return None
+    return node.id
 
 
 def _is_super(node: ast.expr) -> bool:

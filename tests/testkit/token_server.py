@@ -17,8 +17,6 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
 )
 
@@ -145,8 +143,7 @@ class TokenServer:
             "exp": now + 3600,
             "jti": uuid.uuid4().hex,
         }
-        private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return jwt.encode({**usual, **claims}, private, "RS256", headers={"kid": "default"})
+        return jwt.encode({**usual, **claims}, self._key, "RS256", headers={"kid": "default"})
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
         self._at_once += 1

@@ -29,9 +29,10 @@ def growth_of(small: Callable[[], object], large: Callable[[], object]) -> float
     most = _processor_seconds(large)
     if most <= _NOISE_SECONDS * TIMES_LARGER:  # no time of the small one makes that a larger ratio
         return most / _NOISE_SECONDS
-    return min(most, _processor_seconds(large)) / max(
-        min(_processor_seconds(small) for _ in range(3)), _NOISE_SECONDS
-    )
+    least = max(min(_processor_seconds(small) for _ in range(3)), _NOISE_SECONDS)
+    if most / least >= LINEAR:  # once more: the machine may have had other work
+        most = min(most, _processor_seconds(large))
+    return most / least
 
 
 def _processor_seconds(work: Callable[[], object]) -> float:

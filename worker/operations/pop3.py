@@ -53,11 +53,11 @@ async def read_email(request: ReadRequest, context: OperationContext) -> Operati
     wanted = request.parameters
     is_stored = context.documents.is_to_store(wanted=wanted.store_attachments)
     async with context.clients.pop3.visit(context.account) as visit:
-        number, raw, result = await visit.run(
-            partial(_read, wanted.message_id, is_stored), with_listing=False
-        )
+        number, raw, result = await visit.run(partial(_read, wanted.message_id, is_stored))
         if is_stored:
-            result = await _store_in_time(result, raw, context.documents, visit.max_lock_seconds)
+            result = await _store_in_time(
+                result, raw, context.documents, visit.mailbox.limits.max_lock_seconds
+            )
         elif result.attachments and wanted.store_attachments is None:
             raise _nowhere_to_store(result)
         result = await asyncio.to_thread(truncate_result, result, context.clients.max_result_bytes)
@@ -105,6 +105,7 @@ async def search_emails(request: SearchRequest, context: OperationContext) -> Op
 
 def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
     """Sorting by size needs only the headers of the listed emails."""
+    mailbox.look()
     keys: Iterable[tuple[int, int | None]] = mailbox.sizes.items()
     if parameters.sort_field is not SortField.SIZE:
         keys = ((number, in_seconds(email.sent_date)) for number, email in mailbox.emails())
@@ -116,6 +117,7 @@ def _list(parameters: ListParameters, mailbox: Pop3Mailbox) -> list[Result]:
 
 def _search(parameters: SearchParameters, mailbox: Pop3Mailbox) -> list[Result]:
     """Fetch only if the known headers do not decide: first the header, then the whole email."""
+    mailbox.look()
     criterion = parameters.criterion
     found: dict[int, KnownEmail] = {}
     undecided: dict[int, KnownEmail] = {}

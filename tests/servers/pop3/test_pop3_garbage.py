@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from worker.errors import MailServerError
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.pop3.limits import Pop3Limits
-from worker.mail.pop3.memory import read_known_email
+from worker.mail.pop3.mailbox import Pop3Mailbox
+from worker.mail.pop3.memory import MailboxMemory, mailbox_key, read_known_email
 from worker.mail.pop3.session import Pop3Session
-from worker.mail.pop3.visit import delete_and_quit
 from worker.mail.timeouts import Timeouts
 
 TLS = ssl.create_default_context()
@@ -53,7 +53,8 @@ def converse(stream: bytes) -> None:
             for number, block in session.headers(numbers):
                 read_known_email(block, uid=str(number), size=0)
             list(session.messages(numbers))
-            delete_and_quit(session, numbers[0], None)
+            memory = MailboxMemory(limits.max_remembered_bytes)
+            Pop3Mailbox(mailbox_key(account), session, memory, limits).delete_and_quit(numbers[0])
         finally:
             session.abort()
             over.set()

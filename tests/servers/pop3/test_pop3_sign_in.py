@@ -41,7 +41,8 @@ async def sign_in_by_stls(caller: Pop3Caller) -> int:
         MailProtocol.POP3, caller.host, caller.port, Encryption.STARTTLS, caller.username, caller.password
     )
     async with caller.mailboxes.visit(account) as visit:
-        return await visit.run(lambda mailbox: len(mailbox.sizes))
+        await visit.run(lambda mailbox: mailbox.look())
+        return len(visit.mailbox.sizes)
 
 
 @pytest.mark.parametrize("protocol", ["TLS", "SSL"])

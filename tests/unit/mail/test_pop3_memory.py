@@ -29,23 +29,33 @@ def revisit(memory: MailboxMemory, key: MailboxKey, *uids: str, size: int = 100)
 
 def test_remembered_emails_are_recognized_by_unique_id_and_size() -> None:
     memory = MailboxMemory(10_000)
-    memory.remember(ANN, "1", mail("1"))
+    memory.remember(ANN, 1, mail("1"))
     assert memory.revisit(ANN, {7: "1", 8: "2"}, {7: 100, 8: 100}) == {7: mail("1")}
-    assert revisit(memory, ANN, "1", size=101) == []
     assert revisit(memory, BOB, "1") == []
     assert revisit(memory, ANN, "1") == ["1"]
+    assert revisit(memory, ANN, "1", size=101) == []
+    assert memory.bytes == 0
+
+
+def test_of_emails_with_one_unique_id_one_is_known() -> None:
+    memory = MailboxMemory(10_000)
+    for number in range(1, 5):
+        memory.remember(ANN, number, mail("1"))
+    assert memory.bytes == 4 * mail("1").bytes
+    assert revisit(memory, ANN, *"1111") == ["1"]
+    assert memory.bytes == mail("1").bytes
 
 
 def test_a_mail_of_which_the_server_does_not_tell_the_size_is_not_known() -> None:
     memory = MailboxMemory(10_000)
-    memory.remember(ANN, "1", mail("1"))
+    memory.remember(ANN, 1, mail("1"))
     assert memory.revisit(ANN, {1: "1"}, {}) == {}
 
 
 def test_mails_that_have_left_the_mailbox_are_forgotten() -> None:
     memory = MailboxMemory(10_000)
     for uid in "123":
-        memory.remember(ANN, uid, mail(uid))
+        memory.remember(ANN, int(uid), mail(uid))
     assert revisit(memory, ANN, "2", "4") == ["2"]
     assert revisit(memory, ANN, "1", "2", "3") == ["2"]
     revisit(memory, ANN)
@@ -56,10 +66,10 @@ def test_the_mailbox_used_longest_ago_is_forgotten_first() -> None:
     memory = MailboxMemory(1_500)
     for key in (ANN, BOB):
         revisit(memory, key, "1")
-        memory.remember(key, "1", mail("1"))
+        memory.remember(key, 1, mail("1"))
     revisit(memory, ANN, "1")
     for uid in "23":
-        memory.remember(ANN, uid, mail(uid))
+        memory.remember(ANN, int(uid), mail(uid))
     assert memory.bytes <= 1_500
     assert revisit(memory, BOB, "1") == []
     assert revisit(memory, ANN, "1", "2", "3")[0] == "1"
@@ -67,7 +77,7 @@ def test_the_mailbox_used_longest_ago_is_forgotten_first() -> None:
 
 def test_a_mailbox_larger_than_the_memory_keeps_what_it_has() -> None:
     memory = MailboxMemory(5_000)
-    kept = [memory.remember(ANN, str(number), mail(str(number))) for number in range(1_000)]
+    kept = [memory.remember(ANN, number, mail(str(number))) for number in range(1_000)]
     assert kept[0]
     assert not kept[-1]
     assert memory.bytes <= 5_000
@@ -76,17 +86,17 @@ def test_a_mailbox_larger_than_the_memory_keeps_what_it_has() -> None:
 
 def test_remembering_again_counts_once() -> None:
     memory = MailboxMemory(10_000)
-    memory.remember(ANN, "1", mail("1"))
+    memory.remember(ANN, 1, mail("1"))
     once = memory.bytes
-    memory.remember(ANN, "1", mail("1"))
+    memory.remember(ANN, 1, mail("1"))
     assert memory.bytes == once
-    memory.forget(ANN, "1")
+    memory.forget(ANN, 1)
     assert memory.bytes == 0
 
 
 def test_a_long_subject_counts_for_what_it_is() -> None:
     memory = MailboxMemory(1_000_000)
-    memory.remember(ANN, "1", mail("1", subject="x" * 100_000))
+    memory.remember(ANN, 1, mail("1", subject="x" * 100_000))
     assert memory.bytes > 100_000
 
 
@@ -124,7 +134,7 @@ def test_an_id_of_the_worker_is_made_from_the_unique_id() -> None:
 def test_an_email_is_recalled_with_the_number_that_it_should_have_now() -> None:
     memory = MailboxMemory(10_000)
     for number, uid in enumerate("123", 1):
-        memory.remember(ANN, uid, mail(uid, message_id=f"<{uid}@x>"), number)
+        memory.remember(ANN, number, mail(uid, message_id=f"<{uid}@x>"))
     assert memory.recall(ANN, read_id("3@x").names) == (3, mail("3", message_id="<3@x>"))
     memory.note_deletion(ANN, 2)
     assert memory.recall(ANN, read_id("1@x").names) == (1, mail("1", message_id="<1@x>"))
@@ -136,5 +146,5 @@ def test_an_email_is_recalled_with_the_number_that_it_should_have_now() -> None:
 def test_of_several_emails_with_an_id_the_newest_is_recalled() -> None:
     memory = MailboxMemory(10_000)
     for number, uid in ((2, "a"), (1, "b")):
-        memory.remember(ANN, uid, mail(uid, message_id="<twin@x>"), number)
+        memory.remember(ANN, number, mail(uid, message_id="<twin@x>"))
     assert memory.recall(ANN, read_id("twin@x").names) == (2, mail("a", message_id="<twin@x>"))

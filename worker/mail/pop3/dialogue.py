@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from worker.errors import MailServerError, ProtocolViolation, ServerRefused
 from worker.mail.account import MailProtocol
 from worker.mail.command_trace import traced
-from worker.mail.pop3.client import Pop3Client
+from worker.mail.connection import BoundedConnection
 from worker.mail.pop3.replies import is_positive, refusal
 from worker.mail.threads import BlockingSession
 from worker.mail.timeouts import Timeouts
@@ -25,6 +25,18 @@ _FINAL_DOT = (b".\r\n", b".\n")
 _TOO_LONG = "line too long"
 
 
+class _Commands(poplib.POP3):
+    """poplib's commands with a reply of one line, on a connection that is there already."""
+
+    def __init__(self, connection: BoundedConnection) -> None:
+        # Not poplib's own, which connects by itself.
+        self.sock = self.file = connection  # type: ignore[assignment]  # it can do all that poplib needs
+        self.set_debuglevel(0)
+
+    def close(self) -> None:
+        """Leave the connection open; poplib closes it after QUIT."""
+
+
 class Pop3Dialogue(BlockingSession):
     """Sends commands and reads their replies; every failure is a MailServerError.
 
@@ -33,7 +45,7 @@ class Pop3Dialogue(BlockingSession):
 
     def __init__(self, server: str, connection: socket.socket, timeouts: Timeouts) -> None:
         super().__init__(server, connection)
-        self.pop = Pop3Client(self.connection)
+        self.pop = _Commands(self.connection)
         self.timeouts = timeouts
 
     def skip_lines(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import (
+    ConnectionFailed,
     MessageIdAmbiguous,
     MessageNotFound,
     ProtocolViolation,
@@ -89,6 +90,7 @@ class Pop3Mailbox:
 
     def find_only(self, message_id: str) -> int:
         """Return the number of the one email of that id, after a look at the email itself."""
+        self.look()
         wanted = read_id(message_id)
         while True:
             numbers = self._find(wanted, is_one_enough=False)
@@ -107,7 +109,7 @@ class Pop3Mailbox:
         last = max(self._fetched, default=None)
         if last is not None and self.uids and self.session.uid_at(last) != self.uids.get(last):
             for number in self._fetched:
-                self.memory.forget(self.key, self._memory_id(number))
+                self.memory.forget(self.key, number)
 
     def ids_of(self, emails: Sequence[KnownEmail]) -> list[str]:
         """Return each email's Message-ID, or an id of the worker's if it has none that is its own.
@@ -123,8 +125,29 @@ class Pop3Mailbox:
             for email in emails
         ]
 
-    def note_deletion(self, number: int) -> None:
-        """Take into account that the email was deleted."""
+    def delete_and_quit(self, number: int) -> None:
+        """Delete an email and end the session; return when the server says that it has done so.
+
+        DELE comes only here, since some servers (GreenMail) delete a marked message even if the connection
+        breaks before QUIT. Some (again) let another session's deletions change the numbers, which RFC 1939
+        forbids; so if there is a unique id, it is compared before the mark and after. A message that is gone
+        already is deleted.
+        """
+        session, uid, current = self.session, self.uids.get(number), number
+        if uid is not None and session.uid_at(number) != uid:
+            current = next((other for other, its_uid in session.uids().items() if its_uid == uid), 0)
+        if current:
+            session.mark_deleted(current)
+            # A server that keeps to the rules says nothing about a marked message.
+            if uid is not None and session.uid_at(current, is_deleted=True) not in {uid, None}:
+                session.unmark_all()
+                session.cut()
+                raise ConnectionFailed(
+                    f"Another session changed the numbers of the messages at {session.server}; none was"
+                    " deleted.",
+                    server=session.server,
+                )
+        session.quit()
         self.memory.note_deletion(self.key, number)
 
     def _recall(self, wanted: WantedId) -> bool:
@@ -185,13 +208,9 @@ class Pop3Mailbox:
             email = read_known_email(block, uid=uid, size=self.sizes[number])
             self._fetched[number] = email.message_id_key
             self._known.pop(number, None)
-            if self.memory.remember(self.key, self._memory_id(number), email, number):
+            if self.memory.remember(self.key, number, email):
                 self._known[number] = email
             yield number, email
-
-    def _memory_id(self, number: int) -> str:
-        """Return the unique id, or a text that is no valid unique id, which the next visit forgets."""
-        return self.uids.get(number) or f" {number}"
 
     def _check_octets(self, numbers: Sequence[int]) -> None:
         sizes = [self.sizes[number] for number in numbers]

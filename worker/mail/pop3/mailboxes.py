@@ -67,11 +67,8 @@ class Pop3Mailboxes:
                 self._waiting -= 1
             visit = Visit(
                 Pop3Mailbox(mailbox_key(account), session, self._memory, self._limits),
-                session,
                 resources,
-                within_seconds=self._timeouts.transfer_seconds,
-                max_lock_seconds=self._limits.max_lock_seconds,
-                on_failure=self._count_failed_deletion,
+                self._count_failed_deletion,
             )
             self._visits.add(visit)
             try:

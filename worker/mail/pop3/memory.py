@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter, itemgetter
 
@@ -77,16 +77,8 @@ def mailbox_key(account: Account) -> MailboxKey:
     return account.host.lower(), account.port, account.username
 
 
-@dataclass(slots=True)
-class _Mailbox:
-    """What is known of one mailbox, by unique id; numbers as of the last visit."""
-
-    emails: dict[str, KnownEmail] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-
-
 class MailboxMemory:
-    """The known emails of all mailboxes by their unique ids (UIDL), within a number of bytes.
+    """The known emails of all mailboxes, each by its number as of the last visit, within a number of bytes.
 
     Mailboxes used longest ago are forgotten first. A mailbox that does not fit alone keeps what it has:
     dropping its own emails for others of it would leave nothing to find at the next pass. Any thread may
@@ -96,73 +88,71 @@ class MailboxMemory:
     def __init__(self, max_bytes: int) -> None:
         self.bytes = 0
         self._max_bytes = max_bytes
-        self._mailboxes: OrderedDict[MailboxKey, _Mailbox] = OrderedDict()
+        self._mailboxes: OrderedDict[MailboxKey, dict[int, KnownEmail]] = OrderedDict()
         self._lock = threading.RLock()
 
     def revisit(
         self, key: MailboxKey, uids: Mapping[int, str], sizes: Mapping[int, int]
     ) -> dict[int, KnownEmail]:
-        """Return what is known of a mailbox's emails, by number; forget those that are no longer there.
+        """Return what is known of a mailbox's emails, by their numbers now, and forget the rest.
 
-        Nothing is known of an email whose size has changed, since servers reuse ids.
+        Nothing is known of an email whose size has changed, since servers reuse unique ids (UIDL), nor of
+        more than one of those that share an id.
         """
         with self._lock:
-            mailbox = self._mailboxes.setdefault(key, _Mailbox())
-            emails = mailbox.emails
-            self._mailboxes.move_to_end(key)
-            for uid in emails.keys() - set(uids.values()):
-                self.forget(key, uid)
-            mailbox.numbers = {uid: number for number, uid in uids.items() if uid in emails}
-            return {
-                number: email
-                for number, uid in uids.items()
-                if (email := emails.get(uid)) is not None and email.size == sizes.get(number)
+            former = {email.uid: email for email in self._drop(key).values()}
+            numbers = {uid: number for number, uid in uids.items() if uid in former}
+            known = {
+                number: former[uid]
+                for uid, number in numbers.items()
+                if former[uid].size == sizes.get(number)
             }
+            self._mailboxes[key] = known
+            self.bytes += _bytes_of(known)
+            return known.copy()
 
     def recall(
         self, key: MailboxKey, is_wanted: Callable[[KnownEmail], bool]
     ) -> tuple[int, KnownEmail] | None:
         """Return the newest wanted email of a mailbox, with the number that it should have now."""
         with self._lock:
-            mailbox = self._mailboxes.get(key, _Mailbox())
-            wanted = {
-                mailbox.numbers[uid]: email
-                for uid, email in mailbox.emails.items()
-                if uid in mailbox.numbers and is_wanted(email)
-            }
-            return max(wanted.items(), default=None, key=itemgetter(0))
+            numbered = self._mailboxes.get(key, {}).items()
+            wanted = ((number, email) for number, email in numbered if is_wanted(email))
+            return max(wanted, default=None, key=itemgetter(0))
+
+    def remember(self, key: MailboxKey, number: int, email: KnownEmail) -> bool:
+        """Keep an email if space can be found; tell whether it was kept."""
+        with self._lock:
+            self.forget(key, number)
+            size = email.bytes
+            for other in list(self._mailboxes):
+                if self.bytes + size > self._max_bytes and other != key:
+                    self._drop(other)
+            if self.bytes + size > self._max_bytes:
+                return False
+            self._mailboxes.setdefault(key, {})[number] = email
+            self.bytes += size
+            return True
+
+    def forget(self, key: MailboxKey, number: int) -> None:
+        """Drop an email, if it is known."""
+        with self._lock:
+            if email := self._mailboxes.get(key, {}).pop(number, None):
+                self.bytes -= email.bytes
 
     def note_deletion(self, key: MailboxKey, number: int) -> None:
         """Forget an email that was deleted: those behind it have other numbers in the next visit."""
         with self._lock:
-            numbers = self._mailboxes.get(key, _Mailbox()).numbers
-            for uid, other in list(numbers.items()):
-                if other == number:
-                    self.forget(key, uid)
-                elif other > number:
-                    numbers[uid] = other - 1
+            self.forget(key, number)
+            for other in sorted(self._mailboxes.get(key, {})):
+                if other > number:
+                    self._mailboxes[key][other - 1] = self._mailboxes[key].pop(other)
 
-    def remember(self, key: MailboxKey, uid: str, email: KnownEmail, number: int = 0) -> bool:
-        """Keep an email if space can be found; tell whether it was kept. `number`: 0 if it has none."""
-        with self._lock:
-            self.forget(key, uid)
-            size = email.bytes
-            for other in list(self._mailboxes):
-                if self.bytes + size > self._max_bytes and other != key:
-                    self.bytes -= sum(email.bytes for email in self._mailboxes.pop(other).emails.values())
-            if self.bytes + size > self._max_bytes:
-                return False
-            mailbox = self._mailboxes.setdefault(key, _Mailbox())
-            mailbox.emails[uid] = email
-            if number:
-                mailbox.numbers[uid] = number
-            self.bytes += size
-            return True
+    def _drop(self, key: MailboxKey) -> dict[int, KnownEmail]:
+        emails = self._mailboxes.pop(key, {})
+        self.bytes -= _bytes_of(emails)
+        return emails
 
-    def forget(self, key: MailboxKey, uid: str) -> None:
-        """Drop an email, if it is known."""
-        with self._lock:
-            mailbox = self._mailboxes.get(key, _Mailbox())
-            mailbox.numbers.pop(uid, None)
-            if email := mailbox.emails.pop(uid, None):
-                self.bytes -= email.bytes
+
+def _bytes_of(emails: Mapping[int, KnownEmail]) -> int:
+    return sum(email.bytes for email in emails.values())

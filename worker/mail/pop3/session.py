@@ -74,7 +74,7 @@ class Pop3Session(Pop3Dialogue):
         try:
             return uids, self._ask_listing("LIST", read_sizes)
         except ServerRefused:
-            if self._count_messages() > 0:
+            if not self._is_empty():
                 raise
             return {}, {}  # some servers refuse to list nothing
 
@@ -242,11 +242,11 @@ class Pop3Session(Pop3Dialogue):
         with self.step(command):
             return read(block)
 
-    def _count_messages(self) -> int:
-        """Return how many messages there are (STAT); some, if the server does not tell."""
-        with suppress(ServerRefused), traced(MailProtocol.POP3, self.server, "STAT"), self.step("STAT"):
-            return self.pop.stat()[0]
-        return 1
+    def _is_empty(self) -> bool:
+        """Tell whether the server says that there is no message (STAT)."""
+        with suppress(ServerRefused):
+            return self.ask("STAT").split()[:1] == [b"0"]
+        return False
 
     def _has(self, number: int) -> bool:
         """Tell whether there is a message of this number, or none any more."""
