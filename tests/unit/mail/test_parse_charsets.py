@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import codecs
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +22,13 @@ def test_every_charset_reads_any_bytes(charset: str, data: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=60))
-def test_undeclared_bytes_are_never_replaced(data: bytes) -> None:
-    assert REPLACEMENT.encode() in data or REPLACEMENT not in decode_text(data, None)
+def test_undeclared_bytes_are_never_replaced_unless_they_declare_themselves(data: bytes) -> None:
+    is_declared = data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+    assert is_declared or REPLACEMENT.encode() in data or REPLACEMENT not in decode_text(data, None)
+
+
+def test_half_a_character_behind_a_byte_order_mark_is_replaced_alone() -> None:
+    assert decode_text("Grüße".encode("utf-16")[:-1], None) == "Grüß\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(
