@@ -65,7 +65,7 @@ class Account:
 
     @property
     def way(self) -> str:
-        """The server and the encryption: plain text at a port for TLS gets no answer, whoever asks."""
+        """The server and the encryption: plain text at a port for TLS gets no answer."""
         return f"{self.server} {self.encryption}"
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from worker.documents.client import DocumentClient
-from worker.mail.message.parse_attachments import read_attachments
-from worker.models.documents import File
+from worker.mail.message.parse_attachments import list_attachments, read_attachments
 from worker.models.email import Attachment, ReadEmail
 
 
 def with_attachments_listed(result: ReadEmail, raw: bytes) -> ReadEmail:
     """Return the result of reading the email `raw` with what is attached, which is not stored."""
-    return result.model_copy(update={"attachments": tuple(map(_attachment, read_attachments(raw)))})
+    return result.model_copy(update={"attachments": tuple(list_attachments(raw))})
 
 
 async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentClient) -> ReadEmail:
@@ -25,15 +23,12 @@ async def store_attachments(result: ReadEmail, raw: bytes, documents: DocumentCl
     files = read_attachments(raw)
     attachments = []
     while (file := await asyncio.to_thread(next, files, None)) is not None:
-        attachments.append(_attachment(file, await documents.require_store().create(file)))
+        attachment = Attachment(
+            name=file.name,
+            content_type=file.content_type,
+            size=len(file.content),
+            content_id=file.content_id,
+            reference=await documents.require_store().create(file),
+        )
+        attachments.append(attachment)
     return result.model_copy(update={"attachments": tuple(attachments)})
-
-
-def _attachment(file: File, reference: dict[str, Any] | None = None) -> Attachment:
-    return Attachment(
-        name=file.name,
-        content_type=file.content_type,
-        size=len(file.content),
-        content_id=file.content_id,
-        reference=reference,
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.mail.message.parse_attachments import read_attachments
+from worker.mail.message.parse_attachments import list_attachments, read_attachments
 
 MEGABYTE = 1_000_000
 MAILS = sorted((Path(__file__).parent.parent.parent / "data" / "mails").glob("*.eml"))
@@ -163,10 +163,43 @@ def test_every_mail_of_the_corpus_has_an_answer(mail: Path) -> None:
         assert "/" in file.content_type
 
 
+@pytest.mark.parametrize("mail", MAILS, ids=lambda path: path.stem)
+def test_attachments_are_listed_as_they_are_read(mail: Path) -> None:
+    raw = mail.read_bytes()
+    listed = [(each.name, each.content_type, each.size, each.content_id) for each in list_attachments(raw)]
+    read = [
+        (file.name, file.content_type, len(file.content), file.content_id) for file in read_attachments(raw)
+    ]
+    assert listed == read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"QUJD",
+        b"QUI=",
+        b"QQ==\r\n",
+        b"QUJDR",
+        b"QUI=QUJD",
+        b"Q U J D",
+        b"no base64!",
+        b"QUJD\r\n--\r\nfooter",
+        b"",
+    ],
+)
+def test_the_size_of_base64_is_what_it_decodes_to(content: bytes) -> None:
+    raw = multipart(
+        b"\r\ntext", attached("Content-Type: a/b", "Content-Transfer-Encoding: base64", content=content)
+    )
+    (listed,), (read,) = list_attachments(raw), read_attachments(raw)
+    assert listed.size == len(read.content)
+
+
 @pytest.mark.parametrize(
     ("written", "content_id"),
     [("<logo@x>", "logo@x"), ("logo", "logo"), ("<a b>", None), ("<l\xf6go>", None)],
 )
 def test_a_content_id_is_told_if_it_can_be_sent_again(written: str, content_id: str | None) -> None:
     raw = multipart(b"\r\ntext", attached("Content-Type: image/png", f"Content-ID: {written}"))
+    assert [each.content_id for each in list_attachments(raw)] == [content_id]
     assert [each.content_id for each in read_attachments(raw)] == [content_id]

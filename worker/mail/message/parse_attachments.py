@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from worker.mail.message.parse_bodies import shown_parts
 from worker.mail.message.parse_charsets import to_json_text
-from worker.mail.message.parse_encodings import decode_transfer_encoding
+from worker.mail.message.parse_encodings import decode_transfer_encoding, decoded_size
 from worker.mail.message.parse_smime import open_message
 from worker.mail.message.parse_structure import Part, Structure
 from worker.mail.message.parse_words import decode_words
 from worker.models.documents import CONTENT_ID, File
+from worker.models.email import Attachment
 
 _MAX_NAME = 200
 _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
@@ -32,6 +33,18 @@ def read_attachments(raw: bytes) -> Iterator[File]:
     for number, part in enumerate(_attached(message.structure), start=1):
         content = decode_transfer_encoding(message.raw[part.start : part.end], part.encoding)
         yield File(_name(part, number), part.content_type, content, _content_id(part))
+
+
+def list_attachments(raw: bytes) -> Iterator[Attachment]:
+    """Yield what `read_attachments` does, without the content."""
+    message = open_message(raw)
+    for number, part in enumerate(_attached(message.structure), start=1):
+        yield Attachment(
+            name=_name(part, number),
+            content_type=part.content_type,
+            size=decoded_size(message.raw, part.start, part.end, part.encoding),
+            content_id=_content_id(part),
+        )
 
 
 def has_attachments(structure: Structure) -> bool:

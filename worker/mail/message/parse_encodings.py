@@ -48,6 +48,22 @@ def decode_transfer_encoding(data: bytes, encoding: str) -> bytes:
     return data
 
 
+def decoded_size(raw: bytes, start: int, end: int, encoding: str) -> int:
+    """Return how many octets `raw[start:end]` has without its transfer encoding, in little memory."""
+    if not encoding:
+        return end - start
+    if encoding == "base64":
+        cuts = range(start, end, _PIECE_BYTES)
+        in_pieces = (raw[cut : min(cut + _PIECE_BYTES, end)] for cut in cuts)
+        digits = sum(len(piece.translate(None, _NOT_IN_ALPHABET)) for piece in in_pieces)
+        others = sum(raw.count(character, start, end) for character in (b"\r", b"\n", b"="))
+        padding = raw.find(b"=", start, end)
+        is_one = padding < 0 or not raw[padding:end].strip(b"=\r\n")
+        if is_one and digits + others == end - start:
+            return (digits - (digits % 4 == 1)) * 3 // 4
+    return len(decode_transfer_encoding(raw[start:end], encoding))
+
+
 def pieces(data: bytes, most: int) -> Iterator[bytes]:
     """Cut octets into pieces of at most `most`: at ends of lines, in longer lines not in a quoted octet."""
     position = 0

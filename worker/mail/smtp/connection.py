@@ -106,7 +106,7 @@ class SmtpConnection(asyncio.Protocol):
         self._may_write.set()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """End whatever waits."""
+        """End all waiting: nothing more will come."""
         self._unread.feed_eof()
         self._may_write.set()
 
