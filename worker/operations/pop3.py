@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 
 from worker.documents.client import DocumentClient
-from worker.errors import DocumentStoreMissing, DocumentsUnavailable, ResultTooLarge
+from worker.errors import DocumentStoreMissing, DocumentsUnavailable
+from worker.mail.kept_headers import bounded
 from worker.mail.local_search import HEADER_FIELDS, Facts, decide, with_content
 from worker.mail.message.parse import read_header_fields
 from worker.mail.message.sort_keys import SortKeys, in_seconds
@@ -159,16 +160,7 @@ def _facts(email: KnownEmail) -> Facts:
 
 
 def _bounded(emails: Iterable[tuple[int, KnownEmail]]) -> Iterator[tuple[int, KnownEmail]]:
-    """Yield what will be kept in memory, as long as it is not too much: a header may have a megabyte."""
-    kept_bytes = 0
-    for number, email in emails:
-        kept_bytes += email.bytes
-        if kept_bytes > _MOST_KEPT_BYTES:
-            raise ResultTooLarge(
-                f"The headers of the messages take more than {_MOST_KEPT_BYTES} bytes; ask for fewer.",
-                limit=_MOST_KEPT_BYTES,
-            )
-        yield number, email
+    return bounded(emails, lambda numbered: numbered[1].bytes, _MOST_KEPT_BYTES)
 
 
 def _decide(criterion: Criterion | None, facts: Facts) -> bool | None:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from worker.errors import ResultTooLarge
 from worker.mail.imap.ids import OwnId, distinct_ids, is_same_id, read_own_id
 from worker.mail.imap.limits import LIST_ROW, MOST_KEPT
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields
 from worker.mail.imap.sorting import EmailOrder, first_of
+from worker.mail.kept_headers import bounded
 from worker.mail.message.parse import ParsedHeaders, parse_email, parse_headers
 from worker.mail.message.sort_keys import sort_listed
 from worker.models.email import ListedImapEmail, ReadEmail
@@ -63,14 +63,8 @@ def fetch_rows(mailbox: ImapMailbox, uids: Iterable[int], items: str) -> list[Li
 def _rows(mailbox: ImapMailbox, fetched: Iterable[Fetched]) -> dict[int, ListedImapEmail]:
     """Return list rows by UID: a further column is an item of `_ROW` and a line here."""
     messages: dict[int, tuple[Fetched, ParsedHeaders]] = {}
-    kept_bytes = 0
-    for each in fetched:
-        section = each.section or b""
-        messages[each.uid] = replace(each, section=None), parse_headers(section)
-        kept_bytes += _ROW_BYTES + len(section)
-        if kept_bytes > MOST_KEPT:
-            text = f"The headers of the messages take more than {MOST_KEPT} bytes; ask for fewer."
-            raise ResultTooLarge(text, limit=MOST_KEPT)
+    for each in bounded(fetched, lambda each: _ROW_BYTES + len(each.section or b""), MOST_KEPT):
+        messages[each.uid] = replace(each, section=None), parse_headers(each.section or b"")
     message_ids = {uid: headers.message_id for uid, (_, headers) in messages.items()}
     ids = distinct_ids(message_ids, mailbox.folder.uid_validity)
     return {
