@@ -11,12 +11,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from worker.models.base import HOST_AND_PORT, Request
+from worker.models.base import WEB_ADDRESS, Request
 from worker.models.bounds import PASSWORD_CHARACTERS, SIGN_IN_CHARACTERS, USERNAME_CHARACTERS
 from worker.models.texts import check_line, check_name
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
-_ENDPOINT = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
 _MICROSOFT_ENDPOINT = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
 _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 SECRETS = ("password", "token", "clientSecret", "refreshToken", "privateKey")
@@ -165,7 +164,7 @@ class OptionalAuthentication(Request):
     @field_validator("oauth_token_endpoint")
     @classmethod
     def _is_an_endpoint(cls, value: str | None) -> str | None:
-        if value and not _ENDPOINT.fullmatch(value.strip()):
+        if value and not WEB_ADDRESS.fullmatch(value.strip()):
             raise ValueError("must be a URL such as https://auth.example.com/oauth2/token")
         return value and value.strip()
 

@@ -18,6 +18,8 @@ from worker.models.expectation import number_as_text
 
 HOST_AND_PORT = r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
 """A regular expression for the place that a URL names, without a user name."""
+WEB_ADDRESS = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
+"""A URL without a user name, query and fragment."""
 # After it has been encoded; with the underscore of Docker's names.
 _NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
 _NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]+|[0-9]+)(?:\.(?!\Z)|\Z)){1,4}")

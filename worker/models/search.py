@@ -55,9 +55,9 @@ F = SearchField
 DATE_FIELDS = frozenset({F.SINCE, F.BEFORE, F.ON, F.SENTSINCE, F.SENTBEFORE, F.SENTON})
 FLAG_FIELDS = frozenset({F.SEEN, F.FLAGGED, F.ANSWERED})
 SIZE_FIELDS = frozenset({F.LARGER, F.SMALLER})
-# Conditions that need only the email, not the flags of a mail server.
-# Of which a condition without a value means true.
+# A condition on these without a value means true.
 _TRUTH_FIELDS = FLAG_FIELDS | {F.ATTACHMENT}
+# Conditions that need only the email, not the flags of a mail server.
 FIELDS_WITHOUT_FLAGS = tuple(field for field in SearchField if field not in FLAG_FIELDS)
 
 

@@ -9,10 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from worker.models.base import HOST_AND_PORT
+from worker.models.base import HOST_AND_PORT, WEB_ADDRESS
 from worker.settings.group import Names, PathSetting, SettingsGroup
 
-_WEB_ADDRESS = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
 _GATEWAY_ADDRESS = re.compile(rf"((https?|grpcs?)://)?{HOST_AND_PORT}/?", re.IGNORECASE)
 _PORTS = range(1, 65_536)
 _SCHEME = re.compile(r"^[A-Za-z]+://")
@@ -34,7 +33,7 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 
 
 _Gateway = Annotated[str, _matching(_GATEWAY_ADDRESS, "host:port or a URL such as https://zeebe.example.com")]
-_Url = Annotated[str, _matching(_WEB_ADDRESS, "a URL such as http://localhost:8080")]
+_Url = Annotated[str, _matching(WEB_ADDRESS, "a URL such as http://localhost:8080")]
 
 
 class SignInStrategy(StrEnum):

@@ -10,7 +10,7 @@ from worker.mail.imap.limits import HIT, SORT_KEY
 from worker.mail.imap.mailbox import ImapMailbox
 from worker.mail.imap.replies import Fetched, header_fields, read_numbers
 from worker.mail.message.parse import parse_headers
-from worker.mail.message.sort_keys import SortKeys
+from worker.mail.message.sort_keys import SortKeys, in_seconds
 from worker.models.email import SortField, SortOrder
 
 _CRITERION = {SortField.RECEIVED_DATE: "ARRIVAL", SortField.SENT_DATE: "DATE", SortField.SIZE: "SIZE"}
@@ -106,4 +106,4 @@ def _key(fetched: Fetched, field: SortField) -> int | None:
         return fetched.size
     is_received = field is SortField.RECEIVED_DATE
     date = fetched.received if is_received else parse_headers(fetched.section or b"").sent_date
-    return int(date.timestamp()) if date else None
+    return in_seconds(date)

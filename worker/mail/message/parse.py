@@ -55,10 +55,7 @@ def parse_email(raw: bytes) -> ReadEmail:
     return ReadEmail(
         message_id=summary.message_id,
         from_address=summary.from_address,
-        headers=tuple(
-            Header(header=name, value=value)
-            for name, value in _decode_fields(message.structure.fields, charset)
-        ),
+        headers=tuple(Header(header=name, value=value) for name, value in _decode_fields(fields, charset)),
         subject=summary.subject,
         size=len(raw),
         plain_text_body=bodies.plain,
