@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import cProfile
+import math
 import time
+import timeit
 from collections.abc import Callable
 
 # Less processor time than that is noise.
-_NOISE_SECONDS = 0.01
-# Linear work is four times as much for four times the input, quadratic work sixteen times.
-TIMES_LARGER = 4
-LINEAR = 8
+_NOISE_SECONDS = 0.001
+# Linear work is eight times as much for eight times the input, quadratic work 64 times.
+TIMES_LARGER = 8
+LINEAR = 24
+# How often both are measured before a larger ratio is believed: a busy machine takes time away by chance.
+_ROUNDS = 10
 
 
 def calls_of(work: Callable[[], object]) -> int:
@@ -26,16 +30,16 @@ def calls_of(work: Callable[[], object]) -> int:
 
 def growth_of(small: Callable[[], object], large: Callable[[], object]) -> float:
     """Return how many times as much processor time `large` takes: a ratio, the same on every machine."""
-    most = _processor_seconds(large)
-    if most <= _NOISE_SECONDS * TIMES_LARGER:  # no time of the small one makes that a larger ratio
-        return most / _NOISE_SECONDS
-    least = max(min(_processor_seconds(small) for _ in range(3)), _NOISE_SECONDS)
-    if most / least >= LINEAR:  # once more: the machine may have had other work
+    most = least = ratio = math.inf
+    for _ in range(_ROUNDS):
         most = min(most, _processor_seconds(large))
-    return most / least
+        least = min(least, _processor_seconds(small))
+        ratio = most / max(least, _NOISE_SECONDS)
+        if ratio < LINEAR:
+            break
+    return ratio
 
 
 def _processor_seconds(work: Callable[[], object]) -> float:
-    started_at = time.process_time()
-    work()
-    return time.process_time() - started_at
+    # timeit stops the garbage collector, which would read all that other tests left in memory.
+    return timeit.timeit(work, timer=time.process_time, number=1)
