@@ -193,6 +193,32 @@ async def test_a_mechanism_that_the_server_offers_but_does_not_know_gives_way_to
             await caller.at(server.port, account=ANN).send()
 
 
+async def test_by_login_name_and_password_are_said_when_they_are_asked_for(caller: SmtpCaller) -> None:
+    """Some servers ignore a name that comes with the command, and would take the password for it."""
+    script = [
+        say("220 ready"),
+        expect("EHLO", "250-mail.example.org", "250 AUTH LOGIN"),
+        expect("AUTH LOGIN$", "334 VXNlcm5hbWU6"),
+        expect("dGlt$", "334 UGFzc3dvcmQ6"),
+        expect("c2VjcmV0$", "235 2.7.0 Ok"),
+        expect("MAIL", "550 5.7.1 Enough"),
+        hang(),
+    ]
+    async with ScriptedServer(script) as server:
+        sent = await caller.at(server.port, account=Account("tim", "secret")).send()
+
+    assert sent["error"]["code"] == 550
+
+
+@pytest.mark.parametrize("reply", ["535 5.7.139 It is disabled.", "535 5.7.139 It is disabled"])
+async def test_the_reason_of_a_refused_sign_in_ends_without_a_full_stop(
+    reply: str, caller: SmtpCaller
+) -> None:
+    async with ScriptedSmtp({SmtpStep.AUTH: say(reply)}, SmtpOptions(account=ANN)) as server:
+        with pytest.raises(AuthenticationFailed, match="It is disabled; check user name and password"):
+            await caller.at(server.port, account=ANN).send()
+
+
 async def test_in_the_clear_the_password_is_proved_and_not_shown_where_the_server_takes_that(
     caller: SmtpCaller,
 ) -> None:
