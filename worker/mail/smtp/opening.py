@@ -109,8 +109,8 @@ class _Opening:
             reply = await self._ask("HELO", self._smtp.helo())
         if reply.is_permanent:
             raise ServerRefused(
-                f"{self._server} refused EHLO {self._smtp.local_hostname}: {str(reply).removesuffix('.')}; set"
-                " EMAIL_WORKER_SMTP_HELO_NAME to the worker's full name.",
+                f"{self._server} refused EHLO {self._smtp.local_hostname}: {str(reply).removesuffix('.')};"
+                " set EMAIL_WORKER_SMTP_HELO_NAME to the worker's full name.",
                 server=self._server,
             )
         self._require(reply, _DONE)
