@@ -6,7 +6,7 @@ import asyncio
 import base64
 import socket
 import ssl
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -135,7 +135,11 @@ class _Opening:
         if self._account.token is not None:
             return await self._show_token()
         smtp, offered = self._smtp, self._smtp.server_auth_methods
-        ways = [("plain", smtp.auth_plain), ("login", self._login), ("cram-md5", smtp.auth_crammd5)]
+        ways: list[tuple[str, Callable[[str, str], Awaitable[SMTPResponse]]]] = [
+            ("plain", smtp.auth_plain),
+            ("login", self._login),
+            ("cram-md5", smtp.auth_crammd5),
+        ]
         if self._account.encryption is Encryption.NONE:
             ways.insert(0, ways.pop())  # the one that does not show the password
         for mechanism, authenticate in ways:
