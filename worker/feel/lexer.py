@@ -33,8 +33,11 @@ _TOKEN = re.compile(
 )
 # As other languages and word processors write it, and as FEEL does.
 _HINTS = {
-    **dict.fromkeys("“”„‘’'", '; write texts in "straight quotes"'),
-    **{"&": "; write and", "|": "; write or", "!": "; write not(…)", ";": "; leave it out"},
+    **dict.fromkeys("“”„\u2018\u2019'", '; write texts in "straight quotes"'),
+    "&": "; write and",
+    "|": "; write or",
+    "!": "; write not(…)",
+    ";": "; leave it out",
 }
 _UNCLOSED = {'"': "text", "`": "quoted name", "/*": "comment"}
 

@@ -17,6 +17,7 @@ from worker.errors import (
     RecipientRefused,
     ServerRefused,
     ServerUnavailable,
+    TlsFailed,
 )
 from worker.models.base import Result
 
@@ -217,6 +218,20 @@ async def test_the_reason_of_a_refused_sign_in_ends_without_a_full_stop(
     async with ScriptedSmtp({SmtpStep.AUTH: say(reply)}, SmtpOptions(account=ANN)) as server:
         with pytest.raises(AuthenticationFailed, match="It is disabled; check user name and password"):
             await caller.at(server.port, account=ANN).send()
+
+
+@pytest.mark.parametrize("step", [SmtpStep.MAIL, SmtpStep.AUTH])
+@pytest.mark.parametrize(
+    "reply", ["530 5.7.0 Must issue a STARTTLS command first", "451 5.7.3 STARTTLS is required to send mail"]
+)
+async def test_a_server_that_wants_starttls_is_said_to(
+    step: SmtpStep, reply: str, caller: SmtpCaller
+) -> None:
+    async with ScriptedSmtp({step: say(reply)}, SmtpOptions(account=ANN)) as server:
+        with pytest.raises(TlsFailed, match=r"STARTTLS.*; choose TLS as cryptographicProtocol"):
+            await caller.at(server.port, account=ANN).send()
+
+    assert server.accepted == []
 
 
 async def test_in_the_clear_the_password_is_proved_and_not_shown_where_the_server_takes_that(

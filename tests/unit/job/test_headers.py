@@ -139,7 +139,7 @@ def test_an_error_expression_that_can_never_see_an_error_is_refused(condition: s
 
 def test_a_decision_in_the_result_expression_is_refused() -> None:
     """It would give variables, and the process would go on."""
-    with pytest.raises(InputError, match="resultExpression.*only in an error expression"):
+    with pytest.raises(InputError, match=r"resultExpression.*only in an error expression"):
         ConnectorHeaders.of(
             {"resultExpression": '=if response.sent then {ok: true} else bpmnError("not-sent")'}
         )

@@ -26,7 +26,7 @@ from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.connection import connect, failure_of
 from worker.mail.sasl import token_exchange, token_refusal
-from worker.mail.smtp.replies import Reply, check_reply
+from worker.mail.smtp.replies import Reply, check_encryption, check_reply
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.masking import excerpt
@@ -147,6 +147,7 @@ class _Opening:
                 attempt = authenticate(self._account.username or "", self._account.password or "")
                 reply = await self._ask("AUTH", attempt)
                 if reply.code != _UNKNOWN_MECHANISM:
+                    check_encryption(self._server, reply)
                     return self._require(reply, _SIGNED_IN, "the sign-in", AuthenticationFailed)
         shown = excerpt(", ".join(dict.fromkeys(offered)).upper(), _MAX_TEXT)
         missing = (
