@@ -131,7 +131,10 @@ class DocumentRefused(DocumentError):
 
 
 class DocumentsUnavailable(DocumentError):
-    """The document store, the authorization server or the server of a URL is temporarily unavailable."""
+    """The document store, the authorization server or the server of a URL is temporarily unavailable.
+
+    `details`: server or status, if known; retryAfterSeconds if it asks to wait.
+    """
 
     code = "DOCUMENTS_UNAVAILABLE"
     is_retryable = True
@@ -146,7 +149,10 @@ class TokenRefused(EmailError):
 
 
 class TokenEndpointUnavailable(EmailError):
-    """The token endpoint is temporarily unavailable. `details`: server, error, status."""
+    """The token endpoint is temporarily unavailable.
+
+    `details`: server, error, status, retryAfterSeconds if the endpoint asks to wait.
+    """
 
     code = "TOKEN_ENDPOINT_UNAVAILABLE"
     is_retryable = True

@@ -37,12 +37,15 @@ def signing_key() -> RSAPrivateKey:
 Fault = Callable[[dict[str, str]], Awaitable[web.StreamResponse | None]]
 
 
-def status(code: int, body: str = "", content_type: str = "application/json") -> Fault:
+def status(
+    code: int, body: str = "", content_type: str = "application/json", retry_after: str | None = None
+) -> Fault:
     """Answer with this status and text, in which `{client_secret}` repeats what was sent."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
 
     async def answer(form: dict[str, str]) -> web.StreamResponse:
         text = body.replace("{client_secret}", form.get("client_secret", ""))
-        return web.Response(status=code, text=text, content_type=content_type)
+        return web.Response(status=code, text=text, content_type=content_type, headers=headers)
 
     return answer
 

@@ -593,6 +593,13 @@ def test_a_url_pattern_that_cannot_be_read_is_named() -> None:
         ),
         ({"EMAIL_WORKER_DEFAULT_IMPA_HOST": "x"}, "did you mean EMAIL_WORKER_DEFAULT_IMAP_HOST"),
         ({"EMAIL_WORKER_DEFAULT_SMTP_PORT": "0"}, "EMAIL_WORKER_DEFAULT_SMTP_PORT must be at least 1"),
+        *(
+            (
+                {"EMAIL_WORKER_DEFAULT_SMTP_HOST": host},
+                f"EMAIL_WORKER_DEFAULT_SMTP_HOST must be a host name or an IP address alone.*'{host}'",
+            )
+            for host in ("smtp.example.com:587", "smtp://smtp.example.com", "smtp example")
+        ),
         ({"EMAIL_WORKER_DEFAULT_IMAP_AUTHENTICATION": "{}"}, "EMAIL_WORKER_DEFAULT_IMAP_HOST is required"),
         *(
             (
@@ -631,6 +638,11 @@ def test_the_name_for_smtp_servers_is_one_that_they_know(given: str, name: str) 
     assert Settings.from_environment({"EMAIL_WORKER_SMTP_HELO_NAME": given}).worker.smtp_helo_name == name
     message = refusal({"EMAIL_WORKER_SMTP_HELO_NAME": f"http://{given}"})
     assert message.startswith("EMAIL_WORKER_SMTP_HELO_NAME must be a host name or an IP address alone")
+
+
+def test_a_default_mail_server_may_be_named_by_a_secret() -> None:
+    environment = {"EMAIL_WORKER_DEFAULT_SMTP_HOST": "{{secrets.RELAY}}"}
+    assert Settings.from_environment(environment).defaults["smtp"].host == "{{secrets.RELAY}}"
 
 
 def test_an_smtp_server_by_default_needs_no_account() -> None:

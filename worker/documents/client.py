@@ -94,7 +94,7 @@ class DocumentClient:
             return response
         message = f"{url.host} answered the request for an attachment with status {response.status}."
         if response.is_temporary_failure:
-            raise DocumentsUnavailable(message, status=response.status)
+            raise DocumentsUnavailable(message, **response.failure_details)
         raise DocumentRefused(message, status=response.status)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +15,8 @@ import aiohttp
 from worker.errors import DocumentRefused, DocumentsUnavailable, DocumentTooLarge, EmailError
 
 _CHUNK_BYTES = 65_536
+# The longest retry backoff too.
+_LONGEST_WAIT_SECONDS = 3_600
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -30,17 +34,25 @@ class HttpResponse:
     """A whole response with any status.
 
     `content_type`: the media type without parameters. `date`: when the server sent it, as it says itself.
+    `retry_after`: how long the server asks to wait (RFC 9110, 10.2.3).
     """
 
     status: int
     content_type: str
     content: bytes
     date: str = ""
+    retry_after: str = ""
 
     @property
     def is_temporary_failure(self) -> bool:
         """Whether the same request may succeed later."""
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in _PASSING
+
+    @property
+    def failure_details(self) -> dict[str, int]:
+        """What the error of a temporary failure says for programs: status, and retryAfterSeconds if asked."""
+        seconds = min(_seconds_to_wait(self.retry_after, self.date), _LONGEST_WAIT_SECONDS)
+        return {"status": self.status} | ({"retryAfterSeconds": seconds} if seconds > 0 else {})
 
 
 def _document_too_large(server: str, max_bytes: int) -> EmailError:
@@ -109,8 +121,8 @@ class HttpClient:
                 content = await _read(response, max_bytes)
                 if content is None:
                     raise self._failures.too_large(server, max_bytes)
-                date = response.headers.get("Date", "")
-                return HttpResponse(response.status, response.content_type, content, date)
+                date, retry_after = (response.headers.get(name, "") for name in ("Date", "Retry-After"))
+                return HttpResponse(response.status, response.content_type, content, date, retry_after)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL) as error:
             reason = (
                 "its certificate is not trusted" if isinstance(error, OSError) else "the URL cannot be read"
@@ -141,6 +153,15 @@ class HttpClient:
                 trust_env=self._uses_proxy,
             )
         return self._session
+
+
+def _seconds_to_wait(retry_after: str, date: str) -> int:
+    """Return the seconds that Retry-After gives, or 0; a moment counts from that of the response."""
+    with suppress(ValueError, TypeError, OverflowError):
+        if retry_after.isdecimal():
+            return int(retry_after)
+        return int((parsedate_to_datetime(retry_after) - parsedate_to_datetime(date)).total_seconds())
+    return 0
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:

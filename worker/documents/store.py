@@ -63,7 +63,7 @@ class DocumentStore(ClusterApi):
             f"Camunda's document store did not {task}: status {response.status}{self._reason(response)}."
         )
         if response.is_temporary_failure:
-            raise DocumentsUnavailable(message, status=response.status)
+            raise DocumentsUnavailable(message, **response.failure_details)
         raise DocumentRefused(message, status=response.status)
 
     def _reason(self, response: HttpResponse) -> str:

@@ -31,6 +31,14 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# As other languages and word processors write it, and as FEEL does.
+_HINTS = {
+    **dict.fromkeys("“”„\u2018\u2019'", '; write texts in "straight quotes"'),
+    "&": "; write and",
+    "|": "; write or",
+    "!": "; write not(…)",
+    ";": "; leave it out",
+}
 _UNCLOSED = {'"': "text", "`": "quoted name", "/*": "comment"}
 
 
@@ -107,8 +115,9 @@ class TokenReader:
 
     def error(self, expected: str) -> FeelError:
         """Return the error that this token is not what was expected."""
-        found = "the expression ends" if self.token.kind == END else f"found {self.token.text[:40]!r}"
-        return FeelError(f"{expected}, but {found}.", *self.place(self.token.start))
+        text = self.token.text
+        found = "the expression ends" if self.token.kind == END else f"found {text[:40]!r}"
+        return FeelError(f"{expected}, but {found}{_HINTS.get(text, '')}.", *self.place(self.token.start))
 
     @contextmanager
     def nested(self) -> Iterator[None]:

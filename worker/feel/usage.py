@@ -9,11 +9,22 @@ import re
 from collections.abc import Callable, Iterable
 
 from worker.feel.calls import Call
-from worker.feel.chains import Chain, Key
+from worker.feel.chains import Chain, Filter, Key
 from worker.feel.error import FeelError
 from worker.feel.functions.outcomes import OUTCOMES
 from worker.feel.signature import Builtin
-from worker.feel.syntax import Arithmetic, ContextOf, If, ListOf, Literal, Logic, Name, Node
+from worker.feel.syntax import (
+    Arithmetic,
+    Comparison,
+    ContextOf,
+    If,
+    ListOf,
+    Literal,
+    Logic,
+    Name,
+    Node,
+    Place,
+)
 from worker.feel.values import Value
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,}")
@@ -66,6 +77,28 @@ def check_operands(
             name = f"{base.name}.{entry}" if entry else base.name
             raise FeelError(
                 f"'{name}' is never true or false; compare it, as in {name} != null.", *base.place
+            )
+
+
+def check_filter(step: Filter, place: Place) -> None:
+    """Refuse a text as a filter: an entry of a context is written with a point."""
+    if isinstance(step.condition, Literal) and isinstance(step.condition.value, str):
+        name = step.condition.value
+        raise FeelError(f'["{name}"] finds nothing; write .{name} for an entry.', *place)
+
+
+def check_compared(node: Node, is_boolean: Callable[[str, str | None], bool]) -> None:
+    """Refuse to compare a text with what is true or false, as `is_boolean` tells it of a variable's entry."""
+    if not isinstance(node, Comparison):
+        return
+    operands = (node.left, node.right)
+    for operand, other in zip(operands, reversed(operands), strict=True):
+        base, entry = _path(operand)
+        is_text = isinstance(other, Literal) and isinstance(other.value, str)
+        if base and is_text and is_boolean(base.name, entry):
+            name = f"{base.name}.{entry}" if entry else base.name
+            raise FeelError(
+                f"'{name}' is true or false and no text; write true or false without quotes.", *base.place
             )
 
 

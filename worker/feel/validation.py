@@ -17,12 +17,15 @@ from worker.feel.chains import Chain, Filter, Key
 from worker.feel.comparison import KINDS
 from worker.feel.error import FeelError
 from worker.feel.functions import BUILTINS, find_builtin
+from worker.feel.functions.outcomes import OUTCOMES
 from worker.feel.iteration import Iteration
 from worker.feel.signature import Builtin
 from worker.feel.syntax import ContextOf, InstanceOf, Name, Node, Place
-from worker.feel.usage import check_operands, check_quotes, check_types
+from worker.feel.usage import check_compared, check_filter, check_operands, check_quotes, check_types
 
 _CLOSENESS = 0.75
+# So many names help in a message.
+_FEW = 8
 _UNKNOWN_PLACE = (0, 0)
 _CONSTANTS = ("true", "false", "null")
 _TYPES = frozenset({*KINDS.values(), "Any"})
@@ -33,13 +36,16 @@ class Variables:
     """The variables that an expression can see.
 
     `known`: those that always exist, each with the names of its entries (None: any). `others`: names
-    that may exist too. `closed`: the known ones that have no further entries. None of the known ones with
-    entries, and no entry of the closed ones, is a boolean.
+    that may exist too. `closed`: the known ones that have no further entries. `booleans`: the names of all
+    entries of the known ones that are true or false; none of the known ones with entries is. `decides`:
+    whether bpmnError() and the like have an effect.
     """
 
     known: Mapping[str, frozenset[str] | None]
     others: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
+    booleans: frozenset[str] = frozenset()
+    decides: bool = True
 
 
 class _Kind(Enum):
@@ -98,7 +104,18 @@ class _Names:
     def is_never_boolean(self, name: str, entry: str | None) -> bool:
         """Whether a variable, or an entry of it if one is given, is never true or false."""
         entries = self.entries(name)
-        return bool(entries) if entry is None else self.is_closed(name) and entry in entries
+        if entry is None:
+            return bool(entries)
+        return self.is_closed(name) and entry in entries - self.variables.booleans
+
+    def is_boolean(self, name: str, entry: str | None) -> bool:
+        """Whether a variable, or an entry of it if one is given, is true or false if it is there."""
+        is_known = name not in self.variables.others and (
+            name in self.variables.known and not self.is_filter and name not in self.defined
+            if entry is None
+            else entry in self.entries(name)
+        )
+        return is_known and (entry or name) in self.variables.booleans
 
     def is_variable(self, name: str) -> bool:
         return (
@@ -118,6 +135,7 @@ def check(tree: Node, variables: Variables) -> None:
 def _visit(node: Node, names: _Names) -> _Shape:
     """Check a node and the nodes inside it; return what is known of its value."""
     check_operands(node, _children(node), names.is_never_boolean)
+    check_compared(node, names.is_boolean)
     match node:
         case Name():
             return _visit_name(node, names)
@@ -185,6 +203,7 @@ def _visit_chain(node: Chain, names: _Names) -> _Shape:
     _check_entry(node, names, place)
     for step in node.steps:
         if isinstance(step, Filter):
+            check_filter(step, place)
             _visit(step.condition, names.inside_filter(shape))
             shape = _joined([shape])
             continue
@@ -206,7 +225,8 @@ def _check_entry(node: Chain, names: _Names, place: Place) -> None:
     if close:
         raise FeelError(f"'{owner}' has no entry '{entry}'; did you mean {owner}.{close}?", *place)
     if names.is_closed(owner):
-        raise FeelError(f"'{owner}' has no entry '{entry}'; it has {', '.join(sorted(entries))}.", *place)
+        known = f"it has {', '.join(sorted(entries))}" if len(entries) <= _FEW else "check its name"
+        raise FeelError(f"'{owner}' has no entry '{entry}'; {known}.", *place)
 
 
 def _entry(shape: _Shape, name: str) -> _Shape:
@@ -232,6 +252,8 @@ def _visit_call(node: Call, names: _Names) -> _Shape:
     if builtin is None:
         raise FeelError(_wrong_call(node, functions, names), *node.place)
     check_types(node, builtin)
+    if node.name in OUTCOMES and not names.variables.decides:
+        raise FeelError(f"{node.name}() has an effect only in an error expression.", *node.place)
     return _joined(arguments)
 
 

@@ -128,6 +128,8 @@ def _failed(job: Job, headers: ConnectorHeaders, error: EmailError, retry: Retry
     backoff_seconds = headers.retry_backoff_seconds
     if backoff_seconds is None:
         backoff_seconds = retry.backoff_seconds(job.retries)
+    # A server that asks to wait refuses every attempt before.
+    backoff_seconds = max(backoff_seconds, error.details.get("retryAfterSeconds", 0))
     return Failed(error.code, message, retries=max(0, job.retries - 1), backoff_seconds=backoff_seconds)
 
 

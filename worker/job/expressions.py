@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from worker import feel
 from worker.errors import EmailError, ExpressionFailed, InputError
@@ -22,6 +22,12 @@ RESPONSE_FIELDS = frozenset(
 )
 """The names of the fields of all results: a name nearly like one of them is a slip."""
 _MAX_RETRIES = 2**31 - 1
+_BOOLEANS = frozenset(
+    str(field.alias)
+    for operation in CATALOGUE
+    for field in operation.result.model_fields.values()
+    if bool in (field.annotation, *get_args(field.annotation))
+)
 # Its entries by their own names too.
 _RESPONSE: dict[str, frozenset[str] | None] = {
     "response": RESPONSE_FIELDS,
@@ -92,11 +98,11 @@ def _described(error: feel.FeelError, text: str) -> str:
 def _variables(headers: Mapping[str, str], header: str) -> feel.Variables:
     """Return what the expression of `header` can see, as far as the headers say it."""
     if header != "errorExpression":
-        return feel.Variables(_RESPONSE)
-    # The result expression can name variables in any way that it can write.
+        return feel.Variables(_RESPONSE, booleans=_BOOLEANS, decides=False)
+    # The result expression can name variables in any way that it can write, but none takes that name.
     words = re.findall(r"\w+", headers.get("resultExpression", ""))
-    others = frozenset({headers.get("resultVariable", "").strip(), *words})
-    return feel.Variables(_ERROR_VARIABLES, others, closed=frozenset({"error", "job"}))
+    others = frozenset({headers.get("resultVariable", "").strip(), *words}) - {"response"}
+    return feel.Variables(_ERROR_VARIABLES, others, frozenset({"error", "job", "response"}), _BOOLEANS)
 
 
 def result_scope(result: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class ConnectorHeaders:
         for name in headers:
             _check_spelling(name)
         return cls(
-            result_variable=headers.get("resultVariable", "").strip() or None,
+            result_variable=_variable(headers),
             result_expression=HeaderExpression.of(headers, "resultExpression"),
             error_expression=HeaderExpression.of(headers, "errorExpression"),
             retry_backoff_seconds=_duration(headers, "retryBackoff"),
@@ -61,6 +61,16 @@ def _check_spelling(name: str) -> None:
         raise InputError(
             f"The header {name} is not known; did you mean {_KNOWN[close[0]]}?", field=_KNOWN[close[0]]
         )
+
+
+def _variable(headers: Mapping[str, str]) -> str | None:
+    name = headers.get("resultVariable", "").strip()
+    if name.startswith("="):
+        raise InputError(
+            f"The header resultVariable must be a name without =; found {shown(name)}.",
+            field="resultVariable",
+        )
+    return name or None
 
 
 def _duration(headers: Mapping[str, str], name: str, *, may_be_zero: bool = True) -> float | None:

@@ -56,7 +56,7 @@ def read_token_response(
     """Read an answer. Raises TokenRefused, and TokenEndpointUnavailable if it may be another one later."""
     if response.is_temporary_failure:
         raise TokenEndpointUnavailable(
-            f"{server} answered with status {response.status}.", server=server, status=response.status
+            f"{server} answered with status {response.status}.", server=server, **response.failure_details
         )
     try:
         given = _fields(response.content)
@@ -79,16 +79,17 @@ def _refusal(
     code = str(error.error)
     if code == "missing_token" or len(response.content) > _MAX_REASON_BYTES:
         return _no_token(response, server)
-    details = {"server": server, "error": excerpt(code, _SHOWN_CHARACTERS), "status": response.status}
+    details = {"server": server, "error": excerpt(code, _SHOWN_CHARACTERS)}
     shown = excerpt(f"{code}: {error.description}" if error.description else code, _SHOWN_CHARACTERS)
     if code in _PASSING_ERRORS:
         text = f"{server} gives no access token now ({shown})."
-        return TokenEndpointUnavailable(text, **details)
+        return TokenEndpointUnavailable(text, **details, **response.failure_details)
     advice = _ADVICE_BY_TYPE.get(flow) if code == "invalid_grant" else _ADVICE.get(code)
     skew = _skew(response, now) if flow is AuthenticationType.JWT_BEARER else ""
     return TokenRefused(
         f"{server} refused an access token ({shown.rstrip('.')}); {skew or advice or 'check the app there'}.",
         **details,
+        status=response.status,
     )
 
 

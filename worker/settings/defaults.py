@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from worker.models.authentication import AuthenticationType
-from worker.models.base import CryptographicProtocol
+from worker.models.base import CryptographicProtocol, read_host
 from worker.settings.group import PREFIX, SettingsGroup
 
 
@@ -34,6 +34,12 @@ class DefaultAccount(SettingsGroup):
     """Its password."""
     authentication: SecretStr | None = None
     """In place of user and password: `authentication` of a task as JSON, such as for OAuth 2.0."""
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, host: str | None) -> str | None:
+        # Each job resolves the secret that it may name.
+        return host if host is None or "{{" in host else read_host(host)
 
     @field_validator("cryptographic_protocol", mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from testkit.scripted_server import Dialogue, ScriptedServer, Step, close, expec
 from testkit.scripted_smtp import ScriptedSmtp, SmtpOptions, SmtpStep
 from testkit.smtp_caller import SmtpCaller
 
-from worker.errors import RecipientRefused, ServerUnavailable
+from worker.errors import AuthenticationFailed, MessageRefused, RecipientRefused, ServerUnavailable
 
 ANN = Account("änn@example.org", "pässword ✓")
 ENVELOPE = ["MAIL FROM:<ann@example.org>", "RCPT TO:<bob@example.org>", "RCPT TO:<cid@example.org>", "DATA"]
@@ -78,6 +78,44 @@ async def test_a_warm_session_that_ends_at_its_next_command_costs_a_silent_recon
     assert answer["sent"]
     assert server.connections == 2
     assert len(server.accepted) == 2
+
+
+async def test_a_warm_session_that_has_lost_its_sign_in_costs_a_silent_reconnect(caller: SmtpCaller) -> None:
+    """As when the access token runs out, which some servers say at the next MAIL."""
+
+    async def lose_the_sign_in(dialogue: Dialogue) -> None:
+        await dialogue.say("250 2.0.0 Accepted")
+        await sequence(expect("MAIL", "530 5.7.57 Client not authenticated"), hang())(dialogue)
+
+    options = SmtpOptions(account=ANN, extensions=(), faulty_connections=1)
+    async with ScriptedSmtp({SmtpStep.ANSWER: lose_the_sign_in}, options) as server:
+        await caller.at(server.port, account=ANN).send()
+        answer = await caller.at(server.port, account=ANN).send()
+
+    assert answer["sent"]
+    assert server.connections == 2
+    assert len(server.accepted) == 2
+
+
+async def test_a_new_session_that_is_not_signed_in_is_not_tried_twice(caller: SmtpCaller) -> None:
+    async with ScriptedSmtp({SmtpStep.MAIL: say("530 5.7.0 Authentication required")}) as server:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match="Authentication required"):
+                await caller.at(server.port).send()
+
+    assert server.connections == 2
+
+
+async def test_a_session_that_takes_no_email_now_is_not_used_again(caller: SmtpCaller) -> None:
+    """Some servers say so of a session that has grown old, and go on to say it."""
+    options = SmtpOptions(extensions=(), faulty_connections=1)
+    async with ScriptedSmtp({SmtpStep.MAIL: say("451 4.4.2 Timeout waiting for data")}, options) as server:
+        with pytest.raises(MessageRefused):
+            await caller.at(server.port).send()
+        answer = await caller.at(server.port).send()
+
+    assert answer["sent"]
+    assert server.connections == 2
 
 
 async def test_a_new_session_that_is_turned_away_is_not_tried_twice(caller: SmtpCaller) -> None:

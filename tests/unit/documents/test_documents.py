@@ -22,7 +22,7 @@ from testkit.scripted_smtp import ScriptedSmtp
 from testkit.workers import email_worker
 
 from worker.documents.client import DocumentClient
-from worker.documents.http_client import HttpClient, HttpTimeouts
+from worker.documents.http_client import HttpClient, HttpResponse, HttpTimeouts
 from worker.documents.sign_in import BasicSignIn
 from worker.documents.store import DocumentStore
 from worker.documents.urls import UrlPattern, UrlPolicy
@@ -160,6 +160,27 @@ async def test_the_stores_refusals_are_distinguished(
             await fetched(client, reference)
         assert message in caught.value.message
         assert await fetched(client, reference)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("120", 120),
+        ("999999", 3_600),
+        ("9" * 5_000, None),
+        ("Sun, 22 Nov 2026 10:01:30 GMT", 90),
+        ("Sun, 22 Nov 2026 09:00:00 GMT", None),
+        ("Sun, 22 Nov 2026 10:01:30", None),
+        ("-5", None),
+        ("0", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_server_may_say_how_long_to_wait(retry_after: str, seconds: int | None) -> None:
+    response = HttpResponse(503, "", b"", date="Sun, 22 Nov 2026 10:00:00 GMT", retry_after=retry_after)
+    asked = {} if seconds is None else {"retryAfterSeconds": seconds}
+    assert response.failure_details == {"status": 503, **asked}
 
 
 async def test_a_store_that_is_not_there_may_come_back() -> None:

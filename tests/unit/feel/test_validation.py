@@ -19,6 +19,7 @@ VARIABLES = Variables(
     },
     frozenset({"mail", "responses", "count"}),
     closed=frozenset({"error", "job"}),
+    booleans=frozenset({"sent"}),
 )
 BPMN_FORMS = (
     "write bpmnError(errorCode) or bpmnError(errorCode, errorMessage)"
@@ -108,6 +109,10 @@ def slip_of(expression: str) -> FeelError:
             "cannot be a condition or an operand; write if … then bpmnError(…) else null.",
         ),
         ('if jobError("m") then 1 else 2', 4, "jobError() cannot be a condition or an operand"),
+        ('response["sent"] = false', 1, '["sent"] finds nothing; write .sent for an entry.'),
+        ('[{a: 1}]["a"]', 1, "write .a for an entry."),
+        ('response.sent = "false"', 1, "'response.sent' is true or false and no text"),
+        ('1 + 1 = 2 and "true" != response.sent', 25, "write true or false without quotes."),
         ('bpmnError("X") + a', 1, "bpmnError() cannot be a condition or an operand"),
     ],
 )
@@ -156,11 +161,39 @@ def test_a_slip_is_found_with_its_place_and_the_right_form(expression: str, colu
         "contains(null, mail)",
         "if response.sent and mail then 1 else 2",
         "1 in [1..2]",
+        'response[item = "a"]',
+        'response.messageId = "true"',
+        'for response in [1] return response.sent = "true"',
+        "response.sent = mail",
         "a instance of days and time duration or a instance of Any",
     ],
 )
 def test_a_name_that_may_have_a_value_is_no_mistake(expression: str) -> None:
     parse(expression).check(VARIABLES)
+
+
+def test_what_decides_nothing_is_a_slip() -> None:
+    variables = Variables({"response": None}, decides=False)
+    with pytest.raises(FeelError, match=r"bpmnError\(\) has an effect only in an error expression"):
+        parse('if response.sent then {} else bpmnError("X")').check(variables)
+    parse("{bpmnError: 1, f: function(bpmnError) 1, c: {jobError: function(x) x}}").check(variables)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("bpmnError('X')", """found "'"; write texts in "straight quotes"."""),
+        ("bpmnError(“X”)", 'write texts in "straight quotes".'),
+        ("a && b", "found '&'; write and."),
+        ("a || b", "found '|'; write or."),
+        ("not(a) and !b", "found '!'; write not(…)."),
+        ("null;", "Expected the end, but found ';'; leave it out."),
+    ],
+)
+def test_the_signs_of_other_languages_are_told_with_those_of_feel(expression: str, words: str) -> None:
+    with pytest.raises(FeelError) as caught:
+        parse(expression)
+    assert words in caught.value.message
 
 
 def test_no_expression_of_the_table_that_has_a_value_is_a_slip() -> None:

@@ -13,6 +13,7 @@ from worker.errors import (
     InternalError,
     ResultTooLarge,
     ServerTimeout,
+    TokenEndpointUnavailable,
 )
 from worker.job.decision import (
     RetryRule,
@@ -388,6 +389,15 @@ def test_a_failed_result_expression_is_not_asked_about_again() -> None:
 def test_the_header_retry_backoff_takes_the_place_of_the_workers() -> None:
     job = make_job(headers={"retryBackoff": "PT1M30S"})
     assert usually_failed(job, ServerTimeout("Slow.")).backoff_seconds == 90.0
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(40, 90.0), (300, 300.0)])
+def test_a_server_that_asks_to_wait_longer_than_the_retry_backoff_gets_its_time(
+    asked: int, waited: float
+) -> None:
+    job = make_job(headers={"retryBackoff": "PT1M30S"})
+    failure = TokenEndpointUnavailable("Busy.", retryAfterSeconds=asked)
+    assert usually_failed(job, failure).backoff_seconds == waited
 
 
 def test_variables_of_an_error_expression_that_are_too_large_are_an_incident() -> None:

@@ -122,6 +122,43 @@ def test_an_entry_that_is_there_or_is_like_none_is_taken(entry: str) -> None:
     assert ConnectorHeaders.of({"resultExpression": f"={{x: response.{entry}}}"}).result_expression
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "response.body.sent = false",
+        "response.status = 550",
+        'response.sent = "false"',
+        'response["sent"] = false',
+    ],
+)
+def test_an_error_expression_that_can_never_see_an_error_is_refused(condition: str) -> None:
+    """It would give null, and the process would go on as if the email had been sent."""
+    with pytest.raises(InputError, match="errorExpression has a mistake"):
+        ConnectorHeaders.of({"errorExpression": f'=if {condition} then bpmnError("not-sent") else null'})
+
+
+def test_a_decision_in_the_result_expression_is_refused() -> None:
+    """It would give variables, and the process would go on."""
+    with pytest.raises(InputError, match=r"resultExpression.*only in an error expression"):
+        ConnectorHeaders.of(
+            {"resultExpression": '=if response.sent then {ok: true} else bpmnError("not-sent")'}
+        )
+
+
+def test_the_response_is_the_result_whatever_the_result_expression_gives() -> None:
+    headers = {
+        "resultExpression": "={response: response.sent, status: 1}",
+        "errorExpression": "=if response.status = 1 then null else {}",
+    }
+    with pytest.raises(InputError, match="'response' has no entry 'status'; check its name"):
+        ConnectorHeaders.of(headers)
+
+
+def test_a_result_variable_is_no_expression() -> None:
+    with pytest.raises(InputError, match="resultVariable must be a name without =; found '=mail'"):
+        ConnectorHeaders.of({"resultVariable": "=mail"})
+
+
 def test_expressions_know_the_fields_of_the_results_of_all_operations() -> None:
     results = {operation.result for operation in BY_TASK_TYPE.values()}
     assert {

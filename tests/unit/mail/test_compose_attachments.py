@@ -91,6 +91,8 @@ def test_the_workers_reader_reads_its_own_emails() -> None:
     ("given", "written"),
     [
         ("text/csv; charset=utf-8", "text/csv; charset=utf-8"),
+        ('text/calendar; method="REQUEST"; name=a.ics', "text/calendar; method=REQUEST"),
+        ("text/calendar; Charset=UTF-8; METHOD=reply", "text/calendar; charset=UTF-8; method=reply"),
         ("message/rfc822", "application/octet-stream"),
         ("multipart/mixed; boundary=x", "application/octet-stream"),
         ("nonsense", "application/octet-stream"),

@@ -234,6 +234,18 @@ async def test_a_job_that_waits_for_a_token_holds_what_it_is_told_to(
     assert held == ["works", "waits", "goes on", "works"]
 
 
+@pytest.mark.parametrize("answer", [(429, ""), (503, ""), (400, '{"error": "slow_down"}')])
+async def test_an_endpoint_that_asks_to_wait_is_told_with_the_failure(
+    server: TokenServer, tokens: AccessTokens, answer: tuple[int, str]
+) -> None:
+    server.faults.append(status(*answer, retry_after="120"))
+    with pytest.raises(TokenEndpointUnavailable) as caught:
+        await tokens.sign_in(account(server.authentication()), MailServer().work)
+
+    assert caught.value.details["status"] == answer[0]
+    assert caught.value.details["retryAfterSeconds"] == 120
+
+
 @pytest.mark.parametrize(
     ("code", "body", "kind", "said"),
     [

@@ -22,7 +22,8 @@ _PLAIN = (string.digits + string.ascii_letters + string.punctuation + " \t\r\n")
 _MOST_QUOTED = 1 / 4
 
 _MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;.*)?", re.ASCII | re.DOTALL)
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
+# Without the method, mail clients take an invitation for a plain file (RFC 6047, 2.4).
+_KEPT = re.compile(r";\s*(charset|method)\s*=\s*\"?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
 # RFC 2046, 5.2.1 allows no base64 for these: as files they travel by another name.
 _NEVER_ENCODED = ("message/", "multipart/")
 _ANY_TYPE = "application/octet-stream"
@@ -91,8 +92,8 @@ def _content_type(given: str) -> str:
     found = _MEDIA_TYPE.fullmatch(given)
     if found is None or found[1].lower().startswith(_NEVER_ENCODED):
         return _ANY_TYPE
-    charset = _CHARSET.search(given)
-    return f"{found[1]}; charset={charset[1]}" if charset else found[1]
+    kept = {name.lower(): value for name, value in _KEPT.findall(given)}
+    return "; ".join([found[1], *(f"{name}={value}" for name, value in kept.items())])
 
 
 def _file_name(name: str) -> list[str]:

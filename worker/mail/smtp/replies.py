@@ -12,6 +12,7 @@ from worker.errors import (
     ProtocolViolation,
     RecipientRefused,
     ServerUnavailable,
+    TlsFailed,
 )
 from worker.masking import excerpt
 from worker.models.smtp import Refusal, RefusedRecipient
@@ -175,6 +176,15 @@ class Recipients:
         )
 
 
+def check_encryption(server: str, reply: Reply) -> None:
+    """Raise TlsFailed if the server wants STARTTLS first (RFC 3207, 4; Exchange Online says it with 451)."""
+    if not reply.is_positive and "STARTTLS" in reply.text.upper():
+        raise TlsFailed(
+            f"{server} wants an encrypted connection ({reply}); choose TLS as cryptographicProtocol.",
+            server=server,
+        )
+
+
 def _is_limit(reply: Reply) -> bool:
     """Whether the recipient is one too many for this transaction, and not its mailbox full (5.2.2)."""
     is_code = reply.code in _TOO_MANY and not reply.text.startswith("5.2.")
@@ -186,6 +196,7 @@ def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_
     reply = (verdict or offer.data) if is_wanted else offer.sender
     if reply.is_positive and reply is not offer.data:
         return None
+    check_encryption(server, reply)
     if reply.code in _SIGN_IN_NEEDED:
         raise AuthenticationFailed(f"{server} wants another sign-in: {reply}", server=server)
     if reply.is_permanent:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from worker.errors import (
+    AuthenticationFailed,
     ConnectionFailed,
     EmailError,
     MailServerError,
+    MessageRefused,
     NotSupported,
     ProtocolViolation,
     SendOutcomeUnknown,
@@ -40,6 +42,7 @@ class SmtpSession(SmtpConnection):
         super().__init__(server, transport, timeouts)
         self._extensions = extensions
         self._is_half_way = False
+        self._has_sent = False  # so that its sign-in was good
         self.begin()
 
     def begin(self) -> None:
@@ -73,7 +76,14 @@ class SmtpSession(SmtpConnection):
             is_stray = offer.awaits_message and not offer.is_accepted
             if is_stray:
                 self.abort()
-            recipients.note(batch, offer, verdict)
+            try:
+                recipients.note(batch, offer, verdict)
+            except (AuthenticationFailed, MessageRefused) as error:
+                self.abort()  # the session may have grown old: a new one does better
+                if self._has_sent and isinstance(error, AuthenticationFailed):
+                    raise ConnectionFailed(error.message, **error.details) from error
+                raise
+            self._has_sent = self._has_sent or bool(verdict and verdict.is_positive)
         is_long = len(message.recipients) > _COMMANDS_TOGETHER
         return await finish_in_thread(recipients.delivery) if is_long else recipients.delivery()
 
