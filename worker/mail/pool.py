@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from worker.errors import ConnectionFailed, ServerUnavailable
+from worker.errors import AuthenticationFailed, ConnectionFailed, ServerUnavailable
 from worker.mail.account import Account
 from worker.mail.command_trace import detach_command_trace
 
@@ -126,7 +126,7 @@ class Pool(Generic[S]):
         async with self._lease(account, fresh=False) as (session, is_warm):
             try:
                 return await work(session)
-            except (ConnectionFailed, ServerUnavailable):
+            except (AuthenticationFailed, ConnectionFailed, ServerUnavailable):
                 if session.is_usable or not (is_warm and session.may_repeat):
                     raise
         # What closed one idle session (a restart, a firewall) has most likely closed its neighbours.

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 import pytest
 from testkit.skipping_clock import on_skipping_clock
 
-from worker.errors import AuthenticationFailed, ConnectionFailed, ServerTimeout, ServerUnavailable
+from worker.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    NotSupported,
+    ServerTimeout,
+    ServerUnavailable,
+)
 from worker.mail.account import Account, Encryption, MailProtocol
 from worker.mail.command_trace import Step, begin_command_trace, traced
 from worker.mail.pool import Pool, PoolFigures, PoolLimits
@@ -179,7 +185,10 @@ async def test_a_session_that_died_while_idle_is_replaced(sessions: Sessions) ->
     assert sessions.opened[0].end == "aborted"
 
 
-@pytest.mark.parametrize("error", [ConnectionFailed("gone"), ServerUnavailable("421 idle for too long")])
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionFailed("gone"), ServerUnavailable("421 idle for too long"), AuthenticationFailed("530")],
+)
 async def test_a_reused_session_that_breaks_immediately_is_replaced_silently(
     error: Exception, sessions: Sessions
 ) -> None:
@@ -214,7 +223,7 @@ async def test_the_neighbours_of_a_dead_session_are_not_trusted_either(sessions:
 
 @pytest.mark.parametrize(
     ("error", "may_repeat"),
-    [(ConnectionFailed("gone"), False), (ServerTimeout("slow"), True), (AuthenticationFailed("no"), True)],
+    [(ConnectionFailed("gone"), False), (ServerTimeout("slow"), True), (NotSupported("no"), True)],
 )
 async def test_work_is_repeated_only_where_the_connection_broke_and_nothing_was_done(
     error: Exception, may_repeat: bool, sessions: Sessions

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -26,7 +25,7 @@ from worker.mail.account import Account, Encryption
 from worker.mail.command_trace import traced, traced_step
 from worker.mail.connection import connect, failure_of
 from worker.mail.sasl import token_exchange, token_refusal
-from worker.mail.smtp.replies import Reply, check_encryption, check_reply
+from worker.mail.smtp.replies import Reply, check_reply
 from worker.mail.smtp.session import SmtpSession
 from worker.mail.timeouts import Timeouts
 from worker.masking import excerpt
@@ -109,8 +108,8 @@ class _Opening:
             reply = await self._ask("HELO", self._smtp.helo())
         if reply.is_permanent:
             raise ServerRefused(
-                f"{self._server} refused EHLO {self._smtp.local_hostname}: {str(reply).removesuffix('.')};"
-                " set EMAIL_WORKER_SMTP_HELO_NAME to the worker's full name.",
+                f"{self._server} refused EHLO {self._smtp.local_hostname}: {reply}; set"
+                " EMAIL_WORKER_SMTP_HELO_NAME to the worker's full name.",
                 server=self._server,
             )
         self._require(reply, _DONE)
@@ -135,11 +134,7 @@ class _Opening:
         if self._account.token is not None:
             return await self._show_token()
         smtp, offered = self._smtp, self._smtp.server_auth_methods
-        ways: list[tuple[str, Callable[[str, str], Awaitable[SMTPResponse]]]] = [
-            ("plain", smtp.auth_plain),
-            ("login", self._login),
-            ("cram-md5", smtp.auth_crammd5),
-        ]
+        ways = [("plain", smtp.auth_plain), ("login", smtp.auth_login), ("cram-md5", smtp.auth_crammd5)]
         if self._account.encryption is Encryption.NONE:
             ways.insert(0, ways.pop())  # the one that does not show the password
         for mechanism, authenticate in ways:
@@ -147,7 +142,6 @@ class _Opening:
                 attempt = authenticate(self._account.username or "", self._account.password or "")
                 reply = await self._ask("AUTH", attempt)
                 if reply.code != _UNKNOWN_MECHANISM:
-                    check_encryption(self._server, reply)
                     return self._require(reply, _SIGNED_IN, "the sign-in", AuthenticationFailed)
         shown = excerpt(", ".join(dict.fromkeys(offered)).upper(), _MAX_TEXT)
         missing = (
@@ -167,18 +161,6 @@ class _Opening:
             raise failure_of(self._server, ConnectionResetError())
         transport = cast("asyncio.Transport", self._smtp.transport)
         return SmtpSession(self._server, transport, self._timeouts, self._smtp.esmtp_extensions)
-
-    async def _login(self, username: str, password: str) -> SMTPResponse:
-        """Say user name and password when they are asked for.
-
-        Not by aiosmtplib's `auth_login`, which says the name with the command: some servers ignore it there,
-        ask for it, and would get the password for a name.
-        """
-        response = await self._smtp.execute_command(b"AUTH", b"LOGIN")
-        for word in (username, password):
-            if response.code == _CHALLENGE:
-                response = await self._smtp.execute_command(base64.b64encode(word.encode()))
-        return response
 
     async def _show_token(self) -> None:
         """Sign in by an access token, and ask for the reason if it is refused.
@@ -203,8 +185,7 @@ class _Opening:
     async def _ask(self, name: str, response: Awaitable[SMTPResponse]) -> Reply:
         """Wait for the reply to the command `name`, which aiosmtplib sends."""
         timeouts = self._timeouts
-        login_seconds = timeouts.login_seconds
-        limits = {"STARTTLS": timeouts.tls_seconds, "AUTH": login_seconds, "SASL": login_seconds}
+        limits = {"STARTTLS": timeouts.tls_seconds, **dict.fromkeys(("AUTH", "SASL"), timeouts.login_seconds)}
         with traced(self._account.protocol, self._server, name), _aside(response) as asking:
             return await self._reply(asking, limits.get(name, timeouts.command_seconds))
 
@@ -229,10 +210,8 @@ class _Opening:
     ) -> None:
         """Raise unless the server answered with the code `success`; `refusal` if it will not later either."""
         if reply.is_permanent:
-            text = f"{self._server} refused {asked}: {reply}"
-            if refusal is AuthenticationFailed:
-                text = f"{text.removesuffix('.')}; check user name and password."
-            raise refusal(text, server=self._server)
+            advice = "; check user name and password." if refusal is AuthenticationFailed else ""
+            raise refusal(f"{self._server} refused {asked}: {reply}{advice}", server=self._server)
         if reply.is_transient:
             text = f"{self._server} refused {asked} for now: {reply}"
             raise ServerUnavailable(text, server=self._server)

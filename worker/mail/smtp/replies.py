@@ -62,15 +62,14 @@ class Reply:
         return self.code // 100 == 5  # noqa: PLR2004 - the classes of reply codes
 
     def __str__(self) -> str:
-        return self.text if self.code == NO_REPLY else f"{self.code} {self.text}".rstrip()
+        return self.text if self.code == NO_REPLY else f"{self.code} {self.text}".rstrip(" .")
 
 
 def check_reply(server: str, reply: Reply) -> Reply:
     """Return a reply that answers a command. Raises if it is no reply, or ends the connection."""
     if reply.code not in _REPLY_CODES:
-        raise ProtocolViolation(
-            f"{server} does not speak SMTP: it answered “{reply}”; check host and port.", server=server
-        )
+        text = f"{server} does not speak SMTP: it answered “{reply}”; check host and port."
+        raise ProtocolViolation(text, server=server)
     if reply.code == _CLOSING:
         raise ServerUnavailable(f"{server} closes the connection: {reply}", server=server)
     return reply
@@ -176,15 +175,6 @@ class Recipients:
         )
 
 
-def check_encryption(server: str, reply: Reply) -> None:
-    """Raise TlsFailed if the server wants STARTTLS first (RFC 3207, 4; Exchange Online says it with 451)."""
-    if not reply.is_positive and "STARTTLS" in reply.text.upper():
-        raise TlsFailed(
-            f"{server} wants an encrypted connection ({reply}); choose TLS as cryptographicProtocol.",
-            server=server,
-        )
-
-
 def _is_limit(reply: Reply) -> bool:
     """Whether the recipient is one too many for this transaction, and not its mailbox full (5.2.2)."""
     is_code = reply.code in _TOO_MANY and not reply.text.startswith("5.2.")
@@ -196,13 +186,14 @@ def _refusal_of_message(server: str, offer: Offer, verdict: Reply | None, *, is_
     reply = (verdict or offer.data) if is_wanted else offer.sender
     if reply.is_positive and reply is not offer.data:
         return None
-    check_encryption(server, reply)
+    if "STARTTLS" in reply.text.upper():  # RFC 3207, 4; Exchange Online says it with 451
+        text = f"{server} wants an encrypted connection ({reply}); choose TLS as cryptographicProtocol."
+        raise TlsFailed(text, server=server)
     if reply.code in _SIGN_IN_NEEDED:
         raise AuthenticationFailed(f"{server} wants another sign-in: {reply}", server=server)
     if reply.is_permanent:
         return reply
     if reply.is_transient:
-        raise MessageRefused(
-            f"{server} does not take the message now: {reply}", server=server, replyCode=reply.code
-        )
+        text = f"{server} does not take the message now: {reply}"
+        raise MessageRefused(text, server=server, replyCode=reply.code)
     raise ProtocolViolation(f"{server} gave an answer that does not fit: {reply}", server=server)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from worker.errors import (
-    AuthenticationFailed,
     ConnectionFailed,
     EmailError,
     MailServerError,
-    MessageRefused,
     NotSupported,
     ProtocolViolation,
     SendOutcomeUnknown,
@@ -42,7 +41,6 @@ class SmtpSession(SmtpConnection):
         super().__init__(server, transport, timeouts)
         self._extensions = extensions
         self._is_half_way = False
-        self._has_sent = False  # so that its sign-in was good
         self.begin()
 
     def begin(self) -> None:
@@ -78,26 +76,22 @@ class SmtpSession(SmtpConnection):
                 self.abort()
             try:
                 recipients.note(batch, offer, verdict)
-            except (AuthenticationFailed, MessageRefused) as error:
-                self.abort()  # the session may have grown old: a new one does better
-                if self._has_sent and isinstance(error, AuthenticationFailed):
-                    raise ConnectionFailed(error.message, **error.details) from error
+            except MailServerError:
+                self.abort()  # it may have grown old, or lost its sign-in: a new one does better
                 raise
-            self._has_sent = self._has_sent or bool(verdict and verdict.is_positive)
         is_long = len(message.recipients) > _COMMANDS_TOGETHER
         return await finish_in_thread(recipients.delivery) if is_long else recipients.delivery()
 
     def _check_extensions(self, message: ComposedMessage) -> None:
         if message.notify:
-            self._require("DSN", "notify of the delivery (notify): it lacks DSN.")
+            self._require("DSN", "notify of the delivery (notify)")
         if message.smtputf8_mailboxes:
             address = message.smtputf8_mailboxes[0]
-            need = "which addresses with letters beyond ASCII before the @ need."
-            self._require("SMTPUTF8", f"take the address {address}: it lacks SMTPUTF8, {need}")
+            self._require("SMTPUTF8", f"take the address {address}, with letters beyond ASCII before the @")
 
     def _require(self, extension: str, purpose: str) -> None:
         if extension.lower() not in self._extensions:
-            text = f"{self.server} cannot {purpose}"
+            text = f"{self.server} cannot {purpose}: it lacks {extension}."
             raise NotSupported(text, server=self.server, extension=extension)
 
     async def _offer(self, message: ComposedMessage, batch: Sequence[str]) -> Offer:
@@ -168,10 +162,7 @@ def _recipient_command(message: ComposedMessage, mailbox: str) -> str:
 
 def _xtext(text: str) -> str:
     """Encode a parameter's value (RFC 3461, 4)."""
-    return "".join(
-        character if "!" <= character <= "~" and character not in "+=" else f"+{ord(character):02X}"
-        for character in text
-    )
+    return re.sub(r"[^!-*,-<>-~]", lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _dot_stuffed(content: bytes) -> bytes:
