@@ -55,6 +55,8 @@ def bind(
     """
     # A group that is missing is read as empty: some operations need none of its fields.
     given = {name: {} if (value := variables.get(name)) is None else value for name in GROUPS}
+    # Before an error can quote them.
+    _learn_secrets(given["authentication"], mask, unless=_names_a_secret)
     for name, value in given.items():
         if isinstance(value, dict):
             _check_fields(name, value)
@@ -127,12 +129,17 @@ class _Resolver:
         return resolved
 
 
-def _learn_secrets(authentication: Any, mask: Mask) -> None:
+def _learn_secrets(authentication: Any, mask: Mask, unless: Callable[[str], bool] = lambda _: False) -> None:
     """Mask passwords, tokens and keys of a diagram that has them in clear text."""
     given = authentication if isinstance(authentication, dict) else {}
-    for value in map(given.get, SECRETS):
-        if isinstance(value, str | int | float) and len(str(value)) <= PASSWORD_CHARACTERS:
-            mask.learn(str(value))
+    values = (str(value) for value in map(given.get, SECRETS) if isinstance(value, str | int | float))
+    for value in values:
+        if len(value) <= PASSWORD_CHARACTERS and not unless(value):
+            mask.learn(value)
+
+
+def _names_a_secret(text: str) -> bool:
+    return "{{" in text or _NEAR_MISS.fullmatch(text.strip()) is not None
 
 
 def _learn_changed(request: BaseModel, fields: Iterable[tuple[str, ...]], mask: Mask) -> None:
