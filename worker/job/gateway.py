@@ -36,7 +36,7 @@ from worker.settings import Settings
 
 T = TypeVar("T")
 
-# Camunda hands out variables of up to 1,000 levels; Python's usual limit has no room for the calls around them.
+# Camunda hands out variables of up to 1,000 levels; Python's limit leaves no room for the calls around them.
 _LEVELS_OF_CALLS = 2_000
 
 # A command is answered in milliseconds; one that takes longer is sent again.
