@@ -14,7 +14,7 @@ from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import SendOutcomeUnknown, ServerTimeout
-from worker.job.engine_errors import GatewayUnavailable, JobGone
+from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
@@ -98,6 +98,30 @@ async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_thro
             commands = await bench.gateway.until_taken(taken)
     texts = [command.fields["variables"]["mail"]["text"] for command in commands]
     assert texts == ["ann@example.com", ""]
+
+
+@on_skipping_clock
+async def test_who_has_the_email_is_not_remembered_twice_once_camunda_has_stored_it() -> None:
+    bench = Bench()
+
+    async def reach_one_of_two() -> OperationResult:
+        bench.handler.delivered.add("ann@example.com")
+        raise ServerTimeout("Slow.")
+
+    async def tell_who_has_it() -> OperationResult:
+        return OperationResult(LetterResult(text=",".join(bench.handler.delivered)))
+
+    bench.handler.script.extend([reach_one_of_two, tell_who_has_it, reach_one_of_two, tell_who_has_it])
+    refused = CommandRefused("INVALID_ARGUMENT: too large")
+    async with bench.serving():
+        for taken, fault in ((1, None), (3, refused)):
+            bench.gateway.script("fail", fault)
+            bench.gateway.offer(JOB)
+            await bench.gateway.until_taken(taken)
+            bench.gateway.offer(replace(JOB, retries=JOB.retries - 1))  # without the variable of the failure
+            commands = await bench.gateway.until_taken(taken + 1)
+    texts = [each.fields["variables"]["mail"]["text"] for each in commands if each.name == "complete"]
+    assert texts == ["", "ann@example.com"]
 
 
 @on_skipping_clock

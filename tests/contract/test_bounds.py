@@ -20,6 +20,7 @@ from worker.errors import ServerTimeout
 from worker.job.gateway import Subscription
 from worker.job.job import Job
 from worker.mail.account import Encryption, MailProtocol
+from worker.mail.command_trace import traced
 from worker.mail.operation_result import OperationResult
 
 
@@ -318,6 +319,34 @@ async def test_an_account_that_hangs_does_not_delay_the_others_of_its_server() -
     assert [line["event"] for line in logs].count("mail_server_unreachable") == 1
     tried = [command for command in bench.gateway.taken if command.fields.get("retries") == 2]
     assert len(tried) < 20
+
+
+@on_skipping_clock
+async def test_the_backlog_of_an_account_that_hangs_leaves_its_server_before_the_first_timeout() -> None:
+    bench = Bench(max_jobs=64, max_jobs_per_server=32, has_answered=False, task_types=(TASK_TYPE,))
+    sessions = asyncio.Semaphore(8)  # as many as an account has by default; the other jobs wait for one
+    bench.handler.sends_a_command = False
+
+    async def take_a_session_and_hang() -> OperationResult:
+        async with sessions:
+            traced(MailProtocol.SMTP, "mail.example.com:587", "NOOP")
+            return await hangs()
+
+    bench.handler.answers_of = lambda account: (
+        take_a_session_and_hang if account.username == "stuck" else None
+    )
+    async with bench.serving():
+        bench.gateway.offer(make_job(variables=variables_of("well")))
+        await bench.gateway.until_taken(1)
+        bench.gateway.offer(*(make_job(variables=variables_of("stuck")) for _ in range(100)))
+        await bench.until_running(32)
+        began_at = now()
+        await bench.gateway.until_taken(1 + 100 - 8)
+        bench.gateway.offer(make_job(key=1_000_000, variables=variables_of("well")))
+        await bench.gateway.until(partial(is_completed, bench, 1_000_000))
+        assert now() - began_at < 5
+    back = [command.fields["retries"] for command in bench.gateway.taken if command.name == "fail"]
+    assert set(back[: 100 - 8]) == {3}
 
 
 @on_skipping_clock

@@ -16,6 +16,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayServicer, add_GatewayServicer_
 from testkit.jobs import make_job
 
 from worker.errors import InputError
+from worker.job.completed_work import CompletedWork
 from worker.job.engine_errors import CommandRefused, EngineError, GatewayUnavailable, JobGone
 from worker.job.gateway import Subscription, ZeebeGateway
 from worker.job.job import Job
@@ -211,6 +212,18 @@ async def test_no_status_at_activation_ends_the_worker(status: grpc.StatusCode) 
         servicer.status = status
         with pytest.raises(GatewayUnavailable, match="for a reason"):
             await jobs_from(gateway)
+
+
+async def test_variables_of_as_many_levels_as_camunda_hands_out_can_be_read_compared_and_remembered() -> None:
+    levels = 999  # and the object of the variables
+    async with connected() as (servicer, gateway):
+        variables = '{"server": ' + "[" * levels + "]" * levels + "}"
+        servicer.jobs = [messages.ActivatedJob(key=1, customHeaders="{}", variables=variables)]
+        (first,), (again,) = [await jobs_from(gateway) for _ in range(2)]
+    assert first.variables == again.variables
+    completed_work = CompletedWork()
+    completed_work.record(first, ("sent",))
+    assert completed_work.recall(again) == ("sent",)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ def bind_to(model: Any, **groups: dict[str, Any]) -> None:
         "parameters": {},
     }
     given = {name: value | groups.get(name, {}) for name, value in usual.items()}
-    secrets = SecretStore({}, prefix="SECRET_", directory=None)
+    secrets = SecretStore({"SECRET_A": "x"}, prefix="SECRET_", directory=None)
     bind(model, given, secrets=secrets, mask=Mask(), secret_fields=("authentication.*", "server.*"))
 
 
@@ -96,6 +97,9 @@ REACH: dict[str, Callable[[int], None]] = {
     "`parameters.messageId`": lambda n: bind_to(ReadRequest, parameters={"messageId": "m" * n}),
     "a folder": lambda n: bind_to(ListRequest, parameters={"folder": "f" * n}),
     "`parameters.criteria`": lambda n: bind_to(SearchRequest, parameters={"criteria": any_of(n)}),
+    "`parameters.criteria` as JSON text": lambda n: bind_to(
+        SearchRequest, parameters={"criteria": json.dumps(any_of(1)).ljust(n)}
+    ),
     "nested `criteria`": lambda n: bind_to(SearchRequest, parameters={"criteria": nested(n)}),
     "`value` of a condition": lambda n: bind_to(
         SearchRequest, parameters={"criteria": {"field": "BODY", "value": "v" * n}}
@@ -103,6 +107,13 @@ REACH: dict[str, Callable[[int], None]] = {
     "each of the three variables": lambda n: send(**at_most(n)),
     "the name of a field": lambda n: send(**{"n" * n: "x"}),
     "nested lists and contexts": lambda n: send(to=listed(n - 1)),
+    # The other fields and the three variables themselves are ten entries.
+    "entries of all lists and contexts in the three variables": lambda n: send(
+        to=["b@example.org", *([""] * (n - 11))]
+    ),
+    "secrets in the three variables": lambda n: bind_to(
+        ListRequest, authentication={"password": "{{secrets.A}}" * n}
+    ),
     "the result or error expression": lambda n: expression("1" + " " * (n - 2) + "1"[: n - 1]),
 }
 
@@ -173,6 +184,19 @@ def test_too_many_words_are_one_fault(model: Any, field: str, words: Any) -> Non
         bind_to(model, parameters=LETTER | {name: {entry: words} if entry else words})
     assert f"parameters.{field} must have at most 50 entries" in caught.value.message
     assert f"parameters.{field}[" not in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["{{secrets.NONE}}" * 201, ["{{secrets.A}}"] * 201])
+@pytest.mark.parametrize("name", ["password", "unknown"])
+def test_more_secrets_than_the_limit_are_refused_before_they_are_looked_up(name: str, given: Any) -> None:
+    with pytest.raises(InputError, match="all fields together must have at most 200 secrets") as caught:
+        bind_to(ListRequest, authentication={name: given})
+    assert caught.value.details["field"] == f"authentication.{name}"
+
+
+def test_a_secret_that_is_too_long_is_counted_in_characters() -> None:
+    with pytest.raises(InputError, match=r"password must have at most 16,384 characters\."):
+        bind_to(ListRequest, authentication={"password": "p" * 16_385})
 
 
 def test_a_value_nested_too_deeply_to_be_walked_is_refused() -> None:

@@ -117,6 +117,14 @@ def test_no_url_leads_out_of_the_path_that_is_allowed(path: str) -> None:
         policy.admit(f"http://files.example.com{path}")
 
 
+@pytest.mark.parametrize("between", ["\0", "%00", "%2f", "%23", " ", "%20", "\x7f", "%5c", "\u200b\0"])
+def test_no_host_is_allowed_that_the_system_reads_as_another_one(between: str) -> None:
+    policy = UrlPolicy((UrlPattern.parse("http://*.example.com/*"),))
+    policy.admit("http://127.0.0.1.example.com/")
+    with pytest.raises(UrlNotAllowed):
+        policy.admit(f"http://127.0.0.1{between}.example.com/")
+
+
 @pytest.mark.parametrize("document_id", [".", "..", " .. "])
 def test_a_document_id_cannot_leave_its_path(document_id: str) -> None:
     with pytest.raises(ValueError, match="documentId may not be"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -11,7 +12,7 @@ from testkit.processes import free_port
 
 from worker.errors import ConnectionFailed
 from worker.mail.account import Account, Encryption, MailProtocol
-from worker.mail.connection import connect
+from worker.mail.connection import BoundedConnection, connect
 
 
 def account(host: str, port: int = 143) -> Account:
@@ -36,3 +37,14 @@ async def test_of_several_addresses_the_first_reason_is_given(monkeypatch: pytes
     monkeypatch.setattr(aiohappyeyeballs, "start_connection", fail)
     with pytest.raises(ConnectionFailed, match=r"\(connection refused\)"):
         await connect(account("127.0.0.1"), 30)
+
+
+def test_a_connection_without_a_free_descriptor_is_closed_and_may_be_retried() -> None:
+    class Last(socket.socket):
+        def dup(self) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    last = Last()
+    with pytest.raises(ConnectionFailed, match="too many open files"):
+        BoundedConnection("mail.example.com:993", last)
+    assert last.fileno() == -1

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from yarl import URL
 
 from worker.errors import EmailError, UrlNotAllowed
-from worker.models.base import one_spelling
+from worker.models.base import one_spelling, read_host
 
 _PATTERN = re.compile(
     r"(https?)://([^/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(/[^?#]*)?", re.IGNORECASE
@@ -69,6 +69,8 @@ class UrlPolicy:
         """Return the URL to request; raises the refusal, which is UrlNotAllowed by default."""
         try:
             url = URL(text)
+            # The system reads a name up to its first NUL, and would connect to that.
+            read_host(url.raw_host or "")
         except (ValueError, TypeError) as error:
             raise self.refusal("a URL that cannot be read") from error
         if self.patterns is None:

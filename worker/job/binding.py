@@ -15,7 +15,14 @@ from worker.job.assignment import OWN_NOTATION, Notation
 from worker.job.input_faults import GROUPS, InputFaults
 from worker.masking import Mask, excerpt
 from worker.models.authentication import SECRETS
-from worker.models.bounds import FIELD_NAME_CHARACTERS, FIELDS, LEVELS, PASSWORD_CHARACTERS
+from worker.models.bounds import (
+    ENTRIES,
+    FIELD_NAME_CHARACTERS,
+    FIELDS,
+    LEVELS,
+    PASSWORD_CHARACTERS,
+    PLACEHOLDERS,
+)
 from worker.secret_store import SecretStore
 
 R = TypeVar("R", bound=BaseModel)
@@ -48,6 +55,8 @@ def bind(
     """
     # A group that is missing is read as empty: some operations need none of its fields.
     given = {name: {} if (value := variables.get(name)) is None else value for name in GROUPS}
+    # Before an error can quote them.
+    _learn_secrets(given["authentication"], mask, unless=_names_a_secret)
     for name, value in given.items():
         if isinstance(value, dict):
             _check_fields(name, value)
@@ -72,31 +81,42 @@ def _check_fields(group: str, fields: Mapping[str, Any]) -> None:
         )
 
 
+def _too_many(field: str, most: int, what: str) -> str:
+    return f"{field} is refused: all fields together must have at most {most:,} {what}."
+
+
 class _Resolver:
     """Replaces the placeholders in the fields that may have them, and notes in which there were any."""
 
     def __init__(self, resolve: Callable[[str], str], patterns: tuple[str, ...]) -> None:
         self._resolve = resolve
         self._patterns = patterns
+        self._entries = self._placeholders = 0
         self.resolved_fields: set[tuple[str, ...]] = set()
 
     def resolve(self, value: Any, path: tuple[str, ...], level: int = 0) -> Any:
-        """Return `value`, the field at `path`, with its secrets resolved; raises InputError if too deep."""
+        """Return `value`, the field at `path`, with its secrets resolved; raises InputError above a limit."""
         if isinstance(value, str):
             return self._resolve_text(value, path)
+        if not isinstance(value, Mapping | list):
+            return value
+        field = ".".join(path[:2])
         if level > LEVELS:
-            field = ".".join(path[:2])
             raise InputError(f"{field} is nested more than {LEVELS} levels deep.", field=field)
+        self._entries += len(value)
+        if self._entries > ENTRIES:
+            raise InputError(_too_many(field, ENTRIES, "entries"), field=field)
         if isinstance(value, Mapping):
             return {name: self.resolve(item, (*path, str(name)), level + 1) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.resolve(item, path, level + 1) for item in value]
-        return value
+        return [self.resolve(item, path, level + 1) for item in value]
 
     def _resolve_text(self, text: str, path: tuple[str, ...]) -> str:
         field = ".".join(path)
         if not any(fnmatch.fnmatchcase(field, pattern) for pattern in self._patterns):
             return text
+        self._placeholders += text.count("secrets.")
+        if self._placeholders > PLACEHOLDERS:
+            raise InputError(_too_many(field, PLACEHOLDERS, "secrets"), field=field)
         lone = _LONE.fullmatch(text)
         resolved = self._resolve(lone[1] if lone else text)
         if resolved != text:
@@ -109,12 +129,17 @@ class _Resolver:
         return resolved
 
 
-def _learn_secrets(authentication: Any, mask: Mask) -> None:
+def _learn_secrets(authentication: Any, mask: Mask, unless: Callable[[str], bool] = lambda _: False) -> None:
     """Mask passwords, tokens and keys of a diagram that has them in clear text."""
     given = authentication if isinstance(authentication, dict) else {}
-    for value in map(given.get, SECRETS):
-        if isinstance(value, str | int | float) and len(str(value)) <= PASSWORD_CHARACTERS:
-            mask.learn(str(value))
+    values = (str(value) for value in map(given.get, SECRETS) if isinstance(value, str | int | float))
+    for value in values:
+        if len(value) <= PASSWORD_CHARACTERS and not unless(value):
+            mask.learn(value)
+
+
+def _names_a_secret(text: str) -> bool:
+    return "{{" in text or _NEAR_MISS.fullmatch(text.strip()) is not None
 
 
 def _learn_changed(request: BaseModel, fields: Iterable[tuple[str, ...]], mask: Mask) -> None:

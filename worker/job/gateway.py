@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ from worker.job.outcome import BpmnError, Completed, Failed, Outcome, Returned
 from worker.settings import Settings
 
 T = TypeVar("T")
+
+# Camunda hands out variables of up to 1,000 levels; Python's limit leaves no room for the calls around them.
+_LEVELS_OF_CALLS = 2_000
 
 # A command is answered in milliseconds; one that takes longer is sent again.
 _COMMAND_TIMEOUT_SECONDS = 10.0
@@ -79,6 +83,7 @@ class ZeebeGateway:
 
     def __init__(self, settings: Settings, sign_in: SignIn | None = None) -> None:
         """Connect at the first command. Raises OSError for a file of the settings that cannot be read."""
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS_OF_CALLS))
         self._signed = SignedCalls(sign_in) if sign_in else None
         self._channel = open_channel(settings.gateway, self._signed)
         self._client = ZeebeClient(self._channel, max_connection_retries=_WITHOUT_END)

@@ -14,6 +14,7 @@ import structlog
 
 from worker.errors import EmailError, SendOutcomeUnknown
 from worker.event_loop import finish_in_thread
+from worker.job import progress
 from worker.job.admission import Admission, NotAdmitted
 from worker.job.assignment import Assignment, Interpret
 from worker.job.completed_work import CompletedWork, Entry
@@ -25,7 +26,6 @@ from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.operation_runner import OperationRunner
 from worker.job.outcome import Completed, Failed, Outcome, Returned, outcome_class
-from worker.job.progress import carried, carry
 from worker.job.report import JobReport, Observers
 from worker.job.request import read_request
 from worker.job.send_rate import SendRate
@@ -66,7 +66,7 @@ class Pipeline:
         self._completed_work = CompletedWork()
         # By job key: the most retries that a failing job is known to have had, and who has its email.
         self._most_retries: Recent[int, int] = Recent()
-        self._delivered: Recent[int, set[str]] = Recent()
+        self._delivered: Recent[int, set[str]] = Recent(progress.KEPT_RECIPIENTS, len)
         self._send_rate = SendRate(worker.max_sends_per_minute, time.monotonic)
         self.admission = Admission(max_jobs=worker.max_jobs, max_jobs_per_server=worker.max_jobs_per_server)
 
@@ -176,7 +176,7 @@ class Pipeline:
                     self._send_rate.admit(account)
                     work.is_counted = True
                 reference = _reference(job, self._cluster_name)
-                work.delivered = carried(job, reference) | self._delivered.get(job.key, set())
+                work.delivered = progress.carried(job, reference) | self._delivered.get(job.key, set())
                 context = self._runner.context(
                     account, reference, delivered=work.delivered, may_change=lease.check
                 )
@@ -211,7 +211,7 @@ class Pipeline:
 
     async def _finish(self, job: Job, work: Work, lease: Lease) -> None:
         """Report the outcome, and only then delete what Camunda has stored."""
-        work.outcome = carry(work.outcome, _reference(job, self._cluster_name), work.delivered)
+        work.outcome = progress.carry(work.outcome, _reference(job, self._cluster_name), work.delivered)
         try:
             work.is_settled = await self._settle(job, work, lease)
         except asyncio.CancelledError:
@@ -256,7 +256,7 @@ class Pipeline:
 
     def _forget(self, job: Job, work: Work) -> None:
         """Forget what only another attempt at this job would need."""
-        if not isinstance(work.outcome, Failed | Returned):
+        if not progress.is_lost(work.outcome):
             self._delivered.pop(job.key, None)
         # An email whose result could not be used stays recorded as sent: a retry must not send it again.
         if not (isinstance(work.outcome, Failed) and work.has_effect):

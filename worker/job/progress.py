@@ -12,6 +12,8 @@ from worker.job.job import Job
 from worker.job.outcome import Failed, Outcome, Returned
 
 VARIABLE = "emailDelivered"
+KEPT_RECIPIENTS = 50_000
+"""How many a worker remembers, of all failures that Camunda has not stored: 15 MB."""
 
 
 def carry(outcome: Outcome, reference: str, delivered: set[str]) -> Outcome:
@@ -30,3 +32,8 @@ def carried(job: Job, reference: str) -> set[str]:
         return set()
     recipients = value.get("recipients")
     return {each for each in recipients if isinstance(each, str)} if isinstance(recipients, list) else set()
+
+
+def is_lost(outcome: Outcome) -> bool:
+    """Tell whether another attempt could not learn from Camunda who has the email."""
+    return isinstance(outcome, Failed | Returned) and VARIABLE not in outcome.variables

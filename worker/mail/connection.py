@@ -83,7 +83,11 @@ class BoundedConnection:
         self.doing = ""
         self._seconds = self._deadline = 0.0
         # The socket is replaced when TLS begins; this one can be shut down at any time.
-        self._handle = connection.dup()
+        try:
+            self._handle = connection.dup()
+        except OSError as error:  # too many open files
+            connection.close()
+            raise failure_of(server, error) from error
         self._incoming = self._new_buffer()
 
     def allow(self, doing: str, seconds: float, octets: int) -> None:

@@ -30,8 +30,13 @@ WORDS = 50
 CRITERIA_LEVELS = 50
 CONDITIONS = 1_000
 CONDITION_CHARACTERS = 10_000
+# Of a search, if they are given as JSON text.
+CRITERIA_CHARACTERS = 500_000
 # Of each of the three variables.
 FIELDS = 200
 FIELD_NAME_CHARACTERS = 200
+# Of all three variables together: entries of lists and contexts; secrets, which may be long.
+ENTRIES = 100_000
+PLACEHOLDERS = 200
 # Lists and contexts in each other; criteria of 50 levels need a hundred.
 LEVELS = 200

@@ -60,6 +60,8 @@ def expectation(error: ErrorDetails) -> str:
         return str(context["error"]).removesuffix(".")
     if kind in ("enum", "literal_error"):
         return f"must be {_ENUM_MEMBER.sub(lambda member: member[1], str(context['expected']))}"
+    if kind == "too_long" and context["field_type"] == "Value":  # of a secret text
+        kind = "string_too_long"
     if kind in _EXPECTED:
         return _EXPECTED[kind].format(**context)
     return error["msg"][0].lower() + error["msg"][1:]

@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_LEVELS
+from worker.models.bounds import CONDITION_CHARACTERS, CONDITIONS, CRITERIA_CHARACTERS, CRITERIA_LEVELS
 from worker.models.expectation import fault, number_as_text, shown
 from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
@@ -177,6 +177,8 @@ def _read_value(field: SearchField, entries: Mapping[str, Any]) -> str | bool | 
 
 
 def _from_json(text: str) -> Any:
+    if len(text) > CRITERIA_CHARACTERS:
+        raise ValueError(f"must have at most {CRITERIA_CHARACTERS:,} characters as JSON text")
     try:
         return json.loads(text) if text.strip() else None
     except (ValueError, RecursionError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from worker.errors import InputError, SecretNotFound
+from worker.errors import EmailError, InputError, SecretNotFound
 from worker.job.binding import bind
 from worker.masking import Mask, masking
 from worker.models.authentication import Authentication, OptionalAuthentication
@@ -344,6 +344,22 @@ def test_the_operator_may_widen_the_fields(patterns: tuple[str, ...], is_put_in:
 def test_what_is_nearly_a_placeholder_is_refused_with_the_right_form(text: str) -> None:
     message = refusal(given(authentication={"password": text})).message
     assert message == "authentication.password looks like a secret but is none; write {{secrets.PW}}."
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"authentication": {"username": "${hunter2}"}},
+        {"authentication": {"username": "{{secrets.hunter2}}"}},
+        {"parameters": {"hunter2": "x"}},
+        {"parameters": {"hunter2": [None] * 100_001}},
+    ],
+)
+def test_a_password_is_masked_also_where_something_else_has_the_same_name(groups: dict[str, Any]) -> None:
+    secrets, mask = SecretStore({}, prefix="SECRET_", directory=None), Mask()
+    with pytest.raises(EmailError) as caught, masking(mask):
+        bind(Letter, given(**groups), secrets=secrets, mask=mask, secret_fields=FIELDS)
+    assert "hunter2" not in mask.hide(caught.value.message)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from worker.errors import SendOutcomeUnknown
 from worker.job.completed_work import CompletedWork
 
 JOB = make_job(key=1, variables=variables_for(to="bob", body="ü"))
+MEGABYTE = 1024 * 1024
 
 
 def test_completed_work_is_recalled_for_the_same_job() -> None:
@@ -69,3 +70,13 @@ def test_the_oldest_entries_go_first() -> None:
     assert completed_work.recall(replace(JOB, key=0, variables={})) is None
     assert completed_work.recall(replace(JOB, key=1, variables={})) == (1,)
     assert completed_work.recall(replace(JOB, key=10_000, variables={})) == (10_000,)
+
+
+def test_long_results_are_remembered_of_fewer_jobs() -> None:
+    completed_work = CompletedWork()
+    unknown = SendOutcomeUnknown("Perhaps.", deliveredRecipients=["a" * MEGABYTE])
+    for key, entry in enumerate([("a" * MEGABYTE,), unknown] * 40):
+        completed_work.record(replace(JOB, key=key), entry)  # type: ignore[arg-type]
+    kept = [key for key in range(80) if completed_work.recall(replace(JOB, key=key))]
+    assert kept == list(range(kept[0], 80))
+    assert 55 < len(kept) <= 64

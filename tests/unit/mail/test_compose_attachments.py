@@ -96,6 +96,8 @@ def test_the_workers_reader_reads_its_own_emails() -> None:
         ("message/rfc822", "application/octet-stream"),
         ("multipart/mixed; boundary=x", "application/octet-stream"),
         ("nonsense", "application/octet-stream"),
+        ("a" * 127 + "/" + "b" * 127, "a" * 127 + "/" + "b" * 127),
+        ("a/" + "b" * 128, "application/octet-stream"),
         ("text/plain\r\nX-Evil: 1", "application/octet-stream"),
         ("text/plain; charset=utf-8\r\nX-Evil: 1", "text/plain; charset=utf-8"),
         ("", "application/octet-stream"),

@@ -21,7 +21,8 @@ _PLAIN = (string.digits + string.ascii_letters + string.punctuation + " \t\r\n")
 # From a sixth on base64 is shorter; but quoted-printable can still be read, by people and by filters.
 _MOST_QUOTED = 1 / 4
 
-_MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)\s*(?:;.*)?", re.ASCII | re.DOTALL)
+# RFC 6838, 4.2 bounds the names.
+_MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127})\s*(?:;.*)?", re.ASCII | re.DOTALL)
 # Without the method, mail clients take an invitation for a plain file (RFC 6047, 2.4).
 _KEPT = re.compile(r";\s*(charset|method)\s*=\s*\"?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
 # RFC 2046, 5.2.1 allows no base64 for these: as files they travel by another name.
