@@ -152,8 +152,12 @@ class ImapFolders:
     def encoded(self, name: str) -> bytes:
         """Return a name as it goes into a command: as the server has written it, if it has."""
         raw_name = self._raw_names.get(name)
-        raw_name = utf7_encode(name) if raw_name is None else raw_name
-        return quoted(raw_name)
+        return quoted(self._new_raw_name(name) if raw_name is None else raw_name)
+
+    def _new_raw_name(self, name: str) -> bytes:
+        """Return how a name is written that the server has not written itself (RFC 9051, A.1)."""
+        versions = self._session.capabilities & {"IMAP4REV1", "IMAP4REV2"}
+        return name.encode() if versions == {"IMAP4REV2"} else bytes(utf7_encode(name))
 
     def next_uid(self, name: str) -> int:
         """Return the lowest UID that was free in a folder when the session last heard of it; 0 if unknown."""
@@ -187,7 +191,7 @@ class ImapFolders:
                     raise self._session.refusal(reply)
             if reply.is_ok:
                 self._session.attempt("SUBSCRIBE", folder.subscribe, encoded, True)  # noqa: FBT003
-            self._raw_names[level] = utf7_encode(level)
+            self._raw_names[level] = self._new_raw_name(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = 1
 
