@@ -609,3 +609,15 @@ async def test_a_mailbox_that_is_full_in_words_alone_is_told_as_such(
     async with ScriptedImap(ImapOptions(faults={"UID MOVE": answer(f"NO {text}")})) as server:
         with pytest.raises(QuotaExceeded, match="is full: it refused to move"):
             await make_caller(server.port).move(FIRST, "Target")
+
+
+@pytest.mark.parametrize("path", ["INBOX/Sub", "Inbox.Sub", "inbox/Sub"])
+@pytest.mark.parametrize("delimiter", ["/", ".", "\\\\"])
+async def test_a_folder_below_an_inbox_in_other_letter_case_is_found(
+    make_caller: MakeCaller, path: str, delimiter: str
+) -> None:
+    name = f"Inbox{delimiter}Sub"
+    folders = [f'* LIST () "{delimiter}" Inbox', f'* LIST () "{delimiter}" "{name}"']
+    async with ScriptedImap(ImapOptions(faults={"LIST": say(*folders, "{tag} OK done")})) as server:
+        assert sorted(subjects(await make_caller(server.port).list_emails(folder=path))) == ALL
+    assert any(command.endswith(f'SELECT "{name}"') for command in server.commands)

@@ -54,6 +54,11 @@ def quoted(raw_name: bytes) -> bytes:
     return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
+def _with_inbox(path: str) -> str:
+    """Return a path with INBOX in capitals as its first level: letter case means nothing there (RFC 9051, 5.1)."""
+    return re.sub(rf"^[./]*{INBOX}(?![^./\\])", lambda found: found[0].upper(), path, flags=re.IGNORECASE)
+
+
 def _key(levels: list[str]) -> tuple[str, ...]:
     """Return levels as they are compared: a letter and its accent may be one character or two."""
     return tuple(unicodedata.normalize("NFC", level) for level in levels)
@@ -77,7 +82,7 @@ class ImapFolders:
         for folder in folders:
             # No task can name a longer one.
             if folder.is_selectable and len(folder.raw_name) <= _MOST_OCTETS:
-                name, delimiter = folder.name, folder.delimiter
+                name, delimiter = _with_inbox(folder.name), folder.delimiter
                 self._raw_names[name] = folder.raw_name
                 levels = name.split(delimiter) if delimiter else [name]
                 self._names_by_levels[_key(levels)] = name, delimiter
@@ -100,7 +105,7 @@ class ImapFolders:
         levels = [level for level in _SEPARATOR.split(path) if level]
         if levels[0].upper() == INBOX:
             levels[0] = INBOX
-            path = re.sub(INBOX, INBOX, path, count=1, flags=re.IGNORECASE)
+            path = _with_inbox(path)
         if levels == [INBOX]:
             return INBOX
         if self._refusal is not None:
