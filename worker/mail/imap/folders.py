@@ -55,7 +55,7 @@ def quoted(raw_name: bytes) -> bytes:
 
 
 def _with_inbox(path: str) -> str:
-    """Return a path with INBOX in capitals as its first level: letter case means nothing there (RFC 9051, 5.1)."""
+    """Return a path with INBOX in capitals if that is its first level (RFC 9051, 5.1: in any letter case)."""
     return re.sub(rf"^[./]*{INBOX}(?![^./\\])", lambda found: found[0].upper(), path, flags=re.IGNORECASE)
 
 
