@@ -40,13 +40,16 @@ _MEANINGS: list[tuple[re.Pattern[str], type[MailServerError]]] = [
         # active?"). The noun is asked for: "account locked" is another matter.
         (r"\[IN-?USE\b|\bmail ?(drop|box)\b.*\b(locked|lock|in use|busy)\b", MailboxBusy),
         (r"\block.*\bmailbox in use\b|\block busy\b", MailboxBusy),
+        (r"\b(accessed|used|locked|opened) by another\b|\banother (\w+ )?session is\b", MailboxBusy),
+        (r"\balready logged (in|on)\b", MailboxBusy),
         (r"\[AUTH\b", AuthenticationFailed),
         # QQ names several reasons, "password is incorrect" among them, and "system is busy": more attempts
         # would lock the account
         (r"\b(invalid|incorrect|wrong|bad)\b.*\b(password|credentials)\b", AuthenticationFailed),
         (r"\bpassword is (invalid|incorrect|wrong)\b", AuthenticationFailed),
-        # Exchange: "authenticated but not connected", "Request is throttled", "Server Unavailable. 15"
-        (r"\bnot connected\b|\bthrottl(ed|ing)\b", ServerUnavailable),
+        # Exchange: "authenticated but not connected", "Connection is closed. 13", "Request is throttled",
+        # "Server Unavailable. 15"
+        (r"\bnot connected\b|\bconnection is closed\b|\bthrottl(ed|ing)\b", ServerUnavailable),
         (r"\b(server|service|backend) (is )?(currently )?unavailable\b", ServerUnavailable),
         # Gmail says "Too many simultaneous connections" and "Account exceeded command or bandwidth limits",
         # Dovecot "Maximum number of connections ... exceeded", Courier "Maximum connection limit reached",

@@ -572,3 +572,52 @@ async def test_a_search_that_is_refused_altogether_is_an_error(make_caller: Make
     async with ScriptedImap(ImapOptions(faults={"UID SEARCH": answer("NO [SERVERBUG] no")})) as server:
         with pytest.raises(ServerUnavailable):
             await make_caller(server.port).read(FIRST)
+
+
+async def test_a_server_of_imap4rev2_alone_is_used_in_its_own_words(make_caller: MakeCaller) -> None:
+    found = say('* ESEARCH (TAG "x") UID ALL 1:2', "{tag} OK done")
+    options = ImapOptions(capabilities="IMAP4rev2 AUTH=PLAIN", faults={"UID SEARCH": found})
+    async with ScriptedImap(options) as server:
+        caller = make_caller(server.port)
+        assert subjects(await caller.search()) == ALL[:2]
+        assert await caller.move(FIRST, "Größe")
+    assert next(name for name in server.commands if "CREATE" in name).endswith('CREATE "Größe"')
+
+
+@pytest.mark.parametrize("text", ["NO no messages", "BAD The specified message set is invalid."])
+async def test_a_server_that_refuses_to_search_nothing_has_nothing(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(message_count=0, faults={"UID SEARCH": answer(text)})) as server:
+        caller = make_caller(server.port)
+        assert await caller.search() == []
+        with pytest.raises(MessageNotFound):
+            await caller.read(FIRST)
+
+
+async def test_a_search_of_nothing_that_is_refused_for_now_is_told_as_such(make_caller: MakeCaller) -> None:
+    refused = answer("NO [UNAVAILABLE] later")
+    async with ScriptedImap(ImapOptions(message_count=0, faults={"UID SEARCH": refused})) as server:
+        with pytest.raises(ServerUnavailable):
+            await make_caller(server.port).search()
+
+
+@pytest.mark.parametrize("text", ["Over quota", "Quota exceeded (mailbox for u is full)", "Mailbox is full."])
+async def test_a_mailbox_that_is_full_in_words_alone_is_told_as_such(
+    make_caller: MakeCaller, text: str
+) -> None:
+    async with ScriptedImap(ImapOptions(faults={"UID MOVE": answer(f"NO {text}")})) as server:
+        with pytest.raises(QuotaExceeded, match="is full: it refused to move"):
+            await make_caller(server.port).move(FIRST, "Target")
+
+
+@pytest.mark.parametrize("path", ["INBOX/Sub", "Inbox.Sub", "inbox/Sub"])
+@pytest.mark.parametrize("delimiter", ["/", ".", "\\\\"])
+async def test_a_folder_below_an_inbox_in_other_letter_case_is_found(
+    make_caller: MakeCaller, path: str, delimiter: str
+) -> None:
+    name = f"Inbox{delimiter}Sub"
+    folders = [f'* LIST () "{delimiter}" Inbox', f'* LIST () "{delimiter}" "{name}"']
+    async with ScriptedImap(ImapOptions(faults={"LIST": say(*folders, "{tag} OK done")})) as server:
+        assert sorted(subjects(await make_caller(server.port).list_emails(folder=path))) == ALL
+    assert any(command.endswith(f'SELECT "{name}"') for command in server.commands)

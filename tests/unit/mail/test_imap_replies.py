@@ -20,6 +20,7 @@ from worker.mail.imap.replies import (
     read_counts,
     read_fetched,
     read_folders,
+    read_found,
     read_namespaces,
     read_numbers,
     tolerated,
@@ -54,6 +55,21 @@ def test_several_messages_come_one_after_another() -> None:
 def test_what_a_quoted_text_says_is_no_item() -> None:
     (message,) = read_fetched([b'1 (BODY[HEADER]<0> "UID 7 \\"RFC822.SIZE 8\\" {3}" UID 9 RFC822.SIZE 2)'])
     assert message == Fetched(9, size=2, section=b'UID 7 "RFC822.SIZE 8" {3}')
+
+
+@pytest.mark.parametrize("name", [b'"a"b.pdf"', b'"a".pdf"', b'""""', b'"a\\"b".pdf"', b'""a"'])
+def test_a_quote_that_is_not_escaped_hides_nothing_that_follows(name: bytes) -> None:
+    structure = b'("APPLICATION" "PDF" ("NAME" ' + name + b') "" NIL "BASE64" 8)'
+    head = b"1 (UID 9 BODYSTRUCTURE " + structure + b" BODY[HEADER] {4}"
+    (message,) = read_fetched([(head, b"A: b"), b" RFC822.SIZE 5)"])
+    assert message == Fetched(9, size=5, section=b"A: b", has_attachments=True)
+
+
+@pytest.mark.parametrize(
+    "name", [b"BODY.PEEK[]", b"BODY.PEEK[HEADER]<0>", b"RFC822", b"RFC822.HEADER", b"rfc822.text"]
+)
+def test_a_section_is_read_by_its_other_names(name: bytes) -> None:
+    assert list(read_fetched([(b"1 (UID 5 " + name + b" {1}", b"a"), b")"])) == [Fetched(5, section=b"a")]
 
 
 def test_a_structure_is_read_with_its_literals_and_what_follows_it() -> None:
@@ -181,6 +197,26 @@ def test_numbers_are_those_before_the_parenthesis_and_no_more_than_there_can_be(
             read_numbers([line], 3)
 
 
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        (b'(TAG "A1") UID ALL 1:3,7', [1, 2, 3, 7]),
+        (b'(TAG "A1") UID MIN 2 ALL 2 MODSEQ 917', [2]),
+        (b'(TAG "A1") uid all 3:1', [1, 2, 3]),
+        (b'(TAG "A1") UID', []),
+        (b'(TAG "A1") UID COUNT 2', []),
+    ],
+)
+def test_what_esearch_has_found_is_read(line: bytes, numbers: list[int]) -> None:
+    assert list(read_found([line], 4)) == numbers
+
+
+@pytest.mark.parametrize("numbers", [b"1:5", b"1:4,9", b"0", b"1:2:3,", b"1:9223372036854775807"])
+def test_esearch_finds_no_more_than_there_can_be(numbers: bytes) -> None:
+    with pytest.raises(UnreadableReply):
+        read_found([b'(TAG "A1") UID ALL ' + numbers], 4)
+
+
 def test_counts_and_copied_uids_are_read() -> None:
     counts: list[bytes | tuple[bytes, bytes]] = [
         (b"{3}", b"a b"),
@@ -210,6 +246,7 @@ def test_counts_and_copied_uids_are_read() -> None:
         (b"+ go on\r\n", b"+ go on\r\n"),
         (b" UID 5)\r\n", b" UID 5)\r\n"),
         (b"a1 ok done\n", b"A1 OK done\r\n"),
+        (b"* CAPABILITY IMAP4rev2 MOVE\r\n", b"* CAPABILITY IMAP4 IMAP4rev2 MOVE\r\n"),
     ],
 )
 def test_letter_case_blanks_and_a_missing_text_are_tolerated(line: bytes, read: bytes) -> None:

@@ -106,6 +106,7 @@ def test_a_mail_that_is_a_file_has_that_one() -> None:
         (('Content-Disposition: attachment; filename="=?utf-8?b?4oKsLnBkZg==?="',), "€.pdf"),
         (('Content-Disposition: attachment; filename="caf\xe9.pdf"',), "café.pdf"),
         (("Content-Disposition: attachment; filename*=iso-8859-1''caf%e9.pdf",), "café.pdf"),
+        (("Content-Disposition: attachment; filename='a b.pdf'",), "a b.pdf"),
         (('Content-Disposition: attachment; filename="../../etc/passwd"',), "passwd"),
         (('Content-Disposition: attachment; filename="C:\\\\docs\\\\a.pdf"',), "a.pdf"),
         (("Content-Disposition: attachment; filename*=UTF-8''a%0d%0ab%7f.pdf",), "ab.pdf"),

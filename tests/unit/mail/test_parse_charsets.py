@@ -50,6 +50,12 @@ def test_a_label_is_known_however_it_is_written(label: str) -> None:
     assert not is_valid(b"\xff", label)
 
 
+@pytest.mark.parametrize("label", ["utf-8", "us-ascii", None])
+def test_utf_8_of_surrogate_pairs_is_read(label: str | None) -> None:
+    data = "Grüße \ud83d\udc4b".encode("utf-8", "surrogatepass")
+    assert to_json_text(decode_text(data, label)) == "Grüße 👋"
+
+
 def test_a_surrogate_pair_in_two_halves_is_one_character_and_a_lone_half_is_replaced() -> None:
     assert to_json_text("\ud83d\udc4b \ud83d") == "👋 \ufffd"
 

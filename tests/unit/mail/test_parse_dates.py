@@ -13,6 +13,9 @@ HALF_PAST_NINE = [
     "Mon, 2 Nov 2026 10:30:00 UTC+1",
     "Mon, 2 Nov 2026 10:30:00 +1",
     "Mon, 2 Nov 2026 10:30:00+0100",
+    "Mon, 2 Nov 2026 10:30:00 +0100GMT",
+    "Mon, 2 Nov 2026 09:30:00 -429496729500",
+    "Mon, 2 Nov 2026 09:30:00 +9900",
     "Mon, 2 Nov 2026 10:30:00.123 +0100",
     'Mon, 2 Nov 2026 10:30:00 "GMT+0100"',
     "Mon, 2 Nov 2026 10:30 +0100",
@@ -83,6 +86,12 @@ def test_a_date_is_read_however_it_is_written(text: str) -> None:
         ("mar. 3 mars 2026 10:30:00 +0100", 3),
         ("szo, 2 máj. 2026 10:30:00 +0200", 5),
         ("周四, 1 一月 2026 10:30:00 +0800", 1),
+        ("Δευ, 02 Νοε 2026 10:00:00 +0200", 11),
+        ("Τρί, 02 Ιουλ 2026 10:00:00 +0200", 7),
+        ("пн, 02 лис 2026 10:00:00 +0200", 11),
+        ("середа, 05 серпня 2026 10:00:00 +0300", 8),
+        ("пн, 01 юни 2026 10:00:00 +0300", 6),
+        ("mar., 03 ian. 2026 10:00:00 +0200", 1),
     ],
 )
 def test_months_are_known_in_the_languages_of_mail_programs(text: str, month: int) -> None:
@@ -90,6 +99,31 @@ def test_months_are_known_in_the_languages_of_mail_programs(text: str, month: in
 
     assert moment is not None
     assert moment.month == month
+
+
+@pytest.mark.parametrize(
+    ("zone", "time"),
+    [
+        ("NST", "13:30"),
+        ("NDT", "12:30"),
+        ("BRST", "12:00"),
+        ("COT", "15:00"),
+        ("ICT", "03:00"),
+        ("NPT", "04:15"),
+        ("PKT", "05:00"),
+        ("IDT", "07:00"),
+        ("ACDT", "23:30"),
+        ("ChST", "00:00"),
+        ("YEKT", "05:00"),
+        ("WITA", "02:00"),
+        ("XYZ", "10:00"),
+    ],
+)
+def test_zones_are_known_by_name_and_others_count_as_none(zone: str, time: str) -> None:
+    moment = read_date(f"Mon, 02 Nov 2026 10:00:00 {zone}".encode())
+
+    assert moment is not None
+    assert f"{moment:%H:%M}" == time
 
 
 @pytest.mark.parametrize("text", ["", "x", "+0100", "30 Feb 2026 10:00", "Mon, 99 Nov 2026 10:00", "soon"])

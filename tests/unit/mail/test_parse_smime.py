@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_a_signed_mail_is_read_without_a_key(keys: Path, words: list[str]) -> No
     assert (mail.plain_text_body, mail.smime, mail.subject) == ("Grüße", "signed", "order")
     assert "a.pdf" in [file.name for file in read_attachments(raw)]
     assert "Grüße" in list(searchable_texts(raw))
+
+
+@pytest.mark.parametrize("name", ["CMS", "PKCS7", "PKCS #7 SIGNED DATA"])
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "twice"])
+@pytest.mark.parametrize("kind", ["application/pkcs7-mime", "application/cms"])
+def test_signed_data_in_armour_is_read(keys: Path, name: str, encoding: str, kind: str) -> None:
+    armour = signed(keys, INNER, "-nodetach", "-outform", "PEM").replace(b" CMS-", b" %b-" % name.encode())
+    content = base64.encodebytes(armour) if encoding == "twice" else armour
+    head = f"Content-Type: {kind}; name=x\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    raw = head.replace("twice", "base64").encode() + content
+
+    assert (parse_email(raw).plain_text_body, parse_email(raw).smime) == ("Grüße", "signed")
+
+
+def test_encrypted_data_in_armour_says_so(keys: Path) -> None:
+    raw = b"Content-Type: application/pkcs7-mime\r\n\r\n" + encrypted(keys, INNER, "-outform", "PEM")
+
+    assert (parse_email(raw).plain_text_body, parse_email(raw).smime) == (None, "encrypted")
 
 
 @pytest.mark.parametrize("words", [["-aes256"], ["-aes-256-gcm"]])

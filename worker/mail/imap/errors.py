@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from worker.errors import (
@@ -17,6 +18,10 @@ from worker.mail.refusals import meaning_of, reason_of, refusal_of
 
 # With these codes (RFC 5530; RFC 9051, 7.1) the text may repeat the name of a folder.
 _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
+# Servers older than RFC 5530 say so in words: "Over quota", "Quota exceeded", "Mailbox is full".
+_FULL = re.compile(
+    r"\[OVERQUOTA\b|\bover ?quota\b|\bquota\b.*\bexceed|\bexceed.*\bquota\b|\bis full\b", re.IGNORECASE
+)
 # Commands that change something.
 CHANGING = frozenset({"APPEND", "CREATE", "EXPUNGE", "UID COPY", "UID EXPUNGE", "UID MOVE", "UID STORE"})
 
@@ -35,10 +40,10 @@ def _kind_of(reply: Reply) -> type[MailServerError] | None:
     if reply.code in _MISSING:
         return None
     kind = meaning_of(reply.text)
-    if kind is None and reply.code == "OVERQUOTA":
-        # To other commands a full mailbox does not matter: it means what may be asked for in a day.
-        return QuotaExceeded if reply.command in CHANGING else ServerUnavailable
-    return kind
+    if kind is None and reply.command in CHANGING and _FULL.search(reply.text):
+        return QuotaExceeded
+    # To other commands a full mailbox does not matter: it means what may be asked for in a day.
+    return ServerUnavailable if kind is None and reply.code == "OVERQUOTA" else kind
 
 
 def failure(

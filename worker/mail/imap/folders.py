@@ -54,6 +54,11 @@ def quoted(raw_name: bytes) -> bytes:
     return b'"' + raw_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
+def _with_inbox(path: str) -> str:
+    """Return a path with INBOX in capitals if that is its first level (RFC 9051, 5.1: in any letter case)."""
+    return re.sub(rf"^[./]*{INBOX}(?![^./\\])", lambda found: found[0].upper(), path, flags=re.IGNORECASE)
+
+
 def _key(levels: list[str]) -> tuple[str, ...]:
     """Return levels as they are compared: a letter and its accent may be one character or two."""
     return tuple(unicodedata.normalize("NFC", level) for level in levels)
@@ -77,7 +82,7 @@ class ImapFolders:
         for folder in folders:
             # No task can name a longer one.
             if folder.is_selectable and len(folder.raw_name) <= _MOST_OCTETS:
-                name, delimiter = folder.name, folder.delimiter
+                name, delimiter = _with_inbox(folder.name), folder.delimiter
                 self._raw_names[name] = folder.raw_name
                 levels = name.split(delimiter) if delimiter else [name]
                 self._names_by_levels[_key(levels)] = name, delimiter
@@ -100,7 +105,7 @@ class ImapFolders:
         levels = [level for level in _SEPARATOR.split(path) if level]
         if levels[0].upper() == INBOX:
             levels[0] = INBOX
-            path = re.sub(INBOX, INBOX, path, count=1, flags=re.IGNORECASE)
+            path = _with_inbox(path)
         if levels == [INBOX]:
             return INBOX
         if self._refusal is not None:
@@ -152,8 +157,12 @@ class ImapFolders:
     def encoded(self, name: str) -> bytes:
         """Return a name as it goes into a command: as the server has written it, if it has."""
         raw_name = self._raw_names.get(name)
-        raw_name = utf7_encode(name) if raw_name is None else raw_name
-        return quoted(raw_name)
+        return quoted(self._new_raw_name(name) if raw_name is None else raw_name)
+
+    def _new_raw_name(self, name: str) -> bytes:
+        """Return how a name is written that the server has not written itself (RFC 9051, A.1)."""
+        versions = self._session.capabilities & {"IMAP4REV1", "IMAP4REV2"}
+        return name.encode() if versions == {"IMAP4REV2"} else bytes(utf7_encode(name))
 
     def next_uid(self, name: str) -> int:
         """Return the lowest UID that was free in a folder when the session last heard of it; 0 if unknown."""
@@ -187,7 +196,7 @@ class ImapFolders:
                     raise self._session.refusal(reply)
             if reply.is_ok:
                 self._session.attempt("SUBSCRIBE", folder.subscribe, encoded, True)  # noqa: FBT003
-            self._raw_names[level] = utf7_encode(level)
+            self._raw_names[level] = self._new_raw_name(level)
             # Whoever has made it: when the session last heard of it, there was nothing in it.
             self._next_uids[level] = 1
 

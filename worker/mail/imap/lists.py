@@ -12,11 +12,12 @@ Piece = bytes | tuple[bytes, bytes]
 # A bracket or another word as str; the text in quotes or in a literal as bytes.
 Token = str | bytes
 
-# A text that is not closed ends with the line: so no part of it is read twice. Longer texts, words and blanks
-# come in pieces: no other thread runs while the next token is looked for.
+# A text that is not closed ends with the line: so no part of it is read twice. A quote before anything but
+# a blank or a bracket ends none: Coremail does not escape those in file names. Longer texts, words and
+# blanks come in pieces: no other thread runs while the next token is looked for.
 _TOKEN = re.compile(
-    rb'"(?P<quoted>(?:[^"\\]|\\.){0,10000}+)(?:"|\\?\Z)?|(?P<literal>~?\{\d+\+?\})|[()]|BODY\[[^\[\]]*\](?:<\d+>)?|[^\s()"]{1,10000}'
-    rb"|\s{2,10000}",
+    rb'"(?P<quoted>(?:[^"\\]|\\.|"(?![\s()]|\Z)){0,10000}+)(?:"|\\?\Z)?|(?P<literal>~?\{\d+\+?\})|[()]'
+    rb'|BODY(?:\.PEEK)?\[[^\[\]]*\](?:<\d+>)?|[^\s()"]{1,10000}|\s{2,10000}',
     re.IGNORECASE | re.DOTALL,
 )
 # Nothing else may be escaped (RFC 9051, 9): some servers send a backslash as it is, such as a delimiter.

@@ -7,13 +7,14 @@ import re
 import threading
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imap_tools import AND, H
 
 from worker.errors import ConnectionFailed, MessageIdAmbiguous, MessageNotFound, ServerRefused
 from worker.mail.account import Account
 from worker.mail.imap.criteria import with_literals
+from worker.mail.imap.errors import is_unexplained
 from worker.mail.imap.folders import ImapFolders, SelectedFolder
 from worker.mail.imap.ids import OwnId, is_same_id, read_own_id, search_texts
 from worker.mail.imap.limits import HIT, LIST_ROW, MOST_SEARCHED_HERE, STRUCTURES
@@ -25,6 +26,7 @@ from worker.mail.imap.replies import (
     format_set,
     header_fields,
     read_fetched,
+    read_found,
     read_number,
     read_numbers,
 )
@@ -182,6 +184,9 @@ class ImapMailbox:
             arguments = ("CHARSET", charset, keys) if charset else (keys,)
             reply = session.attempt_uid("SEARCH", *arguments, octets=HIT * session.most_hits)
             uids.extend(read_numbers(reply.data, session.most_hits - len(uids)))
+            uids.extend(read_found(session.told("ESEARCH"), session.most_hits - len(uids)))
+            if not session.exists and is_unexplained(reply):  # some servers refuse to search nothing
+                reply = replace(reply, status="OK")
             if not reply.is_ok or reply.is_whole or lowest == 1:
                 return reply, uids
             last, lowest = lowest, read_number(reply.code_arguments.rpartition(" ")[2])

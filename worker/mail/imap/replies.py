@@ -23,6 +23,8 @@ from worker.models.bounds import FOLDER_CHARACTERS
 _CODE = re.compile(r"\[([A-Za-z0-9/_-]+)(?: ([^\]]*))?\]")
 _STATUS = re.compile(rb"(\*|[A-Z]+\d+)[ \t]+(OK|NO|BAD|BYE|PREAUTH)\b[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\*[ \t]+(\d+[ \t]+)?([A-Z-]+)(.*)", re.IGNORECASE | re.DOTALL)
+# What RFC 3501 also calls them, and with the PEEK of the command, which some servers repeat.
+_SECTIONS = ("BODY[", "BODY.PEEK[", "RFC822.HEADER", "RFC822.TEXT")
 # RFC 9051, 9, knows 32 bits; some servers use more.
 HIGHEST_UID = 2**63 - 1
 
@@ -116,6 +118,8 @@ def tolerated(line: bytes) -> tuple[bytes, Reply | None]:
     elif untagged := _UNTAGGED.fullmatch(line):
         number = untagged[1].strip() + b" " if untagged[1] else b""
         line = b"* %b%b%b" % (number, untagged[2].upper(), untagged[3])
+        if line.startswith(b"* CAPABILITY"):  # imaplib does not know IMAP4rev2 (RFC 9051) without IMAP4
+            line = re.sub(rb"\bIMAP4REV2\b", rb"IMAP4 \g<0>", line, flags=re.IGNORECASE)
     return line + b"\r\n", end
 
 
@@ -159,7 +163,7 @@ def _read_items(tokens: Iterator[Token]) -> tuple[dict[str, Any], list[bytes]]:
         name = token.upper() if isinstance(token, str) else ""
         if name in {"UID", "RFC822.SIZE", "INTERNALDATE"}:
             items[name] = next(tokens, "")
-        elif name.startswith("BODY["):
+        elif name.startswith(_SECTIONS) or name == "RFC822":
             items[name] = section = next(tokens, "")
             sections += [section] if isinstance(section, bytes) else []
         elif name in {"BODYSTRUCTURE", "FLAGS"} and name not in items:
@@ -244,6 +248,23 @@ def read_numbers(pieces: Iterable[Piece], most: int) -> array[int]:
             numbers.append(_read_uid(word[0]))
             if len(numbers) > most:
                 raise UnreadableReply(f"more than {most} messages")
+    return numbers
+
+
+def read_found(lines: Iterable[bytes], most: int) -> array[int]:
+    """Read the numbers of ESEARCH replies, `(TAG "A1") UID ALL 1:3,7`, which cannot be more than `most`.
+
+    A server that knows only IMAP4rev2 sends these (RFC 9051, 7.3.4).
+    """
+    numbers = array("Q")
+    for line in lines:
+        sets = re.search(rb" ALL ([\d:,]+)", line, re.IGNORECASE)
+        for part in sets[1].split(b",") if sets else ():
+            first, *last = map(_read_uid, part.split(b":"))
+            ends = sorted([first, *last])
+            if len(numbers) + ends[-1] - ends[0] >= most:
+                raise UnreadableReply(f"more than {most} messages")
+            numbers.extend(range(ends[0], ends[-1] + 1))
     return numbers
 
 

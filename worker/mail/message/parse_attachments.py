@@ -70,6 +70,8 @@ def _attached(structure: Structure) -> Iterator[Part]:
 
 def _name(part: Part, number: int) -> str:
     name = re.split(r"[/\\]", _decode(part.file_name or ""))[-1].strip()
+    if len(name) > 1 and name[0] == name[-1] == "'":  # as some senders quote it
+        name = name[1:-1]
     if name.strip("."):
         return name[-_MAX_NAME:]
     return f"attachment-{number}{_TYPES.guess_extension(part.content_type) or ''}"

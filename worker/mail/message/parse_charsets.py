@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from worker.mail.message.parse_east_asian import (
@@ -130,11 +131,14 @@ def _is_in_octets(data: bytes) -> bool:
 
 
 def _decode_utf_8(data: bytes, *, is_declared: bool) -> str:
-    """Decode UTF-8; what is not, as windows-1252, or by replacements if it is declared and in part sound."""
-    try:
-        return data.decode("utf_8_sig")
-    except UnicodeDecodeError:
-        text = data.decode("utf_8_sig", "replace")
+    """Decode UTF-8; what is not, as windows-1252, or by replacements if it is declared and in part sound.
+
+    Java and Oracle write what is beyond 16 bits as two surrogates, which `to_json_text` joins.
+    """
+    for errors in ("strict", "surrogatepass"):
+        with suppress(UnicodeDecodeError):
+            return data.decode("utf_8_sig", errors)
+    text = data.decode("utf_8_sig", "replace")
     # Not one character beyond ASCII made sense: the label is wrong, the bytes are not.
     is_mislabelled = text.replace(REPLACEMENT, "").isascii()
     return text if is_declared and not is_mislabelled else _decode(data, "cp1252")

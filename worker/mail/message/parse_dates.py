@@ -38,27 +38,29 @@ _ISO_BARE = re.compile(r"\b(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)")
 _DAY_OF_MONTH = re.compile(r"\b(\d\d?)(?:st|nd|rd|th|\.|º|er)?,?\s?(?:de\s|of\s|-)?(?=[^\W\d_])")
 _OF_YEAR = re.compile(r"(?<=[^\W\d_])\.?,?[\s-](?:de\s|of\s)?(?=\d{2,4}\b)")
 _BEFORE_TIME = re.compile(rf"\s(?:at|um|kl\.?|à|klo)\s(?={_TIME})", re.IGNORECASE)
-_AFTER_ZONE = re.compile(r"( [+-]\d{4})\b(?!\s\d{4}\b).*$", re.DOTALL)
+_AFTER_ZONE = re.compile(r"( [+-]\d{4})(?!\d|\s\d{4}\b).*$", re.DOTALL)
+# No offset: 10:00:00 -429496729500, which means that the zone is not known (RFC 5322, 4.3).
+_NO_ZONE = re.compile(rf"\b({_TIME}) ?[+-]\d{{5,}}\b")
 _WORD = re.compile(r"[^\W\d_]{2,}\.?")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = f"(?:{'|'.join(_MONTHS)})"
 # A word with a comma or another month behind it, or one that is no month: `Mar 3 Nov` is a Tuesday in French.
 _WEEKDAY = re.compile(rf"^[^\W\d_]+(?:\.?,|(?=\s\d\d?\s{_MONTH}))\s?|^(?!{_MONTH})[^\W\d_]+\.?\s?")
 # How months begin in English, German, French, Italian, Spanish, Portuguese, Dutch, the Nordic languages,
-# Polish, Czech, Hungarian, Turkish, Russian and Chinese.
+# Polish, Czech, Hungarian, Romanian, Turkish, Greek, Russian, Ukrainian, Bulgarian and Chinese.
 _BEGINNINGS = (
-    "jan gen ene sty led oca янв 一月",
-    "feb fév fev lut úno şub фев 二月",
-    "mar mär mrz mrt maa már bře мар 三月",
-    "apr avr abr kwi ápr dub nis апр 四月",
-    "may mai maj máj mag mei kvě мая май 五月",
-    "jun juin jún giu cze čvn haz июн 六月",
-    "jul juil júl lug lip čvc tem июл 七月",
-    "aug aoû aou ago sie srp ağu авг 八月",
-    "sep set szep wrz zář eyl сен 九月",
-    "oct okt out ott paź říj eki окт 十月",
-    "nov lis kas ноя 十一月",
-    "dec dez des déc dic gru pro ara дек 十二月",
+    "jan gen ene sty led ian oca ιαν янв січ яну 一月",
+    "feb fév fev lut úno şub φεβ фев лют 二月",
+    "mar mär mrz mrt maa már bře μαρ μάρ мар бер 三月",
+    "apr avr abr kwi ápr dub nis απρ апр кві 四月",
+    "may mai maj máj mag mei kvě μαΐ μαϊ μάι мая май тра 五月",
+    "jun juin jún giu cze čvn iun haz ιουν ιούν июн чер юни 六月",
+    "jul juil júl lug lip čvc iul tem ιουλ ιούλ июл лип юли 七月",
+    "aug aoû aou ago sie srp ağu αυγ αύγ авг сер 八月",
+    "sep set szep wrz zář eyl σεπ сен вер сеп 九月",
+    "oct okt out ott paź říj eki οκτ окт жов 十月",
+    "nov lis noi kas νοε νοέ ноя лис ное 十一月",
+    "dec dez des déc dic gru pro ara δεκ дек гру 十二月",
 )
 _MONTH_OF = {
     beginning: month
@@ -70,19 +72,33 @@ _ZONES = {
     name: minutes
     for minutes, names in (
         (0, "WET GMT UTC"),
-        (60, "CET MET MEZ WEST BST"),
-        (120, "CEST MEST MESZ EET SAST"),
-        (180, "EEST MSK"),
+        (60, "CET MET MEZ WEST BST WAT"),
+        (120, "CEST MEST MESZ EET SAST CAT"),
+        (180, "EEST MSK EAT IDT TRT"),
+        (210, "IRST"),
+        (240, "MSD SAMT GST AZT"),
+        (270, "AFT IRDT"),
+        (300, "PKT UZT YEKT"),
         (330, "IST"),
-        (420, "WIB"),
-        (480, "HKT SGT AWST"),
-        (540, "JST KST"),
+        (345, "NPT"),
+        (360, "OMST"),
+        (390, "MMT"),
+        (420, "WIB ICT NOVT KRAT"),
+        (480, "HKT SGT MYT PHT WITA AWST IRKT"),
+        (540, "JST KST WIT YAKT"),
         (570, "ACST"),
-        (600, "AEST"),
-        (660, "AEDT"),
-        (720, "NZST"),
+        (600, "AEST CHST VLAT"),
+        (630, "ACDT"),
+        (660, "AEDT MAGT"),
+        (720, "NZST PETT"),
         (780, "NZDT"),
-        (-180, "BRT ART"),
+        (-60, "AZOT"),
+        (-120, "BRST"),
+        (-150, "NDT"),
+        (-180, "BRT ART UYT CLST"),
+        (-210, "NST"),
+        (-240, "CLT VET"),
+        (-300, "COT PET"),
         (-540, "AKST"),
         (-480, "AKDT"),
         (-600, "HST"),
@@ -141,7 +157,7 @@ def _to_plain(text: str) -> str:
     text = _FRACTION.sub(r"\1", text)
     text = _BEFORE_TIME.sub(" ", text)
     text = _HALF_OF_DAY.sub(_to_24_hours, text)
-    text = _ZONE.sub(_to_offset, text)
+    text = _ZONE.sub(_to_offset, _NO_ZONE.sub(r"\1", text))
     text = _NAMED_ZONE.sub(_name_to_offset, text)
     text = _AFTER_ZONE.sub(r"\1", text)
     text = _ISO_DAY.sub(_name_month, text)
@@ -159,8 +175,9 @@ def _to_24_hours(match: re.Match[str]) -> str:
 
 
 def _to_offset(match: re.Match[str]) -> str:
-    sign = "+" if match[2] == "+" else "-"
-    return f"{match[1]} {sign}{int(match[3]):02}{match[4] or '00'}"
+    sign, hours = "+" if match[2] == "+" else "-", int(match[3])
+    # No place is a day ahead: such an offset says nothing either.
+    return f"{match[1]} {sign}{hours:02}{match[4] or '00'}" if hours < 24 else match[1]  # noqa: PLR2004
 
 
 def _name_to_offset(match: re.Match[str]) -> str:

@@ -21,7 +21,8 @@ _BLANK_LINES = re.compile(rb"(?:(?:[ \t\f\v\r]|\xc2?\xa0)*+\n)++")
 _INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
 # A line of something else (`+OK 1234 octets`) before a field that many messages begin with.
 _STRAY_LINE = re.compile(
-    rb"(?i)[^\n]*+\n(?=(?:Return-Path|Received|Message-ID|Date|From|To|Subject|X-[\w-]++)[ \t]*+:)"
+    rb"(?i)[^\n]*+\n(?=(?:Return-Path|Delivered-To|Received|Authentication-Results|DKIM-Signature|Message-ID|Date"
+    rb"|From|Sender|Reply-To|To|Subject|MIME-Version|(?:ARC|Resent|X)-[\w-]++)[ \t]*+:)"
 )
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 

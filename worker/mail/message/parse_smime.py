@@ -5,13 +5,14 @@ The signature is not checked, because nobody has configured whom to trust.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from worker.mail.message.parse_encodings import decode_base64, decode_transfer_encoding
 from worker.mail.message.parse_structure import Part, Structure, read_structure
 from worker.models.email import Smime
 
-_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/cms")  # the last: RFC 7193
 _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature")
 _ENCRYPTED = (
     "authenticated_enveloped_data",
@@ -22,6 +23,8 @@ _ENCRYPTED = (
 _ENCRYPTED_TYPES = ("enveloped-data", "authenveloped-data")
 # Some senders sign, encrypt and sign again (RFC 2634); more layers are not usual.
 _MOST_LAYERS = 5
+# As OpenSSL writes it.
+_ARMOUR = re.compile(rb"-----(?:BEGIN|END) (?:PKCS7|PKCS #7 SIGNED DATA|CMS)-----")
 _SEQUENCE = 0x30
 _OCTET_STRING = 0x04
 _CONSTRUCTED = 1
@@ -85,9 +88,9 @@ def _open(raw: bytes, part: Part) -> tuple[Smime | None, bytes | None]:
         part.content_type == "application/octet-stream" and name.endswith(".p7m")
     ):
         return None, None
-    data = decode_transfer_encoding(raw[part.start : part.end], part.encoding)
+    data = decode_transfer_encoding(_ARMOUR.sub(b"", raw[part.start : part.end]), part.encoding)
     if data[:1] != bytes([_SEQUENCE]):
-        data = decode_base64(data)
+        data = decode_base64(_ARMOUR.sub(b"", data))
     try:
         kind, content = _read_content(data)
     except (ValueError, TypeError, LookupError, RecursionError):

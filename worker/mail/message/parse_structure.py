@@ -142,17 +142,18 @@ class _Walk:
             if len(self.parts) >= MOST_PARTS:
                 return False
             self._open(self.open_parts[depth])
-        elif text.endswith(b"--") and text[:-2] in self.open_boundaries:
-            self._close(self.open_boundaries[text[:-2]][-1], newline)
+        elif text.endswith(b"--") and (boundary := text[:-2].rstrip()) in self.open_boundaries:
+            self._close(self.open_boundaries[boundary][-1], newline)
         return True
 
     def _is_missing_boundary(self, text: bytes) -> bool:
         """Take a line for the boundary of a multipart that names none, or a wrong one.
 
-        It must be the first one inside it and have a Content field below.
+        It must have a Content field below, and be the first one inside it, or stand between two parts.
         """
         part = self.open_parts[-1]
-        if not text or part.child_count or not part.is_multipart:
+        is_in_child = part.child_count and self.parts[-1].end == len(self.raw)
+        if not text or is_in_child or not part.is_multipart:
             return False
         if not _PART_START.match(self.raw, self.position):
             return False
@@ -178,7 +179,7 @@ class _Walk:
         if not self.open_boundaries or not text.startswith(b"--"):
             return False
         return text[2:] in self.open_boundaries or (
-            text.endswith(b"--") and text[2:-2] in self.open_boundaries
+            text.endswith(b"--") and text[2:-2].rstrip() in self.open_boundaries
         )
 
 
