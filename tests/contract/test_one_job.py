@@ -94,7 +94,11 @@ async def test_the_code_of_a_bpmn_error_is_never_logged_as_it_may_be_any_text() 
     bench.gateway.always("throw_error", GatewayUnavailable("INTERNAL"))
     with capture_logs() as logs:
         async with bench.serving():
-            bench.gateway.offer(make_job(headers={"errorExpression": '=bpmnError("text: " + response.text)'}))
+            expressions = {
+                "resultExpression": "={said: response.text}",
+                "errorExpression": '=bpmnError("text: " + said)',
+            }
+            bench.gateway.offer(make_job(headers=expressions))
             await bench.gateway.until(lambda: len(bench.gateway.tried) > 5)
             await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
     assert [line["outcome"] for line in logs if line["event"] == "outcome_not_reported"] == ["BPMN_ERROR"]

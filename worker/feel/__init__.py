@@ -6,7 +6,7 @@ they are given.
 
 from worker.feel.error import FeelError
 from worker.feel.expression import Expression, evaluate, parse
+from worker.feel.names import Variables
 from worker.feel.run import Sources
-from worker.feel.validation import Variables
 
 __all__ = ["Expression", "FeelError", "Sources", "Variables", "evaluate", "parse"]

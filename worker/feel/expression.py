@@ -9,11 +9,12 @@ from typing import Any
 
 from worker.feel.error import FeelError
 from worker.feel.json_values import from_json, to_json
+from worker.feel.names import Variables
 from worker.feel.parser import Parser
 from worker.feel.run import Run, Sources
 from worker.feel.scope import Scope
 from worker.feel.syntax import Node
-from worker.feel.validation import Variables, check
+from worker.feel.validation import check
 from worker.feel.values import ARITHMETIC
 
 _DEFAULT_SOURCES = Sources()
