@@ -88,7 +88,7 @@ async def test_a_wrong_password_is_refused(protocol: str, guarded: Postfix, call
 async def test_a_server_that_wants_tls_and_is_spoken_to_in_the_clear_says_so(
     guarded: Postfix, caller: SmtpCaller
 ) -> None:
-    with pytest.raises(AuthenticationFailed, match="Must issue a STARTTLS command first"):
+    with pytest.raises(TlsFailed, match="Must issue a STARTTLS command first"):
         await caller.at(guarded.smtp_port).send()
 
 

@@ -20,7 +20,7 @@ from worker.mail.refusals import meaning_of, reason_of, refusal_of
 _MISSING = frozenset({"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS", "EXPUNGEISSUED"})
 # Servers older than RFC 5530 say so in words: "Over quota", "Quota exceeded", "Mailbox is full".
 _FULL = re.compile(
-    r"\[OVERQUOTA\b|\bover ?quota\b|\bquota\b.*\bexceed|\bexceed.*\bquota\b|\bis full\b", re.IGNORECASE
+    r"\[OVERQUOTA\b|\bover ?quota\b|\A(?=.*\bquota\b).*\bexceed|\bis full\b", re.IGNORECASE | re.DOTALL
 )
 # Commands that change something.
 CHANGING = frozenset({"APPEND", "CREATE", "EXPUNGE", "UID COPY", "UID EXPUNGE", "UID MOVE", "UID STORE"})
