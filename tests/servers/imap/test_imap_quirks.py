@@ -602,7 +602,9 @@ async def test_a_search_of_nothing_that_is_refused_for_now_is_told_as_such(make_
             await make_caller(server.port).search()
 
 
-@pytest.mark.parametrize("text", ["Over quota", "Quota exceeded (mailbox for u is full)", "Mailbox is full."])
+@pytest.mark.parametrize(
+    "text", ["Over quota", "Quota exceeded (mailbox for u is full)", "Exceeds the quota", "Mailbox is full."]
+)
 async def test_a_mailbox_that_is_full_in_words_alone_is_told_as_such(
     make_caller: MakeCaller, text: str
 ) -> None:
