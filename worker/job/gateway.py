@@ -46,6 +46,13 @@ _WITHOUT_END = -1
 # How gateway and broker say that a command is too large, with statuses that otherwise are temporary.
 _TOO_LARGE = re.compile(r"EXCEEDED_BATCH_RECORD_SIZE|message exceeds maximum size|message larger than max")
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+# With any other status, the answer of Camunda may have been lost on its way.
+_NOT_ACCEPTED = (
+    *(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED),
+    *(grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED),
+)
+# gRPC's words for a command that was not sent.
+_NOT_SENT = "failed to connect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,8 @@ class ZeebeGateway:
             async with asyncio.timeout(within_seconds):
                 return await sent
         except TimeoutError as error:
-            raise GatewayUnavailable(f"no answer within {within_seconds:g} s") from error
+            text = f"no answer within {within_seconds:g} s"
+            raise GatewayUnavailable(text, may_be_accepted=True) from error
         except (EncodeError, ValueError, TypeError) as error:
             raise CommandRefused(str(error)) from error
         except PyZeebeError as error:
@@ -217,7 +225,9 @@ def _engine_error(error: PyZeebeError, reason: str) -> EngineError:
     )
     if is_refused or _TOO_LARGE.search(reason):
         return CommandRefused(reason)
-    return GatewayUnavailable(reason)
+    grpc_error = _grpc_error(error)
+    is_unknown = grpc_error is not None and grpc_error.code() not in _NOT_ACCEPTED
+    return GatewayUnavailable(reason, may_be_accepted=is_unknown and _NOT_SENT not in reason)
 
 
 def _grpc_error(error: PyZeebeError) -> grpc.aio.AioRpcError | None:

@@ -230,24 +230,18 @@ class Pipeline:
 
     async def _settle(self, job: Job, work: Work, lease: Lease) -> bool:
         """Report the outcome; tell whether Camunda has accepted it."""
-        is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
-        if lease.is_expired and not is_done:
-            # Another worker may be at work on the job: a failure reported now would end its attempt.
-            log.warning(
-                "job_gone", reason="The job's timeout has passed.", outcome=outcome_class(work.outcome)
-            )
-            return False
         try:
             work.outcome = await settle(
                 job,
                 work.outcome,
                 gateway=self._gateway,
                 lease=lease,
+                is_done=bool(work.delivered or self._completed_work.recall(job)),
                 on_delay=self._observers.report_retried,
             )
         except JobGone as error:
             # The work stays recorded: a job that another worker failed meanwhile may come back.
-            log.warning("job_gone", reason=str(error))
+            log.warning("job_gone", reason=str(error), outcome=outcome_class(work.outcome))
             return False
         except GatewayUnavailable as error:
             log.error("outcome_not_reported", reason=str(error), outcome=outcome_class(work.outcome))
