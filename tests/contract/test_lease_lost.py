@@ -125,7 +125,7 @@ async def test_a_failure_whose_answer_was_lost_does_not_end_the_attempt_of_the_n
         first.stop.set()  # it asks for no more jobs, and goes on with its report
         await asyncio.sleep(12)  # the backoff of the failure
         async with second.serving():
-            first.gateway.offer(make_job(retries=JOB.retries - 1))
+            first.gateway.offer(make_job(key=JOB.key, retries=JOB.retries - 1))
             await first.gateway.until_taken(2)
     assert sent == ["sent"]
     assert [command.name for command in first.gateway.taken] == ["fail", "complete"]
@@ -135,12 +135,12 @@ async def test_a_failure_whose_answer_was_lost_does_not_end_the_attempt_of_the_n
 async def test_a_run_whose_job_another_worker_has_failed_stays_stopped_when_the_job_comes_back() -> None:
     """A late extension is refused: by then another worker has failed the job, and may have reached some."""
     bench, sent = Bench(), list[str]()
-    sends_after(bench, 100, sent)
+    sends_after(bench, 80, sent)
     bench.gateway.script("extend", AWAY, JobGone("FAILED_PRECONDITION: the job is failed"))
     async with bench.serving():
         bench.gateway.offer(JOB)
         await bench.until_running(1)
         await asyncio.sleep(40)
-        bench.gateway.offer(make_job(retries=JOB.retries - 1))
+        bench.gateway.offer(make_job(key=JOB.key, retries=JOB.retries - 1))
         await bench.until_running(0)
     assert sent == []
