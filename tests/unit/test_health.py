@@ -174,7 +174,7 @@ async def test_a_port_or_host_that_cannot_be_had_is_said_in_one_sentence() -> No
             async with health_pages("127.0.0.1", port, liveness, metrics):
                 pass
     for host in ("no.such.host.invalid", "x" * 64, "..a"):
-        with pytest.raises(PortTaken, match="no such address.*; choose another EMAIL_WORKER_HEALTH_HOST"):
+        with pytest.raises(PortTaken, match=r"no such address.*; choose another EMAIL_WORKER_HEALTH_HOST"):
             async with health_pages(host, port, liveness, metrics):
                 pass
         assert "no such address" in (await check_port(host, port) or "")
