@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from structlog.testing import capture_logs
-from testkit.job_bench import LISTED, SENT, Bench, LetterResult
+from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
 from testkit.jobs import TASK_TYPE, make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
@@ -325,4 +327,33 @@ async def test_a_completion_whose_answer_is_lost_is_not_done_again() -> None:
         bench.gateway.offer(JOB)
         await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
     assert len(bench.gateway.taken) == 1
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_of_a_send_of_unknown_outcome_no_email_stays_in_memory() -> None:
+    """What is remembered is an error, whose traceback would keep all that was at work."""
+
+    class Email:
+        pass
+
+    bench, emails = Bench(), list[weakref.ref[Email]]()
+
+    async def breaks() -> OperationResult:
+        email = Email()
+        emails.append(weakref.ref(email))
+        raise SendOutcomeUnknown("Nobody knows.")
+
+    bench.handler.script.append(breaks)
+    bench.gateway.always("fail", AWAY)
+    job = make_job()
+    async with bench.serving():
+        bench.gateway.offer(job)
+        await bench.gateway.until(lambda: bool(bench.gateway.tried))
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+        gc.collect()
+        assert [email() for email in emails] == [None]
+        bench.gateway.come_back()
+        bench.gateway.offer(job)
+        await bench.gateway.until_taken(1)
     assert bench.handler.runs == 1

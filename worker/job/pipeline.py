@@ -198,7 +198,8 @@ class Pipeline:
             done = await perform()
         except BaseException as error:
             if isinstance(error, SendOutcomeUnknown):
-                self._completed_work.record(job, error)
+                # A copy: this one keeps the frames that it came through, with the whole email.
+                self._completed_work.record(job, SendOutcomeUnknown(error.message, **error.details))
             if work.delivered:  # the report of a failure may be lost
                 self._delivered[job.key] = work.delivered
             raise
@@ -284,7 +285,7 @@ def _result_of(done: Entry) -> Any:
     """Return the result of work that was done before, or raise SendOutcomeUnknown."""
     log.info("job_already_done")
     if isinstance(done, SendOutcomeUnknown):
-        raise done
+        raise SendOutcomeUnknown(done.message, **done.details)
     return done[0]
 
 
