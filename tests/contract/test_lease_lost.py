@@ -144,3 +144,21 @@ async def test_a_run_whose_job_another_worker_has_failed_stays_stopped_when_the_
         bench.gateway.offer(make_job(key=JOB.key, retries=JOB.retries - 1))
         await bench.until_running(0)
     assert sent == []
+
+
+@on_skipping_clock
+async def test_an_ignored_failure_after_the_job_timeout_is_not_reported_either() -> None:
+    bench = Bench()
+
+    async def fails_late() -> OperationResult:
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS + 1)
+        raise ServerTimeout("Slow.")
+
+    bench.handler.script.append(fails_late)
+    bench.gateway.always("extend", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(make_job(headers={"errorExpression": "=ignoreError()"}))
+        await bench.until_running(1)
+        await bench.until_running(0)
+        await asyncio.sleep(100)
+    assert bench.gateway.tried == []

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+IGNORED = "IGNORED"
+"""The code of a completion by `ignoreError`: without the result, and perhaps without the work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The job is done; `variables` go to the process."""

@@ -13,7 +13,7 @@ from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
 from worker.job.gateway import Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
-from worker.job.outcome import Completed, Failed, Outcome, Returned
+from worker.job.outcome import IGNORED, Completed, Failed, Outcome, Returned
 from worker.masking import excerpt
 
 log = structlog.get_logger(__name__)
@@ -37,14 +37,15 @@ async def settle(
     Only the report is repeated, never the work, until the gateway accepts it or the lease ends. `on_delay` is
     called before each repetition. A completion that Camunda refuses permanently becomes a failure with
     retries 0. `is_done`: the work has had an effect, so its outcome counts even if another worker has the
-    job, as a completion does. Raises JobGone, GatewayUnavailable if the lease ends first, and CommandRefused
-    if that is refused too.
+    job, as a result does. Raises JobGone, GatewayUnavailable if the lease ends first, and CommandRefused if
+    that is refused too.
     """
-    loop, is_done = asyncio.get_running_loop(), is_done or isinstance(outcome, Completed)
+    is_done = is_done or (isinstance(outcome, Completed) and outcome.code != IGNORED)
+    loop = asyncio.get_running_loop()
     reported, pause_seconds = outcome, _FIRST_PAUSE_SECONDS
     began_at, may_be_accepted = loop.time(), False
     while True:
-        # A failure would end the attempt of the worker that has the job now.
+        # A failure, also an ignored one, would end the attempt of the worker that has the job now.
         if lease.is_expired and not is_done:
             raise JobGone("The job's timeout has passed.")
         if may_be_accepted and not is_done and _is_back(reported, loop.time() - began_at):
