@@ -357,3 +357,21 @@ async def test_of_a_send_of_unknown_outcome_no_email_stays_in_memory() -> None:
         bench.gateway.offer(job)
         await bench.gateway.until_taken(1)
     assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_joined_job_whose_failure_camunda_already_has_does_not_run_before_its_backoff() -> None:
+    """It is another worker's perhaps, as soon as its backoff has passed."""
+    bench = Bench()
+    bench.handler.shut()
+    bench.handler.script.append(ServerTimeout("Slow."))
+    bench.gateway.script("fail", Fault.ANSWER_LOST, JobGone("FAILED_PRECONDITION: the job is failed"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        bench.gateway.offer(JOB)  # handed out again, as an extension came too late
+        await asyncio.sleep(1)
+        bench.handler.open()
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+    assert bench.handler.runs == 1
+    assert [command.name for command in bench.gateway.taken] == ["fail"]

@@ -58,7 +58,7 @@ class Lease:
         self._expires_at = self._now() + self._timeout_seconds - age_seconds
 
     def end(self) -> None:
-        """Note that the job is no longer this worker's: Camunda has the outcome."""
+        """Note that the job is no longer this worker's: Camunda has the outcome, or takes none."""
         self._expires_at = -math.inf
 
     async def extend(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 IGNORED = "IGNORED"
 """The code of a completion by `ignoreError`: without the result, and perhaps without the work."""
 

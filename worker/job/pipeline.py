@@ -231,18 +231,21 @@ class Pipeline:
 
     async def _settle(self, job: Job, work: Work, lease: Lease) -> bool:
         """Report the outcome; tell whether Camunda has accepted it."""
+        is_done = bool(work.delivered or self._completed_work.recall(job))
         try:
             work.outcome = await settle(
                 job,
                 work.outcome,
                 gateway=self._gateway,
                 lease=lease,
-                is_done=bool(work.delivered or self._completed_work.recall(job)),
+                is_done=is_done,
                 on_delay=self._observers.report_retried,
             )
         except JobGone as error:
             # The work stays recorded: a job that another worker failed meanwhile may come back.
             log.warning("job_gone", reason=str(error), outcome=outcome_class(work.outcome))
+            if isinstance(work.outcome, Failed | Returned) and not is_done:
+                lease.end()  # a job that was handed out again before is not run before its backoff
             return False
         except GatewayUnavailable as error:
             log.error("outcome_not_reported", reason=str(error), outcome=outcome_class(work.outcome))
