@@ -8,9 +8,9 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
-from aiohttp.http import HttpProcessingError
 
 from worker.event_loop import background
 from worker.liveness import Liveness
@@ -67,7 +67,7 @@ async def _close_old_connections(runner: web.AppRunner) -> None:
 
 def _is_own_fault(line: logging.LogRecord) -> bool:
     """Tell whether aiohttp logs something else than a client that does not speak HTTP."""
-    return line.exc_info is None or not isinstance(line.exc_info[1], HttpProcessingError)
+    return line.exc_info is None or getattr(line.exc_info[1], "code", None) != HTTPStatus.BAD_REQUEST
 
 
 async def check_port(host: str, port: int) -> str | None:

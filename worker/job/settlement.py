@@ -45,19 +45,14 @@ async def settle(
     reported, pause_seconds = outcome, _FIRST_PAUSE_SECONDS
     began_at, may_be_accepted = loop.time(), False
     while True:
-        # A failure, also an ignored one, would end the attempt of the worker that has the job now.
-        if lease.is_expired and not is_done:
-            raise JobGone("The job's timeout has passed.")
-        if may_be_accepted and not is_done and _is_back(reported, loop.time() - began_at):
-            raise JobGone("Camunda may have accepted an earlier report, and another worker may have the job.")
+        if not is_done:
+            _check(lease, reported, loop.time() - began_at if may_be_accepted else -1.0)
         try:
             await gateway.report(job, reported)
         except CommandRefused as error:
             if reported is not outcome:
                 raise
-            refused = ResultRefused(f"Camunda refused the result ({excerpt(str(error), _SHOWN_CHARACTERS)}).")
-            reported = Failed(refused.code, incident_text(job, refused), retries=0)
-            pause_seconds = _FIRST_PAUSE_SECONDS
+            reported, pause_seconds = _refused(job, error), _FIRST_PAUSE_SECONDS
         except GatewayUnavailable as error:
             if lease.is_expired:
                 raise
@@ -70,8 +65,19 @@ async def settle(
             return reported
 
 
-def _is_back(outcome: Outcome, seconds: float) -> bool:
-    """Tell whether Camunda hands the job out again `seconds` after it has accepted this outcome."""
+def _refused(job: Job, error: CommandRefused) -> Failed:
+    refused = ResultRefused(f"Camunda refused the result ({excerpt(str(error), _SHOWN_CHARACTERS)}).")
+    return Failed(refused.code, incident_text(job, refused), retries=0)
+
+
+def _check(lease: Lease, outcome: Outcome, accepted_seconds: float) -> None:
+    """Raise JobGone if another worker may have the job: a failure, also an ignored one, would end its run.
+
+    `accepted_seconds`: how long ago Camunda may have accepted the outcome; negative if it has not.
+    """
+    if lease.is_expired:
+        raise JobGone("The job's timeout has passed.")
     if not isinstance(outcome, Failed | Returned) or (isinstance(outcome, Failed) and not outcome.retries):
-        return False
-    return seconds >= outcome.backoff_seconds
+        return  # Camunda does not hand the job out again
+    if accepted_seconds >= outcome.backoff_seconds:
+        raise JobGone("Camunda may have accepted an earlier report, and another worker may have the job.")
