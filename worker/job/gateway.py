@@ -40,7 +40,7 @@ T = TypeVar("T")
 _LEVELS_OF_CALLS = 2_000
 
 # A command is answered in milliseconds; one that takes longer is sent again.
-_COMMAND_TIMEOUT_SECONDS = 10.0
+COMMAND_TIMEOUT_SECONDS = 10.0
 # Reconnecting is gRPC's task; pyzeebe would close the channel after a number of failures.
 _WITHOUT_END = -1
 # How gateway and broker say that a command is too large, with statuses that otherwise are temporary.
@@ -137,7 +137,7 @@ class ZeebeGateway:
         try:
             # Not every gateway keeps to the timeout of the request.
             async with asyncio.timeout(within_seconds):
-                result = await self._command(sent, within_seconds=within_seconds + _COMMAND_TIMEOUT_SECONDS)
+                result = await self._command(sent, within_seconds=within_seconds + COMMAND_TIMEOUT_SECONDS)
         except TimeoutError as error:
             raise InstanceNotEnded(f"not ended within {within_seconds:g} s") from error
         return dict(result.variables)
@@ -189,7 +189,7 @@ class ZeebeGateway:
             )
         return self._tenant_ids[0] if self._tenant_ids else None
 
-    async def _command(self, sent: Awaitable[T], *, within_seconds: float = _COMMAND_TIMEOUT_SECONDS) -> T:
+    async def _command(self, sent: Awaitable[T], *, within_seconds: float = COMMAND_TIMEOUT_SECONDS) -> T:
         try:
             async with asyncio.timeout(within_seconds):
                 return await sent

@@ -10,7 +10,7 @@ import structlog
 from worker.errors import ResultRefused
 from worker.job.decision import incident_text
 from worker.job.engine_errors import CommandRefused, GatewayUnavailable, JobGone
-from worker.job.gateway import Gateway
+from worker.job.gateway import COMMAND_TIMEOUT_SECONDS, Gateway
 from worker.job.job import Job
 from worker.job.lease import Lease
 from worker.job.outcome import IGNORED, Completed, Failed, Outcome, Returned
@@ -79,5 +79,6 @@ def _check(lease: Lease, outcome: Outcome, accepted_seconds: float) -> None:
         raise JobGone("The job's timeout has passed.")
     if not isinstance(outcome, Failed | Returned) or (isinstance(outcome, Failed) and not outcome.retries):
         return  # Camunda does not hand the job out again
-    if accepted_seconds >= outcome.backoff_seconds:
+    # The next report may take so long to arrive.
+    if accepted_seconds >= 0 and accepted_seconds + COMMAND_TIMEOUT_SECONDS >= outcome.backoff_seconds:
         raise JobGone("Camunda may have accepted an earlier report, and another worker may have the job.")

@@ -155,7 +155,7 @@ async def test_a_failure_is_not_reported_after_a_pause_in_which_the_lease_has_en
 
 
 @pytest.mark.parametrize(
-    "outcome", [FAILED, Returned("Full.", 10.0), Returned("The worker is shutting down.")]
+    "outcome", [FAILED, Returned("Full.", 25.0), Returned("The worker is shutting down.")]
 )
 @on_skipping_clock
 async def test_a_report_that_may_be_accepted_is_not_repeated_once_camunda_hands_the_job_out_again(
@@ -165,7 +165,8 @@ async def test_a_report_that_may_be_accepted_is_not_repeated_once_camunda_hands_
     gateway.always("fail", Fault.ANSWER_LOST)
     with pytest.raises(JobGone):
         await settled(gateway, outcome)
-    assert all(command.at <= outcome.backoff_seconds for command in gateway.tried)
+    # A report that is on its way for ten seconds arrives before the job is handed out again.
+    assert all(command.at == 0 or command.at + 10 < outcome.backoff_seconds for command in gateway.tried)
 
 
 @on_skipping_clock
