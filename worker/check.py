@@ -28,7 +28,8 @@ async def check_setup(env_file: Path | None) -> bool:
         environment = read_environment(env_file)
         settings = Settings.from_environment(environment)
     except InputError as error:
-        print_problem(console, error.message)
+        for fault in error.message.splitlines():
+            print_problem(console, fault)
         return False
     worker = settings.worker
     secrets = open_secrets(settings, environment)

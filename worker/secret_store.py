@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -106,12 +107,16 @@ def check_directory(directory: Path | None) -> None:
     """Raise InputError if the directory of the secrets is given but is none."""
     if directory is None:
         return
-    if not directory.is_dir():
-        fault = "is not a directory" if directory.exists() else "does not exist"
-    elif not os.access(directory, os.X_OK):
-        fault = "cannot be read by the worker's user"
+    try:
+        is_directory = stat.S_ISDIR(directory.stat().st_mode)
+    except FileNotFoundError:
+        fault = "does not exist"
+    except OSError as error:
+        fault = f"cannot be used ({(error.strerror or str(error)).lower()})"
     else:
-        return
+        if is_directory and os.access(directory, os.X_OK):
+            return
+        fault = "cannot be read by the worker's user" if is_directory else "is not a directory"
     raise InputError(f"EMAIL_WORKER_SECRETS_DIR: {directory} {fault}.", field="EMAIL_WORKER_SECRETS_DIR")
 
 

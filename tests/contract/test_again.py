@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from structlog.testing import capture_logs
-from testkit.job_bench import LISTED, SENT, Bench, LetterResult
+from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
 from testkit.jobs import TASK_TYPE, make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
@@ -326,3 +328,50 @@ async def test_a_completion_whose_answer_is_lost_is_not_done_again() -> None:
         await bench.gateway.until(lambda: len(bench.gateway.tried) == 2)
     assert len(bench.gateway.taken) == 1
     assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_of_a_send_of_unknown_outcome_no_email_stays_in_memory() -> None:
+    """What is remembered is an error, whose traceback would keep all that was at work."""
+
+    class Email:
+        pass
+
+    bench, emails = Bench(), list[weakref.ref[Email]]()
+
+    async def breaks() -> OperationResult:
+        email = Email()
+        emails.append(weakref.ref(email))
+        raise SendOutcomeUnknown("Nobody knows.")
+
+    bench.handler.script.append(breaks)
+    bench.gateway.always("fail", AWAY)
+    job = make_job()
+    async with bench.serving():
+        bench.gateway.offer(job)
+        await bench.gateway.until(lambda: bool(bench.gateway.tried))
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+        gc.collect()
+        assert [email() for email in emails] == [None]
+        bench.gateway.come_back()
+        bench.gateway.offer(job)
+        await bench.gateway.until_taken(1)
+    assert bench.handler.runs == 1
+
+
+@on_skipping_clock
+async def test_a_joined_job_whose_failure_camunda_already_has_does_not_run_before_its_backoff() -> None:
+    """It is another worker's perhaps, as soon as its backoff has passed."""
+    bench = Bench()
+    bench.handler.shut()
+    bench.handler.script.append(ServerTimeout("Slow."))
+    bench.gateway.script("fail", Fault.ANSWER_LOST, JobGone("FAILED_PRECONDITION: the job is failed"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        bench.gateway.offer(JOB)  # handed out again, as an extension came too late
+        await asyncio.sleep(1)
+        bench.handler.open()
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS * 2)
+    assert bench.handler.runs == 1
+    assert [command.name for command in bench.gateway.taken] == ["fail"]

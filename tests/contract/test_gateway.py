@@ -117,6 +117,10 @@ async def extend(gateway: ZeebeGateway) -> None:
 
 
 COMMANDS = pytest.mark.parametrize("command", [complete, fail, throw, extend])
+NOT_ACCEPTED = {
+    *(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED),
+    *(grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED),
+}
 
 
 async def test_jobs_are_requested_as_subscribed_and_converted_to_the_workers_type() -> None:
@@ -177,6 +181,8 @@ async def test_each_status_becomes_one_of_the_worker_with_its_reason(
             await command(gateway)
     assert type(caught.value) is ours
     assert str(caught.value) == f"{status.name}: for a reason"
+    if isinstance(caught.value, GatewayUnavailable):
+        assert caught.value.may_be_accepted is (status not in NOT_ACCEPTED)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +262,9 @@ async def test_a_value_that_is_not_json_is_refused_before_it_is_sent(result: dic
 @COMMANDS
 async def test_a_gateway_that_is_not_there_is_unavailable(command: Call) -> None:
     gateway = gateway_at("127.0.0.1:1")
-    with pytest.raises(GatewayUnavailable, match="UNAVAILABLE"):
+    with pytest.raises(GatewayUnavailable, match="UNAVAILABLE") as caught:
         await command(gateway)
+    assert not caught.value.may_be_accepted
     await gateway.close()
 
 

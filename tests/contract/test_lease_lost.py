@@ -11,7 +11,7 @@ from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
 
 from worker.errors import SendOutcomeUnknown, ServerTimeout
-from worker.job.engine_errors import GatewayUnavailable
+from worker.job.engine_errors import GatewayUnavailable, JobGone
 from worker.mail.operation_result import OperationResult
 
 AWAY = GatewayUnavailable("UNAVAILABLE")
@@ -109,3 +109,56 @@ async def test_two_workers_one_of_which_was_cut_off_send_once() -> None:
             await first.gateway.until_taken(1)
     assert sent == ["sent"]
     assert [command.name for command in first.gateway.tried] == ["complete"]
+
+
+@on_skipping_clock
+async def test_a_failure_whose_answer_was_lost_does_not_end_the_attempt_of_the_next_worker() -> None:
+    first, second, sent = Bench(grace_seconds=600), Bench(), list[str]()
+    second.gateway = first.gateway
+    second.__post_init__()
+    first.handler.script.append(ServerTimeout("Slow."))
+    sends_after(second, 30, sent)
+    first.gateway.script("fail", Fault.ANSWER_LOST, *[AWAY] * 7)
+    async with first.serving():
+        first.gateway.offer(JOB)
+        await first.gateway.until_taken(1)
+        first.stop.set()  # it asks for no more jobs, and goes on with its report
+        await asyncio.sleep(12)  # the backoff of the failure
+        async with second.serving():
+            first.gateway.offer(make_job(key=JOB.key, retries=JOB.retries - 1))
+            await first.gateway.until_taken(2)
+    assert sent == ["sent"]
+    assert [command.name for command in first.gateway.taken] == ["fail", "complete"]
+
+
+@on_skipping_clock
+async def test_a_run_whose_job_another_worker_has_failed_stays_stopped_when_the_job_comes_back() -> None:
+    """A late extension is refused: by then another worker has failed the job, and may have reached some."""
+    bench, sent = Bench(), list[str]()
+    sends_after(bench, 80, sent)
+    bench.gateway.script("extend", AWAY, JobGone("FAILED_PRECONDITION: the job is failed"))
+    async with bench.serving():
+        bench.gateway.offer(JOB)
+        await bench.until_running(1)
+        await asyncio.sleep(40)
+        bench.gateway.offer(make_job(key=JOB.key, retries=JOB.retries - 1))
+        await bench.until_running(0)
+    assert sent == []
+
+
+@on_skipping_clock
+async def test_an_ignored_failure_after_the_job_timeout_is_not_reported_either() -> None:
+    bench = Bench()
+
+    async def fails_late() -> OperationResult:
+        await asyncio.sleep(JOB_TIMEOUT_SECONDS + 1)
+        raise ServerTimeout("Slow.")
+
+    bench.handler.script.append(fails_late)
+    bench.gateway.always("extend", AWAY)
+    async with bench.serving():
+        bench.gateway.offer(make_job(headers={"errorExpression": "=ignoreError()"}))
+        await bench.until_running(1)
+        await bench.until_running(0)
+        await asyncio.sleep(100)
+    assert bench.gateway.tried == []

@@ -208,3 +208,11 @@ def test_two_releases_share_no_name_and_no_pod() -> None:
         assert made["metadata"]["name"] != other[kind]["metadata"]["name"]
     selector = one["Deployment"]["spec"]["selector"]["matchLabels"].items()
     assert not selector <= other["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("grace", [60, "60", 35.5])
+def test_a_pod_that_would_be_killed_before_its_worker_ends_is_refused(grace: float | str) -> None:
+    done = template({"settings.EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS": grace})
+    assert "terminationGracePeriodSeconds is 45; expected at least 10 seconds more" in done.stderr
+    values = {"settings.EMAIL_WORKER_SHUTDOWN_GRACE_SECONDS": grace, "terminationGracePeriodSeconds": 70}
+    assert template(values).returncode == 0

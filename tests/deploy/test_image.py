@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from worker.settings import WorkerSettings
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -14,6 +16,12 @@ def default() -> str:
     (image,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert isinstance(image, str)
     return image
+
+
+def test_compose_gives_the_worker_time_to_end_its_jobs() -> None:
+    worker = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["worker"]
+    grace = WorkerSettings.model_fields["shutdown_grace_seconds"].default
+    assert int(worker["stop_grace_period"].removesuffix("s")) >= grace + 10
 
 
 def test_compose_builds_on_the_same_python_as_the_dockerfile() -> None:

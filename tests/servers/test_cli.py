@@ -323,6 +323,12 @@ def test_check_names_the_secrets_and_their_faults_but_no_value(tmp_path: Path) -
     assert "hunter" not in answer.output
 
 
+def test_check_marks_each_setting_that_is_wrong() -> None:
+    answer = check(EMAIL_WORKER_MAX_JOBS="0", EMAIL_WORKER_LOG_LEVEL="loud")
+    assert answer.exit_code == 1
+    assert answer.stdout.count("✗ EMAIL_WORKER_") == 2
+
+
 def test_check_reports_a_directory_of_secrets_that_is_not_there(tmp_path: Path) -> None:
     answer = check(EMAIL_WORKER_SECRETS_DIR=str(tmp_path / "secrets"))
     assert f"✗ EMAIL_WORKER_SECRETS_DIR: {tmp_path / 'secrets'} does not exist.\n" in answer.stdout

@@ -131,7 +131,7 @@ class ScriptedGateway:
         if await self._suffer(command.name) is Fault.ANSWER_LOST:
             self.taken.append(command)
             self.notify()
-            raise GatewayUnavailable("DEADLINE_EXCEEDED: the answer is lost")
+            raise GatewayUnavailable("DEADLINE_EXCEEDED: the answer is lost", may_be_accepted=True)
         self.taken.append(command)
         self.notify()
 
@@ -144,7 +144,7 @@ class ScriptedGateway:
             raise fault
         if fault is Fault.HANGS:
             await asyncio.sleep(_COMMAND_TIMEOUT_SECONDS)
-            raise GatewayUnavailable("no answer in time")
+            raise GatewayUnavailable("no answer in time", may_be_accepted=True)
         return fault
 
     def notify(self) -> None:

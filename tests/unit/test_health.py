@@ -173,9 +173,11 @@ async def test_a_port_or_host_that_cannot_be_had_is_said_in_one_sentence() -> No
         with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{port} \(address already in use\)"):
             async with health_pages("127.0.0.1", port, liveness, metrics):
                 pass
-    with pytest.raises(PortTaken, match="no such address"):
-        async with health_pages("no.such.host.invalid", port, liveness, metrics):
-            pass
+    for host in ("no.such.host.invalid", "x" * 64, "..a"):
+        with pytest.raises(PortTaken, match=r"no such address.*; choose another EMAIL_WORKER_HEALTH_HOST"):
+            async with health_pages(host, port, liveness, metrics):
+                pass
+        assert "no such address" in (await check_port(host, port) or "")
 
 
 async def test_a_port_that_a_running_worker_has_is_fine_and_any_other_taken_one_is_not() -> None:
@@ -195,3 +197,32 @@ async def test_port_0_serves_no_pages() -> None:
     liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
     async with health_pages("no.such.host.invalid", 0, liveness, Metrics([], version="1")):
         pass
+
+
+@pytest.mark.parametrize(
+    "words", [b"", b"GET /metr", b"POST /metrics HTTP/1.1\r\nContent-Length: 99\r\n\r\n"]
+)
+async def test_a_client_that_says_nothing_or_half_keeps_no_connection(
+    words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.health._CONNECTION_SECONDS", 0.01)
+    port = free_port()
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
+    async with health_pages("127.0.0.1", port, liveness, Metrics([], version="1")), asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(words)
+        await reader.read()  # ends with the connection
+        writer.close()
+
+
+async def test_a_client_that_does_not_speak_http_is_not_an_error_of_the_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = free_port()
+    liveness = Liveness(Bench().runtime(), max_silence_seconds=60)
+    async with health_pages("127.0.0.1", port, liveness, Metrics([], version="1")), asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert b" 400 " in await reader.readline()
+        writer.close()
+    assert caplog.records == []

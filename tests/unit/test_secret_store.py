@@ -205,6 +205,16 @@ def test_a_directory_that_the_worker_may_not_enter_is_named(
         check_directory(tmp_path)
 
 
+def test_a_directory_whose_name_the_system_refuses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"EMAIL_WORKER_SECRETS_DIR: .* cannot be used \(file name too long\)"
+    ):
+        check_directory(tmp_path / ("x" * 300))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be used \(not a directory\)"):
+        check_directory(tmp_path / "file" / "secrets")
+
+
 def test_a_file_that_is_not_text_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "A").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SecretNotFound):

@@ -662,3 +662,58 @@ def test_operations_are_chosen_by_patterns() -> None:
     assert len(served("*")) == len(BY_TASK_TYPE)
     with pytest.raises(InputError, match=r"EMAIL_WORKER_OPERATIONS: imap\.reed is none of"):
         served("imap.reed")
+
+
+def test_all_wrong_settings_are_named_together_each_on_a_line() -> None:
+    message = refusal(
+        {
+            "EMAIL_WORKER_LOG_LEVEL": "loud",
+            "EMAIL_WORKER_MAX_JOBS": "0",
+            "ZEEBE_ADDRESS": "a b",
+            "EMAIL_WORKER_DEFAULT_IMAP_PORT": "x",
+            "OTEL_TRACES_EXPORTER": "fax",
+        }
+    )
+    names = [line.split()[0] for line in message.splitlines()]
+    assert sorted(names) == [
+        "EMAIL_WORKER_DEFAULT_IMAP_PORT",
+        "EMAIL_WORKER_LOG_LEVEL",
+        "EMAIL_WORKER_MAX_JOBS",
+        "OTEL_TRACES_EXPORTER",
+        "ZEEBE_ADDRESS",
+    ]
+
+
+def test_all_misspelt_settings_are_named_together() -> None:
+    message = refusal({"EMAIL_WORKER_MAX_JOB": "1", "ZEEBE_ADRESS": "a"})
+    assert message.splitlines() == [
+        "ZEEBE_ADRESS is not a setting; did you mean ZEEBE_ADDRESS?",
+        "EMAIL_WORKER_MAX_JOB is not a setting; did you mean EMAIL_WORKER_MAX_JOBS?",
+    ]
+
+
+@pytest.mark.parametrize("name", ["EMAIL_WORKER_ALLOWED_SERVERS", "EMAIL_WORKER_OPERATIONS"])
+def test_a_list_of_nothing_does_not_mean_everything_or_nothing(name: str) -> None:
+    assert refusal({name: " , "}).startswith(f"{name} must name at least one")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "MAX_JOBS",
+            "MAX_JOBS_PER_SERVER",
+            "MAX_SENDS_PER_MINUTE",
+            "MAX_SESSIONS",
+            "MAX_SESSIONS_PER_ACCOUNT",
+        ),
+        *("JOB_TIMEOUT_SECONDS", "POLL_TIMEOUT_SECONDS", "RETRY_BACKOFF_SECONDS", "SHUTDOWN_GRACE_SECONDS"),
+        *("CONNECT_TIMEOUT_SECONDS", "TLS_TIMEOUT_SECONDS", "GREETING_TIMEOUT_SECONDS"),
+        *("LOGIN_TIMEOUT_SECONDS", "COMMAND_TIMEOUT_SECONDS", "TRANSFER_TIMEOUT_SECONDS"),
+        *("MAX_IDLE_SECONDS", "POP3_HOLD_SECONDS", "MAX_REMEMBERED_BYTES", "MAX_MESSAGE_BYTES"),
+        *("MAX_ATTACHMENT_BYTES", "MAX_RESULT_BYTES", "HEALTH_PORT"),
+    ],
+)
+def test_no_number_is_larger_than_sockets_and_clocks_can_count(name: str) -> None:
+    variable = f"EMAIL_WORKER_{name}"
+    assert refusal({variable: "1" + "0" * 20}).startswith(f"{variable} must be at most ")

@@ -8,7 +8,14 @@ class EngineError(Exception):
 
 
 class GatewayUnavailable(EngineError):
-    """The gateway cannot be reached or is temporarily unable to accept the command."""
+    """The gateway cannot be reached or is temporarily unable to accept the command.
+
+    `may_be_accepted`: the answer is missing, so Camunda may have accepted the command.
+    """
+
+    def __init__(self, reason: str, *, may_be_accepted: bool = False) -> None:
+        super().__init__(reason)
+        self.may_be_accepted = may_be_accepted
 
 
 class JobGone(EngineError):

@@ -12,7 +12,7 @@ from worker import feel
 from worker.errors import EmailError, ExpressionFailed, InputError
 from worker.job.durations import parse_duration_seconds
 from worker.job.job import Job
-from worker.job.outcome import BpmnError, Completed, Failed, Outcome
+from worker.job.outcome import IGNORED, BpmnError, Completed, Failed, Outcome
 from worker.masking import excerpt
 from worker.operations.catalogue import CATALOGUE
 
@@ -157,7 +157,7 @@ def _outcome(expression: HeaderExpression, decision: dict[str, Any]) -> Outcome 
         return None
     match decision.get("errorType"):
         case "ignoreError":
-            return Completed(variables, code="IGNORED")
+            return Completed(variables, code=IGNORED)
         case "bpmnError":
             code = decision.get("errorCode")
             if not isinstance(code, str | int) or isinstance(code, bool) or code == "":

@@ -40,12 +40,19 @@ T = TypeVar("T")
 _LEVELS_OF_CALLS = 2_000
 
 # A command is answered in milliseconds; one that takes longer is sent again.
-_COMMAND_TIMEOUT_SECONDS = 10.0
+COMMAND_TIMEOUT_SECONDS = 10.0
 # Reconnecting is gRPC's task; pyzeebe would close the channel after a number of failures.
 _WITHOUT_END = -1
 # How gateway and broker say that a command is too large, with statuses that otherwise are temporary.
 _TOO_LARGE = re.compile(r"EXCEEDED_BATCH_RECORD_SIZE|message exceeds maximum size|message larger than max")
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+# With any other status, the answer of Camunda may have been lost on its way.
+_NOT_ACCEPTED = (
+    *(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED),
+    *(grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED),
+)
+# gRPC's words for a command that was not sent.
+_NOT_SENT = "failed to connect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,7 @@ class ZeebeGateway:
         try:
             # Not every gateway keeps to the timeout of the request.
             async with asyncio.timeout(within_seconds):
-                result = await self._command(sent, within_seconds=within_seconds + _COMMAND_TIMEOUT_SECONDS)
+                result = await self._command(sent, within_seconds=within_seconds + COMMAND_TIMEOUT_SECONDS)
         except TimeoutError as error:
             raise InstanceNotEnded(f"not ended within {within_seconds:g} s") from error
         return dict(result.variables)
@@ -182,12 +189,13 @@ class ZeebeGateway:
             )
         return self._tenant_ids[0] if self._tenant_ids else None
 
-    async def _command(self, sent: Awaitable[T], *, within_seconds: float = _COMMAND_TIMEOUT_SECONDS) -> T:
+    async def _command(self, sent: Awaitable[T], *, within_seconds: float = COMMAND_TIMEOUT_SECONDS) -> T:
         try:
             async with asyncio.timeout(within_seconds):
                 return await sent
         except TimeoutError as error:
-            raise GatewayUnavailable(f"no answer within {within_seconds:g} s") from error
+            text = f"no answer within {within_seconds:g} s"
+            raise GatewayUnavailable(text, may_be_accepted=True) from error
         except (EncodeError, ValueError, TypeError) as error:
             raise CommandRefused(str(error)) from error
         except PyZeebeError as error:
@@ -217,7 +225,9 @@ def _engine_error(error: PyZeebeError, reason: str) -> EngineError:
     )
     if is_refused or _TOO_LARGE.search(reason):
         return CommandRefused(reason)
-    return GatewayUnavailable(reason)
+    grpc_error = _grpc_error(error)
+    is_unknown = grpc_error is not None and grpc_error.code() not in _NOT_ACCEPTED
+    return GatewayUnavailable(reason, may_be_accepted=is_unknown and _NOT_SENT not in reason)
 
 
 def _grpc_error(error: PyZeebeError) -> grpc.aio.AioRpcError | None:

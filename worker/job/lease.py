@@ -58,7 +58,7 @@ class Lease:
         self._expires_at = self._now() + self._timeout_seconds - age_seconds
 
     def end(self) -> None:
-        """Note that the job is no longer this worker's: Camunda has the outcome, or does not know the job."""
+        """Note that the job is no longer this worker's: Camunda has the outcome, or takes none."""
         self._expires_at = -math.inf
 
     async def extend(self) -> None:
@@ -72,7 +72,8 @@ class Lease:
         try:
             await self._gateway.extend(self._job_key, self._timeout_seconds)
         except JobGone:
-            self.end()
+            # Overdue, not ended: another worker may have failed the job meanwhile.
+            self._expires_at = min(self._expires_at, self._now())
             raise
         if not self.is_expired:
             self._expires_at = extended_until

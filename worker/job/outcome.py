@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+IGNORED = "IGNORED"
+"""The code of a completion by `ignoreError`: without the result, and perhaps without the work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:

@@ -198,7 +198,8 @@ class Pipeline:
             done = await perform()
         except BaseException as error:
             if isinstance(error, SendOutcomeUnknown):
-                self._completed_work.record(job, error)
+                # A copy: this one keeps the frames that it came through, with the whole email.
+                self._completed_work.record(job, SendOutcomeUnknown(error.message, **error.details))
             if work.delivered:  # the report of a failure may be lost
                 self._delivered[job.key] = work.delivered
             raise
@@ -230,24 +231,21 @@ class Pipeline:
 
     async def _settle(self, job: Job, work: Work, lease: Lease) -> bool:
         """Report the outcome; tell whether Camunda has accepted it."""
-        is_done = isinstance(work.outcome, Completed) or work.delivered or self._completed_work.recall(job)
-        if lease.is_expired and not is_done:
-            # Another worker may be at work on the job: a failure reported now would end its attempt.
-            log.warning(
-                "job_gone", reason="The job's timeout has passed.", outcome=outcome_class(work.outcome)
-            )
-            return False
+        is_done = bool(work.delivered or self._completed_work.recall(job))
         try:
             work.outcome = await settle(
                 job,
                 work.outcome,
                 gateway=self._gateway,
                 lease=lease,
+                is_done=is_done,
                 on_delay=self._observers.report_retried,
             )
         except JobGone as error:
             # The work stays recorded: a job that another worker failed meanwhile may come back.
-            log.warning("job_gone", reason=str(error))
+            log.warning("job_gone", reason=str(error), outcome=outcome_class(work.outcome))
+            if isinstance(work.outcome, Failed | Returned) and not is_done:
+                lease.end()  # a job that was handed out again before is not run before its backoff
             return False
         except GatewayUnavailable as error:
             log.error("outcome_not_reported", reason=str(error), outcome=outcome_class(work.outcome))
@@ -290,7 +288,7 @@ def _result_of(done: Entry) -> Any:
     """Return the result of work that was done before, or raise SendOutcomeUnknown."""
     log.info("job_already_done")
     if isinstance(done, SendOutcomeUnknown):
-        raise done
+        raise SendOutcomeUnknown(done.message, **done.details)
     return done[0]
 
 

@@ -42,16 +42,17 @@ class Settings(SettingsGroup):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read all groups; InputError names the variable that is wrong, misspelt ones included."""
+        """Read all groups; InputError has a line for each wrong variable, or for each misspelt one."""
         given = {name: value for name, value in environment.items() if value.strip()}
-        for wrong, right in (*near_misses(sorted(given), _aliases(GatewaySettings)), *_unknown(given)):
-            raise InputError(f"{wrong} is not a setting; did you mean {right}?", field=wrong)
-        return cls(
-            gateway=_read_gateway(given),
-            worker=_read(WorkerSettings, given),
-            defaults={protocol: _read(model, given) for protocol, model in DEFAULTS.items()},
-            traces=_read(TraceSettings, given),
-        )
+        misspelt = (*near_misses(sorted(given), _aliases(GatewaySettings)), *_unknown(given))
+        _refuse([f"{wrong} is not a setting; did you mean {right}?" for wrong, right in misspelt])
+        faults: list[str] = []
+        gateway = _read_gateway(given, faults)
+        worker = _read(WorkerSettings, given, faults)
+        defaults = {protocol: _read(model, given, faults) for protocol, model in DEFAULTS.items()}
+        traces = _read(TraceSettings, given, faults)
+        _refuse(faults)
+        return cls(gateway=gateway, worker=worker, defaults=defaults, traces=traces)
 
 
 def read_environment(env_file: Path | None = None) -> dict[str, str]:
@@ -129,26 +130,34 @@ def _unknown(given: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
-def _read_gateway(given: Mapping[str, str]) -> GatewaySettings:
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        # Every sentence begins with the name of the variable.
+        raise InputError("\n".join(faults), field=re.split(r"\W", faults[0], maxsplit=1)[0])
+
+
+def _read_gateway(given: Mapping[str, str], faults: list[str]) -> GatewaySettings:
     """Read each setting from the first of its names that is set; errors use this name."""
     spelled = {
         alias: next((name for name in NAMES.get(alias, (alias,)) if name in given), alias)
         for alias in _aliases(GatewaySettings)
     }
     values = {alias: given[name] for alias, name in spelled.items() if name in given}
-    return _read(GatewaySettings, values, spelled)
+    return _read(GatewaySettings, values, faults, spelled)
 
 
-def _read(model: type[S], values: Mapping[str, str], spelled: Mapping[str, str] | None = None) -> S:
+def _read(
+    model: type[S], values: Mapping[str, str], faults: list[str], spelled: Mapping[str, str] | None = None
+) -> S:
+    """Return the settings of a group, or its defaults with a sentence for each of its `faults`."""
     try:
         return model.model_validate({alias: values[alias] for alias in _aliases(model) if alias in values})
     except ValidationError as error:
-        first = error.errors()[0]
-        alias = str(first["loc"][0]) if first["loc"] else ""
-        # By the names that the operator has used.
-        sentence = _NAME.sub(lambda name: (spelled or {}).get(name[0], name[0]), _sentence(alias, first))
-        # Every sentence begins with the name of the variable.
-        raise InputError(sentence, field=re.split(r"\W", sentence, maxsplit=1)[0]) from None
+        for each in error.errors():
+            sentence = _sentence(str(each["loc"][0]) if each["loc"] else "", each)
+            # By the names that the operator has used.
+            faults.append(_NAME.sub(lambda name: (spelled or {}).get(name[0], name[0]), sentence))
+        return model()
 
 
 def _sentence(name: str, error: ErrorDetails) -> str:

@@ -138,3 +138,55 @@ async def test_a_failure_that_the_engine_refuses_too_is_not_repeated_for_ever() 
     with pytest.raises(CommandRefused):
         await settled(gateway, DONE)
     assert len(gateway.tried) == 2
+
+
+FAILED = Failed("TIMEOUT", "TIMEOUT: slow", 2, 10.0)
+
+
+@on_skipping_clock
+async def test_a_failure_is_not_reported_after_a_pause_in_which_the_lease_has_ended() -> None:
+    """It would end the attempt of the worker that has the job by then."""
+    gateway = ScriptedGateway()
+    gateway.script("fail", *[AWAY] * 7)
+    with pytest.raises(JobGone):
+        await settled(gateway, FAILED, lease_seconds=6.5)
+    assert gateway.taken == []
+    assert all(command.at < 6.5 for command in gateway.tried)
+
+
+@pytest.mark.parametrize(
+    "outcome", [FAILED, Returned("Full.", 25.0), Returned("The worker is shutting down.")]
+)
+@on_skipping_clock
+async def test_a_report_that_may_be_accepted_is_not_repeated_once_camunda_hands_the_job_out_again(
+    outcome: Failed | Returned,
+) -> None:
+    gateway = ScriptedGateway()
+    gateway.always("fail", Fault.ANSWER_LOST)
+    with pytest.raises(JobGone):
+        await settled(gateway, outcome)
+    # A report that is on its way for ten seconds arrives before the job is handed out again.
+    assert all(command.at == 0 or command.at + 10 < outcome.backoff_seconds for command in gateway.tried)
+
+
+@on_skipping_clock
+async def test_a_report_that_was_refused_for_the_moment_is_repeated_however_short_its_backoff() -> None:
+    gateway = ScriptedGateway()
+    gateway.script("fail", *[AWAY] * 7)
+    await settled(gateway, Returned("Full."))
+    assert len(gateway.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_done"), [(FAILED, True), (Failed("UNKNOWN", "UNKNOWN: perhaps", 0), False), (DONE, False)]
+)
+@on_skipping_clock
+async def test_a_report_that_ends_no_attempt_or_tells_of_an_effect_is_repeated_all_the_same(
+    outcome: Outcome, is_done: bool
+) -> None:
+    gateway = ScriptedGateway()
+    for name in ("complete", "fail"):
+        gateway.script(name, *[Fault.HANGS] * 3)
+    lease = Lease(gateway, JOB.key, 60.0)
+    await settle(JOB, outcome, gateway=gateway, lease=lease, is_done=is_done)
+    assert len(gateway.tried) == 4

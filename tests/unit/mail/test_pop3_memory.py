@@ -148,3 +148,13 @@ def test_of_several_emails_with_an_id_the_newest_is_recalled() -> None:
     for number, uid in ((2, "a"), (1, "b")):
         memory.remember(ANN, number, mail(uid, message_id="<twin@x>"))
     assert memory.recall(ANN, read_id("twin@x").names) == (2, mail("a", message_id="<twin@x>"))
+
+
+def test_of_a_mailbox_without_remembered_emails_nothing_is_kept() -> None:
+    memory = MailboxMemory(10_000)
+    for number in range(100):
+        assert revisit(memory, ("mail", 110, f"user{number}"), "1") == []
+    memory.remember(ANN, 1, mail("1"))
+    memory.note_deletion(ANN, 1)
+    memory.forget(BOB, 1)
+    assert not memory._mailboxes

@@ -107,7 +107,8 @@ class MailboxMemory:
                 for uid, number in numbers.items()
                 if former[uid].size == sizes.get(number)
             }
-            self._mailboxes[key] = known
+            if known:
+                self._mailboxes[key] = known
             self.bytes += _bytes_of(known)
             return known.copy()
 
@@ -137,8 +138,11 @@ class MailboxMemory:
     def forget(self, key: MailboxKey, number: int) -> None:
         """Drop an email, if it is known."""
         with self._lock:
-            if email := self._mailboxes.get(key, {}).pop(number, None):
+            emails = self._mailboxes.get(key, {})
+            if email := emails.pop(number, None):
                 self.bytes -= email.bytes
+            if not emails:
+                self._mailboxes.pop(key, None)
 
     def note_deletion(self, key: MailboxKey, number: int) -> None:
         """Forget an email that was deleted: those behind it have other numbers in the next visit."""
