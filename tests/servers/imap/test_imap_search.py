@@ -69,6 +69,8 @@ EVERY_FIELD: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"field": "ATTACHMENT", "value": False}, [1, 2]),
     ({"field": "LARGER", "value": 2000}, [1]),
     ({"field": "SMALLER", "value": 2000}, [2, 3]),
+    ({"field": "SMALLER", "value": 10**30}, [1, 2, 3]),
+    ({"field": "LARGER", "value": 4294967295}, []),
 )
 
 
