@@ -110,7 +110,7 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     for uid, facts in undecided.items():
         whole = mailbox.fetch_whole(uid)
         raw = whole.section if whole else None
-        if raw and decide(criterion, with_content(facts, raw, criterion)):
+        if raw is not None and decide(criterion, with_content(facts, raw, criterion)):
             found.append(uid)
     return found
 
@@ -138,7 +138,7 @@ def _facts(message: Fetched) -> Facts:
         subject=head.subject,
         size=message.size or 0,
         received_date=message.received,
-        sent_date=head.sent_date,
+        sent_day=head.sent_day,
         flags={flag.lower() for flag in message.flags or ()},
         fields=read_header_fields(raw),
         has_attachments=message.has_attachments,
