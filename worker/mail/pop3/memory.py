@@ -21,7 +21,7 @@ _texts_of = attrgetter("uid", "message_id", "message_id_key", "from_address", "f
 
 @dataclass(frozen=True, slots=True)
 class KnownEmail:
-    """What lists and searches show of an email; `size` in octets, dates in UTC but for `sent_day`.
+    """What lists and searches show of an email; `size` in octets, `received_date` and `sent_date` in UTC.
 
     `message_id` is as it stands in the header; `message_id_key` is the form to compare, None if the email
     has no Message-ID.
