@@ -95,6 +95,18 @@ async def test_the_worker_finds_the_same_if_the_server_refuses_to_search(
         place.proxy.violations.clear()  # each search was asked for with UTF-8 first
 
 
+async def test_texts_that_are_too_long_for_a_server_together_are_looked_for_by_the_worker(
+    dovecot_place: Place,
+) -> None:
+    fill(dovecot_place)
+    for letter in ("ü", "u"):
+        long = [{"field": "SUBJECT", "value": letter * 9_999 + str(number)} for number in range(8)]
+        either = {"operator": "OR", "criteria": [*long, {"field": "SUBJECT", "value": "bill"}]}
+        assert await found(dovecot_place, either) == [3]
+        neither = {"operator": "AND", "criteria": [{"operator": "NOT", "criteria": [each]} for each in long]}
+        assert await found(dovecot_place, neither) == [1, 2, 3]
+
+
 async def test_operators_nest_freely(full_place: Place) -> None:
     seen, bill = {"field": "SEEN"}, {"field": "SUBJECT", "value": "bill"}
     attached = {"field": "ATTACHMENT"}

@@ -23,6 +23,8 @@ from worker.models.search import Criterion, SearchField, conditions_of
 
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT', 'CONTENT-TYPE')}"
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
+# In octets. Dovecot ends the session at literals that have more than 64 KiB together.
+_LONGEST_QUERY = 60_000
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
 
 
@@ -64,6 +66,8 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
 
 def _ask(mailbox: ImapMailbox, query: str) -> Collection[int] | None:
     """Search in UTF-8, or in a charset that the server names instead; None if it does not search for this."""
+    if len(query.encode()) > _LONGEST_QUERY:
+        return None
     charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
         try:
@@ -116,8 +120,9 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
 
 
 def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
-    reply, uids = mailbox.attempt_search(to_query(searchable_part(criterion)))
-    uids = uids if reply.is_ok else mailbox.search("ALL")
+    uids = _ask(mailbox, to_query(searchable_part(criterion)))
+    if uids is None:
+        uids = mailbox.search("ALL")
     if len(uids) > MOST_SEARCHED_HERE:
         server = mailbox.session.server
         raise NotSupported(
