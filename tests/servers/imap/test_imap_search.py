@@ -110,11 +110,18 @@ async def test_texts_that_are_too_long_for_a_server_together_are_looked_for_by_t
 async def test_operators_nest_freely(full_place: Place) -> None:
     seen, bill = {"field": "SEEN"}, {"field": "SUBJECT", "value": "bill"}
     attached = {"field": "ATTACHMENT"}
+    also_answered = {"operator": "AND", "criteria": [bill, {"field": "ANSWERED"}]}
     for criteria, expected in (
         ({"operator": "NOT", "criteria": [seen]}, [2, 3]),
         ({"operator": "not", "criteria": {"operator": "OR", "criteria": [seen, bill]}}, [2]),
         ({"operator": "AND", "criteria": [{"operator": "NOT", "criteria": [seen]}, attached]}, [3]),
         ({"operator": "OR", "criteria": [seen, attached]}, [1, 3]),
+        # As 2.3 of Dovecot read them with more parentheses than needed: 1 and 2, and none.
+        (
+            {"operator": "OR", "criteria": [{"operator": "NOT", "criteria": [bill]}, also_answered]},
+            [1, 2, 3],
+        ),
+        ({"operator": "OR", "criteria": [{"operator": "AND", "criteria": [seen, bill]}, bill]}, [3]),
         ({"operator": "AND", "criteria": [seen, attached]}, []),
         ({"operator": "NOT", "criteria": [{"operator": "AND", "criteria": [bill, attached]}]}, [1, 2]),
     ):
