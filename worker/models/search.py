@@ -15,7 +15,7 @@ from worker.models.expectation import fault, number_as_text, shown
 from worker.models.headers import HEADER_NAME
 from worker.models.texts import check_line
 
-_LARGEST_SIZE = 2**32 - 1  # RFC 9051, 9: a number of the protocol
+_LARGEST_SIZE = 2**31 - 1  # no email has more; at larger numbers, Cyrus ends the session
 # A date of FEEL, or a date and time, of which the written day counts.
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?")
 
@@ -180,12 +180,28 @@ def _from_json(text: str) -> Any:
     if len(text) > CRITERIA_CHARACTERS:
         raise ValueError(f"must have at most {CRITERIA_CHARACTERS:,} characters as JSON text")
     try:
-        return json.loads(text) if text.strip() else None
+        return json.loads(text, object_pairs_hook=_without_doubles) if text.strip() else None
+    except _GivenTwice:
+        raise
     except (ValueError, RecursionError) as error:
         where = (
             f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         )
         raise ValueError(f"must be a context or its JSON text; the JSON cannot be read{where}") from error
+
+
+class _GivenTwice(ValueError):
+    """A name is twice in one context of a JSON text."""
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a context; of two entries with one name, JSON readers drop the first without a word."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in entries if names.count(name) > 1)
+        raise _GivenTwice(f"must give each name of a context once, found {shown(name)} twice")
+    return entries
 
 
 class _Parser:

@@ -155,7 +155,7 @@ def _facts(email: KnownEmail) -> Facts:
         subject=email.subject,
         size=email.size,
         received_date=email.received_date,
-        sent_date=email.sent_date,
+        sent_day=email.sent_day,
     )
 
 

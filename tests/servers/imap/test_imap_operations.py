@@ -11,6 +11,8 @@ from testkit.imap_probe import WHEN, mail
 from worker.errors import FolderNotFound, MessageIdAmbiguous, MessageNotFound
 
 if TYPE_CHECKING:
+    from testkit.accounts import Account
+    from testkit.dovecot import Dovecot
     from testkit.imap_caller import Place
 
 
@@ -143,6 +145,15 @@ async def test_reading_gives_the_whole_mail_and_leaves_it_unread(place: Place) -
     assert read["toAddresses"] == ["bob@example.org"]
     assert [header["header"] for header in read["headers"]][:3] == ["From", "To", "Subject"]
     assert "\\Seen" not in place.probe.messages()[0].flags
+
+
+async def test_a_mail_of_no_octets_is_read_too(
+    dovecot_place: Place, dovecot: Dovecot, dovecot_account: Account
+) -> None:
+    dovecot.deliver(dovecot_account.username, b"")
+    (row,) = await dovecot_place.caller.list_emails()
+    read = await dovecot_place.caller.read(row["messageId"])
+    assert (read["size"], read["headers"], read["plainTextBody"]) == (0, [], "")
 
 
 async def test_an_id_is_taken_exactly_though_servers_find_parts_of_it_in_any_letter_case(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +70,8 @@ EVERY_FIELD: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"field": "ATTACHMENT", "value": False}, [1, 2]),
     ({"field": "LARGER", "value": 2000}, [1]),
     ({"field": "SMALLER", "value": 2000}, [2, 3]),
+    ({"field": "SMALLER", "value": 10**30}, [1, 2, 3]),
+    ({"field": "LARGER", "value": 4294967295}, []),
 )
 
 
@@ -93,18 +96,54 @@ async def test_the_worker_finds_the_same_if_the_server_refuses_to_search(
         place.proxy.violations.clear()  # each search was asked for with UTF-8 first
 
 
+async def test_texts_that_are_too_long_for_a_server_together_are_looked_for_by_the_worker(
+    dovecot_place: Place,
+) -> None:
+    fill(dovecot_place)
+    for letter in ("ü", "u"):
+        long = [{"field": "SUBJECT", "value": letter * 9_999 + str(number)} for number in range(8)]
+        either = {"operator": "OR", "criteria": [*long, {"field": "SUBJECT", "value": "bill"}]}
+        assert await found(dovecot_place, either) == [3]
+        neither = {"operator": "AND", "criteria": [{"operator": "NOT", "criteria": [each]} for each in long]}
+        assert await found(dovecot_place, neither) == [1, 2, 3]
+
+
 async def test_operators_nest_freely(full_place: Place) -> None:
     seen, bill = {"field": "SEEN"}, {"field": "SUBJECT", "value": "bill"}
-    attached = {"field": "ATTACHMENT"}
+    attached, unread = {"field": "ATTACHMENT"}, {"field": "SEEN", "value": False}
+    also_answered = {"operator": "AND", "criteria": [bill, {"field": "ANSWERED"}]}
     for criteria, expected in (
         ({"operator": "NOT", "criteria": [seen]}, [2, 3]),
         ({"operator": "not", "criteria": {"operator": "OR", "criteria": [seen, bill]}}, [2]),
         ({"operator": "AND", "criteria": [{"operator": "NOT", "criteria": [seen]}, attached]}, [3]),
         ({"operator": "OR", "criteria": [seen, attached]}, [1, 3]),
+        ({"operator": "OR", "criteria": [unread, {"field": "FLAGGED", "value": False}]}, [1, 2, 3]),
+        # As 2.3 of Dovecot read them with more parentheses than needed: 1 and 2, and none.
+        (
+            {"operator": "OR", "criteria": [{"operator": "NOT", "criteria": [bill]}, also_answered]},
+            [1, 2, 3],
+        ),
+        ({"operator": "OR", "criteria": [{"operator": "AND", "criteria": [seen, bill]}, bill]}, [3]),
         ({"operator": "AND", "criteria": [seen, attached]}, []),
         ({"operator": "NOT", "criteria": [{"operator": "AND", "criteria": [bill, attached]}]}, [1, 2]),
     ):
         assert await found(full_place, criteria) == expected, criteria
+
+
+@pytest.mark.parametrize("spot", ["dovecot", "cyrus"], indirect=True)
+async def test_groups_that_share_conditions_find_together_what_each_of_them_finds(full_place: Place) -> None:
+    conditions: list[Any] = [
+        {"field": "SEEN"},
+        {"field": "ANSWERED"},
+        {"field": "SUBJECT", "value": "bill"},
+    ]
+    literals: list[Any] = [*conditions, *({"operator": "NOT", "criteria": each} for each in conditions)]
+    groups: list[Any] = [{"operator": "AND", "criteria": list(pair)} for pair in combinations(literals, 2)]
+    groups += [{"operator": "NOT", "criteria": each} for each in groups]
+    alone = [(each, set(await found(full_place, each))) for each in (*literals, *groups)]
+    for (one, found_by_one), (other, found_by_other) in combinations(alone, 2):
+        either = {"operator": "OR", "criteria": [one, other]}
+        assert set(await found(full_place, either)) == found_by_one | found_by_other, either
 
 
 async def test_the_form_and_the_criteria_must_hold_together(full_place: Place) -> None:

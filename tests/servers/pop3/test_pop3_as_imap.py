@@ -30,6 +30,7 @@ DAMAGED = {
     "blank-before-colon",
     "blank-mbox-line-first",
     "bom-first",
+    "boundary-changes",
     "boundary-glued-to-header",
     "boundary-single-quotes",
     "broken-fold",
@@ -44,6 +45,7 @@ DAMAGED = {
     "mbox-from-line",
     "missing-empty-line",
     "no-headers",
+    "stray-base64-first",
     "stray-line-first",
     "stray-time-first",
     "type-comma-without-blank",
@@ -68,6 +70,8 @@ SOUGHT = [
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
         "Content-Transfer-Encoding: base64\r\n",
     ),
+    mail(6, "ann@example.org", "late", "West", "Date: Sun, 01 Mar 2026 23:30:00 -0500\r\n"),
+    mail(7, "ann@example.org", "early", "East", "Date: Mon, 02 Mar 2026 00:30:00 +0500\r\n"),
 ]
 JANE = {"field": "FROM", "value": "JANE"}
 HELLO = {"field": "BODY", "value": "hello"}
@@ -78,6 +82,8 @@ SEARCHES = [
     {"field": "FROM", "value": "@example.org"},
     {"field": "SUBJECT", "value": "ORDER 17"},
     {"field": "SUBJECT", "value": "folded subject"},
+    {"field": "SENTON", "value": "2026-03-01"},
+    {"field": "SENTON", "value": "2026-03-02"},
     {"operator": "AND", "criteria": [{"field": "SUBJECT", "value": "o"}, HELLO]},
     {"operator": "OR", "criteria": [JANE, {"field": "BODY", "value": "second"}]},
     {

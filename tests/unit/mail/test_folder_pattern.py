@@ -30,6 +30,8 @@ from worker.mail.imap.folder_pattern import FolderPattern
         ("a*b", "ac", "/", False),
         ("stra\u00dfe", "STRASSE", "/", True),
         ("a+b", "aab", "/", False),
+        ("\u00e9tude", "E\u0301tude", "/", True),
+        ("e\u0301tud%", "\u00c9tude", "/", True),
     ],
 )
 def test_a_pattern_means_folders(pattern: str, name: str, delimiter: str | None, matches: bool) -> None:

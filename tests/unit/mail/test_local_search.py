@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
 
@@ -132,7 +132,7 @@ def facts(**known: Any) -> Facts:
         subject="An order",
         size=1000,
         received_date=datetime(2026, 11, 27, 10, tzinfo=UTC),
-        sent_date=datetime(2026, 11, 26, 23, tzinfo=UTC),
+        sent_day=date(2026, 11, 26),
         **known,
     )
 

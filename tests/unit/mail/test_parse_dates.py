@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from worker.mail.message.parse import parse_headers
 from worker.mail.message.parse_dates import read_date, read_received_date
 
 HALF_PAST_NINE = [
@@ -136,3 +139,18 @@ def test_the_date_of_received_stands_behind_its_last_semicolon() -> None:
 
     assert moment is not None
     assert f"{moment:%H:%M}" == "09:30"
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "hours"),
+    [
+        ("Sun, 01 Mar 2026 23:30:00 -0500", date(2026, 3, 1), "2026-03-02 04:30"),
+        ("2026-03-02T00:30:00+05:00", date(2026, 3, 2), "2026-03-01 19:30"),
+    ],
+)
+def test_the_day_is_the_one_that_the_sender_wrote_though_the_moment_is_in_utc(
+    text: str, day: date, hours: str
+) -> None:
+    headers = parse_headers(f"Date: {text}\r\n\r\n".encode())
+    assert headers.sent_day == day
+    assert f"{headers.sent_date:%Y-%m-%d %H:%M}" == hours

@@ -121,6 +121,16 @@ def test_a_search_does_not_decode_the_attachment() -> None:
     assert list(searchable_texts(ATTACHMENT)) == ["see the file"]
 
 
+def test_a_search_looks_at_what_a_report_says_about_the_delivery() -> None:
+    report = (
+        b"Content-Type: multipart/report; boundary=b\n\n--b\n\nsorry\n--b\nContent-Type: message/%b\n\n%b"
+    )
+    for kind in (b"delivery-status", b"disposition-notification"):
+        raw = report % (kind, b"Final-Recipient: rfc822; jane@example.org\n--b--\n")
+        assert list(searchable_texts(raw)) == ["sorry", "Final-Recipient: rfc822; jane@example.org"]
+        assert parse_email(raw).plain_text_body == "sorry"
+
+
 def test_text_is_found_under_a_thousand_levels() -> None:
     levels = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(1000))
 

@@ -90,6 +90,11 @@ def test_a_value_is_taken_as_it_is() -> None:
         (True, "must be a context"),
         ('{"operator": ', "JSON cannot be read (line 1, column 14)"),
         ("[" * 100_000, "JSON cannot be read"),
+        (
+            '{"field": "FROM", "value": "a", "field": "SUBJECT"}',
+            "must give each name of a context once, found 'field' twice",
+        ),
+        ('{"operator": "NOT", "criteria": {"field": "SEEN", "field": "SEEN"}}', "found 'field' twice"),
     ],
 )
 def test_a_fault_is_named_with_the_path_to_it(value: Any, fault: str) -> None:

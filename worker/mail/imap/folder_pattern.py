@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _SEVERAL = re.compile(r"[*%]{2,}")
 
@@ -14,7 +15,7 @@ class FolderPattern:
     """
 
     def __init__(self, pattern: str) -> None:
-        pattern = _SEVERAL.sub(lambda found: "*" if "*" in found[0] else "%", pattern.casefold())
+        pattern = _SEVERAL.sub(lambda found: "*" if "*" in found[0] else "%", _compared(pattern))
         self._end = len(pattern)
         # For each character, the places in the pattern where it stands, as bits.
         self._places: dict[str, int] = {}
@@ -25,7 +26,7 @@ class FolderPattern:
 
     def matches(self, name: str, delimiter: str | None) -> bool:
         """Tell whether a folder matches; those under INBOX match without that prefix too."""
-        path = (name.replace(delimiter, "/") if delimiter else name).casefold()
+        path = _compared(name.replace(delimiter, "/") if delimiter else name)
         return self._matches(path) or self._matches(path.removeprefix("inbox/"))
 
     def _matches(self, path: str) -> bool:
@@ -39,3 +40,8 @@ class FolderPattern:
     def _past_wildcards(self, reached: int) -> int:
         """Add the places behind a wildcard, which may stand for nothing."""
         return reached | (reached & (self._any | self._in_level)) << 1
+
+
+def _compared(text: str) -> str:
+    """Return a text without letter case; a letter and its accent may be one character or two."""
+    return unicodedata.normalize("NFC", text.casefold())

@@ -121,19 +121,27 @@ class ImapMailbox:
     def fetch_whole(self, uid: int) -> Fetched | None:
         """Fetch a message with its octets; None if it is gone; raises ServerRefused if it is there."""
         reply, found = self._ask(str(uid), _WHOLE, self.session.limits.max_message_bytes)
-        whole = next((each for each in found if each.uid == uid and each.section), None)
-        if whole is None and self.has(uid):
-            server = self.session.server
-            if not reply.is_ok:
-                raise self.session.refusal(reply)
-            text = f"{server} has the message but does not give its content ({reason_of(reply.text)})."
-            raise ServerRefused(text, server=server)
-        return whole
+        whole = next((each for each in found if each.uid == uid), None)
+        if whole and whole.section:
+            return whole
+        size = self._size_of(uid)
+        if size is None:
+            return None
+        if not reply.is_ok:
+            raise self.session.refusal(reply)
+        if whole and size == 0:
+            return replace(whole, section=b"")
+        server = self.session.server
+        text = f"{server} has the message but does not give its content ({reason_of(reply.text)})."
+        raise ServerRefused(text, server=server)
 
     def has(self, uid: int) -> bool:
         """Tell whether a message is still there."""
+        return self._size_of(uid) is not None
+
+    def _size_of(self, uid: int) -> int | None:
         self.session.look_again()
-        return any(self.fetch([uid], "RFC822.SIZE"))
+        return next((each.size or 0 for each in self.fetch([uid], "RFC822.SIZE")), None)
 
     def _ask(self, uid_set: str, items: str, octets: int) -> tuple[Reply, list[Fetched]]:
         """Send a FETCH; return how it ended, and the messages that came with it, also with a refusal.

@@ -23,6 +23,8 @@ from worker.models.search import Criterion, SearchField, conditions_of
 
 _HIT = f"BODYSTRUCTURE FLAGS {header_fields('MESSAGE-ID', 'SUBJECT', 'CONTENT-TYPE')}"
 _STRUCTURE = "BODYSTRUCTURE RFC822.SIZE"
+# In octets. Dovecot ends the session at literals that have more than 64 KiB together.
+_LONGEST_QUERY = 60_000
 _MOST_WHOLE = 10  # in sizes of the largest message that is read
 
 
@@ -64,6 +66,8 @@ def _find(mailbox: ImapMailbox, criterion: Criterion | None) -> Collection[int]:
 
 def _ask(mailbox: ImapMailbox, query: str) -> Collection[int] | None:
     """Search in UTF-8, or in a charset that the server names instead; None if it does not search for this."""
+    if len(query.encode()) > _LONGEST_QUERY:
+        return None
     charsets: list[str | None] = [None if query.isascii() else "UTF-8"]
     for charset in charsets:
         try:
@@ -110,14 +114,15 @@ def _search_here(mailbox: ImapMailbox, criterion: Criterion) -> list[int]:
     for uid, facts in undecided.items():
         whole = mailbox.fetch_whole(uid)
         raw = whole.section if whole else None
-        if raw and decide(criterion, with_content(facts, raw, criterion)):
+        if raw is not None and decide(criterion, with_content(facts, raw, criterion)):
             found.append(uid)
     return found
 
 
 def _candidates(mailbox: ImapMailbox, criterion: Criterion) -> Collection[int]:
-    reply, uids = mailbox.attempt_search(to_query(searchable_part(criterion)))
-    uids = uids if reply.is_ok else mailbox.search("ALL")
+    uids = _ask(mailbox, to_query(searchable_part(criterion)))
+    if uids is None:
+        uids = mailbox.search("ALL")
     if len(uids) > MOST_SEARCHED_HERE:
         server = mailbox.session.server
         raise NotSupported(
@@ -138,7 +143,7 @@ def _facts(message: Fetched) -> Facts:
         subject=head.subject,
         size=message.size or 0,
         received_date=message.received,
-        sent_date=head.sent_date,
+        sent_day=head.sent_day,
         flags={flag.lower() for flag in message.flags or ()},
         fields=read_header_fields(raw),
         has_attachments=message.has_attachments,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from worker.mail.message.parse_addresses import read_addresses
 from worker.mail.message.parse_bodies import Bodies, read_bodies, searchable_texts_of
-from worker.mail.message.parse_dates import read_date, read_received_date
+from worker.mail.message.parse_dates import read_received_date, read_written_date
 from worker.mail.message.parse_fields import Field, first_value, read_fields, unfold, values_of
 from worker.mail.message.parse_parameters import read_parameters
 from worker.mail.message.parse_smime import open_message, with_line_feeds
@@ -28,7 +28,7 @@ class ParsedHeaders:
 
     `message_id` is the field as it stands, unfolded. Addresses are bare (`a@example.com`), `from_address` is
     the first sender's; `from_text` is the From field decoded, with the names. Dates are in UTC;
-    `received_date` is of the topmost Received.
+    `received_date` is of the topmost Received; `sent_day` is the day as the sender has written it.
     """
 
     message_id: str | None
@@ -38,6 +38,7 @@ class ParsedHeaders:
     cc_addresses: tuple[str, ...]
     subject: str | None
     sent_date: datetime | None
+    sent_day: date | None
     received_date: datetime | None
 
 
@@ -112,6 +113,7 @@ def _charset_of(fields: tuple[Field, ...]) -> str | None:
 
 def _summarize(fields: tuple[Field, ...], charset: str | None) -> ParsedHeaders:
     subject = first_value(fields, b"subject")
+    sent = read_written_date(first_value(fields, b"date") or b"")
     return ParsedHeaders(
         message_id=_read_message_id(first_value(fields, b"message-id") or b""),
         from_address=next(iter(_addresses(fields, b"from")), None),
@@ -119,7 +121,8 @@ def _summarize(fields: tuple[Field, ...], charset: str | None) -> ParsedHeaders:
         to_addresses=_addresses(fields, b"to"),
         cc_addresses=_addresses(fields, b"cc"),
         subject=None if subject is None else decode_words(subject, charset),
-        sent_date=read_date(first_value(fields, b"date") or b""),
+        sent_date=sent and sent.astimezone(UTC),
+        sent_day=sent and sent.date(),
         received_date=read_received_date(first_value(fields, b"received") or b""),
     )
 

@@ -17,6 +17,16 @@ _META_CHARSET = re.compile(
     re.IGNORECASE,
 )
 _META_WITHIN = 1024
+# RFC 3464, RFC 8098, RFC 6533.
+_REPORTS = frozenset(
+    f"message/{kind}"
+    for kind in (
+        "delivery-status",
+        "disposition-notification",
+        "global-delivery-status",
+        "global-disposition-notification",
+    )
+)
 # Octets of either body that are decoded. Camunda accepts a quarter of that, and text may take ten times
 # its octets in memory while it is decoded.
 _MOST_TEXT_BYTES = 16 * 1024 * 1024
@@ -57,9 +67,12 @@ def read_bodies(raw: bytes, structure: Structure) -> Bodies:
 
 
 def searchable_texts_of(raw: bytes, structure: Structure) -> Iterator[str]:
-    """Decode all text parts in pieces of whole lines, those of attached messages and attachments too."""
+    """Decode all text parts in pieces of whole lines, those of attached messages and attachments too.
+
+    A report's part about the delivery is text too: it names the address that the email did not reach.
+    """
     for part in structure.parts:
-        if _is_text(part):
+        if _is_text(part) or part.content_type in _REPORTS:
             data = decode_transfer_encoding(raw[part.start : part.end], part.encoding)
             charset = _charset_of(part, data)
             for piece in pieces(data, _PIECE_BYTES) if b"\0" not in data else (data,):

@@ -109,12 +109,19 @@ _ZONES = {
 
 def read_date(value: bytes) -> datetime | None:
     """Return the moment of a Date field (RFC 5322, 3.3, or ISO 8601), or None; without a zone it is UTC."""
+    moment = read_written_date(value)
+    return moment and moment.astimezone(UTC)
+
+
+def read_written_date(value: bytes) -> datetime | None:
+    """Return the same moment in the zone in which it is written."""
     return _read(_to_text(value[:_LONGEST]))
 
 
 def read_received_date(value: bytes) -> datetime | None:
     """Return the moment at the end of a Received field (RFC 5321, 4.4), or None."""
-    return _read(_to_text(value[-_LONGEST:]).rpartition(";")[2].strip())
+    moment = _read(_to_text(value[-_LONGEST:]).rpartition(";")[2].strip())
+    return moment and moment.astimezone(UTC)
 
 
 def _read(text: str) -> datetime | None:
@@ -123,7 +130,8 @@ def _read(text: str) -> datetime | None:
         try:
             moment = read(text)
             aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return aware.astimezone(UTC).replace(microsecond=0)
+            aware.astimezone(UTC)  # a date of year 1 or 9999 may have no moment in UTC
+            return aware.replace(microsecond=0)
         except (ValueError, OverflowError, TypeError, IndexError):
             continue
     return None

@@ -7,21 +7,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter, itemgetter
 
 from worker.mail.account import Account
 from worker.mail.message.parse import normalize_message_id, parse_headers
 
-# An entry's own objects in addition to its texts: the dataclass, two dates, its places in two dictionaries.
-_ENTRY_BYTES = 440
+# An entry's own objects in addition to its texts: the dataclass, three dates, its places in two dictionaries.
+_ENTRY_BYTES = 480
 OWN_PREFIX = "pop3:"
 _texts_of = attrgetter("uid", "message_id", "message_id_key", "from_address", "from_text", "subject")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEmail:
-    """What lists and searches show of an email; `size` in octets, dates in UTC.
+    """What lists and searches show of an email; `size` in octets, `received_date` and `sent_date` in UTC.
 
     `message_id` is as it stands in the header; `message_id_key` is the form to compare, None if the email
     has no Message-ID.
@@ -36,6 +36,7 @@ class KnownEmail:
     subject: str | None
     received_date: datetime | None
     sent_date: datetime | None
+    sent_day: date | None
 
     @property
     def own_id(self) -> str:
@@ -66,6 +67,7 @@ def read_known_email(header_block: bytes, *, uid: str, size: int) -> KnownEmail:
         subject=headers.subject,
         received_date=headers.received_date or headers.sent_date,
         sent_date=headers.sent_date,
+        sent_day=headers.sent_day,
     )
 
 
