@@ -196,11 +196,11 @@ class _GivenTwice(ValueError):
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a context; of two entries with one name, JSON readers drop the first without a word."""
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in entries if names.count(name) > 1)
-        raise _GivenTwice(f"must give each name of a context once, found {shown(name)} twice")
+    entries: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise _GivenTwice(f"must give each name of a context once, found {shown(name)} twice")
+        entries[name] = value
     return entries
 
 
