@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from testkit.docker import docker, inspect
 from testkit.docker_images import BASE_IMAGE
+from testkit.pattern_digests import lines
 
 from worker import __version__
 
@@ -64,6 +66,14 @@ def test_the_image_has_what_traces_need(images: Images) -> None:
     docker(
         "run", "--rm", "--read-only", "--entrypoint", "python", images.worker, "-c", "import worker.traces"
     )
+
+
+def test_every_pattern_matches_the_same_on_the_python_of_the_image(images: Images) -> None:
+    script = Path(lines.__code__.co_filename).read_text("utf-8")
+    there = docker("run", "--rm", "--read-only", "--entrypoint", "python", images.worker, "-c", script)
+    here = lines()
+    assert there.splitlines() == here
+    assert len(here) > 150
 
 
 def test_check_says_in_one_sentence_that_no_gateway_is_there(images: Images) -> None:

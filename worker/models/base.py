@@ -21,7 +21,7 @@ HOST_AND_PORT = r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
 WEB_ADDRESS = re.compile(rf"https?://{HOST_AND_PORT}(/[^\s?#@]*)?", re.IGNORECASE)
 """A URL without a user name, query and fragment."""
 # After it has been encoded; with the underscore of Docker's names.
-_NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+")
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _NUMBERS = re.compile(r"(?:(?:0x[0-9a-f]+|[0-9]+)(?:\.(?!\Z)|\Z)){1,4}")
 _DOTS = re.compile(r"[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 

@@ -16,7 +16,7 @@ Token = str | bytes
 # a blank or a bracket ends none: Coremail does not escape those in file names. Longer texts, words and
 # blanks come in pieces: no other thread runs while the next token is looked for.
 _TOKEN = re.compile(
-    rb'"(?P<quoted>(?:[^"\\]|\\.|"(?![\s()]|\Z)){0,10000}+)(?:"|\\?\Z)?|(?P<literal>~?\{\d+\+?\})|[()]'
+    rb'"(?P<quoted>(?:[^"\\]|\\.|"[^\s()"]){0,10000}+)(?:"|\\?\Z)?|(?P<literal>~?\{\d+\+?\})|[()]'
     rb'|BODY(?:\.PEEK)?\[[^\[\]]*\](?:<\d+>)?|[^\s()"]{1,10000}|\s{2,10000}',
     re.IGNORECASE | re.DOTALL,
 )

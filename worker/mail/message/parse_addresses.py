@@ -19,7 +19,7 @@ _LONGEST = 1024 * 1024
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # An encoded word must not contain the separators of the list (RFC 2047, 5); if one does, it is plain text.
 _WORD = r"=\?[^?]{1,64}\?[bBqQ]\?[^?]*+\?="
-_OTHER = rf'{_WORD}|<[^<>]*+>|<[^<>,;]*+|\[[^\[\]]*+\]?|[(),;:]|\\.|(?:[^"\\<\[(),;:=]++|=(?!\?))++|.'
+_OTHER = rf'{_WORD}|<[^<>]*+>|<[^<>,;]*+|\[[^\[\]]*+\]?|[(),;:]|\\.|[^"\\<\[(),;:=]+|.'
 _TOKEN = re.compile(f"{_QUOTED}|{_OTHER}", re.DOTALL)
 _TOKEN_WITHOUT_QUOTES = re.compile(_OTHER, re.DOTALL)
 _INSIDE_COMMENT = re.compile(r"[()]|\\.|[^()\\]++|.", re.DOTALL)

@@ -17,7 +17,7 @@ _MBOX_LINE = re.compile(rb">?From ")
 _NO_FOLD = re.compile(rb">?From |--")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # What may come before the first field of a message.
-_BLANK_LINES = re.compile(rb"(?:(?:[ \t\f\v\r]|\xc2?\xa0)*+\n)++")
+_BLANK_LINES = re.compile(rb"[ \t\f\v\r\n\xc2\xa0]*\n")
 _INDENTED_NAME = re.compile(rb"([ \t]*+)[!-9;-~]++[ \t]*+:")
 # A line of something else (`+OK 1234 octets`) before a field that many messages begin with.
 _STRAY_LINE = re.compile(

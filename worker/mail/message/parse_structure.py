@@ -19,7 +19,7 @@ from worker.mail.message.parse_words import decode_words
 MOST_PARTS = 10_000
 _MOST_FIELDS_OF_ALL = 200_000
 
-_QUOTED_TYPE = re.compile(rb"""^\s*(["'])((?:(?!\1).)*+)\1""")
+_QUOTED_TYPE = re.compile(rb"""^\s*(["'])(.*?)\1""")
 _TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)\s*/\s*([\w!#$&^.+-]+)")
 _COMMENT = re.compile(rb"\([^()]*+\)")
 _TOKEN = re.compile(rb"[\w-]+")
