@@ -18,12 +18,12 @@ RESERVED = frozenset(
 END = "end"
 
 _SPACE = r"\s\x85\u00a0\u180e\u200b\ufeff"
-_LETTER = r"[^\W\d]|[$\u20ac\u00a3\u00a5]"
+_CURRENCIES = r"$\u20ac\u00a3\u00a5"
 _TOKEN = re.compile(
     rf"""
     (?P<space> [{_SPACE}]+ | //[^\n]* | /\*.*?\*/ )
   | (?P<number> [0-9]+(?:\.[0-9]+)? | \.[0-9]+ )
-  | (?P<name> (?:{_LETTER})(?:\w|{_LETTER})* )
+  | (?P<name> (?:[^\W\d]|[{_CURRENCIES}])[\w{_CURRENCIES}]* )
   | (?P<string> "(?:\\.|[^"\\])*" )
   | (?P<quoted> `[^`]+` )
   | (?P<unclosed> ["`] | /\* )
