@@ -34,9 +34,8 @@ _IGNORED_WITH_CODES = re.compile(
 
 # `%C3%A9`, `=C3=A9`, `\\xe9`, `\\u00e9`, `&#233;`, `&eacute;`; a backslash before a sign, a soft line break.
 _ESCAPED = re.compile(
-    r"(?:[%=][0-9a-f][0-9a-f]|\\++x[0-9a-f][0-9a-f])++|(?:\\++u[0-9a-f]{4})++|\\++[nrt]?|&#?\w{1,8};"
-    r"|=(?=[\r\n])",
-    re.IGNORECASE,
+    r"(?i)(?:[%=][0-9a-f][0-9a-f]|\\++x[0-9a-f][0-9a-f])++|(?:\\++u[0-9a-f]{4})++|\\++[nrt]?|&#?\w{1,8};"
+    r"|=(?=[\r\n])"
 )
 _HIDDEN = re.compile(rb"\x01++")
 # Of an escape, what is no digit.
