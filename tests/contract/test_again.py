@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from structlog.testing import capture_logs
-from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult
+from testkit.job_bench import JOB_TIMEOUT_SECONDS, LISTED, SENT, Bench, LetterResult, Script
 from testkit.jobs import TASK_TYPE, make_job
 from testkit.scripted_gateway import Fault
 from testkit.skipping_clock import on_skipping_clock
@@ -77,9 +77,8 @@ async def test_a_send_of_unknown_outcome_is_never_repeated_when_its_failure_did_
     assert bench.handler.runs == 1
 
 
-@on_skipping_clock
-async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_through() -> None:
-    bench = Bench()
+def delivery_to_one_of_two(bench: Bench) -> tuple[Script, Script]:
+    """An attempt that reaches one of two and fails, and one that tells who had the email before."""
 
     async def reach_one_of_two() -> OperationResult:
         bench.handler.delivered.add("ann@example.com")
@@ -88,6 +87,13 @@ async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_thro
     async def tell_who_has_it() -> OperationResult:
         return OperationResult(LetterResult(text=",".join(bench.handler.delivered)))
 
+    return reach_one_of_two, tell_who_has_it
+
+
+@on_skipping_clock
+async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_through() -> None:
+    bench = Bench()
+    reach_one_of_two, tell_who_has_it = delivery_to_one_of_two(bench)
     bench.handler.script.extend([reach_one_of_two, tell_who_has_it, tell_who_has_it])
     bench.gateway.always("fail", AWAY)
     bench.gateway.always("extend", AWAY)
@@ -105,14 +111,7 @@ async def test_who_has_the_email_is_remembered_when_the_failure_did_not_get_thro
 @on_skipping_clock
 async def test_who_has_the_email_is_not_remembered_twice_once_camunda_has_stored_it() -> None:
     bench = Bench()
-
-    async def reach_one_of_two() -> OperationResult:
-        bench.handler.delivered.add("ann@example.com")
-        raise ServerTimeout("Slow.")
-
-    async def tell_who_has_it() -> OperationResult:
-        return OperationResult(LetterResult(text=",".join(bench.handler.delivered)))
-
+    reach_one_of_two, tell_who_has_it = delivery_to_one_of_two(bench)
     bench.handler.script.extend([reach_one_of_two, tell_who_has_it, reach_one_of_two, tell_who_has_it])
     refused = CommandRefused("INVALID_ARGUMENT: too large")
     async with bench.serving():

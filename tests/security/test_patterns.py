@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from testkit.pattern_digests import patterns_in
 from testkit.work import LINEAR, TIMES_LARGER, growth_of
 
 import worker
@@ -96,16 +97,6 @@ def attributes(tree: ast.Module) -> Iterator[Any]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield node
-
-
-def patterns_in(value: Any) -> Iterator[re.Pattern[Any]]:
-    if isinstance(value, re.Pattern):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from patterns_in(item)
-    elif isinstance(value, dict):
-        yield from patterns_in([*value.values()])
 
 
 def examples_of(pattern: re.Pattern[Any]) -> st.SearchStrategy[str]:

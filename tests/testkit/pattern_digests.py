@@ -26,8 +26,19 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
     for module in pkgutil.walk_packages(worker.__path__, "worker."):
         if not module.name.startswith("worker.sandbox") and not module.name.endswith("__main__"):
             for name, value in vars(importlib.import_module(module.name)).items():
-                if isinstance(value, re.Pattern):
-                    yield f"{module.name}.{name}", value
+                for pattern in patterns_in(value):
+                    yield f"{module.name}.{name}", pattern
+
+
+def patterns_in(value: Any) -> Iterator[re.Pattern[Any]]:
+    """Yield the patterns that a value is, or that stand in its lists and tables."""
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from patterns_in(item)
+    elif isinstance(value, dict):
+        yield from patterns_in([*value.values()])
 
 
 def digest(pattern: re.Pattern[Any]) -> str:

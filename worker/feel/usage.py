@@ -74,7 +74,7 @@ def check_operands(
             )
         base, entry = _path(operand)
         if base and not isinstance(node, Arithmetic) and is_never_boolean(base.name, entry):
-            name = f"{base.name}.{entry}" if entry else base.name
+            name = _written(base, entry)
             raise FeelError(
                 f"'{name}' is never true or false; compare it, as in {name} != null.", *base.place
             )
@@ -96,10 +96,10 @@ def check_compared(node: Node, is_boolean: Callable[[str, str | None], bool]) ->
         base, entry = _path(operand)
         is_text = isinstance(other, Literal) and isinstance(other.value, str)
         if base and is_text and is_boolean(base.name, entry):
-            name = f"{base.name}.{entry}" if entry else base.name
-            raise FeelError(
-                f"'{name}' is true or false and no text; write true or false without quotes.", *base.place
+            text = (
+                f"'{_written(base, entry)}' is true or false and no text; write true or false without quotes."
             )
+            raise FeelError(text, *base.place)
 
 
 def _path(node: Node) -> tuple[Name | None, str | None]:
@@ -110,3 +110,7 @@ def _path(node: Node) -> tuple[Name | None, str | None]:
         case Chain(base=Name() as base, steps=(Key(name=entry),)):
             return base, entry
     return None, None
+
+
+def _written(base: Name, entry: str | None) -> str:
+    return f"{base.name}.{entry}" if entry else base.name

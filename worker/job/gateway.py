@@ -48,8 +48,10 @@ _TOO_LARGE = re.compile(r"EXCEEDED_BATCH_RECORD_SIZE|message exceeds maximum siz
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
 # With any other status, the answer of Camunda may have been lost on its way.
 _NOT_ACCEPTED = (
-    *(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAUTHENTICATED),
-    *(grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED),
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED,
 )
 # gRPC's words for a command that was not sent.
 _NOT_SENT = "failed to connect"

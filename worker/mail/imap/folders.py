@@ -102,10 +102,8 @@ class ImapFolders:
         A folder of exactly that name wins, then one whose levels are those that `.` and `/` separate in
         the path, then such a one below the user's own prefix.
         """
+        path = _with_inbox(path)
         levels = [level for level in _SEPARATOR.split(path) if level]
-        if levels[0].upper() == INBOX:
-            levels[0] = INBOX
-            path = _with_inbox(path)
         if levels == [INBOX]:
             return INBOX
         if self._refusal is not None:
